@@ -1,0 +1,105 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_uint_fast64_t alloc_count;
+
+uint64_t mem_alloc_count(void) { return atomic_load_explicit(&alloc_count, memory_order_relaxed); }
+void mem_count_one(void) { atomic_fetch_add_explicit(&alloc_count, 1, memory_order_relaxed); }
+
+static _Noreturn void out_of_memory(size_t size) {
+    fprintf(stderr, "rapt: out of memory (asked for %zu bytes)\n", size);
+    exit(1);
+}
+
+void *mem_alloc(size_t size) { return mem_resize(NULL, size); }
+
+void *mem_zero(size_t count, size_t size) {
+    mem_count_one();
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!p) out_of_memory(count * size);
+    return p;
+}
+
+void *mem_resize(void *old, size_t size) {
+    mem_count_one();
+    void *p = realloc(old, size ? size : 1);
+    if (!p) out_of_memory(size);
+    return p;
+}
+
+char *mem_text_n(const char *text, size_t size) {
+    char *copy = mem_alloc(size + 1);
+    if (size) memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+char *mem_text(const char *text) { return mem_text_n(text, strlen(text)); }
+
+status mem_try_alloc(void *out, size_t count, size_t size, const char *what) {
+    size_t bytes;
+    void *p = NULL;
+    if (!size_mul(&bytes, count, size)) return FAIL(ST_NOMEM, "%s: size overflows (%zu x %zu bytes)", what, count, size);
+    mem_count_one();
+    p = calloc(count ? count : 1, size ? size : 1);
+    if (!p) return FAIL(ST_NOMEM, "%s: cannot allocate %zu bytes", what, bytes);
+    memcpy(out, &p, sizeof p);
+    return ST_OK;
+}
+
+void buf_release(struct buf *b) {
+    free(b->data);
+    *b = (struct buf){0};
+}
+
+void buf_clear(struct buf *b) {
+    b->size = 0;
+    if (b->data) b->data[0] = '\0';
+}
+
+status buf_reserve(struct buf *b, size_t extra) {
+    size_t need;
+    if (!size_add(&need, b->size, extra) || need >= BUF_SIZE_MAX) return FAIL(ST_NOMEM, "buffer would exceed %zu bytes", BUF_SIZE_MAX);
+    need++;
+    if (need <= b->capacity) return ST_OK;
+    size_t capacity = b->capacity ? b->capacity : 64;
+    while (capacity < need) capacity += capacity / 2 + 64;
+    mem_count_one();
+    char *data = realloc(b->data, capacity);
+    if (!data) return FAIL(ST_NOMEM, "cannot allocate %zu bytes", capacity);
+    b->data = data;
+    b->capacity = capacity;
+    b->data[b->size] = '\0';
+    return ST_OK;
+}
+
+void buf_append(struct buf *b, const void *data, size_t size) {
+    if (b->size + size + 1 > b->capacity && buf_reserve(b, size) != ST_OK) out_of_memory(size);
+    if (size) memcpy(b->data + b->size, data, size);
+    b->size += size;
+    b->data[b->size] = '\0';
+}
+
+void buf_append_text(struct buf *b, const char *text) { buf_append(b, text, strlen(text)); }
+void buf_append_char(struct buf *b, char c) { buf_append(b, &c, 1); }
+
+void buf_printf(struct buf *b, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (size > 0) {
+        if (buf_reserve(b, (size_t)size) != ST_OK) out_of_memory((size_t)size);
+        vsnprintf(b->data + b->size, (size_t)size + 1, format, again);
+        b->size += (size_t)size;
+    }
+    va_end(again);
+}
+
+const char *buf_text(const struct buf *b) { return b->data ? b->data : ""; }

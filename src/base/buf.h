@@ -1,0 +1,43 @@
+/* buf: growable bytes, always NUL-terminated after the first append, with a stated maximum. */
+#ifndef RAPT_BASE_BUF_H
+#define RAPT_BASE_BUF_H
+
+#include "base/status.h"
+
+struct buf {
+    char *data;      /* size bytes, then a NUL; NULL while empty and untouched */
+    size_t size;     /* bytes in use */
+    size_t capacity; /* bytes allocated */
+};
+
+#define BUF_SIZE_MAX ((size_t)1 << 36)
+
+/* A zeroed struct buf is a valid empty one. buf_release frees the contents and zeroes the struct. */
+void buf_release(struct buf *b);
+/* Forgets the contents, keeps the memory. */
+void buf_clear(struct buf *b);
+/* Room for `extra` more bytes. Running out of memory aborts through CHECK only past BUF_SIZE_MAX; else ST_NOMEM. */
+status buf_reserve(struct buf *b, size_t extra);
+
+/* Appending never returns a status: small buffers are used everywhere and a failed allocation of one ends the process with a message. */
+void buf_append(struct buf *b, const void *data, size_t size);
+void buf_append_text(struct buf *b, const char *text);
+void buf_append_char(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The contents as a C string ("" while empty). View, do not free. */
+const char *buf_text(const struct buf *b);
+
+/* malloc, calloc, realloc, strdup that end the process with "out of memory" instead of returning NULL. For small, bounded sizes;
+ * sizes that a file decides use mem_try_alloc and return ST_NOMEM. */
+void *mem_alloc(size_t size);
+void *mem_zero(size_t count, size_t size);
+void *mem_resize(void *old, size_t size);
+char *mem_text(const char *text);
+char *mem_text_n(const char *text, size_t size);
+/* *out = zeroed count * size bytes, or ST_NOMEM naming `what`. Freed with free(). */
+status mem_try_alloc(void *out, size_t count, size_t size, const char *what);
+/* Allocations made so far through this file and base/arena; a test asserts that a training step makes none. */
+uint64_t mem_alloc_count(void);
+void mem_count_one(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* file: whole-file views, line streams, and writes that are all there or not there at all (temporary, fsync, rename). */
+#ifndef RAPT_BASE_FILE_H
+#define RAPT_BASE_FILE_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+
+/* A read-only memory map. data is a view; size may be 0 (then data is ""). */
+struct file_map {
+    const char *data;
+    size_t size;
+    void *map; /* NULL when empty */
+};
+status file_map_open(struct file_map *m, const char *path);
+void file_map_release(struct file_map *m);
+
+/* Lines of a text file, read in chunks: memory is bounded by the longest line. A path of "-" is stdin. */
+struct file_lines {
+    FILE *stream;
+    char *path;        /* owned copy, for messages */
+    struct buf line;   /* the current line without its line break */
+    uint64_t number;   /* 1-based number of the current line */
+    uint64_t offset;   /* byte offset where the current line starts */
+    uint64_t next_offset;
+    char *chunk;
+    size_t chunk_at, chunk_size;
+};
+status file_lines_open(struct file_lines *l, const char *path);
+/* *text (a view of *size bytes, valid until the next call) or NULL at the end of the file. No copy is made while a line lies in a chunk. */
+status file_lines_next(struct file_lines *l, const char **text, size_t *size);
+void file_lines_release(struct file_lines *l);
+
+/* A file being written beside its final name; nothing appears under that name before file_out_commit. A path of "-" is stdout. */
+struct file_out {
+    FILE *stream;
+    char *path, *temp_path; /* temp_path NULL for stdout */
+};
+status file_out_open(struct file_out *o, const char *path);
+status file_out_write(struct file_out *o, const void *data, size_t size);
+/* Flushes, fsyncs, renames. On failure the old file is still there and the temporary is gone. Releases o either way. */
+status file_out_commit(struct file_out *o);
+/* Drops the temporary. Safe on a zeroed or released struct. */
+void file_out_abandon(struct file_out *o);
+
+status file_read(struct buf *out, const char *path);
+status file_write(const char *path, const void *data, size_t size);
+status file_make_dirs(const char *path);
+bool file_exists(const char *path);
+bool file_is_dir(const char *path);
+uint64_t file_size_bytes(const char *path);
+/* Joins with one slash into a fresh string: caller frees. */
+char *file_join(const char *folder, const char *name);
+
+#endif

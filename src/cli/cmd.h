@@ -1,0 +1,22 @@
+/* cmd: the table of commands. A command is one file src/cli/cmd_NAME.c with its option table and one row in main.c. */
+#ifndef RAPT_CLI_CMD_H
+#define RAPT_CLI_CMD_H
+
+#include "base/opt.h"
+
+/* Runs with argv past the command name. Prints results to stdout itself; on failure returns a status whose message main prints. */
+typedef status cmd_fn(int argc, char **argv);
+
+struct cmd {
+    const char *name;
+    const char *group;   /* heading in rapt --help */
+    const struct opt_spec *spec;
+    cmd_fn *run;
+};
+extern const struct cmd cmd_table[];
+extern const size_t cmd_count;
+
+/* opt_parse for commands: prints --help to stdout when asked. *done is then true and the command returns ST_OK. */
+status cmd_parse(struct opt_result *result, const struct opt_spec *spec, void *options, int argc, char **argv, bool *done);
+
+#endif

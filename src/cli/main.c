@@ -1,0 +1,40 @@
+/* main: finds the command, runs it, prints its error, sets the exit code: 0 ok, 1 failed, 2 usage. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/cmd.h"
+
+static void print_help(void) {
+    printf("rapt %s: reward-augmented preference training (arXiv 2410.08067)\n\nusage: rapt COMMAND [options]\n", RAPT_VERSION);
+    const char *group = "";
+    for (size_t i = 0; i < cmd_count; i++) {
+        if (strcmp(group, cmd_table[i].group) != 0) printf("\n%s:\n", group = cmd_table[i].group);
+        printf("  %-10s %s\n", cmd_table[i].name, cmd_table[i].spec->summary);
+    }
+    printf("\nrapt COMMAND --help lists a command's options with an example.\n");
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help();
+        return argc < 2 ? 2 : 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("rapt %s\n", RAPT_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < cmd_count; i++) {
+        if (strcmp(argv[1], cmd_table[i].name) != 0) continue;
+        status s = cmd_table[i].run(argc - 2, argv + 2);
+        if (s == ST_OK && fflush(stdout) != 0) s = FAIL(ST_IO, "cannot write to stdout");
+        if (s == ST_OK) return 0;
+        log_error("%s", status_message());
+        if (s == ST_USAGE) fprintf(stderr, "rapt: try 'rapt %s --help'\n", argv[1]);
+        return s == ST_USAGE ? 2 : 1;
+    }
+    log_error("unknown command '%s'; rapt --help lists them", argv[1]);
+    return 2;
+}

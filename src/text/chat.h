@@ -1,0 +1,22 @@
+/* chat: messages -> the text a model sees, through its Jinja chat template (text/jinja). */
+#ifndef RAPT_TEXT_CHAT_H
+#define RAPT_TEXT_CHAT_H
+
+#include "base/buf.h"
+#include "format/json.h"
+
+struct chat_template;
+
+/* Compiles a template. bos/eos may be NULL. Errors name the template's line. *out is freed with chat_free. */
+status chat_compile(struct chat_template **out, const char *source, const char *bos_text, const char *eos_text);
+void chat_free(struct chat_template *c);
+
+/* Appends the rendering. messages: a validated JSON array of {"role", "content", ...}; tools and kwargs may be JSON_NONE (kwargs: an
+ * object whose members become template variables). Semantics of transformers' apply_chat_template: ImmutableSandboxedEnvironment with
+ * trim_blocks and lstrip_blocks, loop controls, raise_exception, strftime_now, tojson without ASCII or HTML escapes, generation tags. */
+status chat_render(const struct chat_template *c, struct buf *out, struct json messages, struct json tools, struct json kwargs,
+                   bool add_generation_prompt);
+/* Does the template accept a system message (probe render: it neither fails nor loses the system text)? */
+bool chat_has_system(const struct chat_template *c);
+
+#endif

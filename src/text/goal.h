@@ -1,0 +1,41 @@
+/* goal: the goal block and where it stands; shared by augment, generate, chat and serve, so that inference asks as training did. */
+#ifndef RAPT_TEXT_GOAL_H
+#define RAPT_TEXT_GOAL_H
+
+#include "base/buf.h"
+#include "format/json.h"
+
+#define GOAL_TEMPLATE_DEFAULT                                                                                                              \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "           \
+    "(on a scale of {a}-{b}, where {a} is lowest and {b} is highest):\nOverall score: {s}."
+
+enum goal_placement { GOAL_SYSTEM, GOAL_USER, GOAL_AFTER, GOAL_AUTO };
+extern const char goal_placement_choices[]; /* "system|user|after|auto" */
+enum goal_placement goal_placement_parse(const char *name); /* CHECKs */
+const char *goal_placement_name(enum goal_placement p);
+
+/* What a trained adapter must remember to be asked the same way (goal.json beside the adapter, and the manifest). */
+struct goal_style {
+    char *text;      /* template with {s} (the score), {a}, {b} (the scale); owned */
+    enum goal_placement placement;
+    double low, high; /* the printed scale, 1 and 10 */
+    double quantum;   /* --quantize; 0 = as given */
+};
+void goal_style_default(struct goal_style *g);
+void goal_style_release(struct goal_style *g);
+/* Errors when the template lacks {s}. */
+status goal_style_check(const struct goal_style *g);
+status goal_style_load(struct goal_style *g, const char *path); /* JSON written by goal_style_save */
+status goal_style_save(const struct goal_style *g, const char *path);
+
+/* Appends the shortest decimal form of a score: 8, 8.5, 7.25. Quantised when the style says so. */
+void goal_put_score(struct buf *out, const struct goal_style *g, double score);
+/* Appends the whole block for a score. */
+void goal_put_block(struct buf *out, const struct goal_style *g, double score);
+/* Appends the messages array (JSON) with the goal written in by the style's placement (not GOAL_AUTO): an existing system text is kept
+ * behind block and blank line; other members of messages are copied untouched. An error when `user`/`after` finds no user turn. */
+status goal_put_messages(struct buf *out, const struct goal_style *g, struct json messages, double score);
+/* As goal_put_messages for a string prompt under GOAL_USER / GOAL_AFTER: block, blank line, prompt (or prompt, blank line, block). */
+void goal_put_prompt(struct buf *out, const struct goal_style *g, const char *prompt, size_t size, double score);
+
+#endif

@@ -1,0 +1,51 @@
+/* tokenizer: text <-> token ids, as the model's own tokenizer does it (transformers' `tokenizer(text)` and `apply_chat_template`). */
+#ifndef RAPT_TEXT_TOKENIZER_H
+#define RAPT_TEXT_TOKENIZER_H
+
+#include "base/buf.h"
+
+struct tokenizer;
+struct gguf;
+
+/* A growable list of token ids. Zeroed = empty. */
+struct ids {
+    int32_t *data;
+    size_t count, capacity;
+};
+void ids_push(struct ids *ids, int32_t id);
+void ids_append(struct ids *ids, const int32_t *data, size_t count);
+void ids_release(struct ids *ids);
+
+/* Opens the tokenizer of PATH: an HF folder (tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json), a
+ * tokenizer.json, or a .gguf file (also vocab-only). *out is freed with tokenizer_free. */
+status tokenizer_open(struct tokenizer **out, const char *path);
+void tokenizer_free(struct tokenizer *t);
+
+/* Appends the ids of text[0..size). Special and added tokens inside the text are recognised (parse_special, as transformers does);
+ * add_special: also BOS / EOS as the tokenizer's own post-processor adds them (false for rendered chat templates). Thread-safe. */
+status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool add_special);
+/* Appends the bytes of the tokens (may end inside a UTF-8 sequence). skip_special leaves out special tokens such as <|im_end|>. */
+void tokenizer_decode(const struct tokenizer *t, struct buf *out, const int32_t *ids, size_t count, bool skip_special);
+
+int32_t tokenizer_vocab_size(const struct tokenizer *t);
+/* The id of a token by its exact content, or -1. */
+int32_t tokenizer_token_id(const struct tokenizer *t, const char *content);
+/* Ids of the special tokens, -1 when there is none; and their text (NULL when there is none). */
+int32_t tokenizer_bos(const struct tokenizer *t);
+int32_t tokenizer_eos(const struct tokenizer *t);
+int32_t tokenizer_pad(const struct tokenizer *t);
+const char *tokenizer_bos_text(const struct tokenizer *t);
+const char *tokenizer_eos_text(const struct tokenizer *t);
+/* True for every token that ends a turn: eos, and the known end-of-turn tokens of the vocabulary (<|im_end|>, <|eot_id|>, <end_of_turn>, ...). */
+bool tokenizer_is_end(const struct tokenizer *t, int32_t id);
+/* The chat template's Jinja source, or NULL. View. */
+const char *tokenizer_chat_template(const struct tokenizer *t);
+/* 32 hex digits that identify vocabulary, merges and special tokens. */
+const char *tokenizer_hash(const struct tokenizer *t);
+/* One paragraph for `rapt inspect`: kind, size, pre-tokenizer, special tokens. */
+void tokenizer_describe(const struct tokenizer *t, struct buf *out);
+/* Writes the files that make transformers' AutoTokenizer load the same tokenizer into `folder` (tokenizer.json, tokenizer_config.json,
+ * chat template, special_tokens_map.json). A tokenizer opened from a folder copies its files; one from GGUF is rebuilt. */
+status tokenizer_save(const struct tokenizer *t, const char *folder);
+
+#endif

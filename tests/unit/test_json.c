@@ -1,0 +1,81 @@
+/* The JSON scanner: what it accepts, where it stops, and that strings and numbers survive. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/json.h"
+
+static void accepts_and_reads(void **state) {
+    (void)state;
+    const char *text = " {\"a\": [1, -2.5e3, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": null, \"d\": true}, \"a\": 9} ";
+    struct json v, item;
+    assert_int_equal(json_parse(&v, text, strlen(text)), ST_OK);
+    assert_int_equal(json_kind_of(v), JSON_OBJECT);
+    item = json_get(v, "a");
+    assert_int_equal(json_count(item), 3);
+    struct json_iter it = json_iter_begin(item);
+    struct json key, value;
+    double d;
+    assert_true(json_iter_next(&it, &key, &value) && json_double(&d, value) && d == 1);
+    assert_true(json_iter_next(&it, &key, &value) && json_double(&d, value) && d == -2500);
+    assert_true(json_iter_next(&it, &key, &value));
+    char *s = json_text(value);
+    assert_string_equal(s, "x\xc3\xa9\xf0\x9f\x98\x80\n");
+    free(s);
+    assert_false(json_iter_next(&it, &key, &value));
+    assert_int_equal(json_kind_of(json_get(json_get(v, "b"), "c")), JSON_NULL);
+    assert_int_equal(json_kind_of(json_get(v, "zzz")), JSON_NONE);
+}
+
+static void refuses_with_position(void **state) {
+    (void)state;
+    static const struct { const char *text, *message; } cases[] = {
+        {"", "byte 1: text ends, expected a value"},
+        {"{\"a\" 1}", "byte 6: expected ':' after a key, found '1'"},
+        {"[1,]", "byte 4: expected a value, found ']'"},
+        {"[01]", "byte 3: expected no digit after a leading zero, found '1'"},
+        {"\"a\nb\"", "byte 3: expected no raw control character inside a string (write \\n or \\u000a), found byte 0x0a"},
+        {"\"\xff\"", "byte 2: expected valid UTF-8, found byte 0xff"},
+        {"\"\xed\xa0\x80\"", "byte 2: expected valid UTF-8, found byte 0xed"},
+        {"\"\\x\"", "byte 3: expected an escape such as \\n, found 'x'"},
+        {"{} {}", "byte 4: expected nothing more after the value, found '{'"},
+        {"nul", "byte 1: expected a value, found 'n'"},
+        {"-", "byte 2: text ends, expected a digit"},
+        {"\"abc", "byte 5: text ends, expected the closing quote of a string"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct json v;
+        assert_int_equal(json_parse(&v, cases[i].text, strlen(cases[i].text)), ST_FORMAT);
+        assert_string_equal(status_message(), cases[i].message);
+    }
+    char deep[400];
+    memset(deep, '[', sizeof deep);
+    struct json v;
+    assert_int_equal(json_parse(&v, deep, sizeof deep), ST_FORMAT);
+}
+
+static void writes_shortest_numbers(void **state) {
+    (void)state;
+    static const struct { double value; const char *text; } cases[] = {
+        {8, "8"}, {10, "10"}, {8.5, "8.5"}, {7.25, "7.25"}, {0.1, "0.1"}, {1e20, "1e+20"}, {-0.5, "-0.5"}, {100000, "100000"}, {1.0 / 3, "0.3333333333333333"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf b = {0};
+        json_put_double(&b, cases[i].value);
+        assert_string_equal(buf_text(&b), cases[i].text);
+        buf_release(&b);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepts_and_reads),
+        cmocka_unit_test(refuses_with_position),
+        cmocka_unit_test(writes_shortest_numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
