@@ -22,7 +22,8 @@ struct safetensors {
 };
 
 /* PATH is a .safetensors file, a .index.json, or a folder holding model.safetensors(.index.json). Errors name file, byte, tensor.
- * Integer tensors (I32, I64 ...) are skipped unless asked for by safetensors_find_raw. */
+ * adapter_model.safetensors is found as well. Every row is checked; integer and bool tensors are checked but not listed. Strings and
+ * data are views of the maps; data that a file does not align to its element size is copied, so it may be read as its type. */
 status safetensors_open(struct safetensors *s, const char *path);
 void safetensors_release(struct safetensors *s);
 const struct st_tensor *safetensors_find(const struct safetensors *s, const char *name);

@@ -1,0 +1,140 @@
+#include "num/dtype.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+/* Every formula here is gguf-py's (gguf/quants.py, *_blocks): each operation rounds to float once, so that results are equal to the
+ * last bit. The block layouts are ggml's (ggml-common.h). Input may be unaligned: all loads go through memcpy or loadu. */
+
+#define BLOCK 32
+
+float dtype_half_to_float(uint16_t h) { return _cvtsh_ss(h); }
+uint16_t dtype_float_to_half(float f) { return _cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT); }
+
+static float load_half(const uint8_t *at) {
+    uint16_t h;
+    memcpy(&h, at, sizeof h);
+    return dtype_half_to_float(h);
+}
+
+static void expand_f32(float *out, const void *in, size_t count) { memcpy(out, in, count * sizeof *out); }
+
+static void expand_f16(float *out, const void *in, size_t count) {
+    const uint8_t *at = in;
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m128i halves;
+        memcpy(&halves, at + 2 * i, sizeof halves);
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(halves));
+    }
+    for (; i < count; i++) out[i] = load_half(at + 2 * i);
+}
+
+static void expand_bf16(float *out, const void *in, size_t count) {
+    const uint8_t *at = in;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t h;
+        memcpy(&h, at + 2 * i, sizeof h);
+        uint32_t bits = (uint32_t)h << 16;
+        memcpy(out + i, &bits, sizeof bits);
+    }
+}
+
+/* Q4_0: f16 d, 16 bytes: byte j holds element j in its low and element j + 16 in its high nibble. x = d * (q - 8) */
+static void expand_q4_0(float *restrict out, const void *in, size_t count) {
+    const uint8_t *restrict at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 18, out += BLOCK) {
+        const float d = load_half(at);
+        for (int j = 0; j < 16; j++) out[j] = d * (float)((at[2 + j] & 15) - 8);
+        for (int j = 0; j < 16; j++) out[16 + j] = d * (float)((at[2 + j] >> 4) - 8);
+    }
+}
+
+/* Q4_1: f16 d, f16 m, nibbles as Q4_0. x = d * q + m, product and sum rounded apart */
+static void expand_q4_1(float *restrict out, const void *in, size_t count) {
+    const uint8_t *restrict at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 20, out += BLOCK) {
+        const float d = load_half(at), m = load_half(at + 2);
+        for (int j = 0; j < 16; j++) out[j] = d * (float)(at[4 + j] & 15) + m;
+        for (int j = 0; j < 16; j++) out[16 + j] = d * (float)(at[4 + j] >> 4) + m;
+    }
+}
+
+/* The 32 five-bit numbers of a block: nibbles as Q4_0, fifth bits in a little-endian 32-bit word, bit j for element j. */
+static void unpack5(int32_t *restrict q, const uint8_t *restrict high, const uint8_t *restrict nibbles) {
+    uint32_t bits;
+    memcpy(&bits, high, sizeof bits);
+    for (int j = 0; j < 16; j++) q[j] = (int32_t)((nibbles[j] & 15u) | (((bits >> j) & 1u) << 4));
+    for (int j = 0; j < 16; j++) q[16 + j] = (int32_t)((uint32_t)(nibbles[j] >> 4) | (((bits >> (16 + j)) & 1u) << 4));
+}
+
+/* Q5_0: f16 d, 4 bytes of fifth bits, nibbles. x = d * (q - 16) */
+static void expand_q5_0(float *restrict out, const void *in, size_t count) {
+    const uint8_t *restrict at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 22, out += BLOCK) {
+        const float d = load_half(at);
+        int32_t q[BLOCK];
+        unpack5(q, at + 2, at + 6);
+        for (int j = 0; j < BLOCK; j++) out[j] = d * (float)(q[j] - 16);
+    }
+}
+
+/* Q5_1: f16 d, f16 m, 4 bytes of fifth bits, nibbles. x = d * q + m */
+static void expand_q5_1(float *restrict out, const void *in, size_t count) {
+    const uint8_t *restrict at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 24, out += BLOCK) {
+        const float d = load_half(at), m = load_half(at + 2);
+        int32_t q[BLOCK];
+        unpack5(q, at + 4, at + 8);
+        for (int j = 0; j < BLOCK; j++) out[j] = d * (float)q[j] + m;
+    }
+}
+
+/* Q8_0: f16 d, 32 signed bytes. x = q * d */
+static void expand_q8_0(float *restrict out, const void *in, size_t count) {
+    const uint8_t *restrict at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 34, out += BLOCK) {
+        const float d = load_half(at);
+        const int8_t *q = (const int8_t *)(at + 2);
+        for (int j = 0; j < BLOCK; j++) out[j] = (float)q[j] * d;
+    }
+}
+
+const struct dtype_info dtype_table[DTYPE_COUNT] = {
+    [DTYPE_F32] = {"F32", 0, "F32", 1, 4, expand_f32},
+    [DTYPE_F16] = {"F16", 1, "F16", 1, 2, expand_f16},
+    [DTYPE_BF16] = {"BF16", 30, "BF16", 1, 2, expand_bf16},
+    [DTYPE_Q4_0] = {"Q4_0", 2, NULL, BLOCK, 18, expand_q4_0},
+    [DTYPE_Q4_1] = {"Q4_1", 3, NULL, BLOCK, 20, expand_q4_1},
+    [DTYPE_Q5_0] = {"Q5_0", 6, NULL, BLOCK, 22, expand_q5_0},
+    [DTYPE_Q5_1] = {"Q5_1", 7, NULL, BLOCK, 24, expand_q5_1},
+    [DTYPE_Q8_0] = {"Q8_0", 8, NULL, BLOCK, 34, expand_q8_0},
+};
+
+size_t dtype_row_bytes(enum dtype type, size_t cols) {
+    const struct dtype_info *info = &dtype_table[type];
+    size_t bytes;
+    if (cols % info->block != 0 || !size_mul(&bytes, cols / info->block, info->block_bytes)) return 0;
+    return bytes;
+}
+
+bool dtype_from_gguf(enum dtype *out, uint32_t code) {
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if ((uint32_t)dtype_table[i].gguf_code == code) {
+            *out = (enum dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool dtype_from_safetensors(enum dtype *out, const char *name, size_t size) {
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        const char *own = dtype_table[i].safetensors;
+        if (own && strlen(own) == size && memcmp(own, name, size) == 0) {
+            *out = (enum dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
