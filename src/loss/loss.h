@@ -1,0 +1,74 @@
+/* loss: the table of preference losses. A loss takes a batch of groups of k >= 1 sequences, as sums of log-probs, and returns the value
+ * and its derivative by every policy sum. It knows neither tensors nor models.
+ *
+ * Adding a loss: one file loss_NAME.c with a compute and a check, one row in loss_table, one set of cases in tests/oracle/make_loss_cases.py.
+ * tests/grad/test_loss.c loops over the table. */
+#ifndef RAPT_LOSS_LOSS_H
+#define RAPT_LOSS_LOSS_H
+
+#include "base/status.h"
+
+enum loss_needs {
+    LOSS_NEEDS_REFERENCE = 1 << 0, /* loss_batch.reference must be there */
+    LOSS_NEEDS_BATCH = 1 << 1,     /* a statistic over the whole batch (such as its token count): the caller passes TRL's micro-batch whole */
+    LOSS_NEEDS_LENGTHS = 1 << 2,   /* loss_batch.lengths must be there */
+    LOSS_NEEDS_PAIRS = 1 << 3,     /* k must be 2: chosen, rejected */
+    LOSS_NEEDS_BETA = 1 << 4,      /* loss_params.beta has an effect and must be > 0 */
+};
+
+struct loss_params {
+    double beta;            /* TRL's --beta */
+    double label_smoothing; /* TRL's --label-smoothing: 0 <= e < 0.5 */
+};
+
+struct loss_batch {
+    size_t groups;
+    size_t k;                /* sequences a group: 2 = chosen, rejected; 1 = one response */
+    const double *policy;    /* [groups * k] log-prob sums under the policy, nats */
+    const double *reference; /* [groups * k] the same under the reference, or NULL */
+    const int32_t *lengths;  /* [groups * k] scored tokens (the sum of TRL's unshifted completion mask), or NULL */
+    const double *scores;    /* [groups * k] or NULL */
+};
+
+struct loss_result {
+    double value;    /* the mean over groups, as TRL */
+    double *dpolicy; /* [groups * k] d value / d policy sum; caller's memory, every entry is written */
+};
+
+struct loss_row {
+    const char *name, *help, *citation;
+    unsigned needs; /* enum loss_needs */
+    /* ST_MISMATCH for a batch that lacks what the row needs or has none of the tokens it averages over, ST_FORMAT for a log-prob that is
+     * not finite (a broken model, or a run that diverged). */
+    status (*compute)(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
+    /* ST_USAGE for a parameter out of range, and for one that this loss would ignore. */
+    status (*check)(const struct loss_params *p);
+};
+
+extern const struct loss_row loss_table[];
+extern const size_t loss_count;
+/* NULL when there is no such row. */
+const struct loss_row *loss_find(const char *name);
+
+/* For the rows' own files. */
+/* Is everything there that `needs` (enum loss_needs) names, and finite? */
+status loss_check_batch(const struct loss_batch *b, const char *name, unsigned needs);
+/* 0 < beta < infinity. */
+status loss_check_beta(const struct loss_params *p, const char *name);
+/* label_smoothing must be 0: for losses that have no use for it. */
+status loss_check_no_smoothing(const struct loss_params *p, const char *name);
+/* log(1 + e^x) and 1 / (1 + e^-x) without overflow or cancellation. */
+double loss_softplus(double x);
+double loss_sigmoid(double x);
+
+/* One line a row: what each computes stands in its file. */
+status loss_sigmoid_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
+status loss_sigmoid_check(const struct loss_params *p);
+status loss_hinge_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
+status loss_hinge_check(const struct loss_params *p);
+status loss_ipo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
+status loss_ipo_check(const struct loss_params *p);
+status loss_sft_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
+status loss_sft_check(const struct loss_params *p);
+
+#endif
