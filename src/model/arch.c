@@ -1,0 +1,55 @@
+#include "model/arch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct tensor_name llama_names[TENSOR_ROLES] = {
+    [TENSOR_NORM1] = {"model.layers.%zu.input_layernorm", "blk.%zu.attn_norm"},
+    [TENSOR_Q] = {"model.layers.%zu.self_attn.q_proj", "blk.%zu.attn_q"},
+    [TENSOR_K] = {"model.layers.%zu.self_attn.k_proj", "blk.%zu.attn_k"},
+    [TENSOR_V] = {"model.layers.%zu.self_attn.v_proj", "blk.%zu.attn_v"},
+    [TENSOR_O] = {"model.layers.%zu.self_attn.o_proj", "blk.%zu.attn_output"},
+    [TENSOR_NORM2] = {"model.layers.%zu.post_attention_layernorm", "blk.%zu.ffn_norm"},
+    [TENSOR_GATE] = {"model.layers.%zu.mlp.gate_proj", "blk.%zu.ffn_gate"},
+    [TENSOR_UP] = {"model.layers.%zu.mlp.up_proj", "blk.%zu.ffn_up"},
+    [TENSOR_DOWN] = {"model.layers.%zu.mlp.down_proj", "blk.%zu.ffn_down"},
+    [TENSOR_EMBED] = {"model.embed_tokens", "token_embd"},
+    [TENSOR_NORM] = {"model.norm", "output_norm"},
+    [TENSOR_HEAD] = {"lm_head", "output"},
+};
+
+const struct family family_table[] = {
+    {"llama", "LlamaForCausalLM", "llama", true, llama_names, "Llama 2, SmolLM, SmolLM2 and others of that form, without rope scaling"},
+};
+const size_t family_count = sizeof family_table / sizeof family_table[0];
+
+const struct family *family_by_architecture(const char *name) {
+    for (size_t i = 0; i < family_count; i++)
+        if (strcmp(family_table[i].architecture, name) == 0) return &family_table[i];
+    return NULL;
+}
+
+const struct family *family_by_gguf(const char *name, size_t size) {
+    for (size_t i = 0; i < family_count; i++)
+        if (strlen(family_table[i].gguf_arch) == size && memcmp(family_table[i].gguf_arch, name, size) == 0) return &family_table[i];
+    return NULL;
+}
+
+const char *family_list(void) {
+    static _Thread_local char text[512];
+    text[0] = '\0';
+    for (size_t i = 0; i < family_count; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s (%s)", i ? ", " : "", family_table[i].name, family_table[i].architecture);
+    }
+    return text;
+}
+
+void family_tensor_name(char out[TENSOR_NAME_SIZE], const struct family *f, enum tensor_role role, size_t layer, bool gguf) {
+    const char *pattern = gguf ? f->names[role].gguf : f->names[role].hf;
+    const char *mark = strstr(pattern, "%zu");
+    if (!mark)
+        snprintf(out, TENSOR_NAME_SIZE, "%s", pattern);
+    else
+        snprintf(out, TENSOR_NAME_SIZE, "%.*s%zu%s", (int)(mark - pattern), pattern, layer, mark + 3);
+}

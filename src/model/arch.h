@@ -1,0 +1,37 @@
+/* arch: the table of model families. A family is one row: its names in both worlds, and what is special about its tensors. */
+#ifndef RAPT_MODEL_ARCH_H
+#define RAPT_MODEL_ARCH_H
+
+#include "base/status.h"
+
+enum tensor_role { /* the tensors of one decoder layer, then the model's own */
+    TENSOR_NORM1, TENSOR_Q, TENSOR_K, TENSOR_V, TENSOR_O, TENSOR_NORM2, TENSOR_GATE, TENSOR_UP, TENSOR_DOWN,
+    TENSOR_EMBED, TENSOR_NORM, TENSOR_HEAD, TENSOR_ROLES
+};
+
+struct tensor_name {
+    const char *hf;   /* with %zu for the layer where it has one; without ".weight" */
+    const char *gguf;
+};
+
+struct family {
+    const char *name;                /* "llama" */
+    const char *architecture;        /* "LlamaForCausalLM" in config.json */
+    const char *gguf_arch;           /* general.architecture */
+    bool gguf_permutes_qk;           /* convert_hf_to_gguf interleaves the halves of each q and k head */
+    const struct tensor_name *names; /* [TENSOR_ROLES] */
+    const char *help;
+};
+extern const struct family family_table[];
+extern const size_t family_count;
+
+const struct family *family_by_architecture(const char *name);
+const struct family *family_by_gguf(const char *name, size_t size);
+/* "llama (LlamaForCausalLM), ..." for messages. */
+const char *family_list(void);
+
+#define TENSOR_NAME_SIZE 128
+/* "model.layers.3.self_attn.q_proj" or "blk.3.attn_q"; without ".weight". */
+void family_tensor_name(char out[TENSOR_NAME_SIZE], const struct family *f, enum tensor_role role, size_t layer, bool gguf);
+
+#endif

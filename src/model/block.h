@@ -1,0 +1,16 @@
+/* block: one decoder layer. x = x + attention(norm(x)); x = x + mlp(norm(x)). */
+#ifndef RAPT_MODEL_BLOCK_H
+#define RAPT_MODEL_BLOCK_H
+
+#include "model/run.h"
+
+/* x[T, C] in place; a keeps what backward needs (a->x was filled by the caller). padded: rows computed, a multiple of MODEL_T_UNIT. */
+status block_forward(float *x, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded);
+/* r->dx [T, C]: in the gradient of the layer's output, out that of its input. Adds parameter gradients. */
+status block_backward(struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded);
+/* Floats that attention's backward wants as scratch for t tokens. */
+size_t block_attention_scratch(const struct model *m, size_t t);
+/* t rounded up to MODEL_T_UNIT. */
+size_t run_round(size_t t);
+
+#endif

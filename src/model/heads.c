@@ -1,0 +1,107 @@
+#include "model/heads.h"
+
+#include <string.h>
+
+#include "num/norm.h"
+#include "num/softmax_logp.h"
+
+/* Gathers the distinct scored nodes; scores are sorted by node. */
+static void find_slots(struct run *r, const struct seqtree *tree) {
+    const size_t c = r->m->config.hidden;
+    r->slot_count = 0;
+    for (int32_t i = 0; i < tree->score_count; i++) {
+        int32_t node = tree->scores[i].node;
+        if (r->slot_count == 0 || r->slot_node[r->slot_count - 1] != node) {
+            memcpy(r->hs + (size_t)r->slot_count * c, r->x + (size_t)node * c, c * sizeof(float));
+            r->slot_node[r->slot_count++] = node;
+        }
+        r->score_slot[i] = r->slot_count - 1;
+    }
+}
+
+/* Rows of a product over `left` remaining slots: a whole chunk, or the rest rounded up to 16. */
+static size_t chunk_rows(const struct run *r, size_t left) { return left >= r->chunk ? r->chunk : (left + 15) / 16 * 16; }
+
+static status chunk_logits(struct run *r, size_t from, size_t rows) {
+    const size_t c = r->m->config.hidden;
+    return matmul_weight_forward(r->logits, r->m->config.vocab, (struct mat){.f = r->hn + from * c, .ld = c}, &r->m->head.w, rows, false);
+}
+
+status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
+    const struct model *m = r->m;
+    const size_t c = m->config.hidden, v = m->config.vocab;
+    const bool frozen = m->head.w_offset == LINEAR_FROZEN;
+    find_slots(r, tree);
+    const size_t slots = (size_t)r->slot_count;
+    memset(r->hs + slots * c, 0, 16 * c * sizeof(float));
+    rmsnorm_forward(r->hn, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
+    memset(r->hn + slots * c, 0, 16 * c * sizeof(float));
+    int32_t entry = 0;
+    for (size_t from = 0; from < slots; from += r->chunk) {
+        size_t rows = chunk_rows(r, slots - from), real = slots - from < rows ? slots - from : rows;
+        TRY(chunk_logits(r, from, rows));
+        logp_rows(r->lse + from, r->entropy + from, r->argmax + from, r->mean_logit + from, r->logits, real, v, v);
+        for (; entry < tree->score_count && (size_t)r->score_slot[entry] < from + real; entry++) {
+            size_t slot = (size_t)r->score_slot[entry];
+            r->logp[entry] = r->logits[(slot - from) * v + (size_t)tree->scores[entry].target] - r->lse[slot];
+        }
+        if (!keep || !frozen) continue;
+        softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
+        memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
+        TRY(matmul_weight_backward(r->expected + from * c, c, (struct mat){.f = r->logits, .ld = v}, &m->head.w, rows, false));
+    }
+    return ST_OK;
+}
+
+/* dhn of a frozen head: sum over entries of g (W[target] - expected). */
+static void frozen_backward(struct run *r, const struct seqtree *tree, const float *dlogp) {
+    const size_t c = r->m->config.hidden;
+    memset(r->dhn, 0, (size_t)r->slot_count * c * sizeof(float));
+    for (int32_t i = 0; i < tree->score_count; i++) {
+        const float g = dlogp[i] * tree->scores[i].weight;
+        if (g == 0.0f) continue;
+        float *d = r->dhn + (size_t)r->score_slot[i] * c;
+        const float *e = r->expected + (size_t)r->score_slot[i] * c;
+        model_head_row(r->row, r->m, tree->scores[i].target);
+        for (size_t j = 0; j < c; j++) d[j] += g * (r->row[j] - e[j]);
+    }
+}
+
+/* dhn and the head's own gradient: logits again, dlogits = sum over entries of g (onehot - p). */
+static status trained_backward(struct run *r, const struct seqtree *tree, const float *dlogp) {
+    struct model *m = r->m;
+    const size_t c = m->config.hidden, v = m->config.vocab, slots = (size_t)r->slot_count;
+    int32_t entry = 0;
+    for (size_t from = 0; from < slots; from += r->chunk) {
+        size_t rows = chunk_rows(r, slots - from), real = slots - from < rows ? slots - from : rows;
+        TRY(chunk_logits(r, from, rows));
+        softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
+        memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
+        int32_t first = entry;
+        for (size_t s = from; s < from + real; s++) {
+            float *row = r->logits + (s - from) * v, sum = 0;
+            for (; entry < tree->score_count && (size_t)r->score_slot[entry] == s; entry++) sum += dlogp[entry] * tree->scores[entry].weight;
+            for (size_t j = 0; j < v; j++) row[j] *= -sum;
+        }
+        for (int32_t i = first; i < entry; i++)
+            r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] += dlogp[i] * tree->scores[i].weight;
+        struct mat dlogits = {.f = r->logits, .ld = v};
+        TRY(matmul_weight_backward(r->dhn + from * c, c, dlogits, &m->head.w, rows, false));
+        TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c, rows, true));
+    }
+    return ST_OK;
+}
+
+status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded) {
+    struct model *m = r->m;
+    const size_t c = m->config.hidden, slots = (size_t)r->slot_count;
+    float *dnorm = m->norm_offset == LINEAR_FROZEN ? NULL : m->params.grad + m->norm_offset;
+    if (m->head.w_offset == LINEAR_FROZEN) frozen_backward(r, tree, dlogp);
+    else TRY(trained_backward(r, tree, dlogp));
+    float *dhs = r->hn; /* the normed rows are not needed any more */
+    memset(dhs, 0, slots * c * sizeof(float));
+    rmsnorm_backward(dhs, dnorm, r->dhn, r->hs, m->norm, r->rstd, slots, c);
+    memset(r->dx, 0, padded * c * sizeof(float));
+    for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
+    return ST_OK;
+}

@@ -1,0 +1,15 @@
+/* heads: final norm and output head on scored positions only, in chunks: the logits of a batch never exist at once.
+ *
+ * With a frozen head d logp(target) / d h = W[target] - sum_v p_v W_v does not depend on the loss, so forward keeps the second term
+ * ("expected") and backward needs no logits. A trained head computes its logits a second time. */
+#ifndef RAPT_MODEL_HEADS_H
+#define RAPT_MODEL_HEADS_H
+
+#include "model/run.h"
+
+/* r->x -> r->logp, r->lse, r->entropy, r->mean_logit, r->argmax. keep: also what heads_backward needs. */
+status heads_forward(struct run *r, const struct seqtree *tree, bool keep);
+/* dlogp -> r->dx [padded, C] (written), gradients of norm and head. */
+status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded);
+
+#endif

@@ -1,0 +1,86 @@
+#include "model/hf_io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool ends_with(const char *text, const char *tail) {
+    size_t n = strlen(text), m = strlen(tail);
+    return n >= m && strcmp(text + n - m, tail) == 0;
+}
+
+static status open_folder(struct checkpoint *c, const char *path) {
+    char *config_path = file_join(path, "config.json");
+    struct buf text = {0};
+    struct json config;
+    status s = file_read(&text, config_path);
+    if (s == ST_OK) {
+        s = json_parse(&config, buf_text(&text), text.size);
+        if (s == ST_OK) s = model_config_from_json(&c->config, config);
+        if (s != ST_OK) status_note(s, "%s: ", config_path);
+    }
+    buf_release(&text);
+    free(config_path);
+    TRY(s);
+    return safetensors_open(&c->st, path);
+}
+
+static status open_gguf(struct checkpoint *c, const char *path) {
+    TRY(gguf_open(&c->gguf, path));
+    status s = model_config_from_gguf(&c->config, &c->gguf);
+    return s == ST_OK ? s : status_note(s, "%s: ", path);
+}
+
+status checkpoint_open(struct checkpoint *c, const char *path) {
+    *c = (struct checkpoint){.path = mem_text(path), .is_gguf = ends_with(path, ".gguf")};
+    status s;
+    if (c->is_gguf) s = open_gguf(c, path);
+    else if (file_is_dir(path)) s = open_folder(c, path);
+    else s = FAIL(ST_IO, "%s: not found as a model (a folder with config.json and *.safetensors, or a .gguf file)", path);
+    if (s != ST_OK) checkpoint_release(c);
+    return s;
+}
+
+void checkpoint_release(struct checkpoint *c) {
+    if (c->is_gguf) gguf_release(&c->gguf);
+    else safetensors_release(&c->st);
+    free(c->path);
+    *c = (struct checkpoint){0};
+}
+
+status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows, size_t cols) {
+    char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
+    family_tensor_name(base, c->config.family, role, layer, c->is_gguf);
+    snprintf(name, sizeof name, "%s.weight", base);
+    *out = (struct tensor_view){0};
+    if (c->is_gguf) {
+        const struct gguf_tensor *t = gguf_tensor_find(&c->gguf, name);
+        if (t) *out = (struct tensor_view){.type = t->type, .rows = t->rows, .cols = t->cols, .data = t->data};
+        if (c->config.family->gguf_permutes_qk && role == TENSOR_Q) out->heads = c->config.heads;
+        if (c->config.family->gguf_permutes_qk && role == TENSOR_K) out->heads = c->config.kv_heads;
+    } else {
+        const struct st_tensor *t = safetensors_find(&c->st, name);
+        if (t) *out = (struct tensor_view){.type = t->type, .rows = t->rows, .cols = t->cols, .data = t->data};
+    }
+    if (!out->data) return FAIL(ST_FORMAT, "%s: tensor '%s' is missing", c->path, name);
+    if (out->rows != rows || out->cols != cols)
+        return FAIL(ST_FORMAT, "%s: tensor '%s' has shape [%zu, %zu], expected [%zu, %zu]", c->path, name, out->rows, out->cols, rows, cols);
+    out->row_bytes = dtype_row_bytes(out->type, cols);
+    if (!out->row_bytes)
+        return FAIL(ST_FORMAT, "%s: tensor '%s': rows of %zu do not fit type %s", c->path, name, cols, dtype_table[out->type].name);
+    return ST_OK;
+}
+
+void tensor_view_row(float *out, const struct tensor_view *v, size_t r) {
+    size_t at = r;
+    if (v->heads) { /* [head, half, i] of the Hugging Face layout lies at [head, i, half] */
+        size_t d = v->rows / v->heads, head = r / d, in_head = r % d;
+        at = head * d + (in_head % (d / 2)) * 2 + in_head / (d / 2);
+    }
+    dtype_table[v->type].expand(out, v->data + at * v->row_bytes, v->cols);
+}
+
+void tensor_view_rows(float *out, const struct tensor_view *v) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < v->rows; r++) tensor_view_row(out + r * v->cols, v, r);
+}

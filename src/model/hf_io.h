@@ -1,0 +1,36 @@
+/* hf_io: the tensors of a checkpoint, whichever form it has, by role and layer, in the layout of the Hugging Face model. */
+#ifndef RAPT_MODEL_HF_IO_H
+#define RAPT_MODEL_HF_IO_H
+
+#include "format/gguf.h"
+#include "format/safetensors.h"
+#include "model/arch.h"
+#include "model/config.h"
+
+/* An open checkpoint. Tensors stay in their file until read. */
+struct checkpoint {
+    char *path;
+    bool is_gguf;
+    struct gguf gguf;
+    struct safetensors st;
+    struct model_config config;
+};
+/* PATH: a folder with config.json and *.safetensors, or a .gguf file. */
+status checkpoint_open(struct checkpoint *c, const char *path);
+void checkpoint_release(struct checkpoint *c);
+
+/* A tensor's rows as stored. */
+struct tensor_view {
+    enum dtype type;
+    size_t rows, cols, row_bytes;
+    const char *data;
+    size_t heads; /* > 0: rows are permuted inside each of this many heads (GGUF q and k), tensor_view_row undoes it */
+};
+/* Checks the shape: rows x cols. An error names the tensor, what it has and what was expected. */
+status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows, size_t cols);
+/* Row r of the Hugging Face layout as fp32, out [cols]. */
+void tensor_view_row(float *out, const struct tensor_view *v, size_t r);
+/* All rows, out [rows, cols], in parallel. */
+void tensor_view_rows(float *out, const struct tensor_view *v);
+
+#endif

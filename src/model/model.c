@@ -1,0 +1,234 @@
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "num/rope.h"
+
+/* What a role's tensor looks like. */
+static void role_shape(size_t *rows, size_t *cols, const struct model_config *c, enum tensor_role role) {
+    const size_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
+    const size_t shapes[TENSOR_ROLES][2] = {
+        [TENSOR_NORM1] = {1, c->hidden},  [TENSOR_Q] = {q, c->hidden},        [TENSOR_K] = {kv, c->hidden},
+        [TENSOR_V] = {kv, c->hidden},     [TENSOR_O] = {c->hidden, q},        [TENSOR_NORM2] = {1, c->hidden},
+        [TENSOR_GATE] = {c->ffn, c->hidden}, [TENSOR_UP] = {c->ffn, c->hidden}, [TENSOR_DOWN] = {c->hidden, c->ffn},
+        [TENSOR_EMBED] = {c->vocab, c->hidden}, [TENSOR_NORM] = {1, c->hidden}, [TENSOR_HEAD] = {c->vocab, c->hidden},
+    };
+    *rows = shapes[role][0];
+    *cols = shapes[role][1];
+}
+
+static status view_of(struct tensor_view *v, const struct model *m, enum tensor_role role, size_t layer) {
+    size_t rows, cols;
+    role_shape(&rows, &cols, &m->config, role);
+    return checkpoint_tensor(v, &m->checkpoint, role, layer, rows, cols);
+}
+
+static void linear_describe(struct linear *l, const struct model_config *c, size_t layer, const enum tensor_role *roles, size_t count) {
+    *l = (struct linear){.layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN};
+    for (size_t i = 0; i < count; i++) {
+        size_t rows, cols;
+        role_shape(&rows, &cols, c, roles[i]);
+        l->part[i] = (struct linear_part){.role = roles[i], .row = l->out, .rows = rows};
+        l->out += rows;
+        l->in = cols;
+    }
+}
+
+static size_t add_param(struct model *m, enum tensor_role role, size_t layer) {
+    char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
+    size_t rows, cols;
+    role_shape(&rows, &cols, &m->config, role);
+    family_tensor_name(base, m->config.family, role, layer, false);
+    snprintf(name, sizeof name, "%s.weight", base);
+    return params_add(&m->params, name, rows, cols, rows == 1);
+}
+
+static void describe_layers(struct model *m) {
+    static const enum tensor_role qkv[] = {TENSOR_Q, TENSOR_K, TENSOR_V}, o[] = {TENSOR_O}, gate_up[] = {TENSOR_GATE, TENSOR_UP},
+                                  down[] = {TENSOR_DOWN}, head[] = {TENSOR_HEAD};
+    for (size_t i = 0; i < m->config.layers; i++) {
+        struct model_layer *l = &m->layers[i];
+        linear_describe(&l->qkv, &m->config, i, qkv, 3);
+        linear_describe(&l->o, &m->config, i, o, 1);
+        linear_describe(&l->gate_up, &m->config, i, gate_up, 2);
+        linear_describe(&l->down, &m->config, i, down, 1);
+        l->norm1_offset = l->norm2_offset = LINEAR_FROZEN;
+    }
+    linear_describe(&m->head, &m->config, 0, head, 1);
+    m->norm_offset = m->embed_offset = LINEAR_FROZEN;
+}
+
+static void add_linear_params(struct linear *l, void *context) {
+    struct model *m = context;
+    for (size_t i = 0; i < l->part_count; i++) { /* parts follow each other, so the fused matrix is contiguous */
+        size_t offset = add_param(m, l->part[i].role, l->layer);
+        if (i == 0) l->w_offset = offset;
+    }
+}
+
+void model_each_linear(struct model *m, void (*visit)(struct linear *l, void *context), void *context) {
+    for (size_t i = 0; i < m->config.layers; i++) {
+        visit(&m->layers[i].qkv, context);
+        visit(&m->layers[i].o, context);
+        visit(&m->layers[i].gate_up, context);
+        visit(&m->layers[i].down, context);
+    }
+}
+
+/* Lays the parameter vector of full training out. */
+static status plan_full(struct model *m) {
+    m->embed_offset = add_param(m, TENSOR_EMBED, 0);
+    for (size_t i = 0; i < m->config.layers; i++) {
+        struct model_layer *l = &m->layers[i];
+        l->norm1_offset = add_param(m, TENSOR_NORM1, i);
+        add_linear_params(&l->qkv, m);
+        add_linear_params(&l->o, m);
+        l->norm2_offset = add_param(m, TENSOR_NORM2, i);
+        add_linear_params(&l->gate_up, m);
+        add_linear_params(&l->down, m);
+    }
+    m->norm_offset = add_param(m, TENSOR_NORM, 0);
+    if (m->config.tied) m->head.w_offset = m->embed_offset;
+    else m->head.w_offset = add_param(m, TENSOR_HEAD, 0);
+    return params_allocate(&m->params, true);
+}
+
+/* Reads the parts of l into plain [out, in] and prepares the product. */
+static status load_linear(struct linear *l, struct model *m, float *scratch) {
+    float *plain = scratch;
+    if (m->use == MODEL_FULL) {
+        plain = m->params.value + l->w_offset;
+    } else if (m->kind != MATMUL_BF16) {
+        TRY(mem_try_alloc(&l->owned, l->out * l->in, sizeof(float), "weights"));
+        plain = l->owned;
+    }
+    for (size_t i = 0; i < l->part_count; i++) {
+        struct tensor_view v;
+        enum tensor_role role = l->part[i].role;
+        TRY(view_of(&v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer));
+        tensor_view_rows(plain + l->part[i].row * l->in, &v);
+    }
+    return matmul_weight_init(&l->w, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
+}
+
+static status load_norm(float **out, struct model *m, float *frozen, enum tensor_role role, size_t layer, size_t offset) {
+    struct tensor_view v;
+    TRY(view_of(&v, m, role, layer));
+    *out = offset == LINEAR_FROZEN ? frozen : m->params.value + offset;
+    tensor_view_row(*out, &v, 0);
+    return ST_OK;
+}
+
+static status load_weights(struct model *m, float *scratch) {
+    const size_t c = m->config.hidden;
+    for (size_t i = 0; i < m->config.layers; i++) {
+        struct model_layer *l = &m->layers[i];
+        TRY(load_norm(&l->norm1, m, m->norms + 2 * i * c, TENSOR_NORM1, i, l->norm1_offset));
+        TRY(load_norm(&l->norm2, m, m->norms + (2 * i + 1) * c, TENSOR_NORM2, i, l->norm2_offset));
+        TRY(load_linear(&l->qkv, m, scratch));
+        TRY(load_linear(&l->o, m, scratch));
+        TRY(load_linear(&l->gate_up, m, scratch));
+        TRY(load_linear(&l->down, m, scratch));
+    }
+    TRY(load_norm(&m->norm, m, m->norms + 2 * m->config.layers * c, TENSOR_NORM, 0, m->norm_offset));
+    TRY(view_of(&m->embed_view, m, TENSOR_EMBED, 0));
+    TRY(view_of(&m->head_view, m, m->config.tied ? TENSOR_EMBED : TENSOR_HEAD, 0));
+    if (m->use == MODEL_FULL) tensor_view_rows(m->params.value + m->embed_offset, &m->embed_view);
+    return load_linear(&m->head, m, scratch);
+}
+
+static status prepare(struct model *m) {
+    const struct model_config *c = &m->config;
+    size_t largest = c->vocab * c->hidden;
+    TRY(mem_try_alloc(&m->layers, c->layers, sizeof *m->layers, "layers"));
+    describe_layers(m);
+    if (m->use == MODEL_FULL) TRY(plan_full(m));
+    TRY(mem_try_alloc(&m->norms, 2 * c->layers + 1, c->hidden * sizeof(float), "norm weights"));
+    for (size_t i = 0; i < 4; i++) {
+        const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
+        if (all[i]->in * all[i]->out > largest) largest = all[i]->in * all[i]->out;
+    }
+    float *scratch = NULL;
+    if (m->kind == MATMUL_BF16 && m->use != MODEL_FULL) TRY(mem_try_alloc(&scratch, largest, sizeof(float), "weight conversion"));
+    status s = load_weights(m, scratch);
+    free(scratch);
+    return s;
+}
+
+status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
+    *m = (struct model){.kind = kind, .use = use};
+    TRY(checkpoint_open(&m->checkpoint, path));
+    m->config = m->checkpoint.config;
+    status s = prepare(m);
+    if (s != ST_OK) model_release(m);
+    return s;
+}
+
+static void release_linear(struct linear *l, void *context) {
+    (void)context;
+    matmul_weight_release(&l->w);
+    free(l->owned);
+}
+
+void model_release(struct model *m) {
+    if (m->layers) {
+        model_each_linear(m, release_linear, NULL);
+        release_linear(&m->head, NULL);
+    }
+    free(m->layers);
+    free(m->norms);
+    free(m->rope);
+    params_release(&m->params);
+    checkpoint_release(&m->checkpoint);
+    *m = (struct model){0};
+}
+
+status model_need_positions(struct model *m, size_t count) {
+    if (count <= m->rope_positions) return ST_OK;
+    if (count > m->config.max_position)
+        return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's %zu positions; lower --max-length", count, m->config.max_position);
+    free(m->rope);
+    m->rope_positions = 0;
+    TRY(mem_try_alloc(&m->rope, count, m->config.head_dim * sizeof(float), "rotation table"));
+    rope_table(m->rope, count, m->config.head_dim, m->config.rope_base);
+    m->rope_positions = count;
+    return ST_OK;
+}
+
+void model_embedding_row(float *out, const struct model *m, int32_t id) {
+    const size_t c = m->config.hidden;
+    if (m->embed_offset != LINEAR_FROZEN) memcpy(out, m->params.value + m->embed_offset + (size_t)id * c, c * sizeof(float));
+    else tensor_view_row(out, &m->embed_view, (size_t)id);
+}
+
+void model_head_row(float *out, const struct model *m, int32_t id) {
+    const size_t c = m->config.hidden;
+    if (m->head.w_offset != LINEAR_FROZEN) memcpy(out, m->params.value + m->head.w_offset + (size_t)id * c, c * sizeof(float));
+    else tensor_view_row(out, &m->head_view, (size_t)id);
+}
+
+struct refresh {
+    struct model *m;
+    status result;
+};
+static void refresh_linear(struct linear *l, void *context) {
+    struct refresh *r = context;
+    if (r->result == ST_OK && l->w_offset != LINEAR_FROZEN) r->result = matmul_weight_update(&l->w, r->m->params.value + l->w_offset);
+}
+
+status model_refresh(struct model *m) {
+    struct refresh r = {m, ST_OK};
+    model_each_linear(m, refresh_linear, &r);
+    refresh_linear(&m->head, &r);
+    return r.result;
+}
+
+size_t model_weight_bytes(const struct model_config *c, enum matmul_kind kind, enum model_use use) {
+    size_t all = model_config_parameters(c), products = all;
+    if (use == MODEL_FULL) return all * 4 + (kind == MATMUL_BF16 ? all * 4 : 0);
+    if (!c->tied) products -= c->vocab * c->hidden; /* the input embedding stays in its file */
+    return kind == MATMUL_BF16 ? products * (use == MODEL_INFER ? 2 : 4) : products * 4;
+}

@@ -1,0 +1,54 @@
+/* model: a decoder's weights, ready for products, and what of them is trained. */
+#ifndef RAPT_MODEL_MODEL_H
+#define RAPT_MODEL_MODEL_H
+
+#include "model/hf_io.h"
+#include "model/linear.h"
+
+/* Token counts of buffers are rounded up to this, so that few product shapes exist; the rows behind the real tokens are zero. */
+#define MODEL_T_UNIT 32
+
+enum model_use {
+    MODEL_INFER,   /* forward only */
+    MODEL_ADAPTER, /* frozen base, gradients flow through it */
+    MODEL_FULL     /* every weight is trained, in fp32 */
+};
+
+struct model_layer {
+    struct linear qkv, o, gate_up, down;
+    float *norm1, *norm2;              /* [C] */
+    size_t norm1_offset, norm2_offset; /* in the parameter vector, or LINEAR_FROZEN */
+};
+struct model {
+    struct checkpoint checkpoint; /* stays open: embedding rows are read from it when frozen */
+    struct model_config config;
+    enum matmul_kind kind;
+    enum model_use use;
+    struct model_layer *layers;
+    struct linear head;     /* [V, C]; never adapted by all-linear */
+    float *norm;            /* [C] */
+    size_t norm_offset;
+    struct tensor_view embed_view, head_view; /* frozen rows */
+    size_t embed_offset;    /* full: the embedding in the parameter vector */
+    struct params params;   /* LoRA: the adapter; full: everything */
+    float *norms;           /* owned storage of the frozen norms */
+    float *rope;            /* [max_position_used, D] cos and sin */
+    size_t rope_positions;
+};
+
+/* Opens and prepares. kind decides how products are computed. */
+status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);
+void model_release(struct model *m);
+/* Grows the table of rotations; called by whoever knows the longest sequence. Error past the model's longest position. */
+status model_need_positions(struct model *m, size_t count);
+/* Row `id` of the embedding, out [C]; and of the output head. */
+void model_embedding_row(float *out, const struct model *m, int32_t id);
+void model_head_row(float *out, const struct model *m, int32_t id);
+/* After an optimizer step of full training: packed copies follow the parameters. */
+status model_refresh(struct model *m);
+/* Calls visit for every linear of every layer. */
+void model_each_linear(struct model *m, void (*visit)(struct linear *l, void *context), void *context);
+/* Bytes of the weights as they are kept in memory for this use. */
+size_t model_weight_bytes(const struct model_config *c, enum matmul_kind kind, enum model_use use);
+
+#endif

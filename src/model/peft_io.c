@@ -1,0 +1,159 @@
+#include "model/peft_io.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/json.h"
+#include "format/safetensors.h"
+
+#define PEFT_PREFIX "base_model.model."
+
+static status refuse(struct json config, const char *key) {
+    struct json v = json_get(config, key);
+    bool on = false;
+    enum json_kind kind = json_kind_of(v);
+    if (kind == JSON_BOOL) json_bool(&on, v);
+    if (kind == JSON_OBJECT || kind == JSON_ARRAY) on = json_count(v) > 0;
+    if (on) return FAIL(ST_UNSUPPORTED, "'%s' is set; adapters of that kind are not supported", key);
+    return ST_OK;
+}
+
+static status read_targets(struct lora_options *o, struct json targets) {
+    struct json key, v;
+    o->target_count = 0;
+    if (json_kind_of(targets) == JSON_STRING) {
+        if (!json_equals(targets, "all-linear")) return FAIL(ST_UNSUPPORTED, "'target_modules' is a pattern; a list of names is expected");
+        o->targets[o->target_count++] = json_text(targets);
+        return ST_OK;
+    }
+    struct json_iter it = json_iter_begin(targets);
+    while (json_iter_next(&it, &key, &v)) {
+        if (json_kind_of(v) != JSON_STRING) return FAIL(ST_FORMAT, "'target_modules' should hold strings, has %s", json_kind_name(json_kind_of(v)));
+        if (o->target_count == LORA_TARGETS_MAX) return FAIL(ST_UNSUPPORTED, "more than %d target modules", LORA_TARGETS_MAX);
+        o->targets[o->target_count++] = json_text(v);
+    }
+    if (!o->target_count) return FAIL(ST_FORMAT, "'target_modules' is missing or empty");
+    return ST_OK;
+}
+
+static status options_from_json(struct lora_options *o, struct json config) {
+    static const char *const refused[] = {"use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "fan_in_fan_out", "lora_bias"};
+    int64_t rank;
+    *o = (struct lora_options){0};
+    if (!json_equals(json_get(config, "peft_type"), "LORA")) return FAIL(ST_UNSUPPORTED, "'peft_type' is not \"LORA\"");
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) TRY(refuse(config, refused[i]));
+    struct json bias = json_get(config, "bias");
+    if (json_kind_of(bias) == JSON_STRING && !json_equals(bias, "none")) return FAIL(ST_UNSUPPORTED, "'bias' is not \"none\"");
+    if (!json_int(&rank, json_get(config, "r")) || rank < 1 || rank > 65536) return FAIL(ST_FORMAT, "'r' should be a positive whole number");
+    o->rank = (size_t)rank;
+    if (!json_double(&o->alpha, json_get(config, "lora_alpha"))) return FAIL(ST_FORMAT, "'lora_alpha' should be a number");
+    json_double(&o->dropout, json_get(config, "lora_dropout"));
+    json_bool(&o->rslora, json_get(config, "use_rslora"));
+    return read_targets(o, json_get(config, "target_modules"));
+}
+
+status adapter_read_options(struct lora_options *o, const char *folder) {
+    char *path = file_join(folder, "adapter_config.json");
+    struct buf text = {0};
+    struct json config;
+    status s = file_read(&text, path);
+    if (s == ST_OK) {
+        s = json_parse(&config, buf_text(&text), text.size);
+        if (s == ST_OK) s = options_from_json(o, config);
+        if (s != ST_OK) status_note(s, "%s: ", path);
+    }
+    buf_release(&text);
+    free(path);
+    return s;
+}
+
+static status fill(struct model *m, const struct safetensors *st, const char *path) {
+    size_t used = 0;
+    for (size_t i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.items[i];
+        char name[TENSOR_NAME_SIZE + 64];
+        snprintf(name, sizeof name, PEFT_PREFIX "%s", p->name);
+        const struct st_tensor *t = safetensors_find(st, name);
+        if (!t) return FAIL(ST_FORMAT, "%s: tensor '%s' is missing", path, name);
+        if (t->rows != p->rows || t->cols != p->cols)
+            return FAIL(ST_MISMATCH, "%s: tensor '%s' has shape [%zu, %zu], this model needs [%zu, %zu]", path, name, t->rows, t->cols, p->rows, p->cols);
+        dtype_table[t->type].expand(m->params.value + p->offset, t->data, p->rows * p->cols);
+        used++;
+    }
+    if (used != st->tensor_count)
+        return FAIL(ST_UNSUPPORTED, "%s: holds %zu tensors, of which only %zu belong to LoRA on the listed targets", path, st->tensor_count, used);
+    for (size_t i = 0; i < m->params.size; i++)
+        if (!isfinite(m->params.value[i])) return FAIL(ST_FORMAT, "%s: holds values that are not finite", path);
+    return ST_OK;
+}
+
+status adapter_load(struct model *m, const char *folder, bool with_grad) {
+    struct lora_options o;
+    struct safetensors st;
+    TRY(adapter_read_options(&o, folder));
+    TRY(lora_attach(m, &o, 0, with_grad));
+    char *path = file_join(folder, "adapter_model.safetensors");
+    status s = safetensors_open(&st, path);
+    if (s == ST_OK) {
+        s = fill(m, &st, path);
+        safetensors_release(&st);
+    }
+    free(path);
+    return s;
+}
+
+/* The distinct last names of the adapted projections ("q_proj"): what peft writes for all-linear. */
+static void put_targets(struct buf *out, const struct model *m) {
+    const struct model_layer *l = &m->layers[0];
+    const struct linear *all[] = {&l->down, &l->gate_up, &l->o, &l->qkv};
+    const char *separator = "";
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < all[i]->part_count; j++) {
+            if (!all[i]->part[j].adapted) continue;
+            const char *name = m->config.family->names[all[i]->part[j].role].hf;
+            buf_printf(out, "%s\n    \"%s\"", separator, strrchr(name, '.') + 1);
+            separator = ",";
+        }
+}
+
+static status save_config(const struct model *m, const struct lora_options *o, const char *folder, const char *base) {
+    struct buf b = {0};
+    bool named = o->target_count == 1 && strcmp(o->targets[0], "all-linear") == 0;
+    buf_append_text(&b, "{\n  \"auto_mapping\": null,\n  \"base_model_name_or_path\": ");
+    json_put_text(&b, base);
+    buf_append_text(&b, ",\n  \"bias\": \"none\",\n  \"fan_in_fan_out\": false,\n  \"inference_mode\": true,\n  \"init_lora_weights\": true,\n  \"lora_alpha\": ");
+    json_put_double(&b, o->alpha);
+    buf_append_text(&b, ",\n  \"lora_dropout\": ");
+    json_put_double(&b, o->dropout);
+    buf_printf(&b, ",\n  \"modules_to_save\": null,\n  \"peft_type\": \"LORA\",\n  \"r\": %zu,\n  \"target_modules\": [", o->rank);
+    if (named) put_targets(&b, m);
+    for (size_t i = 0; i < o->target_count && !named; i++) {
+        buf_append_text(&b, i ? ",\n    " : "\n    ");
+        json_put_text(&b, o->targets[i]);
+    }
+    buf_printf(&b, "\n  ],\n  \"task_type\": \"CAUSAL_LM\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n", o->rslora ? "true" : "false");
+    char *path = file_join(folder, "adapter_config.json");
+    status s = file_write(path, b.data, b.size);
+    free(path);
+    buf_release(&b);
+    return s;
+}
+
+status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const char *folder, const char *base) {
+    TRY(file_make_dirs(folder));
+    struct safetensors_writer w = {0};
+    for (size_t i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.items[i];
+        char name[TENSOR_NAME_SIZE + 64];
+        size_t shape[2] = {p->rows, p->cols};
+        snprintf(name, sizeof name, PEFT_PREFIX "%s", p->name);
+        safetensors_add(&w, name, DTYPE_F32, shape, 2, theta + p->offset);
+    }
+    char *path = file_join(folder, "adapter_model.safetensors");
+    status s = safetensors_write(&w, path);
+    free(path);
+    TRY(s);
+    return save_config(m, o, folder, base);
+}

@@ -1,0 +1,14 @@
+/* peft_io: adapters in PEFT's form: adapter_config.json and adapter_model.safetensors. */
+#ifndef RAPT_MODEL_PEFT_IO_H
+#define RAPT_MODEL_PEFT_IO_H
+
+#include "model/lora.h"
+
+/* Reads the config, attaches, and fills A and B. Unsupported kinds (DoRA, rank patterns, biases) are errors that name the key. */
+status adapter_load(struct model *m, const char *folder, bool with_grad);
+/* Writes both files into `folder` (made if missing). theta: the values to write, [m->params.size]. base: base_model_name_or_path. */
+status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const char *folder, const char *base);
+/* Only the options, e.g. to continue training with them. Target strings live as long as the process. */
+status adapter_read_options(struct lora_options *o, const char *folder);
+
+#endif

@@ -1,0 +1,187 @@
+#include "model/run.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "model/block.h"
+#include "model/heads.h"
+
+size_t run_round(size_t t) { return (t + MODEL_T_UNIT - 1) / MODEL_T_UNIT * MODEL_T_UNIT; }
+
+/* Takes memory for real, or only counts it: one list of buffers serves run_init and run_bytes, so that the printed plan is what happens. */
+struct taker {
+    struct arena *arena; /* NULL: count only */
+    size_t bytes;
+    status result;
+};
+
+static void take(struct taker *k, void *out, size_t count, size_t size) {
+    size_t bytes;
+    void *p = NULL;
+    if (k->result != ST_OK) return;
+    if (!size_mul(&bytes, count, size) || !size_add(&k->bytes, k->bytes, bytes)) {
+        k->result = FAIL(ST_NOMEM, "activations: size overflows");
+        return;
+    }
+    if (k->arena) k->result = arena_try_take(k->arena, &p, count, size, "activations");
+    memcpy(out, &p, sizeof p);
+}
+
+static void take_layer(struct taker *k, struct layer_acts *a, const struct model *m, size_t layer, size_t t) {
+    const struct model_config *c = &m->config;
+    const struct model_layer *l = &m->layers[layer];
+    take(k, &a->rstd1, t, sizeof(float));
+    take(k, &a->rstd2, t, sizeof(float));
+    take(k, &a->qkv, t * l->qkv.out, sizeof(float));
+    take(k, &a->attn, t * l->o.in, sizeof(float));
+    take(k, &a->lse, t * c->heads, sizeof(float));
+    take(k, &a->mid, t * c->hidden, sizeof(float));
+    take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
+    take(k, &a->u_qkv, t * l->qkv.u_width, sizeof(float));
+    take(k, &a->u_o, t * l->o.u_width, sizeof(float));
+    take(k, &a->u_gate_up, t * l->gate_up.u_width, sizeof(float));
+    take(k, &a->u_down, t * l->down.u_width, sizeof(float));
+}
+
+static size_t largest_of(const struct model *m, int what) {
+    const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
+    size_t most = 0;
+    for (size_t i = 0; i < 4; i++) {
+        size_t v = what == 0 ? (all[i]->in > all[i]->out ? all[i]->in : all[i]->out) : what == 1 ? all[i]->u_width : all[i]->in;
+        if (v > most) most = v;
+    }
+    return most;
+}
+
+static void take_layers(struct taker *k, struct run *r, size_t t) {
+    const struct model *m = r->m;
+    const bool each = r->plan.train && !r->plan.recompute;
+    struct layer_acts shared = {0}, *a;
+    float *x = NULL;
+    take(k, &r->layers, m->config.layers, sizeof *r->layers);
+    if (!each) take_layer(k, &shared, m, 0, t);
+    if (!r->plan.train) take(k, &x, t * m->config.hidden, sizeof(float));
+    for (size_t i = 0; i < m->config.layers; i++) {
+        struct layer_acts counted = {0};
+        a = r->layers ? &r->layers[i] : &counted;
+        if (each) take_layer(k, a, m, i, t);
+        else *a = shared;
+        if (r->plan.train) take(k, &a->x, t * m->config.hidden, sizeof(float));
+        else a->x = x;
+    }
+}
+
+static void take_head(struct taker *k, struct run *r) {
+    const struct model_config *c = &r->m->config;
+    size_t s = run_round(r->plan.scored), rows = ((size_t)4 << 20) / c->vocab / 16 * 16;
+    r->chunk = rows < 16 ? 16 : rows > 256 ? 256 : rows;
+    take(k, &r->slot_node, s, sizeof(int32_t));
+    take(k, &r->score_slot, s, sizeof(int32_t));
+    take(k, &r->argmax, s, sizeof(int32_t));
+    take(k, &r->logp, s, sizeof(float));
+    take(k, &r->lse, s, sizeof(float));
+    take(k, &r->entropy, s, sizeof(float));
+    take(k, &r->mean_logit, s, sizeof(float));
+    take(k, &r->rstd, s, sizeof(float));
+    take(k, &r->row, c->hidden, sizeof(float));
+    take(k, &r->hs, (s + 256) * c->hidden, sizeof(float)); /* a whole chunk may be read behind the last row */
+    take(k, &r->hn, (s + 256) * c->hidden, sizeof(float));
+    take(k, &r->logits, r->chunk * c->vocab, sizeof(float));
+    if (!r->plan.train) return;
+    take(k, &r->dhn, (s + 256) * c->hidden, sizeof(float));
+    if (r->m->head.w_offset == LINEAR_FROZEN) take(k, &r->expected, (s + 256) * c->hidden, sizeof(float));
+}
+
+static void take_all(struct taker *k, struct run *r) {
+    const struct model_config *c = &r->m->config;
+    const struct model_layer *l = &r->m->layers[0];
+    size_t t = run_round(r->plan.tokens);
+    take_layers(k, r, t);
+    take(k, &r->x, t * c->hidden, sizeof(float));
+    take(k, &r->h, t * c->hidden, sizeof(float));
+    take(k, &r->act, t * c->ffn, sizeof(float));
+    if (r->m->kind == MATMUL_BF16) take(k, &r->scratch.half, t * largest_of(r->m, 0), sizeof(uint16_t));
+    if (r->plan.train) {
+        take(k, &r->dx, t * c->hidden, sizeof(float));
+        take(k, &r->dh, t * c->hidden, sizeof(float));
+        take(k, &r->dgate_up, t * l->gate_up.out, sizeof(float));
+        take(k, &r->dqkv, t * l->qkv.out, sizeof(float));
+        take(k, &r->dattn, t * l->o.in, sizeof(float));
+        take(k, &r->dact, t * c->ffn, sizeof(float));
+        take(k, &r->attention_scratch, block_attention_scratch(r->m, t), sizeof(float));
+        if (largest_of(r->m, 1)) take(k, &r->scratch.du, t * largest_of(r->m, 1), sizeof(float));
+    }
+    if (r->plan.dropout) take(k, &r->scratch.dropped, t * largest_of(r->m, 2), sizeof(float));
+    take_head(k, r);
+}
+
+size_t run_bytes(const struct model *m, const struct run_plan *plan) {
+    struct model *writable = (struct model *)(uintptr_t)m; /* only read while counting */
+    struct run r = {.m = writable, .plan = *plan};
+    struct taker k = {0};
+    take_all(&k, &r);
+    return k.bytes;
+}
+
+status run_init(struct run *r, struct model *m, const struct run_plan *plan) {
+    *r = (struct run){.m = m, .plan = *plan};
+    struct taker k = {.arena = &r->arena};
+    take_all(&k, r);
+    r->bytes = k.bytes;
+    if (k.result != ST_OK) run_release(r);
+    return k.result;
+}
+
+void run_release(struct run *r) {
+    arena_release(&r->arena);
+    *r = (struct run){0};
+}
+
+/* The embedding rows of the tree's nodes; rows behind them, up to the rounded count, are zero. */
+static void embed(float *x, const struct run *r, const struct seqtree *tree, size_t padded) {
+    const size_t c = r->m->config.hidden, t = (size_t)tree->node_count;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) model_embedding_row(x + i * c, r->m, tree->ids[i]);
+    memset(x + t * c, 0, (padded - t) * c * sizeof(float));
+}
+
+status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep) {
+    const size_t t = (size_t)tree->node_count, padded = run_round(t), c = r->m->config.hidden;
+    CHECK(t <= r->plan.tokens && (size_t)tree->score_count <= r->plan.scored && (!keep || r->plan.train));
+    embed(r->x, r, tree, padded);
+    for (size_t i = 0; i < r->m->config.layers; i++) {
+        memcpy(r->layers[i].x, r->x, padded * c * sizeof(float));
+        TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded));
+    }
+    return heads_forward(r, tree, keep);
+}
+
+/* The embedding's gradient: rows of the same id add up in node order. */
+static void embed_backward(struct run *r, const struct seqtree *tree) {
+    const size_t c = r->m->config.hidden;
+    if (r->m->embed_offset == LINEAR_FROZEN) return;
+    for (int32_t i = 0; i < tree->node_count; i++) {
+        float *g = r->m->params.grad + r->m->embed_offset + (size_t)tree->ids[i] * c;
+        for (size_t j = 0; j < c; j++) g[j] += r->dx[(size_t)i * c + j];
+    }
+}
+
+status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
+    const size_t padded = run_round((size_t)tree->node_count);
+    TRY(heads_backward(r, tree, dlogp, padded));
+    for (size_t i = r->m->config.layers; i-- > 0;) {
+        if (r->plan.recompute) {
+            memcpy(r->x, r->layers[i].x, padded * r->m->config.hidden * sizeof(float));
+            TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded));
+        }
+        TRY(block_backward(r, i, tree, theta, padded));
+    }
+    embed_backward(r, tree);
+    return ST_OK;
+}
+
+void run_sums(double *out, const struct run *r, const struct seqtree *tree) {
+    for (int32_t i = 0; i < tree->sequence_count; i++) out[i] = 0;
+    for (int32_t i = 0; i < tree->score_count; i++)
+        out[tree->scores[i].sequence] += (double)r->logp[i] * (double)tree->scores[i].weight;
+}

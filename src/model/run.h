@@ -1,0 +1,71 @@
+/* run: one packed micro-batch through the decoder, forward and backward, in memory that a plan sized beforehand.
+ *
+ * run_forward computes the log-prob of every scored entry of a tree; run_backward turns d loss / d log-prob of each sequence into
+ * gradients of the trained parameters. Nothing is allocated in between. */
+#ifndef RAPT_MODEL_RUN_H
+#define RAPT_MODEL_RUN_H
+
+#include "base/arena.h"
+#include "model/model.h"
+#include "num/seqtree.h"
+
+struct run_plan {
+    size_t tokens;    /* most tokens of a micro-batch */
+    size_t scored;    /* most scored entries */
+    bool train;       /* backward will be called */
+    bool recompute;   /* keep only layer inputs; run each layer again in backward */
+    bool dropout;     /* LoRA dropout is on */
+};
+
+struct layer_acts { /* what backward needs of one layer */
+    float *x;       /* [T, C] input */
+    float *rstd1, *rstd2; /* [T] */
+    float *qkv;     /* [T, (H + 2K) D] after rope */
+    float *attn;    /* [T, H D] */
+    float *lse;     /* [T, H] */
+    float *mid;     /* [T, C] after attention's residual */
+    float *gate_up; /* [T, 2F] */
+    float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, u_width] */
+};
+
+struct run {
+    struct model *m;
+    struct run_plan plan;
+    struct arena arena;
+    struct layer_acts *layers; /* [layers]; under recompute all but x is shared */
+    float *x;       /* [T, C] the residual stream behind the last layer */
+    float *h;       /* [T, C] a normed input */
+    float *act;     /* [T, F] */
+    float *dx, *dh; /* [T, C] */
+    float *dgate_up, *dqkv, *dattn, *dact, *attention_scratch;
+    struct linear_scratch scratch;
+    /* head */
+    size_t chunk;          /* rows of logits at a time */
+    int32_t slot_count;    /* distinct scored nodes */
+    int32_t *slot_node;    /* [S] */
+    int32_t *score_slot;   /* [scored] slot of an entry */
+    float *hs, *hn, *rstd; /* [S, C] gathered, normed; [S] */
+    float *expected;       /* [S, C] sum over v of p_v W_v; frozen head only */
+    float *dhn;            /* [S, C] */
+    float *logits;         /* [chunk, V] */
+    float *row;            /* [C] */
+    float *logp;           /* [scored] out: log-prob of each entry */
+    float *lse, *entropy, *mean_logit; /* [S] out */
+    int32_t *argmax;       /* [S] out */
+    size_t bytes;          /* of the arena */
+};
+
+/* Allocates everything. The model must have its adapter attached already. */
+status run_init(struct run *r, struct model *m, const struct run_plan *plan);
+void run_release(struct run *r);
+/* Bytes that run_init would take: the memory plan, without touching memory. */
+size_t run_bytes(const struct model *m, const struct run_plan *plan);
+
+/* theta: the adapter's parameter vector, NULL = adapter off. keep: prepare for run_backward. */
+status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep);
+/* dlogp[score_count]: d loss / d log-prob of each entry. Adds to m->params.grad. The last run_forward must have kept. */
+status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp);
+/* Sums of log-probs by sequence, in nats: out[sequence_count] (double, fixed order). */
+void run_sums(double *out, const struct run *r, const struct seqtree *tree);
+
+#endif

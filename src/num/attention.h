@@ -1,0 +1,26 @@
+/* attention: causal grouped-query attention over the segments of a tree, in blocks, without a T x T matrix (Dao et al. 2022).
+ *
+ * A node sees itself, the nodes before it in its segment, and all nodes of its ancestor segments. qkv rows hold H query heads, K key heads,
+ * K value heads of D floats. Every output element is written by one thread in a fixed order: the result does not depend on threads. */
+#ifndef RAPT_NUM_ATTENTION_H
+#define RAPT_NUM_ATTENTION_H
+
+#include "num/seqtree.h"
+
+#define ATTENTION_HEAD_DIM_MAX 256
+
+/* out[T, H D]; lse[T, H] = log sum exp of the scaled scores, for backward. */
+void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads, size_t head_dim,
+                       size_t stride, float scale);
+/* dqkv[T, stride] is written. scratch: attention_backward_scratch() floats. */
+void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv, const struct seqtree *tree,
+                        size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale, float *scratch);
+size_t attention_backward_scratch(size_t tokens, size_t heads, size_t kv_heads, size_t head_dim);
+
+/* The twins: node by node along its ancestors, sums in double. */
+void attention_forward_reference(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads,
+                                 size_t head_dim, size_t stride, float scale);
+void attention_backward_reference(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv,
+                                  const struct seqtree *tree, size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale);
+
+#endif

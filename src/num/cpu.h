@@ -1,0 +1,12 @@
+/* cpu: which instruction sets this machine has; kernels are chosen by this and by shape, never by timing. */
+#ifndef RAPT_NUM_CPU_H
+#define RAPT_NUM_CPU_H
+
+#include "base/buf.h"
+
+bool cpu_has_avx512(void);    /* F, BW, DQ, VL */
+bool cpu_has_amx_bf16(void);
+/* "avx2, avx512, amx-bf16": for manifests and checkpoints. */
+void cpu_describe(struct buf *out);
+
+#endif

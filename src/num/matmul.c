@@ -1,0 +1,334 @@
+#define _POSIX_C_SOURCE 200809L
+#include "num/matmul.h"
+
+#include <oneapi/dnnl/dnnl.h>
+#include <oneapi/dnnl/dnnl_debug.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "num/cpu.h"
+#include "num/dtype.h"
+
+/* One cached primitive. Shapes come from a fixed set (models have few, token counts are rounded by the caller), so the table stays small. */
+struct plan {
+    struct plan_key {
+        int32_t kind, ta, tb, accumulate, packed; /* packed: b is in oneDNN's own layout */
+        uint64_t m, n, k, lda, ldb, ldc;
+    } key;
+    dnnl_primitive_desc_t desc;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t a, b, c, scratch;
+    struct plan *next;
+};
+
+#define PLAN_BUCKETS 256
+static struct plan *plans[PLAN_BUCKETS];
+static dnnl_engine_t engine;
+static dnnl_stream_t stream;
+static void *scratchpad; /* shared by all primitives: they run one at a time */
+static size_t scratchpad_size;
+static struct half_scratch {
+    uint16_t *data;
+    size_t count;
+} half_a, half_b;
+
+#define DNNL_TRY(call)                                                                                                                     \
+    do {                                                                                                                                   \
+        dnnl_status_t dnnl_status_ = (call);                                                                                               \
+        if (dnnl_status_ != dnnl_success) return FAIL(ST_UNSUPPORTED, "oneDNN: %s failed (%s)", #call, dnnl_status2str(dnnl_status_));     \
+    } while (0)
+
+const char *matmul_kind_name(enum matmul_kind kind) {
+    static const char *const names[] = {"f32", "bf16", "reference"};
+    return names[kind];
+}
+
+enum matmul_kind matmul_kind_auto(void) { return cpu_has_amx_bf16() ? MATMUL_BF16 : MATMUL_F32; }
+
+static status start_engine(void) {
+    if (engine) return ST_OK;
+    DNNL_TRY(dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict));
+    DNNL_TRY(dnnl_engine_create(&engine, dnnl_cpu, 0));
+    DNNL_TRY(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags));
+    return ST_OK;
+}
+
+static status grow_scratchpad(size_t size) {
+    if (size <= scratchpad_size) return ST_OK;
+    free(scratchpad);
+    scratchpad_size = 0;
+    mem_count_one();
+    if (posix_memalign(&scratchpad, 64, size) != 0) {
+        scratchpad = NULL;
+        return FAIL(ST_NOMEM, "matrix product: cannot allocate %zu bytes of scratch", size);
+    }
+    scratchpad_size = size;
+    return ST_OK;
+}
+
+static dnnl_memory_desc_t plain_desc(size_t rows, size_t cols, bool transposed, size_t ld, dnnl_data_type_t type) {
+    dnnl_memory_desc_t d;
+    dnnl_dims_t dims = {(dnnl_dim_t)rows, (dnnl_dim_t)cols}, strides = {(dnnl_dim_t)ld, 1};
+    if (transposed) strides[0] = 1, strides[1] = (dnnl_dim_t)ld;
+    CHECK(dnnl_memory_desc_init_by_strides(&d, 2, dims, type, strides) == dnnl_success);
+    return d;
+}
+
+/* oneDNN's choice of layout for the b operand of this product; it depends on n and k only through a fixed m. */
+#define PACK_M 512
+static status packed_desc(dnnl_memory_desc_t *out, size_t n, size_t k) {
+    dnnl_memory_desc_t a = plain_desc(PACK_M, k, false, k, dnnl_bf16), c = plain_desc(PACK_M, n, false, n, dnnl_f32), b;
+    dnnl_dims_t dims = {(dnnl_dim_t)k, (dnnl_dim_t)n};
+    dnnl_matmul_desc_t op;
+    dnnl_primitive_desc_t desc;
+    TRY(start_engine());
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, dims, dnnl_bf16, dnnl_format_tag_any));
+    DNNL_TRY(dnnl_matmul_desc_init(&op, &a, &b, NULL, &c));
+    DNNL_TRY(dnnl_primitive_desc_create(&desc, &op, NULL, engine, NULL));
+    *out = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    DNNL_TRY(dnnl_primitive_desc_destroy(desc));
+    return ST_OK;
+}
+
+static status make_attr(dnnl_primitive_attr_t *attr, bool accumulate) {
+    DNNL_TRY(dnnl_primitive_attr_create(attr));
+    DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
+    if (!accumulate) return ST_OK;
+    dnnl_post_ops_t ops;
+    DNNL_TRY(dnnl_post_ops_create(&ops));
+    DNNL_TRY(dnnl_post_ops_append_sum(ops, 1.0f));
+    DNNL_TRY(dnnl_primitive_attr_set_post_ops(*attr, ops));
+    DNNL_TRY(dnnl_post_ops_destroy(ops));
+    return ST_OK;
+}
+
+static status plan_make(struct plan *p) {
+    const struct plan_key *key = &p->key;
+    dnnl_data_type_t type = key->kind == MATMUL_BF16 ? dnnl_bf16 : dnnl_f32;
+    dnnl_memory_desc_t a = plain_desc(key->m, key->k, key->ta, key->lda, type), b, c = plain_desc(key->m, key->n, false, key->ldc, dnnl_f32);
+    TRY(start_engine());
+    if (key->packed) TRY(packed_desc(&b, key->n, key->k));
+    else b = plain_desc(key->k, key->n, key->tb, key->ldb, type);
+    dnnl_primitive_attr_t attr;
+    dnnl_matmul_desc_t op;
+    TRY(make_attr(&attr, key->accumulate));
+    DNNL_TRY(dnnl_matmul_desc_init(&op, &a, &b, NULL, &c));
+    DNNL_TRY(dnnl_primitive_desc_create(&p->desc, &op, attr, engine, NULL));
+    DNNL_TRY(dnnl_primitive_create(&p->primitive, p->desc));
+    DNNL_TRY(dnnl_primitive_attr_destroy(attr));
+    const dnnl_memory_desc_t *s = dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0);
+    TRY(grow_scratchpad(dnnl_memory_desc_get_size(s)));
+    DNNL_TRY(dnnl_memory_create(&p->a, &a, engine, DNNL_MEMORY_NONE));
+    DNNL_TRY(dnnl_memory_create(&p->b, &b, engine, DNNL_MEMORY_NONE));
+    DNNL_TRY(dnnl_memory_create(&p->c, &c, engine, DNNL_MEMORY_NONE));
+    DNNL_TRY(dnnl_memory_create(&p->scratch, s, engine, DNNL_MEMORY_NONE));
+    return ST_OK;
+}
+
+static uint64_t key_hash(const struct plan_key *key) {
+    uint64_t h = (uint64_t)(key->kind * 16 + key->ta * 8 + key->tb * 4 + key->accumulate * 2 + key->packed);
+    const uint64_t parts[] = {key->m, key->n, key->k, key->lda, key->ldb, key->ldc};
+    for (int i = 0; i < 6; i++) h = (h ^ parts[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
+    return h;
+}
+
+static bool key_same(const struct plan_key *x, const struct plan_key *y) {
+    return x->kind == y->kind && x->ta == y->ta && x->tb == y->tb && x->accumulate == y->accumulate && x->packed == y->packed && x->m == y->m &&
+           x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc;
+}
+
+static status plan_find(struct plan **out, const struct plan_key *key) {
+    struct plan **slot = &plans[key_hash(key) % PLAN_BUCKETS];
+    for (struct plan *p = *slot; p; p = p->next) {
+        if (!key_same(&p->key, key)) continue;
+        *out = p;
+        return ST_OK;
+    }
+    struct plan *p = mem_zero(1, sizeof *p);
+    p->key = *key;
+    status s = plan_make(p);
+    if (s != ST_OK) {
+        free(p);
+        return s;
+    }
+    p->next = *slot;
+    *slot = p;
+    *out = p;
+    return ST_OK;
+}
+
+static status plan_run(const struct plan_key *key, float *c, const void *a, const void *b) {
+    struct plan *p;
+    TRY(plan_find(&p, key));
+    /* oneDNN takes void *; it only reads a and b */
+    DNNL_TRY(dnnl_memory_set_data_handle(p->a, (void *)(uintptr_t)a));
+    DNNL_TRY(dnnl_memory_set_data_handle(p->b, (void *)(uintptr_t)b));
+    DNNL_TRY(dnnl_memory_set_data_handle(p->c, c));
+    DNNL_TRY(dnnl_memory_set_data_handle(p->scratch, scratchpad));
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}, {DNNL_ARG_SCRATCHPAD, p->scratch}};
+    DNNL_TRY(dnnl_primitive_execute(p->primitive, stream, 4, args));
+    return ST_OK;
+}
+
+void matmul_to_bf16(uint16_t *out, const float *in, size_t ld, size_t rows, size_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+    for (size_t r = 0; r < rows; r++) {
+        const uint32_t *x = (const uint32_t *)(const void *)(in + r * ld);
+        uint16_t *y = out + r * cols;
+        for (size_t i = 0; i < cols; i++) { /* round to nearest even; NaN keeps a payload bit */
+            uint32_t u = x[i], rounded = (u + 0x7fffu + ((u >> 16) & 1)) >> 16;
+            uint32_t nan = (u >> 16) | 64;
+            y[i] = (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+        }
+    }
+}
+
+/* The bf16 form of an operand of [rows, cols], and its leading dimension. */
+static status as_half(const uint16_t **out, size_t *ld, struct half_scratch *scratch, struct mat x, size_t rows, size_t cols) {
+    if (x.h) {
+        *out = x.h;
+        *ld = x.ld;
+        return ST_OK;
+    }
+    size_t count;
+    if (!size_mul(&count, rows, cols)) return FAIL(ST_NOMEM, "matrix product: operand size overflows");
+    if (count > scratch->count) {
+        free(scratch->data);
+        scratch->count = 0;
+        TRY(mem_try_alloc(&scratch->data, count, sizeof(uint16_t), "bf16 operand"));
+        scratch->count = count;
+    }
+    matmul_to_bf16(scratch->data, x.f, x.ld, rows, cols);
+    *out = scratch->data;
+    *ld = cols;
+    return ST_OK;
+}
+
+static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) {
+            double sum = accumulate ? (double)c[i * ldc + j] : 0.0;
+            for (size_t p = 0; p < k; p++)
+                sum += (double)(ta ? a.f[p * a.ld + i] : a.f[i * a.ld + p]) * (double)(tb ? b.f[j * b.ld + p] : b.f[p * b.ld + j]);
+            c[i * ldc + j] = (float)sum;
+        }
+}
+
+status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
+    if (!m || !n || !k) return ST_OK;
+    if (kind == MATMUL_REFERENCE) {
+        reference(c, ldc, a, ta, b, tb, m, n, k, accumulate);
+        return ST_OK;
+    }
+    struct plan_key key = {.kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
+    if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
+    const uint16_t *ah = NULL, *bh = NULL;
+    size_t lda = 0, ldb = 0;
+    TRY(as_half(&ah, &lda, &half_a, a, ta ? k : m, ta ? m : k));
+    TRY(as_half(&bh, &ldb, &half_b, b, tb ? n : k, tb ? k : n));
+    key.lda = lda;
+    key.ldb = ldb;
+    return plan_run(&key, c, ah, bh);
+}
+
+size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
+    return kind == MATMUL_BF16 ? n * k * 2 * (with_backward ? 2 : 1) : 0;
+}
+
+/* Packs plain [n,k] as the b operand: of x W^T when `transposed`, else of dy W. */
+static status pack(void *out, const float *plain, size_t n, size_t k, bool transposed) {
+    size_t rows = transposed ? k : n, cols = transposed ? n : k;
+    dnnl_memory_desc_t from = plain_desc(rows, cols, transposed, k, dnnl_f32), to;
+    TRY(packed_desc(&to, cols, rows));
+    dnnl_memory_t source, target;
+    dnnl_primitive_desc_t desc;
+    dnnl_primitive_t reorder;
+    DNNL_TRY(dnnl_memory_create(&source, &from, engine, (void *)(uintptr_t)plain));
+    DNNL_TRY(dnnl_memory_create(&target, &to, engine, out));
+    DNNL_TRY(dnnl_reorder_primitive_desc_create(&desc, &from, engine, &to, engine, NULL));
+    DNNL_TRY(dnnl_primitive_create(&reorder, desc));
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}};
+    DNNL_TRY(dnnl_primitive_execute(reorder, stream, 2, args));
+    DNNL_TRY(dnnl_stream_wait(stream));
+    dnnl_primitive_destroy(reorder);
+    dnnl_primitive_desc_destroy(desc);
+    dnnl_memory_destroy(source);
+    dnnl_memory_destroy(target);
+    return ST_OK;
+}
+
+static status pack_new(void **out, const float *plain, size_t n, size_t k, bool transposed) {
+    dnnl_memory_desc_t to;
+    TRY(packed_desc(&to, transposed ? n : k, transposed ? k : n));
+    size_t size = dnnl_memory_desc_get_size(&to);
+    mem_count_one();
+    if (posix_memalign(out, 64, size) != 0) return FAIL(ST_NOMEM, "packed weight: cannot allocate %zu bytes", size);
+    return pack(*out, plain, n, k, transposed);
+}
+
+status matmul_weight_init(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward) {
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain};
+    if (kind != MATMUL_BF16) return ST_OK;
+    w->plain = NULL;
+    TRY(pack_new(&w->forward, plain, n, k, true));
+    if (with_backward) TRY(pack_new(&w->backward, plain, n, k, false));
+    return ST_OK;
+}
+
+status matmul_weight_update(struct matmul_weight *w, const float *plain) {
+    if (w->kind != MATMUL_BF16) return ST_OK;
+    TRY(pack(w->forward, plain, w->n, w->k, true));
+    if (w->backward) TRY(pack(w->backward, plain, w->n, w->k, false));
+    return ST_OK;
+}
+
+void matmul_weight_release(struct matmul_weight *w) {
+    free(w->forward);
+    free(w->backward);
+    *w = (struct matmul_weight){0};
+}
+
+static status packed_product(float *c, size_t ldc, struct mat a, const void *b, size_t m, size_t n, size_t k, bool accumulate) {
+    const uint16_t *ah = NULL;
+    size_t lda = 0;
+    TRY(as_half(&ah, &lda, &half_a, a, m, k));
+    struct plan_key key = {.kind = MATMUL_BF16, .packed = 1, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = lda, .ldc = ldc};
+    return plan_run(&key, c, ah, b);
+}
+
+status matmul_weight_forward(float *y, size_t ldy, struct mat x, const struct matmul_weight *w, size_t m, bool accumulate) {
+    if (w->kind == MATMUL_BF16) return packed_product(y, ldy, x, w->forward, m, w->n, w->k, accumulate);
+    return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, accumulate);
+}
+
+status matmul_weight_backward(float *dx, size_t lddx, struct mat dy, const struct matmul_weight *w, size_t m, bool accumulate) {
+    if (w->kind == MATMUL_BF16) return packed_product(dx, lddx, dy, w->backward, m, w->k, w->n, accumulate);
+    return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, accumulate);
+}
+
+void matmul_shutdown(void) {
+    for (size_t i = 0; i < PLAN_BUCKETS; i++)
+        while (plans[i]) {
+            struct plan *p = plans[i];
+            plans[i] = p->next;
+            dnnl_memory_destroy(p->a);
+            dnnl_memory_destroy(p->b);
+            dnnl_memory_destroy(p->c);
+            dnnl_memory_destroy(p->scratch);
+            dnnl_primitive_destroy(p->primitive);
+            dnnl_primitive_desc_destroy(p->desc);
+            free(p);
+        }
+    if (stream) dnnl_stream_destroy(stream);
+    if (engine) dnnl_engine_destroy(engine);
+    stream = NULL;
+    engine = NULL;
+    free(scratchpad);
+    free(half_a.data);
+    free(half_b.data);
+    scratchpad = NULL;
+    scratchpad_size = 0;
+    half_a = half_b = (struct half_scratch){0};
+}

@@ -1,0 +1,50 @@
+/* matmul: every matrix product goes through here; the one file that calls oneDNN, with its plain reference twin.
+ *
+ * Matrices are row-major floats. Under MATMUL_BF16 operands are rounded to bf16 (nearest even), products accumulate in fp32 and results
+ * are fp32; under MATMUL_F32 all is fp32; MATMUL_REFERENCE is the twin: plain loops with double accumulation.
+ * Same shapes, threads and machine give the same bits. */
+#ifndef RAPT_NUM_MATMUL_H
+#define RAPT_NUM_MATMUL_H
+
+#include "base/status.h"
+
+enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_REFERENCE };
+const char *matmul_kind_name(enum matmul_kind kind);
+/* The kind that --dtype auto means on this CPU: bf16 where it has AMX, else f32. */
+enum matmul_kind matmul_kind_auto(void);
+
+/* An operand: fp32 data, and under MATMUL_BF16 optionally its bf16 form where the caller has made it once for several products. */
+struct mat {
+    const float *f;    /* [rows, ld] may be NULL when h is given */
+    const uint16_t *h; /* [rows, ld] bf16, or NULL: converted into scratch */
+    size_t ld;         /* elements from one row to the next */
+};
+
+/* c[M,N] (+)= op(a)[M,K] op(b)[K,N]. ta: a is stored [K,M]; tb: b is stored [N,K]. accumulate adds to c. */
+status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate);
+
+/* A weight W[N,K] of y = x W^T that is used often: packed for its kind. */
+struct matmul_weight {
+    enum matmul_kind kind;
+    size_t n, k;
+    const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
+    void *forward;      /* MATMUL_BF16: packed for x W^T */
+    void *backward;     /* MATMUL_BF16: packed for dy W; NULL when no input gradient is needed */
+};
+/* Prepares w. Under MATMUL_BF16 the data is copied and `plain` may go away afterwards; else it must live on. */
+status matmul_weight_init(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
+/* Bytes that matmul_weight_init allocates. */
+size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward);
+/* After `plain` changed (full training): packs again into the same memory. */
+status matmul_weight_update(struct matmul_weight *w, const float *plain);
+void matmul_weight_release(struct matmul_weight *w);
+/* y[M,N] (+)= x[M,K] W^T; dx[M,K] (+)= dy[M,N] W. */
+status matmul_weight_forward(float *y, size_t ldy, struct mat x, const struct matmul_weight *w, size_t m, bool accumulate);
+status matmul_weight_backward(float *dx, size_t lddx, struct mat dy, const struct matmul_weight *w, size_t m, bool accumulate);
+
+/* Rounds rows of floats to bf16. out [rows, cols] dense. */
+void matmul_to_bf16(uint16_t *out, const float *in, size_t ld, size_t rows, size_t cols);
+/* Frees every cached primitive and scratch buffer (for leak checks). */
+void matmul_shutdown(void);
+
+#endif

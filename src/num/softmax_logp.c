@@ -1,0 +1,49 @@
+#include "num/softmax_logp.h"
+
+#include <math.h>
+
+#include "num/vexp.h"
+
+#define LANE_BLOCK 512 /* floats summed in fp32 lanes before a double takes over */
+
+void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, const float *logits, size_t rows, size_t vocab, size_t stride) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = logits + r * stride;
+        float most = x[0];
+#pragma omp simd reduction(max : most)
+        for (size_t j = 0; j < vocab; j++) most = x[j] > most ? x[j] : most;
+        double z = 0, zx = 0, sum = 0;
+        for (size_t from = 0; from < vocab; from += LANE_BLOCK) {
+            size_t to = from + LANE_BLOCK < vocab ? from + LANE_BLOCK : vocab;
+            float bz = 0, bzx = 0, bs = 0;
+#pragma omp simd reduction(+ : bz, bzx, bs)
+            for (size_t j = from; j < to; j++) {
+                const float d = x[j] - most, e = vexp(d);
+                bz += e;
+                bzx += e * d;
+                bs += x[j];
+            }
+            z += (double)bz;
+            zx += (double)bzx;
+            sum += (double)bs;
+        }
+        lse[r] = (float)((double)most + log(z));
+        entropy[r] = (float)(log(z) - zx / z);
+        mean[r] = (float)(sum / (double)vocab);
+        size_t best = 0;
+        while (x[best] != most && best + 1 < vocab) best++; /* a row of NaN ends at the last */
+        argmax[r] = (int32_t)best;
+    }
+}
+
+void softmax_rows(float *probs, const float *logits, const float *lse, size_t rows, size_t vocab, size_t stride) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = logits + r * stride;
+        float *p = probs + r * stride;
+        const float l = lse[r];
+#pragma omp simd
+        for (size_t j = 0; j < vocab; j++) p[j] = vexp(x[j] - l);
+    }
+}
