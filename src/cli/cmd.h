@@ -1,4 +1,4 @@
-/* cmd: the table of commands. A command is one file src/cli/cmd_NAME.c with its option table and one row in main.c. */
+/* cmd: the table of commands. A command is one file src/cli/cmd_NAME.c with its option table and one row in COMMAND_LIST. */
 #ifndef RAPT_CLI_CMD_H
 #define RAPT_CLI_CMD_H
 
@@ -6,6 +6,14 @@
 
 /* Runs with argv past the command name. Prints results to stdout itself; on failure returns a status whose message main prints. */
 typedef status cmd_fn(int argc, char **argv);
+
+/* Every command is one row here, in the order of rapt --help: X(name, "group"). */
+#define COMMAND_LIST(X)
+
+#define COMMAND_DECLARE(name, group)                                                                                                       \
+    extern const struct opt_spec cmd_##name##_spec;                                                                                        \
+    cmd_fn cmd_##name##_run;
+COMMAND_LIST(COMMAND_DECLARE)
 
 struct cmd {
     const char *name;

@@ -1,0 +1,15 @@
+/* cli_model: options that every command with a model shares. */
+#ifndef RAPT_CLI_CLI_MODEL_H
+#define RAPT_CLI_CLI_MODEL_H
+
+#include "base/status.h"
+#include "num/matmul.h"
+
+#define DTYPE_CHOICES "auto|f32|bf16|reference"
+#define DTYPE_HELP "arithmetic of matrix products: bf16 where the CPU has AMX, else f32; reference is the slow plain twin"
+
+enum matmul_kind cli_dtype(const char *name);
+/* 0 = as many as the machine has. */
+status cli_threads(int64_t threads);
+
+#endif

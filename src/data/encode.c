@@ -1,0 +1,127 @@
+#include "data/encode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+status encoder_open(struct encoder *e, const char *model_path) {
+    *e = (struct encoder){0};
+    TRY(tokenizer_open(&e->tokenizer, model_path));
+    const char *source = tokenizer_chat_template(e->tokenizer);
+    if (!source) {
+        e->why_no_chat = mem_text("the tokenizer has no chat template");
+        return ST_OK;
+    }
+    if (chat_compile(&e->chat, source, tokenizer_bos_text(e->tokenizer), tokenizer_eos_text(e->tokenizer)) != ST_OK)
+        e->why_no_chat = mem_text(status_message());
+    return ST_OK;
+}
+
+void encoder_release(struct encoder *e) {
+    tokenizer_free(e->tokenizer);
+    chat_free(e->chat);
+    free(e->why_no_chat);
+    buf_release(&e->text);
+    buf_release(&e->messages);
+    ids_release(&e->joined);
+    *e = (struct encoder){0};
+}
+
+void encoded_release(struct encoded *x) {
+    ids_release(&x->prompt);
+    ids_release(&x->chosen);
+    ids_release(&x->rejected);
+}
+
+static status ids_from_json(struct ids *out, struct json array, const char *field, int32_t vocab) {
+    struct json key, v;
+    int64_t id;
+    if (json_kind_of(array) != JSON_ARRAY) return FAIL(ST_FORMAT, "field '%s': expected an array of token ids, found %s", field, json_kind_name(json_kind_of(array)));
+    struct json_iter it = json_iter_begin(array);
+    while (json_iter_next(&it, &key, &v)) {
+        if (!json_int(&id, v) || id < 0 || id > INT32_MAX || (vocab && id >= vocab))
+            return FAIL(ST_FORMAT, "field '%s': '%.*s' is no token id of this model", field, (int)v.size, v.text);
+        ids_push(out, (int32_t)id);
+    }
+    return ST_OK;
+}
+
+static status encode_ids(struct encoded *out, struct encoder *e, const struct record *r) {
+    int32_t vocab = e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0;
+    TRY(ids_from_json(&out->prompt, r->prompt_ids, "prompt_ids", vocab));
+    TRY(ids_from_json(&out->chosen, r->chosen_ids, "chosen_ids", vocab));
+    if (r->kind == RECORD_PAIR) TRY(ids_from_json(&out->rejected, r->rejected_ids, "rejected_ids", vocab));
+    return ST_OK;
+}
+
+static status need_tokenizer(const struct encoder *e) {
+    return e->tokenizer ? ST_OK : FAIL(ST_USAGE, "the row holds text, and no tokenizer is open for it");
+}
+
+/* [a, b] + [c] -> [a, b, c]; either may be empty. */
+static void join_messages(struct buf *out, const struct buf *head, const struct buf *tail) {
+    buf_clear(out);
+    struct json a = {buf_text(head), head->size}, b = {buf_text(tail), tail->size};
+    bool both = json_count(a) && json_count(b);
+    buf_append(out, a.text, a.size - 1);
+    if (both) buf_append_char(out, ',');
+    buf_append(out, b.text + 1, b.size - 1);
+}
+
+static status render(struct encoder *e, const struct record *r, const struct buf *messages, bool generation) {
+    if (!e->chat) return FAIL(ST_UNSUPPORTED, "the row is a conversation, but %s", e->why_no_chat);
+    buf_clear(&e->text);
+    struct json array = {buf_text(messages), messages->size};
+    status s = chat_render(e->chat, &e->text, array, r->tools, r->chat_template_kwargs, generation);
+    return s == ST_OK ? s : status_note(s, "chat template: ");
+}
+
+/* ids[prefix..] of the joined encoding go to out; by length, whatever the prefix holds. */
+static void take_completion(struct ids *out, struct encoded *x, const struct ids *joined) {
+    size_t n = x->prompt.count;
+    if (joined->count < n || (n && memcmp(joined->data, x->prompt.data, n * sizeof(int32_t)) != 0)) x->prefix_mismatch = true;
+    if (joined->count > n) ids_append(out, joined->data + n, joined->count - n);
+}
+
+static status encode_conversation(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
+    join_messages(&e->messages, &r->prompt, completion);
+    TRY(render(e, r, &e->messages, false));
+    e->joined.count = 0;
+    TRY(tokenizer_encode(e->tokenizer, &e->joined, buf_text(&e->text), e->text.size, false));
+    take_completion(out, x, &e->joined);
+    return ST_OK;
+}
+
+/* Plain text: prompt + completion + EOS text unless it is there already, tokenised together. */
+static status encode_text(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
+    const char *eos = tokenizer_eos_text(e->tokenizer);
+    size_t n = eos ? strlen(eos) : 0;
+    buf_clear(&e->text);
+    buf_append(&e->text, buf_text(&r->prompt), r->prompt.size);
+    buf_append(&e->text, buf_text(completion), completion->size);
+    bool has = completion->size >= n && memcmp(buf_text(completion) + completion->size - n, eos ? eos : "", n) == 0;
+    if (n && !has) buf_append(&e->text, eos, n);
+    e->joined.count = 0;
+    TRY(tokenizer_encode(e->tokenizer, &e->joined, buf_text(&e->text), e->text.size, true));
+    take_completion(out, x, &e->joined);
+    return ST_OK;
+}
+
+status encode_prompt(struct ids *out, struct encoder *e, const struct record *r) {
+    if (json_kind_of(r->prompt_ids) != JSON_NONE) return ids_from_json(out, r->prompt_ids, "prompt_ids", e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0);
+    TRY(need_tokenizer(e));
+    if (!r->conversational) return tokenizer_encode(e->tokenizer, out, buf_text(&r->prompt), r->prompt.size, true);
+    TRY(render(e, r, &r->prompt, true));
+    return tokenizer_encode(e->tokenizer, out, buf_text(&e->text), e->text.size, false);
+}
+
+status encode_record(struct encoded *out, struct encoder *e, const struct record *r) {
+    out->prompt.count = out->chosen.count = out->rejected.count = 0;
+    out->prefix_mismatch = false;
+    if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
+    if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
+    TRY(encode_prompt(&out->prompt, e, r));
+    status (*encode)(struct ids *, struct encoded *, struct encoder *, const struct record *, const struct buf *) = r->conversational ? encode_conversation : encode_text;
+    TRY(encode(&out->chosen, out, e, r, &r->chosen));
+    if (r->kind == RECORD_PAIR) TRY(encode(&out->rejected, out, e, r, &r->rejected));
+    return ST_OK;
+}

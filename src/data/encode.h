@@ -1,0 +1,31 @@
+/* encode: a record -> token ids, as TRL 1.16 makes them (trl/trainer/dpo_trainer.py, tokenize_fn and _prepare_dataset). */
+#ifndef RAPT_DATA_ENCODE_H
+#define RAPT_DATA_ENCODE_H
+
+#include "data/record.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+struct encoder {
+    struct tokenizer *tokenizer;   /* NULL: rows must carry ids */
+    struct chat_template *chat;    /* NULL: no conversational rows */
+    char *why_no_chat;             /* the template's error, told when it would have been needed */
+    /* scratch */
+    struct buf text, messages;
+    struct ids joined;
+};
+/* Opens the tokenizer of a model, and its chat template when it has one. */
+status encoder_open(struct encoder *e, const char *model_path);
+void encoder_release(struct encoder *e);
+
+struct encoded {
+    struct ids prompt, chosen, rejected; /* rejected stays empty for RECORD_SFT */
+    bool prefix_mismatch; /* the prompt's ids were no prefix of prompt + completion: cut by length, as TRL does */
+};
+void encoded_release(struct encoded *x);
+/* Encodes a pair, or an SFT row (its completion in chosen). Errors name the field. */
+status encode_record(struct encoded *out, struct encoder *e, const struct record *r);
+/* Encodes only the prompt (with the generation prompt). */
+status encode_prompt(struct ids *out, struct encoder *e, const struct record *r);
+
+#endif

@@ -1,0 +1,139 @@
+#include "data/loader.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "data/source.h"
+
+void loaded_release(struct loaded *d) {
+    ids_release(&d->ids);
+    free(d->rows);
+    *d = (struct loaded){0};
+}
+
+static uint64_t prompt_identity(const struct record *r) {
+    if (r->source_row >= 0) return hash_bytes(&r->source_row, sizeof r->source_row, 1);
+    if (r->prompt.size) return hash_bytes(r->prompt.data, r->prompt.size, 0);
+    return hash_bytes(r->prompt_ids.text, r->prompt_ids.size, 2);
+}
+
+static void add_row(struct loaded *d, const struct record *r, const struct encoded *x, size_t chosen, size_t rejected) {
+    if (d->count == d->capacity) {
+        d->capacity = d->capacity ? d->capacity * 2 : 1024;
+        d->rows = mem_resize(d->rows, d->capacity * sizeof *d->rows);
+    }
+    d->rows[d->count++] = (struct loaded_row){
+        .at = d->ids.count, .prompt = (int32_t)x->prompt.count, .chosen = (int32_t)chosen, .rejected = (int32_t)rejected,
+        .line = r->line, .source_row = r->source_row, .goal_of = r->goal_of, .goal = r->goal,
+        .score_chosen = r->score_chosen, .score_rejected = r->score_rejected, .prompt_hash = prompt_identity(r),
+    };
+    ids_append(&d->ids, x->prompt.data, x->prompt.count);
+    ids_append(&d->ids, x->chosen.data, chosen);
+    if (r->kind == RECORD_PAIR) {
+        ids_append(&d->ids, x->prompt.data, x->prompt.count);
+        ids_append(&d->ids, x->rejected.data, rejected);
+    }
+    size_t longest = x->prompt.count + (chosen > rejected ? chosen : rejected);
+    if ((int32_t)longest > d->longest) d->longest = (int32_t)longest;
+}
+
+static status take_record(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
+    enum record_kind want = o->sft ? RECORD_SFT : RECORD_PAIR;
+    if (r->kind != want)
+        return FAIL(ST_FORMAT, "expected %s", o->sft ? "an SFT row (messages, or prompt and completion)" : "a pair (prompt, chosen, rejected)");
+    TRY(encode_record(x, e, r));
+    d->mismatched += x->prefix_mismatch;
+    size_t room = o->max_length ? o->max_length : SIZE_MAX;
+    if (x->prompt.count == 0) return FAIL(ST_FORMAT, "field 'prompt': no tokens; a response needs at least one token before it");
+    if (x->prompt.count >= room) {
+        d->dropped_long++;
+        return ST_OK;
+    }
+    room -= x->prompt.count;
+    size_t chosen = x->chosen.count < room ? x->chosen.count : room, rejected = x->rejected.count < room ? x->rejected.count : room;
+    d->cut += chosen < x->chosen.count || rejected < x->rejected.count;
+    if (d->ids.count + x->prompt.count + chosen + rejected > (size_t)INT32_MAX * 2) return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
+    add_row(d, r, x, chosen, rejected);
+    return ST_OK;
+}
+
+static int by_source(const void *a, const void *b) {
+    const struct loaded_row *x = a, *y = b;
+    if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+static int by_line(const void *a, const void *b) {
+    const struct loaded_row *x = a, *y = b;
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+
+static int by_value(const void *a, const void *b) {
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Is `value` at least twice in the sorted list? */
+static bool twice(const struct ids *sorted, int64_t value) {
+    size_t low = 0, high = sorted->count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (sorted->data[mid] < value) low = mid + 1;
+        else high = mid;
+    }
+    return low + 1 < sorted->count && sorted->data[low] == value && sorted->data[low + 1] == value;
+}
+
+/* A relabelled half whose partner was dropped goes too: alone, its goal-blind gradient would no longer cancel. `sources` holds the
+ * source_row of every row read, so rows that never had a partner stay. */
+static void drop_partners(struct loaded *d, struct ids *sources) {
+    if (!d->dropped_long || !sources->count) return;
+    qsort(sources->data, sources->count, sizeof *sources->data, by_value);
+    qsort(d->rows, d->count, sizeof *d->rows, by_source);
+    size_t kept = 0;
+    for (size_t i = 0, j; i < d->count; i = j) {
+        for (j = i; j < d->count && d->rows[j].source_row == d->rows[i].source_row;) j++;
+        if (j - i == 1 && d->rows[i].goal_of != 0 && twice(sources, d->rows[i].source_row)) {
+            d->dropped_partner++;
+            continue;
+        }
+        for (size_t k = i; k < j; k++) d->rows[kept++] = d->rows[k];
+    }
+    d->count = kept;
+    qsort(d->rows, d->count, sizeof *d->rows, by_line);
+}
+
+status loaded_read(struct loaded *d, const char *path, struct encoder *e, const struct loader_options *o) {
+    struct source source;
+    struct record record = {0};
+    struct encoded x = {0};
+    struct ids sources = {0};
+    struct progress bar;
+    bool end = false;
+    *d = (struct loaded){0};
+    TRY(source_open(&source, path, o->skip_bad ? SOURCE_SKIP : SOURCE_STOP, o->rejected_beside));
+    progress_begin(&bar, "tokenise", "MB", file_size_bytes(path) >> 20);
+    status s = ST_OK;
+    for (;;) {
+        s = source_next(&source, &record, &end);
+        if (s != ST_OK || end) break;
+        d->read++;
+        if (o->paired_drop && record.source_row >= 0 && record.source_row < INT32_MAX) ids_push(&sources, (int32_t)record.source_row);
+        s = take_record(d, &record, &x, e, o);
+        if (s != ST_OK) s = source_reject(&source, &record, s);
+        if (s != ST_OK) break;
+        progress_update(&bar, source.lines.next_offset >> 20, NULL);
+    }
+    if (s == ST_OK) progress_end(&bar, source.lines.next_offset >> 20, NULL);
+    if (s == ST_OK) s = source_commit(&source);
+    if (s == ST_OK && o->paired_drop) drop_partners(d, &sources);
+    source_release(&source);
+    record_release(&record);
+    encoded_release(&x);
+    ids_release(&sources);
+    if (s != ST_OK) loaded_release(d);
+    return s;
+}

@@ -1,0 +1,49 @@
+/* source: rows of a JSONL file as records. Every row's schema is found from its own fields through a table of forms (source_form_table);
+ * an unknown or broken row is an error that names file, line, field and the forms expected, or, with SOURCE_SKIP, is counted and kept
+ * aside in OUTPUT.rejected.jsonl. */
+#ifndef RAPT_DATA_SOURCE_H
+#define RAPT_DATA_SOURCE_H
+
+#include "base/file.h"
+#include "data/record.h"
+
+enum source_bad_row { SOURCE_STOP, SOURCE_SKIP };
+
+struct source {
+    struct file_lines lines;
+    enum source_bad_row on_bad_row;
+    char *rejected_path;        /* owned; NULL: skipped rows are counted only */
+    struct file_out rejected;   /* opened at the first skipped row */
+    uint64_t row_count;         /* rows read so far, skipped ones included, blank lines not */
+    uint64_t skipped_count;
+};
+
+/* Opens `path` ("-" is stdin). `output` names the file beside which skipped rows go (OUTPUT.rejected.jsonl); NULL: nowhere. */
+status source_open(struct source *s, const char *path, enum source_bad_row on_bad_row, const char *output);
+/* The next row into `record` (reused), or *end. */
+status source_next(struct source *s, struct record *record, bool *end);
+/* The row in `record` turned out to be unusable (message set by FAIL): skips and counts it (ST_OK), or returns the error with file and
+ * line in front. */
+status source_reject(struct source *s, const struct record *record, status failure);
+/* Puts the rejected rows in place. Call once after the last row; source_release drops them otherwise. */
+status source_commit(struct source *s);
+void source_release(struct source *s);
+
+/* One form a row may have. The first whose sniff says yes reads the row; a broken row is then that form's error. */
+struct fields;
+struct source_form {
+    const char *name;
+    bool (*sniff)(const struct fields *f);
+    status (*read)(struct record *r, const struct fields *f);
+    const char *help; /* how such a row looks */
+    const char *example; /* a smallest row, read by the tests */
+};
+extern const struct source_form source_form_table[];
+extern const size_t source_form_count;
+
+/* Reads one validated row (kept by the caller while the record is used). Errors name the field. */
+status source_read_row(struct record *r, struct json row);
+/* Was this field of a row consumed by the reader (so that a writer must not copy it through)? */
+bool source_field_consumed(struct json key);
+
+#endif

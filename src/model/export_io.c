@@ -1,0 +1,96 @@
+#include "model/export_io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct exporter {
+    const struct model *m;
+    const float *theta;
+    enum dtype type;
+    struct safetensors_writer writer;
+    struct arena arena; /* the tensors as they will be written */
+    status result;
+};
+
+static void convert(void *out, const float *in, enum dtype type, size_t n) {
+    if (type == DTYPE_F32) memcpy(out, in, n * sizeof(float));
+    for (size_t i = 0; i < n && type != DTYPE_F32; i++)
+        ((uint16_t *)out)[i] = type == DTYPE_F16 ? dtype_float_to_half(in[i]) : dtype_float_to_bf16(in[i]);
+}
+
+static status add(struct exporter *x, enum tensor_role role, size_t layer, const float *data, size_t rows, size_t cols) {
+    char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
+    size_t shape[2] = {rows, cols};
+    void *copy;
+    family_tensor_name(base, x->m->config.family, role, layer, false);
+    snprintf(name, sizeof name, "%s.weight", base);
+    TRY(arena_try_take(&x->arena, &copy, rows * cols, x->type == DTYPE_F32 ? 4 : 2, "exported tensor"));
+    convert(copy, data, x->type, rows * cols);
+    if (rows == 1) safetensors_add(&x->writer, name, x->type, shape + 1, 1, copy);
+    else safetensors_add(&x->writer, name, x->type, shape, 2, copy);
+    return ST_OK;
+}
+
+static status add_linear(struct exporter *x, const struct linear *l) {
+    float *w;
+    TRY(mem_try_alloc(&w, l->out * l->in, sizeof *w, "exported weights"));
+    status s = ST_OK;
+    for (size_t i = 0; i < l->part_count && s == ST_OK; i++) {
+        struct tensor_view v;
+        if (l->w_offset != LINEAR_FROZEN) break;
+        s = checkpoint_tensor(&v, &x->m->checkpoint, l->part[i].role, l->layer, l->part[i].rows, l->in);
+        if (s == ST_OK) tensor_view_rows(w + l->part[i].row * l->in, &v);
+    }
+    if (l->w_offset != LINEAR_FROZEN) memcpy(w, x->m->params.value + l->w_offset, l->out * l->in * sizeof *w);
+    if (s == ST_OK && x->theta) lora_merge_into(w, l, x->theta);
+    for (size_t i = 0; i < l->part_count && s == ST_OK; i++) s = add(x, l->part[i].role, l->layer, w + l->part[i].row * l->in, l->part[i].rows, l->in);
+    free(w);
+    return s;
+}
+
+static status add_all(struct exporter *x) {
+    const struct model *m = x->m;
+    const size_t c = m->config.hidden, v = m->config.vocab;
+    float *rows;
+    TRY(mem_try_alloc(&rows, v * c, sizeof *rows, "exported embedding"));
+    for (size_t i = 0; i < v; i++) model_embedding_row(rows + i * c, m, (int32_t)i);
+    status s = add(x, TENSOR_EMBED, 0, rows, v, c);
+    for (size_t i = 0; i < v && s == ST_OK && !m->config.tied; i++) model_head_row(rows + i * c, m, (int32_t)i);
+    if (s == ST_OK && !m->config.tied) s = add(x, TENSOR_HEAD, 0, rows, v, c);
+    free(rows);
+    for (size_t i = 0; i < m->config.layers && s == ST_OK; i++) {
+        const struct model_layer *l = &m->layers[i];
+        s = add(x, TENSOR_NORM1, i, l->norm1, 1, c);
+        if (s == ST_OK) s = add_linear(x, &l->qkv);
+        if (s == ST_OK) s = add_linear(x, &l->o);
+        if (s == ST_OK) s = add(x, TENSOR_NORM2, i, l->norm2, 1, c);
+        if (s == ST_OK) s = add_linear(x, &l->gate_up);
+        if (s == ST_OK) s = add_linear(x, &l->down);
+    }
+    return s == ST_OK ? add(x, TENSOR_NORM, 0, m->norm, 1, c) : s;
+}
+
+static status write_config(const struct model *m, const char *folder, enum dtype type) {
+    struct buf b = {0};
+    char *path = file_join(folder, "config.json");
+    model_config_put_json(&b, &m->config, type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16");
+    status s = file_write(path, b.data, b.size);
+    free(path);
+    buf_release(&b);
+    return s;
+}
+
+status export_hf(const struct model *m, const float *theta, const char *folder, enum dtype type) {
+    struct exporter x = {.m = m, .theta = theta, .type = type};
+    TRY(file_make_dirs(folder));
+    status s = add_all(&x);
+    if (s == ST_OK) {
+        char *path = file_join(folder, "model.safetensors");
+        s = safetensors_write(&x.writer, path);
+        free(path);
+    }
+    arena_release(&x.arena);
+    TRY(s);
+    return write_config(m, folder, type);
+}

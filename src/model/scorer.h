@@ -1,0 +1,21 @@
+/* scorer: forward-only log-probs of packed rows; scoring, evaluation and `rapt logps` all call it. */
+#ifndef RAPT_MODEL_SCORER_H
+#define RAPT_MODEL_SCORER_H
+
+#include "model/peft_io.h"
+#include "model/run.h"
+
+struct scorer {
+    struct model model;
+    struct run run;
+    struct seqtree tree;
+    const float *theta; /* the adapter's values, NULL without adapter */
+};
+/* adapter may be NULL. token_budget: most positions of a pack; sequences up to longest tokens. */
+status scorer_open(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget, size_t longest);
+void scorer_release(struct scorer *s);
+/* Log-probs of `count` sequences, packed with shared prefixes: tokens [from[i], sizes[i]) of ids[i]. sums[count] in nats.
+ * ST_UNSUPPORTED when they do not fit the budget together. The entries' own log-probs stay in s->run.logp, beside s->tree.scores. */
+status scorer_sums(double *sums, struct scorer *s, const int32_t *const *ids, const int32_t *sizes, const int32_t *from, int32_t count);
+
+#endif

@@ -1,0 +1,256 @@
+/* checkpoint: everything that makes a resumed run equal to one that never stopped, bit for bit: parameters, optimizer state, reference
+ * sums, running averages, counters, and the length of metrics.jsonl. checkpoint-N appears by one rename of a complete folder. */
+#define _POSIX_C_SOURCE 200809L
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "format/safetensors.h"
+#include "model/export_io.h"
+#include "num/cpu.h"
+#include "train/trainer_state.h"
+
+#define STATE_DOUBLES (sizeof(struct metrics) / sizeof(double))
+
+static status remove_folder(const char *path) {
+    DIR *d = opendir(path);
+    if (!d) return ST_OK;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        char *file = file_join(path, e->d_name);
+        unlink(file);
+        free(file);
+    }
+    closedir(d);
+    return rmdir(path) == 0 ? ST_OK : FAIL(ST_IO, "%s: cannot remove: %s", path, strerror(errno));
+}
+
+/* "data" is what the run depends on; a checkpoint of other data, options or machine is refused. */
+static void identity(struct buf *out, const struct trainer *t) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(hex, t->train.ids.data, t->train.ids.count * sizeof(int32_t));
+    buf_printf(out, "{\"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, \"total_steps\": %llu, \"loss\": \"%s\"}",
+               hex, t->model.params.size, t->o->batch, t->o->accumulation, (int)t->order_kind, (unsigned long long)t->o->seed, (unsigned long long)t->total_steps,
+               t->o->sft ? "sft objective" : t->o->loss->name);
+}
+
+static void machine(struct buf *out, const struct trainer *t) {
+    buf_append_text(out, "{\"instruction_set\": \"");
+    cpu_describe(out);
+    buf_printf(out, "\", \"dtype\": \"%s\", \"threads\": %d}", matmul_kind_name(t->o->kind), omp_get_max_threads());
+}
+
+static status save_weights(const struct trainer *t, const char *folder) {
+    if (t->o->full) return export_hf(&t->model, NULL, folder, DTYPE_F32);
+    return adapter_save(&t->model, &t->o->lora, t->model.params.value, folder, t->o->model);
+}
+
+static status save_vectors(const struct trainer *t, const char *folder) {
+    static const char *const names[] = {"state.0", "state.1"};
+    struct safetensors_writer w = {0};
+    size_t total = t->optim.total, rows = t->train.count * t->k, eval_rows = t->eval.count * t->k;
+    safetensors_add(&w, "parameters", DTYPE_F32, &t->model.params.size, 1, t->model.params.value);
+    for (size_t i = 0; i < t->optim.row->states; i++) safetensors_add(&w, names[i], DTYPE_F32, &total, 1, t->optim.state[i]);
+    if (t->initial) safetensors_add(&w, "initial_adapter", DTYPE_F32, &t->model.params.size, 1, t->initial);
+    if (t->train_ref) safetensors_add(&w, "reference", DTYPE_F32, &rows, 1, t->train_ref);
+    if (t->train_ref && eval_rows) safetensors_add(&w, "eval_reference", DTYPE_F32, &eval_rows, 1, t->eval_ref);
+    char *path = file_join(folder, "trainer.safetensors");
+    status s = safetensors_write(&w, path);
+    free(path);
+    return s;
+}
+
+static status save_state(struct trainer *t, const char *folder) {
+    struct buf b = {0};
+    const double *m = (const double *)(const void *)&t->metrics;
+    buf_printf(&b, "{\n  \"global_step\": %llu,\n  \"max_steps\": %llu,\n  \"num_tokens\": %lld,\n", (unsigned long long)t->step, (unsigned long long)t->total_steps, (long long)t->tokens_seen);
+    buf_printf(&b, "  \"metrics_bytes\": %ld,\n  \"micro_batches\": %lld,\n  \"averages\": [", ftell(t->log), (long long)t->metrics.count);
+    for (size_t i = 0; i + 1 < STATE_DOUBLES; i++) buf_printf(&b, "%s%.17g", i ? ", " : "", m[i]);
+    buf_printf(&b, "],\n  \"grad_norm\": %.17g,\n  \"identity\": ", t->norm_last);
+    identity(&b, t);
+    buf_append_text(&b, ",\n  \"machine\": ");
+    machine(&b, t);
+    buf_append_text(&b, "\n}\n");
+    char *path = file_join(folder, "trainer_state.json");
+    status s = file_write(path, b.data, b.size);
+    free(path);
+    buf_release(&b);
+    return s;
+}
+
+static long newest(const char *folder, long below) {
+    long best = -1;
+    DIR *d = opendir(folder);
+    if (!d) return -1;
+    for (struct dirent *e; (e = readdir(d));) {
+        char *end;
+        if (strncmp(e->d_name, "checkpoint-", 11) != 0) continue;
+        long n = strtol(e->d_name + 11, &end, 10);
+        if (end != e->d_name + 11 && *end == '\0' && n > best && (below < 0 || n < below)) best = n;
+    }
+    closedir(d);
+    return best;
+}
+
+/* Keeps the newest `save_limit`. */
+static void prune(const struct trainer *t) {
+    if (!t->o->save_limit) return;
+    long at = newest(t->o->output_dir, -1);
+    for (uint64_t kept = 1; at >= 0; kept++) {
+        if (kept > t->o->save_limit) {
+            struct buf path = {0};
+            buf_printf(&path, "%s/checkpoint-%ld", t->o->output_dir, at);
+            if (remove_folder(buf_text(&path)) != ST_OK) log_warn("%s", status_message());
+            buf_release(&path);
+        }
+        at = newest(t->o->output_dir, at);
+    }
+}
+
+static status sync_path(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        if (fd >= 0) close(fd);
+        return FAIL(ST_IO, "%s: cannot sync: %s", path, strerror(errno));
+    }
+    close(fd);
+    return ST_OK;
+}
+
+status checkpoint_save(struct trainer *t) {
+    struct buf final = {0}, temp = {0};
+    buf_printf(&final, "%s/checkpoint-%llu", t->o->output_dir, (unsigned long long)t->step);
+    buf_printf(&temp, "%s/.checkpoint-%llu.tmp", t->o->output_dir, (unsigned long long)t->step);
+    status s = remove_folder(buf_text(&temp));
+    if (s == ST_OK) s = file_make_dirs(buf_text(&temp));
+    if (s == ST_OK) s = save_weights(t, buf_text(&temp));
+    if (s == ST_OK) s = save_vectors(t, buf_text(&temp));
+    if (s == ST_OK && (fflush(t->log) != 0 || fsync(fileno(t->log)) != 0)) s = FAIL(ST_IO, "%s: cannot write", t->log_path);
+    if (s == ST_OK) s = save_state(t, buf_text(&temp));
+    if (s == ST_OK) s = sync_path(buf_text(&temp));
+    if (s == ST_OK) s = remove_folder(buf_text(&final)); /* the same step saved before: an interrupt right after save_steps */
+    if (s == ST_OK && rename(buf_text(&temp), buf_text(&final)) != 0) s = FAIL(ST_IO, "%s: cannot rename: %s", buf_text(&final), strerror(errno));
+    if (s == ST_OK) s = sync_path(t->o->output_dir);
+    if (s == ST_OK) prune(t);
+    else remove_folder(buf_text(&temp));
+    buf_release(&final);
+    buf_release(&temp);
+    return s;
+}
+
+static status load_vector(float *out, const struct safetensors *st, const char *name, size_t count) {
+    const struct st_tensor *x = safetensors_find(st, name);
+    if (!x || x->type != DTYPE_F32 || x->rows * x->cols != count) return FAIL(ST_MISMATCH, "tensor '%s' does not fit this run (%zu numbers expected)", name, count);
+    memcpy(out, x->data, count * sizeof(float));
+    return ST_OK;
+}
+
+static status load_vectors(struct trainer *t, const struct safetensors *st) {
+    TRY(load_vector(t->model.params.value, st, "parameters", t->model.params.size));
+    if (t->optim.row->states > 0) TRY(load_vector(t->optim.state[0], st, "state.0", t->optim.total));
+    if (t->optim.row->states > 1) TRY(load_vector(t->optim.state[1], st, "state.1", t->optim.total));
+    if (t->initial) TRY(load_vector(t->initial, st, "initial_adapter", t->model.params.size));
+    if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.count * t->k));
+    if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.count * t->k));
+    return t->o->full ? model_refresh(&t->model) : ST_OK;
+}
+
+static bool same(struct json v, const struct buf *want) { return v.size == want->size && memcmp(v.text, want->data, v.size) == 0; }
+
+static status check_identity(const struct trainer *t, struct json state) {
+    struct buf want = {0};
+    struct json v = json_get(state, "identity");
+    identity(&want, t);
+    status s = same(v, &want) ? ST_OK : FAIL(ST_MISMATCH, "was made by another run: it has %.*s, this run is %s", (int)v.size, v.text, buf_text(&want));
+    buf_clear(&want);
+    machine(&want, t);
+    v = json_get(state, "machine");
+    if (s == ST_OK && !same(v, &want) && !t->o->allow_drift)
+        s = FAIL(ST_MISMATCH, "was made with %.*s, this is %s: the numbers would drift; --allow-drift goes on all the same", (int)v.size, v.text, buf_text(&want));
+    buf_release(&want);
+    return s;
+}
+
+static status load_state(struct trainer *t, struct json state, int64_t *metrics_bytes) {
+    int64_t step, tokens, count;
+    struct json key, v;
+    double *m = (double *)(void *)&t->metrics;
+    size_t i = 0;
+    TRY(check_identity(t, state));
+    if (!json_int(&step, json_get(state, "global_step")) || !json_int(&tokens, json_get(state, "num_tokens")) || !json_int(&count, json_get(state, "micro_batches")) ||
+        !json_int(metrics_bytes, json_get(state, "metrics_bytes")) || step < 0 || *metrics_bytes < 0 || !json_double(&t->norm_last, json_get(state, "grad_norm")))
+        return FAIL(ST_FORMAT, "a counter is missing or broken");
+    struct json_iter it = json_iter_begin(json_get(state, "averages"));
+    while (json_iter_next(&it, &key, &v) && i + 1 < STATE_DOUBLES)
+        if (!json_double(&m[i++], v)) return FAIL(ST_FORMAT, "'averages' should hold numbers");
+    if (i + 1 != STATE_DOUBLES) return FAIL(ST_FORMAT, "'averages' should hold %zu numbers", STATE_DOUBLES - 1);
+    t->metrics.count = count;
+    t->step = (uint64_t)step;
+    t->optim.steps = t->step;
+    t->tokens_seen = tokens;
+    return ST_OK;
+}
+
+static status resume_from(struct trainer *t, const char *folder) {
+    struct buf text = {0};
+    struct safetensors st;
+    struct json state;
+    int64_t bytes = 0;
+    char *path = file_join(folder, "trainer_state.json"), *vectors = file_join(folder, "trainer.safetensors");
+    status s = file_read(&text, path);
+    if (s == ST_OK) s = json_parse(&state, buf_text(&text), text.size);
+    if (s == ST_OK) s = load_state(t, state, &bytes);
+    if (s == ST_OK) {
+        s = safetensors_open(&st, vectors);
+        if (s == ST_OK) {
+            s = load_vectors(t, &st);
+            safetensors_release(&st);
+        }
+    }
+    if (s == ST_OK && (file_size_bytes(t->log_path) < (uint64_t)bytes || truncate(t->log_path, bytes) != 0))
+        s = FAIL(ST_MISMATCH, "%s is shorter than at the checkpoint", t->log_path);
+    buf_release(&text);
+    free(path);
+    free(vectors);
+    return s == ST_OK ? s : status_note(s, "%s: ", folder);
+}
+
+status checkpoint_resume(struct trainer *t, bool *found) {
+    long n = newest(t->o->output_dir, -1);
+    *found = n >= 0;
+    if (n < 0) return ST_OK;
+    struct buf folder = {0};
+    buf_printf(&folder, "%s/checkpoint-%ld", t->o->output_dir, n);
+    status s = resume_from(t, buf_text(&folder));
+    if (s == ST_OK) log_info("resuming from %s", buf_text(&folder));
+    buf_release(&folder);
+    return s;
+}
+
+status checkpoint_save_final(struct trainer *t, const char *folder) { return save_weights(t, folder); }
+
+status manifest_write(struct trainer *t, bool finished) {
+    struct buf b = {0};
+    char model[HASH_HEX_SIZE], data[HASH_HEX_SIZE];
+    TRY(hash_path(model, t->o->model));
+    TRY(hash_path(data, t->o->train_data));
+    buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false", t->o->options_json);
+    buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", model, data);
+    buf_printf(&b, "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, \"prefix_mismatch\": %zu},\n",
+               t->train.read, t->train.count, t->train.dropped_long, t->train.dropped_partner, t->train.cut, t->train.mismatched);
+    buf_printf(&b, "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step, (unsigned long long)t->total_steps, t->model.params.size);
+    machine(&b, t);
+    buf_append_text(&b, "\n}\n");
+    char *path = file_join(t->o->output_dir, "manifest.json");
+    status s = file_write(path, b.data, b.size);
+    free(path);
+    buf_release(&b);
+    return s;
+}

@@ -1,0 +1,73 @@
+#include "train/metrics.h"
+
+#include "format/json.h"
+
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, size_t k) {
+    for (int32_t i = 0; i < tree->score_count; i++) {
+        const struct seqtree_score *e = &tree->scores[i];
+        const int32_t slot = r->score_slot[i];
+        const bool rejected = k > 1 && e->sequence % 2 == 1;
+        s->entropy += (double)r->entropy[slot];
+        if (rejected) {
+            s->logits_rejected += (double)r->mean_logit[slot];
+            s->tokens_rejected++;
+        } else {
+            s->logits_chosen += (double)r->mean_logit[slot];
+            s->top1_chosen += r->argmax[slot] == e->target;
+            s->tokens_chosen++;
+        }
+    }
+}
+
+static double per(double sum, int64_t count) { return count ? sum / (double)count : 0; }
+
+void metrics_add(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows, size_t k, double beta) {
+    m->count++;
+    m->loss += loss;
+    m->entropy += per(s->entropy, s->tokens_chosen + s->tokens_rejected);
+    m->accuracy += per(s->top1_chosen, s->tokens_chosen);
+    m->logits_chosen += per(s->logits_chosen, s->tokens_chosen);
+    m->logits_rejected += per(s->logits_rejected, s->tokens_rejected);
+    double chosen = 0, rejected = 0, right = 0, lc = 0, lr = 0;
+    for (size_t i = 0; i < rows; i++) {
+        const double rc = reference ? beta * (policy[i * k] - reference[i * k]) : 0;
+        const double rr = reference && k > 1 ? beta * (policy[i * k + 1] - reference[i * k + 1]) : 0;
+        chosen += rc;
+        rejected += rr;
+        right += rc > rr;
+        lc += policy[i * k];
+        lr += k > 1 ? policy[i * k + 1] : 0;
+    }
+    const double n = (double)rows;
+    m->reward_chosen += chosen / n;
+    m->reward_rejected += rejected / n;
+    m->reward_margin += (chosen - rejected) / n;
+    m->reward_accuracy += right / n;
+    m->logps_chosen += lc / n;
+    m->logps_rejected += lr / n;
+}
+
+void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, size_t k, bool with_reference) {
+    const struct {
+        const char *name;
+        double value;
+        bool pair, reference;
+    } all[] = {
+        {"loss", m->loss, false, false},
+        {"entropy", m->entropy, false, false},
+        {"mean_token_accuracy", m->accuracy, false, false},
+        {"logits/chosen", m->logits_chosen, true, false},
+        {"logits/rejected", m->logits_rejected, true, false},
+        {"rewards/chosen", m->reward_chosen, true, true},
+        {"rewards/rejected", m->reward_rejected, true, true},
+        {"rewards/accuracies", m->reward_accuracy, true, true},
+        {"rewards/margins", m->reward_margin, true, true},
+        {"logps/chosen", m->logps_chosen, true, false},
+        {"logps/rejected", m->logps_rejected, true, false},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if ((all[i].pair && k < 2) || (all[i].reference && !with_reference)) continue;
+        buf_printf(out, "%s\"%s%s\": ", i ? ", " : "", prefix, all[i].name);
+        json_put_double(out, per(all[i].value, m->count));
+    }
+}

@@ -1,0 +1,29 @@
+/* metrics: what is averaged between two log lines, under TRL's names (trl/trainer/dpo_trainer.py, _compute_loss and log). */
+#ifndef RAPT_TRAIN_METRICS_H
+#define RAPT_TRAIN_METRICS_H
+
+#include "base/buf.h"
+#include "loss/loss.h"
+#include "model/run.h"
+
+/* Sums over the scored tokens of one micro-batch. */
+struct token_stats {
+    double entropy;                         /* over both sides */
+    double logits_chosen, logits_rejected;  /* mean logit of the vocabulary, summed over tokens */
+    double top1_chosen;
+    int64_t tokens_chosen, tokens_rejected;
+};
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, size_t k);
+
+/* Averages over micro-batches; plain data, saved in checkpoints. */
+struct metrics {
+    double loss, entropy, accuracy, logits_chosen, logits_rejected, reward_chosen, reward_rejected, reward_accuracy, reward_margin,
+        logps_chosen, logps_rejected;
+    int64_t count; /* micro-batches summed */
+};
+/* policy, reference: [rows * k] sums in nats; reference may be NULL. */
+void metrics_add(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows, size_t k, double beta);
+/* Appends "key": value pairs, each behind ", "; prefix is "" or "eval_". */
+void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, size_t k, bool with_reference);
+
+#endif

@@ -1,0 +1,18 @@
+/* order: in which order rows are visited. */
+#ifndef RAPT_TRAIN_ORDER_H
+#define RAPT_TRAIN_ORDER_H
+
+#include "data/loader.h"
+
+enum order_kind {
+    ORDER_PAIRED,   /* the two halves of a relabelled pair stand side by side; pairs are shuffled */
+    ORDER_SHUFFLED, /* all rows are shuffled: what the paper does */
+    ORDER_FILE      /* --no-shuffle */
+};
+
+/* out[data->count]: the rows of epoch `epoch`. ORDER_PAIRED wants exactly two rows of each source_row, else ST_USAGE. */
+status order_epoch(uint32_t *out, const struct loaded *data, enum order_kind kind, uint64_t seed, uint64_t epoch);
+/* Does the data consist of relabelled pairs, two rows a source_row? */
+bool order_can_pair(const struct loaded *data);
+
+#endif

@@ -1,0 +1,285 @@
+#define _POSIX_C_SOURCE 200809L
+#include "train/trainer.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "format/json.h"
+#include "train/trainer_state.h"
+
+static volatile sig_atomic_t interrupted;
+void trainer_interrupt(void) { interrupted = 1; }
+
+static status load_data(struct trainer *t) {
+    const struct train_options *o = t->o;
+    struct buf rejected = {0};
+    buf_printf(&rejected, "%s/train", o->output_dir);
+    struct loader_options lo = {.max_length = o->max_length, .paired_drop = o->order == ORDER_PAIRED, .sft = o->sft, .skip_bad = o->skip_bad, .rejected_beside = buf_text(&rejected)};
+    TRY(encoder_open(&t->encoder, o->model));
+    status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
+    buf_release(&rejected);
+    TRY(s);
+    if (!t->train.count) return FAIL(ST_FORMAT, "%s: no rows left to train on (%zu read, %zu too long)", o->train_data, t->train.read, t->train.dropped_long);
+    log_info("%s: %zu rows, %zu dropped (prompt >= --max-length), %zu dropped with their partner, %zu cut", o->train_data, t->train.count, t->train.dropped_long,
+             t->train.dropped_partner, t->train.cut);
+    if (t->train.mismatched) log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data, t->train.mismatched);
+    if (!o->eval_data) return ST_OK;
+    lo.paired_drop = false;
+    TRY(loaded_read(&t->eval, o->eval_data, &t->encoder, &lo));
+    log_info("%s: %zu rows for evaluation, %zu dropped, %zu cut", o->eval_data, t->eval.count, t->eval.dropped_long, t->eval.cut);
+    return ST_OK;
+}
+
+static status open_model(struct trainer *t) {
+    const struct train_options *o = t->o;
+    TRY(model_open(&t->model, o->model, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER));
+    int32_t longest = t->train.longest > t->eval.longest ? t->train.longest : t->eval.longest;
+    TRY(model_need_positions(&t->model, (size_t)longest));
+    if (o->full) return ST_OK;
+    if (!o->adapter) return lora_attach(&t->model, &o->lora, o->seed, true);
+    TRY(adapter_load(&t->model, o->adapter, true));
+    TRY(mem_try_alloc(&t->initial, t->model.params.size, sizeof(float), "reference adapter"));
+    memcpy(t->initial, t->model.params.value, t->model.params.size * sizeof(float));
+    return ST_OK;
+}
+
+static double mib(size_t bytes) { return (double)bytes / 1048576.0; }
+
+/* Everything a step needs, sized before the first one; the table is what a person sees before any of it is touched. */
+static status plan_memory(struct trainer *t) {
+    const struct train_options *o = t->o;
+    size_t budget = o->token_budget, longest = 0;
+    for (int set = 0; set < 2; set++) {
+        const struct loaded *d = set ? &t->eval : &t->train;
+        for (size_t i = 0; i < d->count; i++) {
+            size_t n = batch_row_tokens(d, i, t->k) + (!t->share && t->k > 1 ? (size_t)d->rows[i].prompt : 0);
+            if (n > longest) longest = n;
+        }
+    }
+    if (budget < longest) budget = longest;
+    struct run_plan plan = {.tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0};
+    size_t weights = model_weight_bytes(&t->model.config, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER), run = run_bytes(&t->model, &plan);
+    log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB", mib(weights),
+             mib(t->model.params.size * (o->full ? 12 : 16)), budget, mib(run));
+    TRY(run_init(&t->run, &t->model, &plan));
+    TRY(batch_tree_init(&t->tree, budget));
+    const size_t n = 2 * BATCH_ROWS_MAX;
+    TRY(mem_try_alloc(&t->policy, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->reference, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->dpolicy, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->lengths, n, sizeof(int32_t), "batch"));
+    return mem_try_alloc(&t->dlogp, 2 * budget, sizeof(float), "batch");
+}
+
+static status prepare_optimizer(struct trainer *t) {
+    const struct train_options *o = t->o;
+    const struct params *p = &t->model.params;
+    struct optim_slice *slices;
+    TRY(mem_try_alloc(&slices, p->count, sizeof *slices, "optimizer"));
+    for (size_t i = 0; i < p->count; i++) {
+        const struct param *q = &p->items[i];
+        slices[i] = (struct optim_slice){.value = p->value + q->offset, .dvalue = p->grad + q->offset, .count = q->rows * q->cols, .decay = q->decay};
+    }
+    struct optim_params op = o->optim;
+    op.weight_decay = o->weight_decay;
+    status s = optim_init(&t->optim, optim_find(o->optimizer), &op, slices, p->count);
+    free(slices);
+    TRY(s);
+    const size_t per_step = o->batch * o->accumulation;
+    t->steps_per_epoch = (t->train.count + per_step - 1) / per_step;
+    t->total_steps = o->max_steps ? o->max_steps : (uint64_t)ceil(o->epochs * (double)t->steps_per_epoch);
+    if (!t->total_steps) return FAIL(ST_USAGE, "no steps to take: --num-train-epochs is %g", o->epochs);
+    return schedule_init(&t->schedule, o->schedule, o->learning_rate, o->warmup_steps, o->warmup_ratio, t->total_steps);
+}
+
+static float *unknown_reference(size_t n) {
+    float *cache = mem_alloc(n * sizeof(float));
+    for (size_t i = 0; i < n; i++) cache[i] = NAN;
+    return cache;
+}
+
+static status prepare_reference(struct trainer *t) {
+    if (!t->needs_reference) return ST_OK;
+    t->train_ref = unknown_reference(t->train.count * t->k);
+    t->eval_ref = unknown_reference(t->eval.count * t->k + 1);
+    if (t->o->ref_logps) TRY(reference_from_file(t, t->train_ref, &t->train, t->o->ref_logps));
+    else if (t->o->full) TRY(reference_precompute(t, t->train_ref, &t->train, "reference"));
+    if (t->o->full && t->eval.count) TRY(reference_precompute(t, t->eval_ref, &t->eval, "reference of the evaluation data"));
+    return ST_OK;
+}
+
+static uint64_t peak_rss_bytes(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (uint64_t)u.ru_maxrss * 1024;
+}
+
+static status log_line(struct trainer *t, const struct buf *line) {
+    if (fwrite(line->data, 1, line->size, t->log) != line->size || fflush(t->log) != 0) return FAIL(ST_IO, "%s: cannot write", t->log_path);
+    return ST_OK;
+}
+
+/* The step that was just taken, in TRL's words. */
+static status log_step(struct trainer *t, double rate) {
+    struct buf b = {0};
+    double elapsed = log_now_s() - t->started_s;
+    buf_append_char(&b, '{');
+    metrics_put(&b, &t->metrics, "", t->k, t->needs_reference);
+    buf_append_text(&b, ", \"grad_norm\": ");
+    json_put_double(&b, t->norm_last);
+    buf_append_text(&b, ", \"learning_rate\": ");
+    json_put_double(&b, rate);
+    buf_printf(&b, ", \"num_tokens\": %lld, \"epoch\": ", (long long)t->tokens_seen);
+    json_put_double(&b, (double)t->step / (double)t->steps_per_epoch);
+    buf_printf(&b, ", \"step\": %llu, \"tokens_per_second\": ", (unsigned long long)t->step);
+    json_put_double(&b, elapsed > 0 ? round((double)(t->tokens_seen - t->tokens_at_start) / elapsed * 10) / 10 : 0);
+    buf_printf(&b, ", \"peak_rss_bytes\": %llu}\n", (unsigned long long)peak_rss_bytes());
+    status s = log_line(t, &b);
+    buf_release(&b);
+    t->metrics = (struct metrics){0};
+    return s;
+}
+
+static status evaluate(struct trainer *t) {
+    struct metrics m;
+    struct buf b = {0};
+    double start = log_now_s();
+    TRY(step_evaluate(t, &m));
+    buf_append_char(&b, '{');
+    metrics_put(&b, &m, "eval_", t->k, t->needs_reference);
+    buf_append_text(&b, ", \"eval_runtime\": ");
+    json_put_double(&b, round((log_now_s() - start) * 1000) / 1000);
+    buf_append_text(&b, ", \"epoch\": ");
+    json_put_double(&b, (double)t->step / (double)t->steps_per_epoch);
+    buf_printf(&b, ", \"step\": %llu}\n", (unsigned long long)t->step);
+    status s = log_line(t, &b);
+    buf_release(&b);
+    if (s == ST_OK && m.count)
+        log_info("step %llu: eval loss %.4f%s", (unsigned long long)t->step, m.loss / (double)m.count, "");
+    return s;
+}
+
+/* Row numbers of optimizer step `step`. */
+static status step_rows(struct trainer *t, const uint32_t **rows, size_t *count, uint64_t step) {
+    const size_t per_step = t->o->batch * t->o->accumulation;
+    const uint64_t epoch = step / t->steps_per_epoch, at = step % t->steps_per_epoch * per_step;
+    if (t->order_epoch != (int64_t)epoch) TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, epoch));
+    t->order_epoch = (int64_t)epoch;
+    *rows = t->order + at;
+    *count = t->train.count - at < per_step ? t->train.count - at : per_step;
+    return ST_OK;
+}
+
+static status take_step(struct trainer *t) {
+    const uint32_t *rows;
+    size_t count;
+    struct params *p = &t->model.params;
+    const double rate = schedule_rate(&t->schedule, t->step);
+    TRY(step_rows(t, &rows, &count, t->step));
+    const size_t micros = (count + t->o->batch - 1) / t->o->batch;
+    memset(p->grad, 0, p->size * sizeof(float));
+    for (size_t i = 0; i < micros; i++) {
+        size_t n = count - i * t->o->batch < t->o->batch ? count - i * t->o->batch : t->o->batch;
+        TRY(step_micro(t, &t->train, t->train_ref, rows + i * t->o->batch, n, true, 1.0 / (double)micros, &t->metrics));
+    }
+    t->norm_last = optim_norm(&t->optim);
+    if (!isfinite(t->norm_last))
+        return FAIL(ST_FORMAT, "step %llu: the gradient is not finite; lower --learning-rate, or try --dtype f32", (unsigned long long)t->step + 1);
+    optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm));
+    if (t->o->full) TRY(model_refresh(&t->model));
+    t->step++;
+    if (t->o->logging_steps && (t->step % t->o->logging_steps == 0 || t->step == t->total_steps)) return log_step(t, rate);
+    return ST_OK;
+}
+
+static bool due(uint64_t step, uint64_t every) { return every && step % every == 0; }
+
+static status loop(struct trainer *t) {
+    struct progress bar;
+    char extra[64];
+    progress_begin(&bar, "train", "steps", t->total_steps);
+    while (t->step < t->total_steps && !interrupted) {
+        const struct metrics before = t->metrics;
+        TRY(take_step(t));
+        double loss = t->metrics.count > before.count ? (t->metrics.loss - before.loss) / (double)(t->metrics.count - before.count) : (double)NAN;
+        if (isnan(loss)) extra[0] = '\0';
+        else snprintf(extra, sizeof extra, "loss %.4f", loss);
+        if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t));
+        if (due(t->step, t->o->save_steps) || interrupted) TRY(checkpoint_save(t));
+        progress_update(&bar, t->step, extra);
+    }
+    progress_end(&bar, t->step, NULL);
+    if (t->step < t->total_steps)
+        return FAIL(ST_INTERRUPTED, "stopped after step %llu of %llu; the same command with --resume goes on from there", (unsigned long long)t->step, (unsigned long long)t->total_steps);
+    return ST_OK;
+}
+
+static status open_log(struct trainer *t, bool resumed) {
+    if (!resumed) t->log = fopen(t->log_path, "wb");
+    else t->log = fopen(t->log_path, "ab");
+    return t->log ? ST_OK : FAIL(ST_IO, "%s: cannot open", t->log_path);
+}
+
+static status prepare(struct trainer *t) {
+    TRY(file_make_dirs(t->o->output_dir));
+    t->log_path = file_join(t->o->output_dir, "metrics.jsonl");
+    TRY(load_data(t));
+    t->order = mem_alloc(t->train.count * sizeof *t->order);
+    t->order_kind = t->o->order;
+    if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) t->order_kind = ORDER_SHUFFLED;
+    TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0));
+    TRY(open_model(t));
+    TRY(plan_memory(t));
+    TRY(prepare_optimizer(t));
+    return prepare_reference(t);
+}
+
+static status train(struct trainer *t) {
+    bool resumed = false;
+    TRY(prepare(t));
+    if (t->o->resume) {
+        TRY(checkpoint_resume(t, &resumed));
+        if (!resumed) log_info("%s: no checkpoint to resume from, starting at step 0", t->o->output_dir);
+    }
+    TRY(open_log(t, resumed));
+    TRY(manifest_write(t, false));
+    t->started_s = log_now_s();
+    t->tokens_at_start = t->tokens_seen;
+    if (!resumed && t->eval.count) TRY(evaluate(t));
+    status s = loop(t);
+    TRY(s);
+    if (t->eval.count) TRY(evaluate(t));
+    TRY(checkpoint_save_final(t, t->o->output_dir));
+    return manifest_write(t, true);
+}
+
+status trainer_run(const struct train_options *o) {
+    struct trainer t = {.o = o, .k = o->sft ? 1 : 2, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
+    t.needs_reference = !o->sft && (o->loss->needs & LOSS_NEEDS_REFERENCE);
+    interrupted = 0;
+    status s = train(&t);
+    if (t.log) fclose(t.log);
+    free(t.log_path);
+    free(t.order);
+    free(t.train_ref);
+    free(t.eval_ref);
+    free(t.initial);
+    free(t.policy);
+    free(t.reference);
+    free(t.dpolicy);
+    free(t.lengths);
+    free(t.dlogp);
+    optim_release(&t.optim);
+    seqtree_release(&t.tree);
+    run_release(&t.run);
+    model_release(&t.model);
+    loaded_release(&t.train);
+    loaded_release(&t.eval);
+    encoder_release(&t.encoder);
+    return s;
+}

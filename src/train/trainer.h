@@ -1,0 +1,43 @@
+/* trainer: the loop. Rows -> micro-batches -> log-probs -> loss -> gradients -> optimizer, with evaluation, metrics and checkpoints.
+ *
+ * An optimizer step is per_device_batch x accumulation rows, normalised as TRL does it: the mean over rows of each micro-batch, then the
+ * mean over micro-batches; the last ones may be short. */
+#ifndef RAPT_TRAIN_TRAINER_H
+#define RAPT_TRAIN_TRAINER_H
+
+#include "loss/loss.h"
+#include "model/peft_io.h"
+#include "train/metrics.h"
+#include "train/optim.h"
+#include "train/order.h"
+#include "train/schedule.h"
+
+struct train_options {
+    /* what */
+    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps;
+    bool sft, full;
+    const struct loss_row *loss; /* NULL under sft */
+    struct loss_params loss_params;
+    struct lora_options lora;
+    /* how long, how fast */
+    double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm;
+    uint64_t max_steps, warmup_steps;
+    const char *schedule, *optimizer;
+    struct optim_params optim;
+    size_t batch, accumulation, eval_batch, max_length, token_budget;
+    enum order_kind order;
+    bool order_given; /* asked for by name: ORDER_PAIRED is then an error where the data has no pairs, else shuffled takes over */
+    uint64_t seed;
+    /* when to speak and save; 0 = never */
+    uint64_t logging_steps, save_steps, eval_steps, save_limit;
+    bool resume, skip_bad, recompute, allow_drift;
+    enum matmul_kind kind;
+    const char *options_json; /* resolved options, for the manifest */
+};
+
+/* Runs to the end, or to the next step after trainer_interrupt. */
+status trainer_run(const struct train_options *o);
+/* Asks the loop to finish its step, save and stop; may be called from a signal handler. */
+void trainer_interrupt(void);
+
+#endif

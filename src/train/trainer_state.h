@@ -1,0 +1,58 @@
+/* trainer_state: what the loop, its evaluation and its checkpoints share; private to src/train. */
+#ifndef RAPT_TRAIN_TRAINER_STATE_H
+#define RAPT_TRAIN_TRAINER_STATE_H
+
+#include <stdio.h>
+
+#include "train/batch.h"
+#include "train/trainer.h"
+
+struct trainer {
+    const struct train_options *o;
+    struct encoder encoder;
+    struct loaded train, eval;
+    struct model model;
+    struct run run;
+    struct seqtree tree;
+    struct optim optim;
+    struct schedule schedule;
+    size_t k;                /* sequences a row: 2, or 1 under sft */
+    bool needs_reference, share;
+    float *initial;          /* the adapter as it was given: the reference under --adapter; NULL = adapter off */
+    float *train_ref, *eval_ref; /* [rows * k] cached reference sums, NaN = not computed yet */
+    uint32_t *order;         /* [train rows] of the current epoch */
+    enum order_kind order_kind; /* what is really done */
+    int64_t order_epoch;     /* whose order that is; -1 none */
+    uint64_t step, total_steps, steps_per_epoch;
+    int64_t tokens_seen;     /* TRL's num_tokens: every sequence with its prompt */
+    struct metrics metrics;  /* since the last log */
+    double norm_last;
+    FILE *log;
+    char *log_path;
+    double started_s;
+    int64_t tokens_at_start;
+    /* per micro-batch scratch, [2 * BATCH_ROWS_MAX] */
+    double *policy, *reference, *dpolicy;
+    int32_t *lengths;
+    float *dlogp;
+};
+
+/* reference.c: fills reference sums of the rows of the packed tree (already built) and rounds both to fp32, so that equal models give
+ * equal sums; cached in `cache`. theta of the reference is NULL (adapter off) or the initial adapter. */
+status reference_fill(struct trainer *t, double *out, float *cache, const uint32_t *rows, size_t count);
+/* Full training and --ref-logps: everything before the first step. */
+status reference_precompute(struct trainer *t, float *cache, const struct loaded *data, const char *what);
+status reference_from_file(struct trainer *t, float *cache, const struct loaded *data, const char *path);
+
+/* step.c: one micro-batch of rows: forward, loss, and (train) backward with gradients scaled by `weight`. */
+status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m);
+status step_evaluate(struct trainer *t, struct metrics *m);
+
+/* checkpoint.c */
+status checkpoint_save(struct trainer *t);
+/* Finds the newest whole checkpoint of output_dir and loads it; *found = false when there is none. */
+status checkpoint_resume(struct trainer *t, bool *found);
+status checkpoint_save_final(struct trainer *t, const char *folder);
+status manifest_write(struct trainer *t, bool finished);
+
+#endif
