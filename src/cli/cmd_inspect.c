@@ -1,0 +1,493 @@
+/* inspect: says what a model, adapter, data set or run is. One walk fills a facts list that prints as text or as JSON. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "format/gguf.h"
+#include "format/json.h"
+#include "format/safetensors.h"
+
+struct inspect_options {
+    bool json, tensors;
+};
+static const struct opt_row rows[] = {
+    {"json", OPT_FLAG, offsetof(struct inspect_options, json), NULL, NULL, NULL, "Print one JSON object instead of text."},
+    {"tensors", OPT_FLAG, offsetof(struct inspect_options, tensors), NULL, NULL, NULL, "List every tensor of a model with its type and shape."},
+};
+const struct opt_spec cmd_inspect_spec = {
+    .command = "inspect",
+    .summary = "say what a model, adapter, data set or run is",
+    .positional = "PATH",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+    .example = "rapt inspect model.gguf\nrapt inspect pairs.jsonl --json",
+    .notes = "PATH is a .gguf file, a Hugging Face folder, a .safetensors file, an adapter folder, a run's folder, or a .jsonl file.",
+};
+
+/* Facts written one after another: "key: value" lines with indented groups, or one JSON object. */
+struct facts {
+    struct buf out;
+    bool json, first;
+    int depth;
+};
+
+static void put_key(struct facts *f, const char *key, size_t size) {
+    if (f->json) {
+        if (!f->first) buf_append_text(&f->out, ", ");
+        json_put_string(&f->out, key, size);
+        buf_append_text(&f->out, ": ");
+    } else {
+        for (int i = 0; i < f->depth; i++) buf_append_text(&f->out, "  ");
+        for (size_t i = 0; i < size; i++) buf_append_char(&f->out, (unsigned char)key[i] < 0x20 || key[i] == 0x7f ? '?' : key[i]);
+        buf_append_text(&f->out, ": ");
+    }
+    f->first = false;
+}
+static void end_value(struct facts *f) {
+    if (!f->json) buf_append_char(&f->out, '\n');
+}
+
+/* A GGUF file may hold any bytes as a string; what is printed is valid UTF-8 without control characters. */
+static void put_clean(struct facts *f, const char *text, size_t size) {
+    struct buf quoted = {0};
+    struct json parsed;
+    json_put_string(&quoted, text, size);
+    if (json_parse(&parsed, quoted.data, quoted.size) != ST_OK) {
+        struct buf ascii = {0};
+        for (size_t i = 0; i < size; i++) buf_append_char(&ascii, (signed char)text[i] < 0 ? '?' : text[i]);
+        buf_clear(&quoted);
+        json_put_string(&quoted, buf_text(&ascii), ascii.size);
+        buf_release(&ascii);
+    }
+    if (f->json) {
+        buf_append(&f->out, quoted.data, quoted.size);
+    } else {
+        buf_append(&f->out, quoted.data + 1, quoted.size - 2);
+    }
+    buf_release(&quoted);
+}
+static void fact_text_n(struct facts *f, const char *key, const char *text, size_t size) {
+    put_key(f, key, strlen(key));
+    put_clean(f, text, size);
+    end_value(f);
+}
+static void fact_text(struct facts *f, const char *key, const char *text) { fact_text_n(f, key, text, strlen(text)); }
+static void fact_int(struct facts *f, const char *key, uint64_t value) {
+    put_key(f, key, strlen(key));
+    buf_printf(&f->out, "%llu", (unsigned long long)value);
+    end_value(f);
+}
+static void fact_double(struct facts *f, const char *key, double value) {
+    put_key(f, key, strlen(key));
+    json_put_double(&f->out, value);
+    end_value(f);
+}
+/* A value copied from a JSON file as it stands there. */
+static void fact_span(struct facts *f, const char *key, size_t size, struct json value) {
+    put_key(f, key, size);
+    buf_append(&f->out, value.text, value.size);
+    end_value(f);
+}
+static void group_begin(struct facts *f, const char *key, size_t size) {
+    put_key(f, key, size);
+    buf_append_char(&f->out, f->json ? '{' : '\n');
+    f->first = true;
+    f->depth++;
+}
+static void group_end(struct facts *f) {
+    if (f->json) buf_append_char(&f->out, '}');
+    f->first = false;
+    f->depth--;
+}
+
+/* The template's first bytes, cut between characters. */
+static void fact_template(struct facts *f, const char *text, size_t size) {
+    size_t head = size < 240 ? size : 240;
+    while (head < size && head > 0 && ((unsigned char)text[head] & 0xc0) == 0x80) head--;
+    fact_int(f, "chat_template_bytes", size);
+    fact_text_n(f, "chat_template_head", text, head);
+}
+
+/* ---- models ---- */
+
+struct tally { /* what the tensors add up to, by type */
+    uint64_t tensors[DTYPE_COUNT], elements[DTYPE_COUNT];
+    uint64_t bytes, parameters, count;
+};
+
+static void tally_add(struct tally *t, enum dtype type, uint64_t row_count, uint64_t cols) {
+    t->tensors[type]++;
+    t->elements[type] += row_count * cols;
+    t->parameters += row_count * cols;
+    t->bytes += row_count * dtype_row_bytes(type, cols);
+    t->count++;
+}
+
+static void tally_print(struct facts *f, const struct tally *t) {
+    fact_int(f, "parameters", t->parameters);
+    fact_int(f, "tensors", t->count);
+    fact_int(f, "tensor_bytes", t->bytes);
+    group_begin(f, "types", strlen("types"));
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if (t->tensors[i] == 0) continue;
+        group_begin(f, dtype_table[i].name, strlen(dtype_table[i].name));
+        fact_int(f, "tensors", t->tensors[i]);
+        fact_int(f, "parameters", t->elements[i]);
+        group_end(f);
+    }
+    group_end(f);
+}
+
+static void put_tensor(struct facts *f, const char *name, size_t size, enum dtype type, const size_t *shape, size_t dims) {
+    put_key(f, name, size);
+    buf_printf(&f->out, f->json ? "{\"type\": \"%s\", \"shape\": [" : "%s [", dtype_table[type].name);
+    for (size_t d = 0; d < dims; d++) buf_printf(&f->out, "%s%zu", d ? ", " : "", shape[d]);
+    buf_append_text(&f->out, f->json ? "]}" : "]");
+    end_value(f);
+}
+
+static void gguf_facts(struct facts *f, const struct gguf *g) {
+    static const struct {
+        const char *key, *suffix;
+    } numbers[] = {{"layers", "block_count"},           {"hidden_size", "embedding_length"}, {"intermediate_size", "feed_forward_length"},
+                   {"heads", "attention.head_count"},   {"kv_heads", "attention.head_count_kv"}, {"context_length", "context_length"},
+                   {"rope_theta", "rope.freq_base"}};
+    struct gguf_text family = {0}, text;
+    if (gguf_text_of(&family, g, "general.architecture")) fact_text_n(f, "family", family.data, family.size);
+    if (gguf_text_of(&text, g, "general.name")) fact_text_n(f, "name", text.data, text.size);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct buf key = {0};
+        double value;
+        buf_append(&key, family.data, family.size);
+        buf_printf(&key, ".%s", numbers[i].suffix);
+        if (gguf_double(&value, g, buf_text(&key))) fact_double(f, numbers[i].key, value);
+        buf_release(&key);
+    }
+    const struct gguf_value *tokens = gguf_find(g, "tokenizer.ggml.tokens");
+    if (tokens) fact_int(f, "vocab_size", tokens->count);
+    if (gguf_text_of(&text, g, "tokenizer.ggml.model")) fact_text_n(f, "tokenizer", text.data, text.size);
+    if (gguf_text_of(&text, g, "tokenizer.ggml.pre")) fact_text_n(f, "pre_tokenizer", text.data, text.size);
+    if (gguf_text_of(&text, g, "tokenizer.chat_template")) fact_template(f, text.data, text.size);
+}
+
+static status inspect_gguf(struct facts *f, const char *path, const struct inspect_options *o) {
+    struct gguf g;
+    struct tally tally = {0};
+    TRY(gguf_open(&g, path));
+    fact_text(f, "kind", "gguf model");
+    fact_int(f, "gguf_version", g.version);
+    gguf_facts(f, &g);
+    for (size_t i = 0; i < g.tensor_count; i++) tally_add(&tally, g.tensors[i].type, g.tensors[i].rows, g.tensors[i].cols);
+    tally_print(f, &tally);
+    if (o->tensors) {
+        group_begin(f, "tensor_list", strlen("tensor_list"));
+        for (size_t i = 0; i < g.tensor_count; i++) {
+            const struct gguf_tensor *t = &g.tensors[i];
+            put_tensor(f, t->name.data, t->name.size, t->type, t->shape, t->dims);
+        }
+        group_end(f);
+    }
+    gguf_release(&g);
+    return ST_OK;
+}
+
+static status safetensors_facts(struct facts *f, const char *path, const struct inspect_options *o) {
+    struct safetensors s;
+    struct tally tally = {0};
+    TRY(safetensors_open(&s, path));
+    fact_int(f, "files", s.map_count);
+    for (size_t i = 0; i < s.tensor_count; i++) tally_add(&tally, s.tensors[i].type, s.tensors[i].rows, s.tensors[i].cols);
+    tally_print(f, &tally);
+    if (o->tensors) {
+        group_begin(f, "tensor_list", strlen("tensor_list"));
+        for (size_t i = 0; i < s.tensor_count; i++) {
+            const struct st_tensor *t = &s.tensors[i];
+            put_tensor(f, t->name, strlen(t->name), t->type, t->shape, t->dims);
+        }
+        group_end(f);
+    }
+    safetensors_release(&s);
+    return ST_OK;
+}
+
+/* Reads folder/name as JSON. *value is a view of *text, which the caller releases. */
+static status read_json(struct json *value, struct buf *text, const char *folder, const char *name) {
+    char *path = file_join(folder, name);
+    status st = file_read(text, path);
+    if (st == ST_OK) {
+        st = json_parse(value, buf_text(text), text->size);
+        if (st != ST_OK) st = status_note(st, "%s: ", path);
+    }
+    free(path);
+    return st;
+}
+
+static bool has_file(const char *folder, const char *name) {
+    char *path = file_join(folder, name);
+    bool there = file_exists(path);
+    free(path);
+    return there;
+}
+
+static void copy_fields(struct facts *f, struct json object, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct json value = json_get(object, names[i]);
+        if (value.size) fact_span(f, names[i], strlen(names[i]), value);
+    }
+}
+
+static status folder_template(struct facts *f, const char *folder) {
+    struct buf text = {0};
+    struct json config = {0};
+    status st = ST_OK;
+    if (has_file(folder, "chat_template.jinja")) {
+        char *path = file_join(folder, "chat_template.jinja");
+        st = file_read(&text, path);
+        if (st == ST_OK) fact_template(f, buf_text(&text), text.size);
+        free(path);
+    } else if (has_file(folder, "tokenizer_config.json")) {
+        st = read_json(&config, &text, folder, "tokenizer_config.json");
+        struct buf source = {0};
+        if (st == ST_OK && json_string(&source, json_get(config, "chat_template"))) fact_template(f, buf_text(&source), source.size);
+        buf_release(&source);
+    }
+    buf_release(&text);
+    return st;
+}
+
+static status inspect_hf(struct facts *f, const char *path, const struct inspect_options *o) {
+    static const char *const names[] = {"model_type", "architectures", "hidden_size", "intermediate_size", "num_hidden_layers",
+                                        "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size", "max_position_embeddings",
+                                        "rope_theta", "tie_word_embeddings", "torch_dtype", "dtype"};
+    struct buf text = {0};
+    struct json config = {0};
+    status st = read_json(&config, &text, path, "config.json");
+    if (st == ST_OK) {
+        fact_text(f, "kind", "Hugging Face model");
+        copy_fields(f, config, names, sizeof names / sizeof names[0]);
+        st = folder_template(f, path);
+    }
+    buf_release(&text);
+    return st == ST_OK ? safetensors_facts(f, path, o) : st;
+}
+
+static status inspect_adapter(struct facts *f, const char *path, const struct inspect_options *o) {
+    static const char *const names[] = {"peft_type", "base_model_name_or_path", "task_type", "r", "lora_alpha", "use_rslora", "target_modules"};
+    struct buf text = {0};
+    struct json config = {0};
+    status st = read_json(&config, &text, path, "adapter_config.json");
+    if (st == ST_OK) {
+        fact_text(f, "kind", "adapter");
+        copy_fields(f, config, names, sizeof names / sizeof names[0]);
+    }
+    buf_release(&text);
+    return st == ST_OK ? safetensors_facts(f, path, o) : st;
+}
+
+/* ---- runs ---- */
+
+static status last_line(struct facts *f, const char *folder) {
+    char *path = file_join(folder, "metrics.jsonl");
+    struct file_lines lines;
+    struct buf last = {0};
+    status st = file_lines_open(&lines, path);
+    if (st == ST_OK) {
+        const char *line = NULL;
+        size_t size = 0;
+        while ((st = file_lines_next(&lines, &line, &size)) == ST_OK && line) {
+            if (size == 0) continue;
+            buf_clear(&last);
+            buf_append(&last, line, size);
+        }
+        struct json row = {0};
+        if (st == ST_OK && last.size) st = json_parse(&row, last.data, last.size);
+        if (st != ST_OK) st = status_note(st, "%s: line %llu: ", path, (unsigned long long)lines.number);
+        if (st == ST_OK) {
+            fact_int(f, "logged_steps", lines.number);
+            if (row.size) fact_span(f, "last_metrics", strlen("last_metrics"), row);
+        }
+        file_lines_release(&lines);
+    }
+    buf_release(&last);
+    free(path);
+    return st;
+}
+
+static status run_facts(struct facts *f, const char *path) {
+    if (has_file(path, "manifest.json")) {
+        struct buf text = {0};
+        struct json manifest = {0}, key, value;
+        status st = read_json(&manifest, &text, path, "manifest.json");
+        if (st == ST_OK) {
+            group_begin(f, "manifest", strlen("manifest"));
+            struct json_iter it = json_iter_begin(manifest);
+            while (json_iter_next(&it, &key, &value)) {
+                struct buf name = {0};
+                json_string(&name, key);
+                fact_span(f, buf_text(&name), name.size, value);
+                buf_release(&name);
+            }
+            group_end(f);
+        }
+        buf_release(&text);
+        TRY(st);
+    }
+    return has_file(path, "metrics.jsonl") ? last_line(f, path) : ST_OK;
+}
+
+/* ---- rows ---- */
+
+#define FIELDS_MAX 256
+struct field {
+    char *name;
+    uint64_t kinds[JSON_OBJECT + 1], numbers;
+    double sum, least, most;
+    uint64_t bins[10]; /* of numbers in 0..10: [0,1) ... [9,10] */
+    uint64_t outside;
+};
+struct fields {
+    struct field list[FIELDS_MAX];
+    size_t count;
+    uint64_t rows;
+};
+
+static struct field *field_of(struct fields *all, struct json key) {
+    for (size_t i = 0; i < all->count; i++) {
+        if (json_equals(key, all->list[i].name)) return &all->list[i];
+    }
+    if (all->count == FIELDS_MAX) return NULL; /* rows that use keys as data; the first ones tell the story */
+    struct field *fresh = &all->list[all->count++];
+    *fresh = (struct field){.name = json_text(key), .least = INFINITY, .most = -INFINITY};
+    return fresh;
+}
+
+static void count_row(struct fields *all, struct json row) {
+    struct json_iter it = json_iter_begin(row);
+    struct json key, value;
+    all->rows++;
+    while (json_iter_next(&it, &key, &value)) {
+        struct field *field = field_of(all, key);
+        double x;
+        if (!field) continue;
+        field->kinds[json_kind_of(value)]++;
+        if (!json_double(&x, value)) continue;
+        field->numbers++;
+        field->sum += x;
+        if (x < field->least) field->least = x;
+        if (x > field->most) field->most = x;
+        if (x >= 0 && x <= 10) {
+            field->bins[x >= 10 ? 9 : (int)x]++;
+        } else {
+            field->outside++;
+        }
+    }
+}
+
+static void field_print(struct facts *f, const struct field *field) {
+    group_begin(f, field->name, strlen(field->name));
+    for (int k = JSON_NULL; k <= JSON_OBJECT; k++) {
+        if (field->kinds[k]) fact_int(f, json_kind_name((enum json_kind)k), field->kinds[k]);
+    }
+    if (field->numbers) {
+        fact_double(f, "min", field->least);
+        fact_double(f, "mean", field->sum / (double)field->numbers);
+        fact_double(f, "max", field->most);
+        put_key(f, "histogram", strlen("histogram"));
+        if (f->json) buf_append_char(&f->out, '[');
+        for (int i = 0; i < 10; i++) {
+            if (f->json) {
+                buf_printf(&f->out, "%s%llu", i ? ", " : "", (unsigned long long)field->bins[i]);
+            } else {
+                buf_printf(&f->out, "%s%d-%d: %llu", i ? ", " : "", i, i + 1, (unsigned long long)field->bins[i]);
+            }
+        }
+        if (f->json) buf_append_char(&f->out, ']');
+        end_value(f);
+        if (field->outside) fact_int(f, "outside_0_10", field->outside);
+    }
+    group_end(f);
+}
+
+static status count_rows(struct fields *all, struct file_lines *lines) {
+    const char *line = NULL;
+    size_t size = 0;
+    for (;;) {
+        struct json row = {0};
+        TRY(file_lines_next(lines, &line, &size));
+        if (!line) return ST_OK;
+        if (strspn(line, " \t\r") >= size) continue;
+        status st = json_parse(&row, line, size);
+        if (st == ST_OK && json_kind_of(row) != JSON_OBJECT) {
+            st = FAIL(ST_FORMAT, "the row is %s, expected an object", json_kind_name(json_kind_of(row)));
+        }
+        if (st != ST_OK) return status_note(st, "%s: line %llu: ", lines->path, (unsigned long long)lines->number);
+        count_row(all, row);
+    }
+}
+
+static status inspect_rows(struct facts *f, const char *path) {
+    struct file_lines lines;
+    TRY(file_lines_open(&lines, path));
+    struct fields *all = mem_zero(1, sizeof *all);
+    status st = count_rows(all, &lines);
+    if (st == ST_OK) {
+        fact_text(f, "kind", "rows");
+        fact_int(f, "rows", all->rows);
+        group_begin(f, "fields", strlen("fields"));
+        for (size_t i = 0; i < all->count; i++) field_print(f, &all->list[i]);
+        group_end(f);
+    }
+    for (size_t i = 0; i < all->count; i++) free(all->list[i].name);
+    free(all);
+    file_lines_release(&lines);
+    return st;
+}
+
+/* ---- */
+
+static bool ends_with(const char *text, const char *end) {
+    size_t size = strlen(text), end_size = strlen(end);
+    return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+static status inspect_path(struct facts *f, const char *path, const struct inspect_options *o) {
+    if (file_is_dir(path)) {
+        bool adapter = has_file(path, "adapter_config.json"), model = has_file(path, "config.json");
+        bool run = has_file(path, "manifest.json") || has_file(path, "metrics.jsonl");
+        if (adapter) {
+            TRY(inspect_adapter(f, path, o));
+        } else if (model) {
+            TRY(inspect_hf(f, path, o));
+        } else if (run) {
+            fact_text(f, "kind", "run");
+        } else {
+            return FAIL(ST_USAGE, "%s: holds none of config.json, adapter_config.json, manifest.json and metrics.jsonl", path);
+        }
+        return run ? run_facts(f, path) : ST_OK;
+    }
+    if (ends_with(path, ".gguf")) return inspect_gguf(f, path, o);
+    if (ends_with(path, ".safetensors") || ends_with(path, ".safetensors.index.json")) {
+        fact_text(f, "kind", "safetensors");
+        return safetensors_facts(f, path, o);
+    }
+    if (ends_with(path, ".jsonl")) return inspect_rows(f, path);
+    return FAIL(ST_USAGE, "%s: expected a folder, .gguf, .safetensors, .safetensors.index.json or .jsonl", path);
+}
+
+status cmd_inspect_run(int argc, char **argv) {
+    struct inspect_options options;
+    struct opt_result result;
+    bool done;
+    TRY(cmd_parse(&result, &cmd_inspect_spec, &options, argc, argv, &done));
+    if (done) return ST_OK;
+    if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
+    struct facts f = {.json = options.json, .first = true};
+    if (f.json) buf_append_char(&f.out, '{');
+    status st = inspect_path(&f, result.positional[0], &options);
+    if (f.json) buf_append_text(&f.out, "}\n");
+    if (st == ST_OK) fputs(buf_text(&f.out), stdout);
+    buf_release(&f.out);
+    return st;
+}
