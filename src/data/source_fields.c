@@ -1,0 +1,205 @@
+#include "data/source_fields.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct field_name {
+    const char *text;
+    size_t size, offset;
+    bool consumed;
+};
+#define FIELD_NAME(name, text, consumed) {text, sizeof text - 1, offsetof(struct fields, name), consumed},
+static const struct field_name field_names[] = {FIELD_MAP(FIELD_NAME)};
+#define FIELD_COUNT (sizeof field_names / sizeof field_names[0])
+
+static const struct field_name *find_name(struct json key) {
+    bool escaped = memchr(key.text, '\\', key.size) != NULL;
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        const struct field_name *n = &field_names[i];
+        if (escaped ? json_equals(key, n->text) : key.size == n->size + 2 && memcmp(key.text + 1, n->text, n->size) == 0) return n;
+    }
+    return NULL;
+}
+
+void fields_find(struct fields *f, struct json row) {
+    *f = (struct fields){0};
+    struct json_iter it = json_iter_begin(row);
+    struct json key, value;
+    while (json_iter_next(&it, &key, &value)) {
+        const struct field_name *n = find_name(key);
+        if (!n || json_kind_of(value) == JSON_NULL) continue;
+        struct json *slot = (struct json *)(void *)((char *)f + n->offset);
+        if (!slot->size) *slot = value;
+    }
+}
+
+bool source_field_consumed(struct json key) {
+    const struct field_name *n = find_name(key);
+    return n && n->consumed;
+}
+
+bool field_is_string(struct json value) { return json_kind_of(value) == JSON_STRING; }
+
+bool field_is_messages(struct json value) {
+    struct json key, first;
+    struct json_iter it = json_iter_begin(value);
+    return json_kind_of(value) == JSON_ARRAY && json_iter_next(&it, &key, &first) && json_get(first, "role").size != 0;
+}
+
+status field_check_messages(struct json messages, const char *path) {
+    if (json_kind_of(messages) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field %s: expected a list of messages, found %s", path, json_kind_name(json_kind_of(messages)));
+    struct json_iter it = json_iter_begin(messages);
+    struct json key, message, k, v;
+    for (size_t i = 0; json_iter_next(&it, &key, &message); i++) {
+        if (json_kind_of(message) != JSON_OBJECT)
+            return FAIL(ST_FORMAT, "field %s[%zu]: expected a message {role, content}, found %s", path, i,
+                        json_kind_name(json_kind_of(message)));
+        enum json_kind role = JSON_NONE, content = JSON_NONE;
+        struct json_iter members = json_iter_begin(message);
+        while (json_iter_next(&members, &k, &v)) {
+            if (role == JSON_NONE && json_equals(k, "role")) role = json_kind_of(v);
+            else if (content == JSON_NONE && json_equals(k, "content")) content = json_kind_of(v);
+        }
+        if (role != JSON_STRING)
+            return FAIL(ST_FORMAT, "field %s[%zu].role: expected a string, found %s", path, i, json_kind_name(role));
+        if (content != JSON_STRING && content != JSON_ARRAY && content != JSON_NULL && content != JSON_NONE)
+            return FAIL(ST_FORMAT, "field %s[%zu].content: expected a string, found %s", path, i, json_kind_name(content));
+    }
+    return ST_OK;
+}
+
+void field_put_message(struct buf *out, const char *role, struct json string) {
+    buf_append_text(out, "[{\"role\":\"");
+    buf_append_text(out, role);
+    buf_append_text(out, "\",\"content\":");
+    buf_append(out, string.text, string.size);
+    buf_append_text(out, "}]");
+}
+
+status field_put_text(struct buf *out, struct json value, bool conversational, const char *path) {
+    if (conversational) {
+        TRY(field_check_messages(value, path));
+        TRY(buf_reserve(out, value.size));
+        buf_append(out, value.text, value.size);
+        return ST_OK;
+    }
+    if (!field_is_string(value)) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", path, json_kind_name(json_kind_of(value)));
+    TRY(buf_reserve(out, value.size));
+    json_string(out, value);
+    return ST_OK;
+}
+
+status field_score(double *out, struct json value, const char *path) {
+    enum json_kind kind = json_kind_of(value);
+    *out = (double)NAN;
+    if (kind == JSON_NONE || kind == JSON_NULL) return ST_OK;
+    if (kind == JSON_NUMBER && json_double(out, value)) return ST_OK;
+    *out = (double)NAN;
+    if (kind == JSON_STRING) {
+        if (json_equals(value, "N/A") || value.size == 2) return ST_OK;
+        struct json inner = {value.text + 1, value.size - 2}, number;
+        if (json_parse(&number, inner.text, inner.size) == ST_OK && json_double(out, number)) return ST_OK;
+        *out = (double)NAN;
+    }
+    int shown = value.size < 40 ? (int)value.size : 40;
+    return FAIL(ST_FORMAT, "field %s: expected a finite number, found %.*s", path, shown, value.text);
+}
+
+static status read_ids(struct json *out, struct json value, const char *path) {
+    if (!value.size) return ST_OK;
+    if (json_kind_of(value) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field %s: expected a list of token ids, found %s", path, json_kind_name(json_kind_of(value)));
+    struct json_iter it = json_iter_begin(value);
+    struct json key, item;
+    int64_t id;
+    for (size_t i = 0; json_iter_next(&it, &key, &item); i++)
+        if (!json_int(&id, item) || id < 0 || id > INT32_MAX)
+            return FAIL(ST_FORMAT, "field %s[%zu]: expected a token id, found %.*s", path, i, item.size < 40 ? (int)item.size : 40, item.text);
+    *out = value;
+    return ST_OK;
+}
+
+status field_read_common(struct record *r, const struct fields *f) {
+    TRY(field_score(&r->goal, f->goal, "goal"));
+    if (f->goal_of.size) {
+        if (json_equals(f->goal_of, "chosen")) r->goal_of = GOAL_OF_CHOSEN;
+        else if (json_equals(f->goal_of, "rejected")) r->goal_of = GOAL_OF_REJECTED;
+    }
+    if (f->source_row.size && !json_int(&r->source_row, f->source_row))
+        return FAIL(ST_FORMAT, "field source_row: expected a whole number, found %.*s", f->source_row.size < 40 ? (int)f->source_row.size : 40,
+                    f->source_row.text);
+    TRY(read_ids(&r->prompt_ids, f->prompt_ids, "prompt_ids"));
+    TRY(read_ids(&r->chosen_ids, f->chosen_ids, "chosen_ids"));
+    TRY(read_ids(&r->rejected_ids, f->rejected_ids, "rejected_ids"));
+    if (f->tools.size && json_kind_of(f->tools) == JSON_ARRAY && json_count(f->tools)) r->tools = f->tools;
+    if (f->chat_template_kwargs.size) {
+        if (json_kind_of(f->chat_template_kwargs) != JSON_OBJECT)
+            return FAIL(ST_FORMAT, "field chat_template_kwargs: expected an object, found %s",
+                        json_kind_name(json_kind_of(f->chat_template_kwargs)));
+        r->chat_template_kwargs = f->chat_template_kwargs;
+    }
+    return ST_OK;
+}
+
+static void put_slice(struct buf *out, const char *start, const char *end) {
+    while (start < end && (*start == ',' || *start == ' ' || *start == '\t' || *start == '\n' || *start == '\r')) start++;
+    while (end > start && (end[-1] == ',' || end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r')) end--;
+    buf_append_char(out, '[');
+    buf_append(out, start, (size_t)(end - start));
+    buf_append_char(out, ']');
+}
+
+/* TRL: the split is at the first differing message; without one, before the last message of the shorter list. */
+static status split_messages(struct record *r, struct json chosen, struct json rejected) {
+    TRY(field_check_messages(chosen, "chosen"));
+    TRY(field_check_messages(rejected, "rejected"));
+    struct json_iter a = json_iter_begin(chosen), b = json_iter_begin(rejected);
+    struct json key, x = {0}, y = {0}, last_x = {0}, last_y = {0};
+    for (;;) {
+        bool more_a = json_iter_next(&a, &key, &x), more_b = json_iter_next(&b, &key, &y);
+        if (!more_a || !more_b) {
+            x = last_x;
+            y = last_y;
+            break;
+        }
+        if (!record_json_same(x, y)) break;
+        last_x = x;
+        last_y = y;
+    }
+    if (!x.size || x.text == chosen.text + 1 || !last_x.size)
+        return FAIL(ST_FORMAT, "fields chosen, rejected: no prompt, and they share no first message to take it from");
+    put_slice(&r->prompt, chosen.text + 1, x.text);
+    if (r->prompt.size == 2)
+        return FAIL(ST_FORMAT, "fields chosen, rejected: no prompt, and they share no first message to take it from");
+    put_slice(&r->chosen, x.text, chosen.text + chosen.size - 1);
+    put_slice(&r->rejected, y.text, rejected.text + rejected.size - 1);
+    return ST_OK;
+}
+
+/* The same over characters; a space before the split goes to the completions. */
+static status split_strings(struct record *r, struct json chosen, struct json rejected) {
+    struct buf a = {0}, b = {0};
+    json_string(&a, chosen);
+    json_string(&b, rejected);
+    size_t shorter = a.size < b.size ? a.size : b.size, at = 0;
+    while (at < shorter && a.data[at] == b.data[at]) at++;
+    bool differs = at < shorter;
+    if (!differs && at) at--; /* the last character of the shorter text */
+    while (at && ((unsigned char)a.data[at] & 0xc0) == 0x80) at--;
+    if (differs && at && a.data[at - 1] == ' ') at--;
+    if (at) {
+        buf_append(&r->prompt, a.data, at);
+        buf_append(&r->chosen, a.data + at, a.size - at);
+        buf_append(&r->rejected, b.data + at, b.size - at);
+    }
+    buf_release(&a);
+    buf_release(&b);
+    return at ? ST_OK : FAIL(ST_FORMAT, "fields chosen, rejected: no prompt, and they share no beginning to take it from");
+}
+
+status field_split_pair(struct record *r, struct json chosen, struct json rejected) {
+    r->conversational = field_is_messages(chosen);
+    return r->conversational ? split_messages(r, chosen, rejected) : split_strings(r, chosen, rejected);
+}

@@ -1,0 +1,124 @@
+/* source_responses: rows that hold K responses to one prompt. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data/source_fields.h"
+
+/* annotations: {aspect: {"Rating": "4" | "N/A", ...}}; the mean over the aspects that have a number. */
+static status read_aspects(struct response *p, struct json annotations, size_t index) {
+    struct json_iter it = json_iter_begin(annotations);
+    struct json key, aspect;
+    double sum = 0;
+    size_t count = 0;
+    while (json_iter_next(&it, &key, &aspect)) {
+        struct json rating = json_get(aspect, "Rating");
+        char path[64];
+        double value;
+        snprintf(path, sizeof path, "completions[%zu].annotations.%.*s.Rating", index, key.size < 22 ? (int)key.size - 2 : 20, key.text + 1);
+        TRY(field_score(&value, rating, path));
+        if (isnan(value)) {
+            p->has_na = p->has_na || json_equals(rating, "N/A");
+            continue;
+        }
+        sum += value;
+        count++;
+    }
+    if (count) p->fine_mean = sum / (double)count;
+    return ST_OK;
+}
+
+bool source_ultrafeedback_sniff(const struct fields *f) { return f->instruction.size && f->completions.size; }
+
+status source_ultrafeedback_read(struct record *r, const struct fields *f) {
+    r->kind = RECORD_RESPONSES;
+    TRY(field_put_text(&r->prompt, f->instruction, false, "instruction"));
+    if (json_kind_of(f->completions) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field completions: expected a list, found %s", json_kind_name(json_kind_of(f->completions)));
+    struct json_iter it = json_iter_begin(f->completions);
+    struct json key, item;
+    char path[64];
+    for (size_t i = 0; json_iter_next(&it, &key, &item); i++) {
+        if (json_kind_of(item) != JSON_OBJECT)
+            return FAIL(ST_FORMAT, "field completions[%zu]: expected an object, found %s", i, json_kind_name(json_kind_of(item)));
+        struct response *p = record_add_response(r);
+        p->source = item;
+        snprintf(path, sizeof path, "completions[%zu].response", i);
+        TRY(field_put_text(&p->text, json_get(item, "response"), false, path));
+        snprintf(path, sizeof path, "completions[%zu].overall_score", i);
+        TRY(field_score(&p->score, json_get(item, "overall_score"), path));
+        TRY(read_aspects(p, json_get(item, "annotations"), i));
+        if (isnan(p->fine_mean)) {
+            snprintf(path, sizeof path, "completions[%zu].fine-grained_score", i);
+            TRY(field_score(&p->fine_mean, json_get(item, "fine-grained_score"), path));
+        }
+    }
+    return ST_OK;
+}
+
+/* Reads one response's text: a string, or an object with text | response | content | messages. */
+static status read_text(struct response *p, struct json item, bool conversational, size_t index) {
+    char path[64];
+    struct json text = item;
+    const char *name = "";
+    if (json_kind_of(item) == JSON_OBJECT) {
+        static const char *const names[] = {"text", "messages", "response", "content", "answer"};
+        text = (struct json){0};
+        for (size_t i = 0; i < sizeof names / sizeof names[0] && !text.size; i++) text = json_get(item, names[i]), name = names[i];
+        if (!text.size) return FAIL(ST_FORMAT, "field responses[%zu]: neither text nor messages", index);
+    }
+    snprintf(path, sizeof path, "responses[%zu]%s%s", index, *name ? "." : "", name);
+    if (conversational && field_is_string(text)) {
+        field_put_message(&p->text, "assistant", text);
+        return ST_OK;
+    }
+    if (!conversational && field_is_messages(text)) { /* a plain prompt answered in messages: one turn is the same as its text */
+        struct json_iter it = json_iter_begin(text);
+        struct json key, turn = {0};
+        json_iter_next(&it, &key, &turn);
+        if (json_count(text) != 1) return FAIL(ST_FORMAT, "field %s: several messages to a prompt that is a string", path);
+        return field_put_text(&p->text, json_get(turn, "content"), false, path);
+    }
+    return field_put_text(&p->text, text, conversational, path);
+}
+
+static status read_list(struct record *r, struct json list, struct json scores) {
+    if (json_kind_of(list) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field responses: expected a list, found %s", json_kind_name(json_kind_of(list)));
+    if (scores.size && json_count(scores) != json_count(list))
+        return FAIL(ST_FORMAT, "fields responses, scores: %zu responses, %zu scores", json_count(list), json_count(scores));
+    struct json_iter it = json_iter_begin(list), score_it = json_iter_begin(scores);
+    struct json key, item, score;
+    char path[64];
+    for (size_t i = 0; json_iter_next(&it, &key, &item); i++) {
+        struct response *p = record_add_response(r);
+        p->source = item;
+        TRY(read_text(p, item, r->conversational, i));
+        if (!scores.size || !json_iter_next(&score_it, &key, &score)) score = json_get(item, "score");
+        snprintf(path, sizeof path, "responses[%zu].score", i);
+        TRY(field_score(&p->score, score, path));
+    }
+    return ST_OK;
+}
+
+static status read_prompt(struct record *r, const struct fields *f) {
+    r->kind = RECORD_RESPONSES;
+    struct json prompt = f->prompt.size ? f->prompt : f->instruction.size ? f->instruction : f->messages;
+    r->conversational = field_is_messages(prompt);
+    return field_put_text(&r->prompt, prompt, r->conversational, "prompt");
+}
+
+bool source_responses_sniff(const struct fields *f) { return f->responses.size != 0; }
+
+status source_responses_read(struct record *r, const struct fields *f) {
+    TRY(read_prompt(r, f));
+    struct json scores = f->rewards.size ? f->rewards : f->scores;
+    return read_list(r, f->responses, json_kind_of(scores) == JSON_ARRAY ? scores : (struct json){0});
+}
+
+bool source_best_of_sniff(const struct fields *f) { return f->all_generated_responses.size && f->all_rm_scores.size; }
+
+status source_best_of_read(struct record *r, const struct fields *f) {
+    TRY(read_prompt(r, f));
+    return read_list(r, f->all_generated_responses, f->all_rm_scores);
+}

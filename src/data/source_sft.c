@@ -1,0 +1,53 @@
+/* source_sft: rows with one completion, or with a prompt alone. */
+#include "data/source_fields.h"
+
+bool source_completion_sniff(const struct fields *f) { return f->prompt.size && f->completion.size; }
+
+status source_completion_read(struct record *r, const struct fields *f) {
+    r->kind = RECORD_SFT;
+    r->conversational = field_is_messages(f->prompt);
+    TRY(field_put_text(&r->prompt, f->prompt, r->conversational, "prompt"));
+    TRY(field_score(&r->score_chosen, f->score, "score"));
+    if (r->conversational && field_is_string(f->completion)) {
+        field_put_message(&r->chosen, "assistant", f->completion);
+        return ST_OK;
+    }
+    return field_put_text(&r->chosen, f->completion, r->conversational, "completion");
+}
+
+bool source_messages_sniff(const struct fields *f) { return f->messages.size && !f->prompt.size; }
+
+/* The completion is the last message when an assistant wrote it; else the row is a prompt. */
+status source_messages_read(struct record *r, const struct fields *f) {
+    TRY(field_check_messages(f->messages, "messages"));
+    struct json_iter it = json_iter_begin(f->messages);
+    struct json key, message, last = {0};
+    size_t count = 0;
+    while (json_iter_next(&it, &key, &message)) last = message, count++;
+    if (!count) return FAIL(ST_FORMAT, "field messages: the list is empty");
+    r->conversational = true;
+    if (!json_equals(json_get(last, "role"), "assistant")) {
+        r->kind = RECORD_PROMPT;
+        buf_append(&r->prompt, f->messages.text, f->messages.size);
+        return ST_OK;
+    }
+    if (count < 2) return FAIL(ST_FORMAT, "field messages: an answer without a question");
+    r->kind = RECORD_SFT;
+    const char *end = last.text;
+    while (end > f->messages.text && end[-1] != '}') end--;
+    buf_append(&r->prompt, f->messages.text, (size_t)(end - f->messages.text));
+    buf_append_char(&r->prompt, ']');
+    buf_append_char(&r->chosen, '[');
+    buf_append(&r->chosen, last.text, last.size);
+    buf_append_char(&r->chosen, ']');
+    return field_score(&r->score_chosen, f->score, "score");
+}
+
+bool source_prompt_sniff(const struct fields *f) { return f->prompt.size != 0 || f->instruction.size != 0; }
+
+status source_prompt_read(struct record *r, const struct fields *f) {
+    r->kind = RECORD_PROMPT;
+    struct json prompt = f->prompt.size ? f->prompt : f->instruction;
+    r->conversational = field_is_messages(prompt);
+    return field_put_text(&r->prompt, prompt, r->conversational, f->prompt.size ? "prompt" : "instruction");
+}
