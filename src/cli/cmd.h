@@ -9,7 +9,8 @@ typedef status cmd_fn(int argc, char **argv);
 
 /* Every command is one row here, in the order of rapt --help: X(name, "group"). */
 #define COMMAND_LIST(X)                                                                                                                    \
-    X(inspect, "Look")
+    X(inspect, "Look")                                                                                                                     \
+    X(eval, "Measure")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \
     extern const struct opt_spec cmd_##name##_spec;                                                                                        \

@@ -1,0 +1,231 @@
+#include "eval/goal_accuracy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const figure_names[GOAL_FIGURES] = {"chosen", "rejected", "both", "strict", "flip", "flip_token"};
+static const char *const kind_names[GOAL_KINDS] = {"implicit", "raw"};
+static const char *const stratum_names[GOAL_STRATA] = {"all", "straddling", "both_high", "both_low", "gap_below_0.5", "gap_0.5_1", "gap_1_3", "gap_above_3"};
+
+/* 1 when above 0, 0 when below, 1/2 on a tie, NaN stays. */
+static double share(double x) { return isnan(x) ? (double)NAN : x > 0 ? 1 : x < 0 ? 0 : 0.5; }
+
+static double per_token(double sum, int32_t tokens) { return sum / (tokens > 1 ? tokens : 1); }
+
+static void pair_values(double *value, const double own[2], const double other[2], const int32_t own_tokens[2], const int32_t other_tokens[2]) {
+    double at_w = own[0] - own[1], at_l = other[0] - other[1]; /* the margin under r_w, under r_l */
+    double chosen = share(at_w), rejected = share(-at_l);
+    value[GOAL_CHOSEN] = chosen;
+    value[GOAL_REJECTED] = rejected;
+    value[GOAL_BOTH] = (chosen + rejected) / 2;
+    value[GOAL_STRICT] = isnan(chosen) || isnan(rejected) ? (double)NAN : fmin(chosen, rejected);
+    value[GOAL_FLIP] = share(at_w - at_l);
+    value[GOAL_FLIP_TOKEN] = share((per_token(own[0], own_tokens[0]) - per_token(own[1], own_tokens[1])) -
+                                   (per_token(other[0], other_tokens[0]) - per_token(other[1], other_tokens[1])));
+}
+
+static void pair_fill(struct goal_pair *pair, const struct logps_row *w, const struct logps_row *l) {
+    *pair = (struct goal_pair){.source_row = w->source_row, .cluster = w->cluster, .score = {w->score[0], w->score[1]}};
+    double net_w[2], net_l[2];
+    for (int i = 0; i < 2; i++) {
+        net_w[i] = w->logp[i] - w->ref[i];
+        net_l[i] = l->logp[i] - l->ref[i];
+    }
+    pair_values(pair->value[GOAL_IMPLICIT], net_w, net_l, w->tokens, l->tokens);
+    pair_values(pair->value[GOAL_RAW], w->logp, l->logp, w->tokens, l->tokens);
+}
+
+status goal_accuracy_init(struct goal_accuracy *g, const struct logps_rows *rows) {
+    *g = (struct goal_accuracy){0};
+    TRY(mem_try_alloc(&g->pairs, rows->count ? rows->count : 1, sizeof *g->pairs, "pairs"));
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct logps_row *row = &rows->rows[i], *next = row + 1;
+        if (i + 1 < rows->count && row->goal_of == GOAL_OF_CHOSEN && next->goal_of == GOAL_OF_REJECTED && next->source_row == row->source_row) {
+            pair_fill(&g->pairs[g->count++], row, next);
+            i++;
+        } else {
+            g->incomplete++;
+        }
+    }
+    if (g->count) return ST_OK;
+    goal_accuracy_release(g);
+    return FAIL(ST_MISMATCH, "%s: no pair has both halves; expected rows with goal_of \"chosen\" and \"rejected\" and one source_row, as rapt augment writes",
+                rows->name);
+}
+
+void goal_accuracy_release(struct goal_accuracy *g) {
+    free(g->pairs);
+    *g = (struct goal_accuracy){0};
+}
+
+static bool in_stratum(const struct goal_pair *pair, enum goal_stratum stratum, double middle) {
+    double w = pair->score[0], l = pair->score[1], gap = fabs(w - l);
+    if (stratum == STRATUM_ALL) return true;
+    if (isnan(gap)) return false;
+    switch (stratum) {
+    case STRATUM_STRADDLING: return (w < middle) != (l < middle);
+    case STRATUM_HIGH: return w >= middle && l >= middle;
+    case STRATUM_LOW: return w < middle && l < middle;
+    case STRATUM_GAP_TINY: return gap < 0.5;
+    case STRATUM_GAP_SMALL: return gap >= 0.5 && gap <= 1;
+    case STRATUM_GAP_MIDDLE: return gap > 1 && gap <= 3;
+    case STRATUM_GAP_LARGE: return gap > 3;
+    case STRATUM_ALL:
+    case GOAL_STRATA: break;
+    }
+    return false;
+}
+
+status goal_accuracy_estimate(struct estimate *out, const struct goal_accuracy *g, const struct bootstrap_params *p, enum goal_stratum stratum,
+                              enum goal_kind kind, enum goal_figure figure, double middle) {
+    double *values = NULL;
+    uint64_t *cluster = NULL;
+    status code = mem_try_alloc(&values, g->count ? g->count : 1, sizeof *values, "figures");
+    if (code == ST_OK) code = mem_try_alloc(&cluster, g->count ? g->count : 1, sizeof *cluster, "clusters");
+    if (code == ST_OK) {
+        for (size_t i = 0; i < g->count; i++) {
+            values[i] = in_stratum(&g->pairs[i], stratum, middle) ? g->pairs[i].value[kind][figure] : (double)NAN;
+            cluster[i] = g->pairs[i].cluster;
+        }
+        code = bootstrap_mean(out, p, values, cluster, g->count);
+    }
+    free(values);
+    free(cluster);
+    return code;
+}
+
+status goal_accuracy_difference(struct estimate *out, const struct goal_accuracy *g, const struct goal_accuracy *other,
+                                const struct bootstrap_params *p, enum goal_kind kind, enum goal_figure figure) {
+    double *values = NULL;
+    uint64_t *cluster = NULL;
+    status code = mem_try_alloc(&values, g->count ? g->count : 1, sizeof *values, "differences");
+    if (code == ST_OK) code = mem_try_alloc(&cluster, g->count ? g->count : 1, sizeof *cluster, "clusters");
+    if (code == ST_OK) {
+        for (size_t i = 0, j = 0; i < g->count; i++) {
+            const struct goal_pair *pair = &g->pairs[i];
+            while (j < other->count && other->pairs[j].source_row < pair->source_row) j++;
+            bool shared = j < other->count && other->pairs[j].source_row == pair->source_row;
+            values[i] = shared ? pair->value[kind][figure] - other->pairs[j].value[kind][figure] : (double)NAN;
+            cluster[i] = pair->cluster;
+        }
+        code = bootstrap_mean(out, p, values, cluster, g->count);
+    }
+    free(values);
+    free(cluster);
+    return code;
+}
+
+static void text_header(struct buf *text, const char *first) {
+    buf_printf(text, "%-26s", first);
+    for (int f = 0; f < GOAL_FIGURES; f++) buf_printf(text, f + 1 < GOAL_FIGURES ? "%-24s" : "%s", figure_names[f]);
+    buf_append_char(text, '\n');
+}
+
+static void end_line(struct buf *text) {
+    while (text->size && text->data[text->size - 1] == ' ') text->size--;
+    buf_append_char(text, '\n');
+}
+
+static status put_strata(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct eval_input *in, enum goal_kind kind) {
+    double middle = (in->low + in->high) / 2;
+    for (int s = 0; s < GOAL_STRATA; s++) {
+        struct estimate e[GOAL_FIGURES];
+        buf_printf(json, "%s\"%s\": {", s ? ", " : "", stratum_names[s]);
+        for (int f = 0; f < GOAL_FIGURES; f++) {
+            TRY(goal_accuracy_estimate(&e[f], g, &in->bootstrap, (enum goal_stratum)s, kind, (enum goal_figure)f, middle));
+            buf_printf(json, "%s\"%s\": ", f ? ", " : "", figure_names[f]);
+            estimate_json(json, &e[f]);
+        }
+        buf_append_char(json, '}');
+        if (s != STRATUM_ALL && e[0].n == 0) continue;
+        char label[64];
+        snprintf(label, sizeof label, "%s %s", kind_names[kind], stratum_names[s]);
+        buf_printf(text, "%-26s", label);
+        for (int f = 0; f < GOAL_FIGURES; f++) estimate_text(text, &e[f]);
+        end_line(text);
+        if (e[0].n == 0) break; /* no reference: one line of dashes is enough */
+    }
+    return ST_OK;
+}
+
+static status put_run(struct buf *json, struct buf *text, const struct goal_accuracy *g, const char *name, const struct eval_input *in) {
+    buf_append_text(json, "{\"name\": ");
+    json_put_text(json, name);
+    buf_printf(json, ", \"pairs\": %zu, \"incomplete\": %zu", g->count, g->incomplete);
+    buf_printf(text, "%s: %zu pairs", name, g->count);
+    if (g->incomplete) buf_printf(text, ", %zu rows left out (no other half)", g->incomplete);
+    buf_append_char(text, '\n');
+    text_header(text, "");
+    for (int k = 0; k < GOAL_KINDS; k++) {
+        buf_printf(json, ", \"%s\": ", kind_names[k]);
+        if (k == GOAL_IMPLICIT && isnan(g->pairs[0].value[k][0])) {
+            buf_append_text(json, "null");
+            continue;
+        }
+        buf_append_char(json, '{');
+        TRY(put_strata(json, text, g, in, (enum goal_kind)k));
+        buf_append_char(json, '}');
+    }
+    buf_append_char(json, '}');
+    buf_append_char(text, '\n');
+    return ST_OK;
+}
+
+static status put_difference(struct buf *json, struct buf *text, const struct goal_accuracy *runs, size_t i, const struct eval_input *in) {
+    buf_append_text(json, "{\"name\": ");
+    json_put_text(json, in->runs[i].name);
+    buf_append_text(json, ", \"minus\": ");
+    json_put_text(json, in->runs[0].name);
+    buf_printf(text, "%s minus %s, the same pairs\n", in->runs[i].name, in->runs[0].name);
+    text_header(text, "");
+    for (int k = 0; k < GOAL_KINDS; k++) {
+        buf_printf(json, ", \"%s\": {", kind_names[k]);
+        buf_printf(text, "%-26s", kind_names[k]);
+        for (int f = 0; f < GOAL_FIGURES; f++) {
+            struct estimate e;
+            TRY(goal_accuracy_difference(&e, &runs[i], &runs[0], &in->bootstrap, (enum goal_kind)k, (enum goal_figure)f));
+            buf_printf(json, "%s\"%s\": ", f ? ", " : "", figure_names[f]);
+            estimate_json(json, &e);
+            estimate_text(text, &e);
+        }
+        buf_append_char(json, '}');
+        end_line(text);
+    }
+    buf_append_char(json, '}');
+    buf_append_char(text, '\n');
+    return ST_OK;
+}
+
+static status put_all(struct buf *json, struct buf *text, struct goal_accuracy *runs, const struct eval_input *in) {
+    buf_append_text(json, "\"runs\": [");
+    for (size_t i = 0; i < in->run_count; i++) {
+        TRY(goal_accuracy_init(&runs[i], &in->runs[i]));
+        if (i) buf_append_text(json, ", ");
+        TRY(put_run(json, text, &runs[i], in->runs[i].name, in));
+    }
+    buf_append_text(json, "], \"base\": ");
+    if (in->base) {
+        TRY(goal_accuracy_init(&runs[in->run_count], in->base));
+        TRY(put_run(json, text, &runs[in->run_count], in->base->name, in));
+    } else {
+        buf_append_text(json, "null");
+    }
+    buf_append_text(json, ", \"differences\": [");
+    for (size_t i = 1; i < in->run_count; i++) {
+        if (i > 1) buf_append_text(json, ", ");
+        TRY(put_difference(json, text, runs, i, in));
+    }
+    buf_append_char(json, ']');
+    return ST_OK;
+}
+
+status goal_accuracy_run(struct buf *json, struct buf *text, const struct eval_input *in) {
+    struct goal_accuracy *runs = mem_zero(in->run_count + 1, sizeof *runs);
+    buf_append_text(json, "{\"task\": \"goal-accuracy\", ");
+    status code = put_all(json, text, runs, in);
+    buf_append_text(json, "}\n");
+    for (size_t i = 0; i <= in->run_count; i++) goal_accuracy_release(&runs[i]);
+    free(runs);
+    return code;
+}

@@ -1,0 +1,243 @@
+#include "eval/logps_file.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+static status read_number(double *out, struct json object, const char *key, bool required) {
+    struct json value = json_get(object, key);
+    enum json_kind kind = json_kind_of(value);
+    *out = NAN;
+    if (kind == JSON_NONE || kind == JSON_NULL) {
+        if (!required) return ST_OK;
+        return FAIL(ST_FORMAT, "field %s is missing; rapt logps writes logps_chosen, logps_rejected, tokens_chosen, tokens_rejected", key);
+    }
+    if (!json_double(out, value) || !isfinite(*out)) return FAIL(ST_FORMAT, "field %s: expected a finite number, found %s", key, json_kind_name(kind));
+    return ST_OK;
+}
+
+static status read_tokens(int32_t *out, struct json object, const char *key) {
+    int64_t n;
+    struct json value = json_get(object, key);
+    if (json_kind_of(value) == JSON_NONE) return FAIL(ST_FORMAT, "field %s is missing; rapt logps writes it", key);
+    if (!json_int(&n, value) || n < 0 || n > INT32_MAX) return FAIL(ST_FORMAT, "field %s: expected a count of tokens", key);
+    *out = (int32_t)n;
+    return ST_OK;
+}
+
+/* Where `number` stands on its own behind a blank: a goal as the block prints it ("score: 8."). NULL when nowhere. */
+static const char *find_goal(const char *text, const char *number) {
+    size_t size = strlen(number);
+    for (const char *at = strstr(text, number); at; at = strstr(at + 1, number)) {
+        char behind = at[size];
+        bool digit = (behind >= '0' && behind <= '9') || (behind == '.' && at[size + 1] >= '0' && at[size + 1] <= '9');
+        if (at > text && at[-1] == ' ' && !digit) return at;
+    }
+    return NULL;
+}
+
+static void put_without_goal(struct buf *out, struct json string, double goal) {
+    struct buf text = {0}, number = {0};
+    if (json_string(&text, string)) {
+        const char *at = NULL;
+        if (!isnan(goal)) {
+            json_put_double(&number, goal);
+            at = find_goal(buf_text(&text), buf_text(&number));
+        }
+        if (at) {
+            buf_append(out, text.data, (size_t)(at - text.data));
+            buf_append_text(out, at + number.size);
+        } else {
+            buf_append(out, text.data, text.size);
+        }
+    }
+    buf_append_char(out, '\0');
+    buf_release(&text);
+    buf_release(&number);
+}
+
+/* Prompts that differ only in the goal share a cluster: prompt_id where the row has one; else the turns without system turns (where the
+ * goal stands by default), with the printed goal blanked in the rest. */
+static uint64_t prompt_cluster(struct json object, double goal) {
+    struct buf text = {0};
+    struct json id = json_get(object, "prompt_id"), prompt = json_get(object, "prompt"), key, turn;
+    if (json_kind_of(id) == JSON_STRING) {
+        json_string(&text, id);
+    } else if (json_kind_of(prompt) == JSON_ARRAY) {
+        struct json_iter it = json_iter_begin(prompt);
+        while (json_iter_next(&it, &key, &turn)) {
+            struct json role = json_get(turn, "role");
+            if (json_kind_of(role) == JSON_STRING && json_equals(role, "system")) continue;
+            put_without_goal(&text, json_get(turn, "content"), goal);
+        }
+    } else {
+        put_without_goal(&text, prompt, goal);
+    }
+    uint64_t hash = hash_bytes(buf_text(&text), text.size, 0);
+    buf_release(&text);
+    return hash;
+}
+
+static uint64_t response_hash(struct json response) {
+    if (json_kind_of(response) == JSON_NONE) return 0;
+    uint64_t hash = hash_bytes(response.text, response.size, 0);
+    return hash ? hash : 1;
+}
+
+static status read_goal_of(enum goal_of *out, struct json object) {
+    struct json value = json_get(object, "goal_of");
+    enum json_kind kind = json_kind_of(value);
+    *out = GOAL_OF_NONE;
+    if (kind == JSON_NONE || kind == JSON_NULL) return ST_OK;
+    if (kind == JSON_STRING && json_equals(value, "chosen")) *out = GOAL_OF_CHOSEN;
+    else if (kind == JSON_STRING && json_equals(value, "rejected")) *out = GOAL_OF_REJECTED;
+    else return FAIL(ST_FORMAT, "field goal_of: expected \"chosen\" or \"rejected\"");
+    return ST_OK;
+}
+
+status logps_row_read(struct logps_row *row, struct json object, uint64_t number) {
+    *row = (struct logps_row){.source_row = (int64_t)number, .goal = NAN};
+    if (json_kind_of(object) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(object)));
+    struct json source = json_get(object, "source_row");
+    if (json_kind_of(source) != JSON_NONE && !json_int(&row->source_row, source)) return FAIL(ST_FORMAT, "field source_row: expected a whole number");
+    TRY(read_goal_of(&row->goal_of, object));
+    if (json_kind_of(json_get(object, "goal")) == JSON_NUMBER) TRY(read_number(&row->goal, object, "goal", false));
+    TRY(read_number(&row->score[0], object, "score_chosen", false));
+    TRY(read_number(&row->score[1], object, "score_rejected", false));
+    TRY(read_number(&row->logp[0], object, "logps_chosen", true));
+    TRY(read_number(&row->logp[1], object, "logps_rejected", true));
+    TRY(read_number(&row->ref[0], object, "ref_logps_chosen", false));
+    TRY(read_number(&row->ref[1], object, "ref_logps_rejected", false));
+    if (isnan(row->ref[0]) != isnan(row->ref[1])) return FAIL(ST_FORMAT, "only one of ref_logps_chosen, ref_logps_rejected is there");
+    TRY(read_tokens(&row->tokens[0], object, "tokens_chosen"));
+    TRY(read_tokens(&row->tokens[1], object, "tokens_rejected"));
+    row->text[0] = response_hash(json_get(object, "chosen"));
+    row->text[1] = response_hash(json_get(object, "rejected"));
+    row->cluster = prompt_cluster(object, row->goal);
+    return ST_OK;
+}
+
+status logps_rows_add(struct logps_rows *r, const struct logps_row *row) {
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity ? 2 * r->capacity : 256;
+        struct logps_row *rows;
+        TRY(mem_try_alloc(&rows, capacity, sizeof *rows, "log-prob rows"));
+        if (r->count) memcpy(rows, r->rows, r->count * sizeof *rows);
+        free(r->rows);
+        r->rows = rows;
+        r->capacity = capacity;
+    }
+    r->rows[r->count++] = *row;
+    return ST_OK;
+}
+
+static int compare_rows(const void *a, const void *b) {
+    const struct logps_row *x = a, *y = b;
+    if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
+    return (x->goal_of > y->goal_of) - (x->goal_of < y->goal_of);
+}
+
+#define SWAP(type, pair)                                                                                                                   \
+    do {                                                                                                                                   \
+        type first_ = (pair)[0];                                                                                                           \
+        (pair)[0] = (pair)[1];                                                                                                             \
+        (pair)[1] = first_;                                                                                                                \
+    } while (0)
+
+/* `own`: the same pair's row of the chosen half, or NULL. */
+static status orient(struct logps_row *row, const struct logps_row *own) {
+    bool swapped = true;
+    if (own && own->text[0] && row->text[0] && own->text[0] != own->text[1]) {
+        swapped = row->text[0] == own->text[1] && row->text[1] == own->text[0];
+        if (!swapped && !(row->text[0] == own->text[0] && row->text[1] == own->text[1]))
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 ": its two halves do not hold the same two responses", row->source_row);
+    }
+    if (swapped) {
+        /* Scores may stand with the row's own order or with the original one: the goal is the loser's score and tells. */
+        bool scores_follow = !(fabs(row->goal - row->score[1]) < fabs(row->goal - row->score[0]));
+        if (scores_follow) SWAP(double, row->score);
+        SWAP(double, row->logp);
+        SWAP(double, row->ref);
+        SWAP(int32_t, row->tokens);
+        SWAP(uint64_t, row->text);
+    }
+    row->oriented = true;
+    return ST_OK;
+}
+
+status logps_rows_finish(struct logps_rows *r) {
+    if (r->count == 0) return FAIL(ST_FORMAT, "no rows");
+    qsort(r->rows, r->count, sizeof *r->rows, compare_rows);
+    for (size_t i = 0; i < r->count; i++) {
+        struct logps_row *row = &r->rows[i], *before = i ? row - 1 : NULL;
+        bool same = before && before->source_row == row->source_row;
+        if (same && before->goal_of == row->goal_of)
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has more than one row %s; expected one for each half of a pair", row->source_row,
+                        row->goal_of == GOAL_OF_NONE ? "without goal_of" : "with the same goal_of");
+        if (row->oriented) continue;
+        const struct logps_row *own = same && before->goal_of == GOAL_OF_CHOSEN ? before : NULL;
+        if (row->goal_of == GOAL_OF_REJECTED) TRY(orient(row, own));
+        if (same) row->cluster = before->cluster;
+        if (own && !isnan(own->score[0]) && !isnan(own->score[1])) memcpy(row->score, own->score, sizeof row->score);
+        row->oriented = true;
+    }
+    return ST_OK;
+}
+
+static bool is_blank(const char *text, size_t size) {
+    while (size && (text[size - 1] == ' ' || text[size - 1] == '\t' || text[size - 1] == '\r')) size--;
+    return size == 0;
+}
+
+static status load_lines(struct logps_rows *r, struct file_lines *lines) {
+    for (;;) {
+        const char *text;
+        size_t size;
+        struct json object;
+        struct logps_row row;
+        TRY(file_lines_next(lines, &text, &size));
+        if (!text) return ST_OK;
+        if (is_blank(text, size)) continue;
+        status code = json_parse(&object, text, size);
+        if (code == ST_OK) code = logps_row_read(&row, object, lines->number - 1);
+        if (code != ST_OK) return status_note(code, "line %" PRIu64 ": ", lines->number);
+        TRY(logps_rows_add(r, &row));
+    }
+}
+
+status logps_rows_load(struct logps_rows *r, const char *name, const char *path) {
+    struct file_lines lines = {0};
+    *r = (struct logps_rows){.name = mem_text(name)};
+    status code = file_lines_open(&lines, path);
+    if (code == ST_OK) {
+        code = load_lines(r, &lines);
+        if (code == ST_OK) code = logps_rows_finish(r);
+        if (code != ST_OK) status_note(code, "%s: ", path);
+        file_lines_release(&lines);
+    }
+    if (code != ST_OK) logps_rows_release(r);
+    return code;
+}
+
+status logps_rows_join(struct logps_rows *r, const struct logps_rows *base) {
+    for (size_t i = 0; i < r->count; i++) {
+        struct logps_row *row = &r->rows[i];
+        const struct logps_row *b = bsearch(row, base->rows, base->count, sizeof *row, compare_rows);
+        if (!b) return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " of %s is not among the reference's rows", base->name, row->source_row, r->name);
+        if (b->tokens[0] != row->tokens[0] || b->tokens[1] != row->tokens[1])
+            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " has other token counts than in %s: another tokenizer, template or length", base->name,
+                        row->source_row, r->name);
+        memcpy(row->ref, b->logp, sizeof row->ref);
+    }
+    return ST_OK;
+}
+
+void logps_rows_release(struct logps_rows *r) {
+    free(r->name);
+    free(r->rows);
+    *r = (struct logps_rows){0};
+}

@@ -1,0 +1,43 @@
+/* logps_file: the rows that goal accuracy and the unlearning probe work on, read from the JSONL that `rapt logps` writes (or that other
+ * tools write in the same form). Rows from a model running inside eval are added through the same three functions. */
+#ifndef RAPT_EVAL_LOGPS_FILE_H
+#define RAPT_EVAL_LOGPS_FILE_H
+
+#include "base/buf.h"
+#include "format/json.h"
+
+enum goal_of { GOAL_OF_NONE, GOAL_OF_CHOSEN, GOAL_OF_REJECTED }; /* whose score the prompt's goal is: the original winner's or loser's */
+
+/* Index 0 is y_w, the original winner, and 1 is y_l, also in rows of the rejected half, whose file form has them swapped. */
+struct logps_row {
+    int64_t source_row;
+    uint64_t cluster; /* of the prompt without its goal */
+    double goal;      /* NaN: none */
+    enum goal_of goal_of;
+    double score[2]; /* NaN: none */
+    double logp[2];  /* sums over the response, nats */
+    double ref[2];   /* the reference's; NaN: none */
+    int32_t tokens[2];
+    uint64_t text[2]; /* hashes of the responses, 0 = not in the file */
+    bool oriented;    /* already in the order y_w, y_l */
+};
+struct logps_rows {
+    char *name; /* of the run, for tables; owned */
+    struct logps_row *rows;
+    size_t count, capacity;
+};
+
+/* Reads one row object as `rapt logps` writes it, in the file's order. `number` stands in for a missing source_row. */
+status logps_row_read(struct logps_row *row, struct json object, uint64_t number);
+status logps_rows_add(struct logps_rows *r, const struct logps_row *row);
+/* Puts every row into the order y_w, y_l (by the responses' texts where the file has them, else the rejected half is taken as swapped), gives
+ * the rows of a pair one cluster, sorts by source row and half. ST_MISMATCH for two rows of the same half of one pair, or halves that hold
+ * other responses. */
+status logps_rows_finish(struct logps_rows *r);
+/* All of a file: read, add, finish. Errors name file and line. */
+status logps_rows_load(struct logps_rows *r, const char *name, const char *path);
+/* Fills ref from the rows of the base, matched by source row and half. ST_MISMATCH when one is missing or has other token counts. */
+status logps_rows_join(struct logps_rows *r, const struct logps_rows *base);
+void logps_rows_release(struct logps_rows *r);
+
+#endif

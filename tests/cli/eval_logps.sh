@@ -1,0 +1,55 @@
+# rapt eval over log-prob files: tables, JSON, differences, and what is refused.
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+row() { # source goal goal_of score_chosen score_rejected logps_chosen logps_rejected
+  printf '{"source_row":%s,"goal":%s,"goal_of":"%s","score_chosen":%s,"score_rejected":%s,"prompt":"q%s","logps_chosen":%s,"logps_rejected":%s,"tokens_chosen":5,"tokens_rejected":5}\n' \
+    "$1" "$2" "$3" "$4" "$5" "$1" "$6" "$7"
+}
+{ row 0 8 chosen 8 3 -10 -20; row 0 3 rejected 3 8 -10 -20; row 1 9 chosen 9 7 -10 -20; row 1 7 rejected 7 9 -10 -20; } >policy.jsonl
+{ row 0 8 chosen 8 3 -15 -15; row 0 3 rejected 3 8 -15 -15; row 1 9 chosen 9 7 -15 -15; row 1 7 rejected 7 9 -15 -15; } >base.jsonl
+fails() { # exit code, pattern, command...
+  local want=$1 pattern=$2 code=0
+  shift 2
+  "$@" >out 2>err || code=$?
+  [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
+  grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
+}
+"$RAPT" eval goal-accuracy --logps policy.jsonl --reference base.jsonl >table
+grep -q '^policy.jsonl: 2 pairs$' table
+grep -q '^implicit all  *1.000 \[1.000, 1.000\]  *1.000' table
+grep -q '^implicit both_high' table
+"$RAPT" eval goal-accuracy --logps a=policy.jsonl --logps b=base.jsonl --reference base.jsonl --json --output saved.json >out.json
+cmp out.json saved.json
+python3 - <<'P' || exit 1
+import json
+r = json.load(open("out.json"))
+a, b = r["runs"]
+assert a["name"] == "a" and a["pairs"] == 2
+assert a["implicit"]["all"]["strict"]["value"] == 1 and a["implicit"]["straddling"]["both"]["n"] == 1
+assert a["implicit"]["both_low"]["both"] is None
+assert b["implicit"]["all"]["both"]["value"] == 0.5
+assert r["base"]["implicit"] is None and r["base"]["raw"]["all"]["flip"]["value"] == 0.5
+assert r["differences"][0]["implicit"]["both"]["value"] == -0.5
+P
+"$RAPT" eval unlearning --logps policy.jsonl --reference base.jsonl --json >u.json
+python3 - <<'P' || exit 1
+import json
+r = json.load(open("u.json"))["runs"][0]
+assert r["own_goal"]["chosen"]["all"]["value"] == 1 and r["own_goal"]["rejected"]["below_5"]["n"] == 1
+assert r["other_goal"]["chosen"]["all"]["value"] == -1 and r["no_goal"] is None
+P
+fails 1 'no reference log-probs' "$RAPT" eval unlearning --logps policy.jsonl
+fails 2 'expected one of: goal-accuracy, unlearning' "$RAPT" eval nothing --logps policy.jsonl
+fails 2 'expects --logps' "$RAPT" eval goal-accuracy
+fails 2 'score-range expects' "$RAPT" eval goal-accuracy --logps policy.jsonl --score-range 5
+head -1 base.jsonl >short.jsonl
+fails 1 'is not among the reference' "$RAPT" eval goal-accuracy --logps policy.jsonl --reference short.jsonl
+fails 1 'no pair has both halves' "$RAPT" eval goal-accuracy --logps short.jsonl
+echo '{"goal_of":"winner"}' >bad.jsonl
+fails 1 'bad.jsonl: line 1: field goal_of: expected "chosen" or "rejected"' "$RAPT" eval goal-accuracy --logps bad.jsonl
+echo '{"logps_chosen":-1}' >bad.jsonl
+fails 1 'line 1: field logps_rejected is missing' "$RAPT" eval goal-accuracy --logps bad.jsonl
+: >empty.jsonl
+fails 1 'empty.jsonl: no rows' "$RAPT" eval goal-accuracy --logps empty.jsonl
