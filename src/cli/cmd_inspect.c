@@ -477,7 +477,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
 }
 
 status cmd_inspect_run(int argc, char **argv) {
-    struct inspect_options options;
+    struct inspect_options options = {0};
     struct opt_result result;
     bool done;
     TRY(cmd_parse(&result, &cmd_inspect_spec, &options, argc, argv, &done));

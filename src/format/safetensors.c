@@ -135,10 +135,13 @@ static status read_header(struct entries *list, struct arena *arena, struct json
 static status append_entries(struct safetensors *s, const struct entries *list, const char *data) {
     size_t room;
     if (!size_add(&room, s->tensor_count, list->count)) return FAIL(ST_FORMAT, "too many tensors");
-    struct st_tensor *tensors = NULL;
-    TRY(arena_try_take(&s->arena, &tensors, room + 1, sizeof *tensors, "safetensors table"));
-    if (s->tensor_count) memcpy(tensors, s->tensors, s->tensor_count * sizeof *tensors);
-    s->tensors = tensors;
+    struct st_tensor *tensors = s->tensors;
+    if (room > s->tensor_room) { /* doubled, so that many shards do not copy the table each time */
+        s->tensor_room = room < 2 * s->tensor_room ? 2 * s->tensor_room : room;
+        TRY(arena_try_take(&s->arena, &tensors, s->tensor_room, sizeof *tensors, "safetensors table"));
+        if (s->tensor_count) memcpy(tensors, s->tensors, s->tensor_count * sizeof *tensors);
+        s->tensors = tensors;
+    }
     for (size_t i = 0; i < list->count; i++) {
         const struct entry *e = &list->rows[i];
         if (e->skipped) continue;

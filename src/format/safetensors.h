@@ -18,7 +18,7 @@ struct safetensors {
     struct file_map *maps;
     size_t map_count;
     struct st_tensor *tensors;
-    size_t tensor_count;
+    size_t tensor_count, tensor_room; /* listed; allocated */
 };
 
 /* PATH is a .safetensors file, a .index.json, or a folder holding model.safetensors(.index.json). Errors name file, byte, tensor.
