@@ -61,8 +61,8 @@ static void put_without_goal(struct buf *out, struct json string, double goal) {
 }
 
 /* Prompts that differ only in the goal share a cluster: prompt_id where the row has one; else the turns without system turns (where the
- * goal stands by default), with the printed goal blanked in the rest. */
-static uint64_t prompt_cluster(struct json object, double goal) {
+ * goal stands by default), with the printed goal blanked in the rest. Without a prompt every source row is a cluster of its own. */
+static uint64_t prompt_cluster(struct json object, double goal, int64_t source_row) {
     struct buf text = {0};
     struct json id = json_get(object, "prompt_id"), prompt = json_get(object, "prompt"), key, turn;
     if (json_kind_of(id) == JSON_STRING) {
@@ -74,8 +74,10 @@ static uint64_t prompt_cluster(struct json object, double goal) {
             if (json_kind_of(role) == JSON_STRING && json_equals(role, "system")) continue;
             put_without_goal(&text, json_get(turn, "content"), goal);
         }
-    } else {
+    } else if (json_kind_of(prompt) == JSON_STRING) {
         put_without_goal(&text, prompt, goal);
+    } else {
+        buf_append(&text, &source_row, sizeof source_row);
     }
     uint64_t hash = hash_bytes(buf_text(&text), text.size, 0);
     buf_release(&text);
@@ -117,7 +119,7 @@ status logps_row_read(struct logps_row *row, struct json object, uint64_t number
     TRY(read_tokens(&row->tokens[1], object, "tokens_rejected"));
     row->text[0] = response_hash(json_get(object, "chosen"));
     row->text[1] = response_hash(json_get(object, "rejected"));
-    row->cluster = prompt_cluster(object, row->goal);
+    row->cluster = prompt_cluster(object, row->goal, row->source_row);
     return ST_OK;
 }
 

@@ -3,10 +3,7 @@
 #ifndef RAPT_EVAL_LOGPS_FILE_H
 #define RAPT_EVAL_LOGPS_FILE_H
 
-#include "base/buf.h"
-#include "format/json.h"
-
-enum goal_of { GOAL_OF_NONE, GOAL_OF_CHOSEN, GOAL_OF_REJECTED }; /* whose score the prompt's goal is: the original winner's or loser's */
+#include "data/record.h" /* enum goal_of: whose score the goal is, the original winner's or loser's */
 
 /* Index 0 is y_w, the original winner, and 1 is y_l, also in rows of the rejected half, whose file form has them swapped. */
 struct logps_row {

@@ -122,7 +122,9 @@ static void halves_must_belong_together(void **state) {
     logps_rows_release(&r);
     struct goal_accuracy g;
     add(&r, "{\"goal_of\":\"chosen\",\"goal\":8,\"logps_chosen\":-1,\"logps_rejected\":-2,\"tokens_chosen\":1,\"tokens_rejected\":1}");
+    add(&r, "{\"goal_of\":\"chosen\",\"goal\":8,\"logps_chosen\":-1,\"logps_rejected\":-2,\"tokens_chosen\":1,\"tokens_rejected\":1}");
     assert_int_equal(logps_rows_finish(&r), ST_OK);
+    assert_true(r.rows[0].cluster != r.rows[1].cluster); /* no prompt: each its own */
     assert_int_equal(goal_accuracy_init(&g, &r), ST_MISMATCH);
     logps_rows_release(&r);
     assert_int_equal(logps_rows_finish(&r), ST_FORMAT);
