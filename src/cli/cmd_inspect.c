@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "data/source.h"
 #include "format/gguf.h"
 #include "format/json.h"
 #include "format/safetensors.h"
@@ -303,7 +304,7 @@ static status last_line(struct facts *f, const char *folder) {
         }
         struct json row = {0};
         if (st == ST_OK && last.size) st = json_parse(&row, last.data, last.size);
-        if (st != ST_OK) st = status_note(st, "%s: line %llu: ", path, (unsigned long long)lines.number);
+        if (st != ST_OK) st = status_note(st, "%s:%llu: ", path, (unsigned long long)lines.number);
         if (st == ST_OK) {
             fact_int(f, "logged_steps", lines.number);
             if (row.size) fact_span(f, "last_metrics", strlen("last_metrics"), row);
@@ -340,107 +341,171 @@ static status run_facts(struct facts *f, const char *path) {
 /* ---- rows ---- */
 
 #define FIELDS_MAX 256
+#define FORMS_MAX 64
+struct spread { /* of numbers */
+    uint64_t count, bins[10], outside; /* bins: [0,1) ... [9,10]; outside: below 0 or above 10 */
+    double sum, least, most;
+};
 struct field {
     char *name;
-    uint64_t kinds[JSON_OBJECT + 1], numbers;
-    double sum, least, most;
-    uint64_t bins[10]; /* of numbers in 0..10: [0,1) ... [9,10] */
-    uint64_t outside;
+    uint64_t kinds[JSON_OBJECT + 1];
+    struct spread numbers;
 };
-struct fields {
+struct row_facts {
     struct field list[FIELDS_MAX];
     size_t count;
     uint64_t rows;
+    uint64_t forms[FORMS_MAX], unread; /* rows by the form of source_form_table that reads them; rows that none does */
+    char *first_unread;                /* why, of the first of these */
+    uint64_t ties, disagreeing;        /* pairs with equal scores; with the rejected one's higher */
+    struct spread chosen, rejected, responses;
 };
 
-static struct field *field_of(struct fields *all, struct json key) {
+static void spread_add(struct spread *s, double x) {
+    if (!isfinite(x)) return;
+    if (s->count == 0 || x < s->least) s->least = x;
+    if (s->count == 0 || x > s->most) s->most = x;
+    s->count++;
+    s->sum += x;
+    if (x >= 0 && x <= 10) {
+        s->bins[x >= 10 ? 9 : (int)x]++;
+    } else {
+        s->outside++;
+    }
+}
+
+static void spread_print(struct facts *f, const struct spread *s) {
+    fact_double(f, "min", s->least);
+    fact_double(f, "mean", s->sum / (double)s->count);
+    fact_double(f, "max", s->most);
+    put_key(f, "histogram", strlen("histogram"));
+    if (f->json) buf_append_char(&f->out, '[');
+    for (int i = 0; i < 10; i++) {
+        if (f->json) {
+            buf_printf(&f->out, "%s%llu", i ? ", " : "", (unsigned long long)s->bins[i]);
+        } else {
+            buf_printf(&f->out, "%s%d-%d: %llu", i ? ", " : "", i, i + 1, (unsigned long long)s->bins[i]);
+        }
+    }
+    if (f->json) buf_append_char(&f->out, ']');
+    end_value(f);
+    if (s->outside) fact_int(f, "outside_0_10", s->outside);
+}
+
+static void score_print(struct facts *f, const char *name, const struct spread *s) {
+    if (s->count == 0) return;
+    group_begin(f, name, strlen(name));
+    fact_int(f, "count", s->count);
+    spread_print(f, s);
+    group_end(f);
+}
+
+static struct field *field_of(struct row_facts *all, struct json key) {
     for (size_t i = 0; i < all->count; i++) {
         if (json_equals(key, all->list[i].name)) return &all->list[i];
     }
     if (all->count == FIELDS_MAX) return NULL; /* rows that use keys as data; the first ones tell the story */
     struct field *fresh = &all->list[all->count++];
-    *fresh = (struct field){.name = json_text(key), .least = INFINITY, .most = -INFINITY};
+    *fresh = (struct field){.name = json_text(key)};
     return fresh;
 }
 
-static void count_row(struct fields *all, struct json row) {
+static void count_fields(struct row_facts *all, struct json row) {
     struct json_iter it = json_iter_begin(row);
     struct json key, value;
-    all->rows++;
     while (json_iter_next(&it, &key, &value)) {
         struct field *field = field_of(all, key);
         double x;
         if (!field) continue;
         field->kinds[json_kind_of(value)]++;
-        if (!json_double(&x, value)) continue;
-        field->numbers++;
-        field->sum += x;
-        if (x < field->least) field->least = x;
-        if (x > field->most) field->most = x;
-        if (x >= 0 && x <= 10) {
-            field->bins[x >= 10 ? 9 : (int)x]++;
-        } else {
-            field->outside++;
-        }
+        if (json_double(&x, value)) spread_add(&field->numbers, x);
     }
 }
 
-static void field_print(struct facts *f, const struct field *field) {
-    group_begin(f, field->name, strlen(field->name));
-    for (int k = JSON_NULL; k <= JSON_OBJECT; k++) {
-        if (field->kinds[k]) fact_int(f, json_kind_name((enum json_kind)k), field->kinds[k]);
-    }
-    if (field->numbers) {
-        fact_double(f, "min", field->least);
-        fact_double(f, "mean", field->sum / (double)field->numbers);
-        fact_double(f, "max", field->most);
-        put_key(f, "histogram", strlen("histogram"));
-        if (f->json) buf_append_char(&f->out, '[');
-        for (int i = 0; i < 10; i++) {
-            if (f->json) {
-                buf_printf(&f->out, "%s%llu", i ? ", " : "", (unsigned long long)field->bins[i]);
-            } else {
-                buf_printf(&f->out, "%s%d-%d: %llu", i ? ", " : "", i, i + 1, (unsigned long long)field->bins[i]);
-            }
+/* As training would read the row. A file of other rows (metrics, results) is no error here. */
+static void count_record(struct row_facts *all, struct record *r, struct json row, uint64_t line) {
+    if (source_read_row(r, row) != ST_OK) {
+        if (all->unread++ == 0) {
+            struct buf text = {0};
+            const char *why = status_message(), *forms = strstr(why, "; expected one of"); /* the list of forms is for errors */
+            size_t size = forms ? (size_t)(forms - why) : strlen(why);
+            buf_printf(&text, "line %llu: %.*s", (unsigned long long)line, (int)size, why);
+            all->first_unread = text.data;
         }
-        if (f->json) buf_append_char(&f->out, ']');
-        end_value(f);
-        if (field->outside) fact_int(f, "outside_0_10", field->outside);
+        return;
     }
-    group_end(f);
+    for (size_t i = 0; i < source_form_count && i < FORMS_MAX; i++) all->forms[i] += strcmp(r->form, source_form_table[i].name) == 0;
+    spread_add(&all->chosen, r->score_chosen);
+    spread_add(&all->rejected, r->score_rejected);
+    for (size_t i = 0; i < r->response_count; i++) spread_add(&all->responses, r->responses[i].score);
+    all->ties += r->score_chosen == r->score_rejected; /* both false where a score is absent (NaN) */
+    all->disagreeing += r->score_chosen < r->score_rejected;
 }
 
-static status count_rows(struct fields *all, struct file_lines *lines) {
+static status count_rows(struct row_facts *all, struct record *r, struct file_lines *lines) {
     const char *line = NULL;
     size_t size = 0;
     for (;;) {
         struct json row = {0};
         TRY(file_lines_next(lines, &line, &size));
         if (!line) return ST_OK;
-        if (strspn(line, " \t\r") >= size) continue;
+        size_t blank = 0;
+        while (blank < size && (line[blank] == ' ' || line[blank] == '\t' || line[blank] == '\r')) blank++;
+        if (blank == size) continue;
         status st = json_parse(&row, line, size);
         if (st == ST_OK && json_kind_of(row) != JSON_OBJECT) {
             st = FAIL(ST_FORMAT, "the row is %s, expected an object", json_kind_name(json_kind_of(row)));
         }
-        if (st != ST_OK) return status_note(st, "%s: line %llu: ", lines->path, (unsigned long long)lines->number);
-        count_row(all, row);
+        if (st != ST_OK) return status_note(st, "%s:%llu: ", lines->path, (unsigned long long)lines->number);
+        all->rows++;
+        count_fields(all, row);
+        count_record(all, r, row, lines->number);
     }
+}
+
+static void rows_print(struct facts *f, const struct row_facts *all) {
+    fact_text(f, "kind", "rows");
+    fact_int(f, "rows", all->rows);
+    group_begin(f, "forms", strlen("forms"));
+    for (size_t i = 0; i < source_form_count && i < FORMS_MAX; i++) {
+        if (all->forms[i]) fact_int(f, source_form_table[i].name, all->forms[i]);
+    }
+    group_end(f);
+    if (all->unread) {
+        fact_int(f, "rows_of_no_form", all->unread);
+        fact_text(f, "first_of_no_form", all->first_unread);
+    }
+    score_print(f, "chosen_scores", &all->chosen);
+    score_print(f, "rejected_scores", &all->rejected);
+    score_print(f, "response_scores", &all->responses);
+    if (all->chosen.count && all->rejected.count) {
+        fact_int(f, "ties", all->ties);
+        fact_int(f, "disagreeing", all->disagreeing);
+    }
+    group_begin(f, "fields", strlen("fields"));
+    for (size_t i = 0; i < all->count; i++) {
+        const struct field *field = &all->list[i];
+        group_begin(f, field->name, strlen(field->name));
+        for (int k = JSON_NULL; k <= JSON_OBJECT; k++) {
+            if (field->kinds[k]) fact_int(f, json_kind_name((enum json_kind)k), field->kinds[k]);
+        }
+        if (field->numbers.count) spread_print(f, &field->numbers);
+        group_end(f);
+    }
+    group_end(f);
 }
 
 static status inspect_rows(struct facts *f, const char *path) {
     struct file_lines lines;
     TRY(file_lines_open(&lines, path));
-    struct fields *all = mem_zero(1, sizeof *all);
-    status st = count_rows(all, &lines);
-    if (st == ST_OK) {
-        fact_text(f, "kind", "rows");
-        fact_int(f, "rows", all->rows);
-        group_begin(f, "fields", strlen("fields"));
-        for (size_t i = 0; i < all->count; i++) field_print(f, &all->list[i]);
-        group_end(f);
-    }
+    struct row_facts *all = mem_zero(1, sizeof *all);
+    struct record record = {0};
+    status st = count_rows(all, &record, &lines);
+    if (st == ST_OK) rows_print(f, all);
     for (size_t i = 0; i < all->count; i++) free(all->list[i].name);
+    free(all->first_unread);
     free(all);
+    record_release(&record);
     file_lines_release(&lines);
     return st;
 }

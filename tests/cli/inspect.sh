@@ -17,6 +17,9 @@ printf '%s\n' '{"prompt": "a", "chosen": "b", "score_chosen": 8.5}' '' '{"prompt
 has "$dir/o" "rows: 2"; has "$dir/o" "mean: 9.25"; has "$dir/o" "8-9: 1, 9-10: 1"
 "$RAPT" inspect "$dir/d.jsonl" --json >"$dir/o"
 has "$dir/o" '"histogram": [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]'
+printf '%s\n' '{"prompt": "a", "chosen": "b", "rejected": "c", "score_chosen": 8.5, "score_rejected": 9}' '{"loss": 1}' >"$dir/p.jsonl"
+"$RAPT" inspect "$dir/p.jsonl" >"$dir/o"
+has "$dir/o" "disagreeing: 1"; has "$dir/o" "rows_of_no_form: 1"; has "$dir/o" "first_of_no_form: line 2: "
 "$RAPT" inspect "$here/fuzz/corpus/gguf/v3.gguf" --tensors >"$dir/o"
 has "$dir/o" "parameters: 512"; has "$dir/o" "t8: Q8_0 [32, 2]"
 "$RAPT" inspect "$here/fuzz/corpus/safetensors/good.safetensors" --json >"$dir/o"
@@ -36,7 +39,7 @@ for f in "$dir"/m "$dir"/run "$dir"/d.jsonl "$here/fuzz/corpus/gguf/v2.gguf"; do
   "$RAPT" inspect "$dir/again.jsonl" >/dev/null
 done
 echo '{"a": 1}x' >"$dir/bad.jsonl"
-fails 1 "bad.jsonl: line 1: byte 9" inspect "$dir/bad.jsonl"
+fails 1 "bad.jsonl:1: byte 9" inspect "$dir/bad.jsonl"
 head -c 100 "$here/fuzz/corpus/gguf/v3.gguf" >"$dir/cut.gguf"
 fails 1 "cut.gguf" inspect "$dir/cut.gguf"
 fails 2 "holds none of" inspect "$dir"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "data/source.h"
 #include "format/gguf.h"
 #include "format/json.h"
 #include "format/safetensors.h"
@@ -158,6 +159,40 @@ static status try_json(const struct buf *b) {
     return st;
 }
 
+/* Reads all rows twice: stopping at the first bad one, and skipping. Skipping may fail only on what is no matter of a row. */
+static status try_rows(const struct buf *b) {
+    write_case(b);
+    status first = ST_OK;
+    for (int skip = 0; skip < 2; skip++) {
+        struct source s;
+        struct record record = {0};
+        bool end = false;
+        assert_int_equal(source_open(&s, path, skip ? SOURCE_SKIP : SOURCE_STOP, NULL), ST_OK);
+        status st = ST_OK;
+        while (!end && (st = source_next(&s, &record, &end)) == ST_OK) {
+            if (!end) sink += (float)record.prompt.size + (float)record.response_count;
+        }
+        if (skip == 0) first = st;
+        if (skip == 1) assert_int_equal(st, ST_OK);
+        if (skip == 1 && first != ST_OK) assert_true(s.skipped_count > 0);
+        if (st != ST_OK) { /* PATH:LINE: ... */
+            const char *message = status_message();
+            size_t size = strlen(path);
+            if (strncmp(message, path, size) != 0 || message[size] != ':' || strtol(message + size + 1, NULL, 10) < 1) fail_msg("no line in: %s", message);
+        }
+        record_release(&record);
+        source_release(&s);
+    }
+    return first;
+}
+
+static void good_rows(struct buf *b) {
+    for (size_t i = 0; i < source_form_count; i++) {
+        buf_append_text(b, source_form_table[i].example);
+        buf_append_char(b, '\n');
+    }
+}
+
 static void good_safetensors(struct buf *b) {
     const char *header = "{\"__metadata__\":{\"format\":\"pt\"},\"x\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
                          "\"y\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[24,32]},\"z\":{\"dtype\":\"BF16\",\"shape\":[4],"
@@ -218,6 +253,13 @@ static void mutated_safetensors(void **state) {
     struct buf b = {0};
     good_safetensors(&b);
     mutate(&b, try_safetensors, true);
+    buf_release(&b);
+}
+static void mutated_rows(void **state) {
+    (void)state;
+    struct buf b = {0};
+    good_rows(&b);
+    mutate(&b, try_rows, false);
     buf_release(&b);
 }
 static void mutated_json(void **state) {
@@ -356,6 +398,7 @@ int main(void) {
     close(fd);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mutated_gguf),        cmocka_unit_test(mutated_safetensors),        cmocka_unit_test(mutated_json),
+        cmocka_unit_test(mutated_rows),       
         cmocka_unit_test(gguf_lies_are_named), cmocka_unit_test(safetensors_lies_are_named),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
