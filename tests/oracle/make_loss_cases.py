@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/loss/cases.json: values and gradients of every loss, by numpy in long double. The gradients are closed forms,
+"""Writes OUTPUT_FOLDER/loss/cases.json: values and gradients of every loss, by numpy in long double. The gradients are closed forms,
 written here independently of src/loss (tests/grad/test_loss.c holds both to finite differences).
 
-Formulas: TRL 1.x trl/trainer/dpo_trainer.py (compute_loss); label smoothing on sigmoid: TRL 0.24."""
+Formulas: TRL 1.x trl/trainer/dpo_trainer.py (compute_loss); label smoothing on sigmoid: TRL 0.24.
+usage: make_loss_cases.py OUTPUT_FOLDER"""
 import json
 import pathlib
+import sys
 
 import numpy as np
 
@@ -65,7 +67,7 @@ def main():
                 "reference": reference.ravel().tolist(), "lengths": lengths.ravel().tolist(), "value": float(value),
                 "dpolicy": [float(x) for x in grad.ravel()],
             })
-    out = pathlib.Path(__file__).resolve().parent.parent / "golden" / "loss" / "cases.json"
+    out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 

@@ -1,7 +1,7 @@
-"""Writes tests/golden/gguf_types: types.gguf (one small tensor of every storage type) and expected.safetensors (gguf-py's expansion).
+"""Writes OUTPUT_FOLDER/gguf_types: types.gguf (one small tensor of every storage type) and expected.safetensors (gguf-py's expansion).
 
 Needs gguf, numpy, safetensors. The scales span many orders of magnitude, so that subnormal halves and both signs occur.
-usage: gguf_types.py OUTPUT_FOLDER
+usage: make_gguf_types.py OUTPUT_FOLDER
 """
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 TYPES = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0".split()
-out = Path(sys.argv[1])
+out = Path(sys.argv[1]) / "gguf_types"
 out.mkdir(parents=True, exist_ok=True)
 rng = np.random.default_rng(0)
 writer = gguf.GGUFWriter(str(out / "types.gguf"), "llama")

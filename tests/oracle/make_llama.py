@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Small random Llamas with logits, log-probs and gradients: tests/golden/llama_tiny (fp32, tied), llama_untied (bf16, two shards,
+untied), llama_tiny_lora (a PEFT adapter with A and B != 0 over llama_tiny, r 4, alpha 8, all seven projections).
+
+heads x head size is not the hidden size, and no two sizes are equal. golden.safetensors: per sequence i `input_ids.i` fp32 [T] (ids as
+numbers), `logits.i` fp32 [T,V]; `grad.NAME`: the gradient of the sum of every sequence's every next-token log-prob by each parameter, named
+as in the model file (for the adapter: as in adapter_model.safetensors).
+usage: make_llama.py OUTPUT_FOLDER"""
+import json
+
+from oracle import fixed, next_logps, out, spread_norms
+
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+LENGTHS = [5, 12, 23]
+
+
+def config(**extra):
+    return LlamaConfig(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+                       vocab_size=80, rope_theta=10000.0, rms_norm_eps=1e-5, max_position_embeddings=128, bos_token_id=1, eos_token_id=2,
+                       attn_implementation="eager", **extra)
+
+
+def sequences():
+    return [torch.randint(3, 80, (1, n)) for n in LENGTHS]
+
+
+def measure(model, ids, trainable, rename=lambda n: n):
+    model.eval()
+    result, total = {}, 0
+    for i, seq in enumerate(ids):
+        logits = model(input_ids=seq).logits
+        total = total + next_logps(logits, seq).sum()
+        result[f"input_ids.{i}"] = seq[0].to(torch.float32)
+        result[f"logits.{i}"] = logits[0].detach().contiguous()
+    model.zero_grad()
+    total.backward()
+    for name, p in model.named_parameters():
+        if trainable(name):
+            result["grad." + rename(name)] = p.grad.clone().contiguous()
+    return result
+
+
+def main():
+    fixed(1)
+    model = spread_norms(LlamaForCausalLM(config(tie_word_embeddings=True)))
+    folder = out("llama_tiny")
+    model.save_pretrained(folder)
+    ids = sequences()
+    save_file(measure(model, ids, lambda n: True), folder / "golden.safetensors")
+
+    lora_folder = out("llama_tiny_lora")
+    lora = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM",
+                                            base_model_name_or_path="../llama_tiny"))
+    for name, p in lora.named_parameters():
+        if "lora_" in name:
+            p.data.copy_(torch.randn_like(p) * 0.2)
+    # A list, as PEFT users write it, in a fixed order: PEFT's own is a set's.
+    lora.peft_config["default"].target_modules = sorted(lora.peft_config["default"].target_modules)
+    lora.save_pretrained(lora_folder)
+    path = lora_folder / "adapter_config.json"
+    saved = json.loads(path.read_text())
+    saved["target_modules"] = sorted(saved["target_modules"])
+    saved["base_model_name_or_path"] = "../llama_tiny"
+    path.write_text(json.dumps(saved, indent=2, sort_keys=True) + "\n")
+    (lora_folder / "README.md").unlink(missing_ok=True)
+    save_file(measure(lora, ids, lambda n: "lora_" in n, lambda n: n.replace(".default", "")), lora_folder / "golden.safetensors")
+
+    fixed(2)
+    model = spread_norms(LlamaForCausalLM(config(tie_word_embeddings=False))).to(torch.bfloat16)
+    folder = out("llama_untied")
+    model.save_pretrained(folder, max_shard_size="20KB")
+    # The stored bf16 values, computed with in fp32; converting back would leave the rotary frequencies rounded.
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    save_file(measure(model, sequences(), lambda n: True), folder / "golden.safetensors")
+    for f in ("llama_tiny", "llama_untied"):
+        (out(f) / "generation_config.json").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What the scripts of this folder share: where results go, and arithmetic that gives the same bits every time.
+
+Versions: transformers 5.23.0, TRL 1.16.0, peft 0.21.2, torch 2.13.0 (CPU), gguf 0.19.0, jinja2 3.1.6, tokenizers 0.23.3."""
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+import torch
+
+def out(name):
+    """OUTPUT_FOLDER/name, made."""
+    folder = pathlib.Path(sys.argv[1]) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def fixed(seed=20241008):
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
+
+
+def spread_norms(model):
+    """Norm weights away from 1 and biases away from 0, so that a forgotten one shows."""
+    for name, p in model.named_parameters():
+        if name.endswith("norm.weight"):
+            p.data.copy_(1 + 0.3 * torch.randn_like(p))
+        elif p.dim() == 2:
+            p.data.copy_(torch.randn_like(p) * (0.8 if "embed" in name else 1.5 / p.shape[1] ** 0.5))
+    return model
+
+
+def next_logps(logits, ids):
+    """logits [1,T,V], ids [1,T] -> log-prob of ids[1:] given what came before [T-1]"""
+    return logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]

@@ -1,0 +1,241 @@
+/* The model against transformers: log-probs of every vocabulary entry at every position, the statistics of the logits, and the gradient of
+ * every parameter, on small random Llamas (tests/oracle/make_llama.py). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/safetensors.h"
+#include "model/peft_io.h"
+#include "model/run.h"
+
+#define GOLDEN TEST_SOURCE_DIR "/golden/"
+#define SEQUENCES 3
+#define LENGTH_MAX 64
+#define NODES_MAX 4096
+
+struct fixture {
+    struct safetensors golden;
+    struct model model;
+    const float *theta;
+    int32_t ids[SEQUENCES][LENGTH_MAX], sizes[SEQUENCES];
+};
+
+static const struct st_tensor *golden_tensor(const struct fixture *f, const char *kind, int i) {
+    char name[64];
+    snprintf(name, sizeof name, "%s.%d", kind, i);
+    const struct st_tensor *t = safetensors_find(&f->golden, name);
+    if (!t) fail_msg("golden has no %s", name);
+    return t;
+}
+
+static void ok(status s) {
+    if (s != ST_OK) fail_msg("%s", status_message());
+}
+
+static void open_fixture(struct fixture *f, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
+    char path[512];
+    *f = (struct fixture){0};
+    snprintf(path, sizeof path, GOLDEN "%s/golden.safetensors", adapter ? adapter : model);
+    ok(safetensors_open(&f->golden, path));
+    snprintf(path, sizeof path, GOLDEN "%s", model);
+    ok(model_open(&f->model, path, kind, use));
+    if (adapter) {
+        snprintf(path, sizeof path, GOLDEN "%s", adapter);
+        ok(adapter_load(&f->model, path, use != MODEL_INFER));
+        f->theta = f->model.params.value;
+    }
+    ok(model_need_positions(&f->model, LENGTH_MAX));
+    for (int i = 0; i < SEQUENCES; i++) {
+        const struct st_tensor *t = golden_tensor(f, "input_ids", i);
+        assert_true(t->cols <= LENGTH_MAX);
+        f->sizes[i] = (int32_t)t->cols;
+        for (size_t j = 0; j < t->cols; j++) f->ids[i][j] = (int32_t)((const float *)t->data)[j];
+    }
+}
+
+static void close_fixture(struct fixture *f) {
+    model_release(&f->model);
+    safetensors_release(&f->golden);
+}
+
+/* 1e-4 of the largest golden value, and of each value where that is larger. */
+static void near(double got, double want, double scale, const char *what, size_t at, double tolerance) {
+    if (!(fabs(got - want) <= tolerance * fmax(scale, fabs(want))))
+        fail_msg("%s[%zu] is %.9g, golden %.9g (largest %.9g)", what, at, got, want, scale);
+}
+
+static double largest(const float *x, size_t n) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i]));
+    return most;
+}
+
+static double lse_of(const float *logits, size_t v) {
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < v; i++) most = fmax(most, (double)logits[i]);
+    for (size_t i = 0; i < v; i++) sum += exp((double)logits[i] - most);
+    return most + log(sum);
+}
+
+/* Per scored position: log-normaliser, entropy, mean and largest logit. */
+static void check_statistics(const struct run *r, const struct seqtree *tree, const float *logits, size_t v, double tolerance) {
+    for (int32_t i = 0; i < tree->score_count; i++) {
+        const size_t slot = (size_t)r->score_slot[i], node = (size_t)tree->scores[i].node;
+        const float *row = logits + node * v;
+        double lse = lse_of(row, v), entropy = 0, mean = 0;
+        size_t best = 0;
+        for (size_t j = 0; j < v; j++) {
+            double p = exp((double)row[j] - lse);
+            entropy -= p * ((double)row[j] - lse);
+            mean += (double)row[j] / (double)v;
+            if (row[j] > row[best]) best = j;
+        }
+        near((double)r->lse[slot], lse, 1, "lse", node, tolerance);
+        near((double)r->entropy[slot], entropy, 1, "entropy", node, tolerance);
+        near((double)r->mean_logit[slot], mean, 1, "mean logit", node, tolerance);
+        assert_int_equal(r->argmax[slot], best);
+    }
+}
+
+/* Every prefix of sequence i continued by every id: V x T sequences that share one trunk, so that the whole logits matrix is compared. */
+static void check_logits(struct fixture *f, int i, double tolerance) {
+    const size_t v = f->model.config.vocab, t = (size_t)f->sizes[i], count = v * t;
+    const float *logits = golden_tensor(f, "logits", i)->data;
+    int32_t *store = calloc(count * (LENGTH_MAX + 1), sizeof *store), *sizes = calloc(count, sizeof *sizes),
+            *from = calloc(count, sizeof *from);
+    const int32_t **ids = calloc(count, sizeof *ids);
+    for (size_t s = 0; s < count; s++) {
+        const size_t p = s / v + 1;
+        int32_t *row = store + s * (LENGTH_MAX + 1);
+        memcpy(row, f->ids[i], p * sizeof *row);
+        row[p] = (int32_t)(s % v);
+        ids[s] = row, sizes[s] = (int32_t)p + 1, from[s] = (int32_t)p;
+    }
+    struct seqtree tree;
+    struct run run;
+    double *sums = calloc(count, sizeof *sums);
+    ok(seqtree_init(&tree, NODES_MAX, NODES_MAX, NODES_MAX));
+    ok(seqtree_build(&tree, ids, sizes, from, (int32_t)count, true));
+    assert_true(tree.node_count <= (int32_t)(t + count));
+    ok(run_init(&run, &f->model, &(struct run_plan){.tokens = NODES_MAX, .scored = NODES_MAX}));
+    ok(run_forward(&run, &tree, f->theta, false));
+    run_sums(sums, &run, &tree);
+    for (size_t s = 0; s < count; s++) near(sums[s], (double)logits[s] - lse_of(logits + s / v * v, v), 1, "log-prob", s, tolerance);
+    run_release(&run);
+    seqtree_release(&tree);
+    free(store), free(sizes), free(from), free(sums), free((void *)(uintptr_t)ids);
+}
+
+struct gradient_error {
+    double worst;         /* of all elements: |error| / largest element of its tensor */
+    double relative_norm; /* |error| / |golden|, all tensors as one vector */
+    char worst_name[128];
+};
+
+static struct gradient_error compare_gradients(const struct fixture *f) {
+    const struct params *p = &f->model.params;
+    struct gradient_error e = {0};
+    double wrong = 0, all = 0;
+    size_t seen = 0;
+    for (size_t i = 0; i < f->golden.tensor_count; i++) {
+        const struct st_tensor *t = &f->golden.tensors[i];
+        if (strncmp(t->name, "grad.", 5) != 0) continue;
+        const char *name = t->name + 5;
+        const struct param *q = params_find(p, name);
+        if (!q && strncmp(name, "base_model.model.", 17) == 0) q = params_find(p, name + 17);
+        if (!q) fail_msg("no parameter %s", name);
+        assert_int_equal(q->rows * q->cols, t->rows * t->cols);
+        const float *want = t->data;
+        const double scale = largest(want, t->rows * t->cols);
+        assert_true(scale > 0);
+        for (size_t j = 0; j < t->rows * t->cols; j++) {
+            const double off = fabs((double)p->grad[q->offset + j] - (double)want[j]);
+            wrong += off * off;
+            all += (double)want[j] * (double)want[j];
+            if (off / scale <= e.worst) continue;
+            e.worst = off / scale;
+            snprintf(e.worst_name, sizeof e.worst_name, "%s", name);
+        }
+        seen++;
+    }
+    assert_int_equal(seen, p->count); /* nothing is trained that transformers does not train */
+    e.relative_norm = sqrt(wrong / all);
+    return e;
+}
+
+/* The three sequences one after another, gradients added up, or packed together; d loss / d log-prob is 1 everywhere. */
+static struct gradient_error check_backward(struct fixture *f, bool recompute, bool together) {
+    struct seqtree tree;
+    struct run run;
+    const int32_t from[SEQUENCES] = {1, 1, 1}, *ids[SEQUENCES] = {f->ids[0], f->ids[1], f->ids[2]};
+    float ones[SEQUENCES * LENGTH_MAX];
+    for (size_t i = 0; i < sizeof ones / sizeof ones[0]; i++) ones[i] = 1;
+    ok(seqtree_init(&tree, SEQUENCES * LENGTH_MAX, 16, SEQUENCES * LENGTH_MAX));
+    ok(run_init(
+        &run, &f->model,
+        &(struct run_plan){.tokens = SEQUENCES * LENGTH_MAX, .scored = SEQUENCES * LENGTH_MAX, .train = true, .recompute = recompute}));
+    memset(f->model.params.grad, 0, f->model.params.size * sizeof(float));
+    for (int i = 0; i < (together ? 1 : SEQUENCES); i++) {
+        ok(seqtree_build(&tree, ids + i, f->sizes + i, from, together ? SEQUENCES : 1, true));
+        ok(run_forward(&run, &tree, f->theta, true));
+        if (!together) check_statistics(&run, &tree, golden_tensor(f, "logits", i)->data, f->model.config.vocab, 1e-4);
+        ok(run_backward(&run, &tree, f->theta, ones));
+    }
+    struct gradient_error e = compare_gradients(f);
+    run_release(&run);
+    seqtree_release(&tree);
+    return e;
+}
+
+static const struct {
+    const char *model, *adapter;
+    enum model_use use;
+} cases[] = {{"llama_tiny", NULL, MODEL_FULL}, {"llama_untied", NULL, MODEL_FULL}, {"llama_tiny", "llama_tiny_lora", MODEL_ADAPTER}};
+static void logits_are_transformers(void **state) {
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct fixture f;
+        open_fixture(&f, cases[c].model, cases[c].adapter, MATMUL_F32, MODEL_INFER);
+        for (int i = 0; i < SEQUENCES; i++) check_logits(&f, i, 1e-4);
+        close_fixture(&f);
+    }
+}
+
+static void gradients_are_transformers(void **state) {
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        for (int k = 0; k < 2; k++) {
+            struct fixture f;
+            open_fixture(&f, cases[c].model, cases[c].adapter, k ? MATMUL_REFERENCE : MATMUL_F32, cases[c].use);
+            for (int how = 0; how < 4; how++) {
+                struct gradient_error e = check_backward(&f, how & 1, how & 2);
+                if (!(e.worst <= 1e-4)) fail_msg("case %zu: the gradient of %s is off by %g of its largest", c, e.worst_name, e.worst);
+            }
+            close_fixture(&f);
+        }
+    }
+}
+
+/* These models are badly conditioned: rounding the operands of every product to bf16 in torch moves the adapter's gradient by 14 % too. */
+static void bf16_is_near(void **state) {
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct fixture f;
+        open_fixture(&f, cases[c].model, cases[c].adapter, MATMUL_BF16, cases[c].use);
+        struct gradient_error e = check_backward(&f, false, true);
+        if (!(e.relative_norm < 0.2)) fail_msg("case %zu: bf16 gradient off by %g of its norm", c, e.relative_norm);
+        close_fixture(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(logits_are_transformers), cmocka_unit_test(gradients_are_transformers),
+                                       cmocka_unit_test(bf16_is_near)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
