@@ -10,6 +10,7 @@ typedef status cmd_fn(int argc, char **argv);
 /* Every command is one row here, in the order of rapt --help: X(name, "group"). */
 #define COMMAND_LIST(X)                                                                                                                    \
     X(inspect, "Look")                                                                                                                     \
+    X(pair, "Data")                                                                                                                        \
     X(eval, "Measure")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \

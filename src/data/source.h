@@ -43,7 +43,8 @@ extern const size_t source_form_count;
 
 /* Reads one validated row (kept by the caller while the record is used). Errors name the field. */
 status source_read_row(struct record *r, struct json row);
-/* Was this field of a row consumed by the reader (so that a writer must not copy it through)? */
-bool source_field_consumed(struct json key);
+/* Was this field of a row of this kind consumed by the reader, so that a writer must not copy it through? `as_sft`: the writer makes
+ * rows with one completion, whose field names count too. */
+bool source_field_consumed(struct json key, enum record_kind kind, bool as_sft);
 
 #endif

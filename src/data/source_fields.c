@@ -7,9 +7,16 @@
 struct field_name {
     const char *text;
     size_t size, offset;
-    bool consumed;
+    unsigned consumed; /* bits of enum record_kind */
 };
-#define FIELD_NAME(name, text, consumed) {text, sizeof text - 1, offsetof(struct fields, name), consumed},
+enum {
+    CONSUMED_NONE = 0,
+    CONSUMED_PAIR = 1 << RECORD_PAIR,
+    CONSUMED_MANY = 1 << RECORD_RESPONSES,
+    CONSUMED_SFT = 1 << RECORD_SFT,
+    CONSUMED_ALL = 15
+};
+#define FIELD_NAME(name, text, consumed) {text, sizeof text - 1, offsetof(struct fields, name), CONSUMED_##consumed},
 static const struct field_name field_names[] = {FIELD_MAP(FIELD_NAME)};
 #define FIELD_COUNT (sizeof field_names / sizeof field_names[0])
 
@@ -34,9 +41,9 @@ void fields_find(struct fields *f, struct json row) {
     }
 }
 
-bool source_field_consumed(struct json key) {
+bool source_field_consumed(struct json key, enum record_kind kind, bool as_sft) {
     const struct field_name *n = find_name(key);
-    return n && n->consumed;
+    return n && (n->consumed & (1u << kind | (as_sft ? (unsigned)CONSUMED_SFT : 0u))) != 0;
 }
 
 bool field_is_string(struct json value) { return json_kind_of(value) == JSON_STRING; }

@@ -4,45 +4,46 @@
 
 #include "data/source.h"
 
-/* name in C, name in the row, consumed: 1 = a writer replaces or drops it, 0 = it rides along */
+/* name in C, name in the row, and the rows in which a writer replaces or drops it (in others it rides along untouched): ALL, those that
+ * are pairs (PAIR), hold K responses (MANY), or one completion (SFT), or NONE. Aliases go with a pair: after a swap they would be wrong. */
 #define FIELD_MAP(X)                                                                                                                       \
-    X(prompt, "prompt", 1)                                                                                                                 \
-    X(chosen, "chosen", 1)                                                                                                                 \
-    X(rejected, "rejected", 1)                                                                                                             \
-    X(completion, "completion", 1)                                                                                                         \
-    X(messages, "messages", 0)                                                                                                             \
-    X(instruction, "instruction", 1)                                                                                                       \
-    X(completions, "completions", 1)                                                                                                       \
-    X(responses, "responses", 1)                                                                                                           \
-    X(rewards, "rewards", 1)                                                                                                               \
-    X(scores, "scores", 1)                                                                                                                 \
-    X(all_generated_responses, "all_generated_responses", 1)                                                                               \
-    X(all_rm_scores, "all_rm_scores", 1)                                                                                                   \
-    X(chosen_response, "chosen_response", 1)                                                                                               \
-    X(rejected_response, "rejected_response", 1)                                                                                           \
-    X(conversations, "conversations", 1)                                                                                                   \
-    X(score, "score", 1)                                                                                                                   \
-    X(score_chosen, "score_chosen", 1)                                                                                                     \
-    X(score_rejected, "score_rejected", 1)                                                                                                 \
-    X(chosen_score, "chosen_score", 1)                                                                                                     \
-    X(rejected_score, "rejected_score", 1)                                                                                                 \
-    X(chosen_rating, "chosen-rating", 1)                                                                                                   \
-    X(rejected_rating, "rejected-rating", 1)                                                                                               \
-    X(chosen_avg_rating, "chosen_avg_rating", 1)                                                                                           \
-    X(rejected_avg_rating, "rejected_avg_rating", 1)                                                                                       \
-    X(overall_score_chosen, "overall_score_chosen", 1)                                                                                     \
-    X(overall_score_rejected, "overall_score_rejected", 1)                                                                                 \
-    X(avg_fine_score_chosen, "avg_fine_score_chosen", 1)                                                                                   \
-    X(avg_fine_score_rejected, "avg_fine_score_rejected", 1)                                                                               \
-    X(metadata, "metadata", 0)                                                                                                             \
-    X(goal, "goal", 1)                                                                                                                     \
-    X(goal_of, "goal_of", 1)                                                                                                               \
-    X(source_row, "source_row", 1)                                                                                                         \
-    X(prompt_ids, "prompt_ids", 1)                                                                                                         \
-    X(chosen_ids, "chosen_ids", 1)                                                                                                         \
-    X(rejected_ids, "rejected_ids", 1)                                                                                                     \
-    X(tools, "tools", 0)                                                                                                                   \
-    X(chat_template_kwargs, "chat_template_kwargs", 0)
+    X(prompt, "prompt", ALL)                                                                                                               \
+    X(chosen, "chosen", ALL)                                                                                                               \
+    X(rejected, "rejected", ALL)                                                                                                           \
+    X(completion, "completion", SFT)                                                                                                       \
+    X(messages, "messages", SFT)                                                                                                           \
+    X(instruction, "instruction", MANY)                                                                                                    \
+    X(completions, "completions", MANY)                                                                                                    \
+    X(responses, "responses", MANY)                                                                                                        \
+    X(rewards, "rewards", MANY)                                                                                                            \
+    X(scores, "scores", MANY)                                                                                                              \
+    X(all_generated_responses, "all_generated_responses", MANY)                                                                            \
+    X(all_rm_scores, "all_rm_scores", MANY)                                                                                                \
+    X(chosen_response, "chosen_response", PAIR)                                                                                            \
+    X(rejected_response, "rejected_response", PAIR)                                                                                        \
+    X(conversations, "conversations", PAIR)                                                                                                \
+    X(score, "score", SFT)                                                                                                                 \
+    X(score_chosen, "score_chosen", ALL)                                                                                                   \
+    X(score_rejected, "score_rejected", ALL)                                                                                               \
+    X(chosen_score, "chosen_score", PAIR)                                                                                                  \
+    X(rejected_score, "rejected_score", PAIR)                                                                                              \
+    X(chosen_rating, "chosen-rating", PAIR)                                                                                                \
+    X(rejected_rating, "rejected-rating", PAIR)                                                                                            \
+    X(chosen_avg_rating, "chosen_avg_rating", PAIR)                                                                                        \
+    X(rejected_avg_rating, "rejected_avg_rating", PAIR)                                                                                    \
+    X(overall_score_chosen, "overall_score_chosen", PAIR)                                                                                  \
+    X(overall_score_rejected, "overall_score_rejected", PAIR)                                                                              \
+    X(avg_fine_score_chosen, "avg_fine_score_chosen", PAIR)                                                                                \
+    X(avg_fine_score_rejected, "avg_fine_score_rejected", PAIR)                                                                            \
+    X(metadata, "metadata", NONE)                                                                                                          \
+    X(goal, "goal", ALL)                                                                                                                   \
+    X(goal_of, "goal_of", ALL)                                                                                                             \
+    X(source_row, "source_row", ALL)                                                                                                       \
+    X(prompt_ids, "prompt_ids", ALL)                                                                                                       \
+    X(chosen_ids, "chosen_ids", ALL)                                                                                                       \
+    X(rejected_ids, "rejected_ids", ALL)                                                                                                   \
+    X(tools, "tools", NONE)                                                                                                                \
+    X(chat_template_kwargs, "chat_template_kwargs", NONE)
 
 /* Spans of the row's known fields; JSON_NONE when absent or null. The first of equal keys counts. */
 struct fields {

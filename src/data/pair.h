@@ -1,0 +1,71 @@
+/* pair: K scored responses -> chosen and rejected, with their scores. */
+#ifndef RAPT_DATA_PAIR_H
+#define RAPT_DATA_PAIR_H
+
+#include "data/record.h"
+#include "data/source.h"
+
+#define PAIR_RULE_CHOICES "paper|best-worst|all"
+enum pair_rule { PAIR_PAPER, PAIR_BEST_WORST, PAIR_ALL };
+enum pair_rule pair_rule_parse(const char *name); /* CHECKs */
+
+struct pair {
+    size_t chosen, rejected; /* indices of responses */
+};
+struct pair_list {
+    struct pair *items;
+    size_t count, capacity;
+};
+void pair_list_release(struct pair_list *l);
+
+/* Everything that happened; the names are the keys of --json. */
+#define PAIR_COUNT_MAP(X)                                                                                                                  \
+    X(rows_read, "rows read")                                                                                                              \
+    X(rows_skipped, "bad rows skipped")                                                                                                    \
+    X(rows_excluded, "rows dropped: source is truthful_qa")                                                                                \
+    X(dropped_no_score, "responses dropped: no score")                                                                                     \
+    X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
+    X(dropped_empty, "responses dropped: empty")                                                                                           \
+    X(dropped_few_responses, "rows dropped: fewer than two usable responses")                                                              \
+    X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
+    X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")                                                          \
+    X(ties, "pairs with equal scores, kept")                                                                                               \
+    X(pairs_written, "pairs written")
+
+struct pair_counts {
+#define PAIR_COUNT_MEMBER(name, text) uint64_t name;
+    PAIR_COUNT_MAP(PAIR_COUNT_MEMBER)
+#undef PAIR_COUNT_MEMBER
+};
+
+/* Fills `out` (cleared first) with the pairs of a RECORD_RESPONSES record and adds what was dropped to `counts`. Responses without a
+ * score or without text take no part; two responses of equal text are no pair.
+ *   paper:      responses with an N/A aspect are dropped; first of the highest score, a random other (keyed by seed and the row's
+ *               index); only when the chosen one's fine-grained mean is not the lower (scripts/preprocess.py and
+ *               reward_augmentation.py of the released code). Rows whose `source` is "truthful_qa" give no pair.
+ *   best-worst: first of the highest score, first of the lowest.
+ *   all:        every two responses, the higher score chosen, ties in the row's order. */
+void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct record *r, enum pair_rule rule, uint64_t seed);
+
+/* Is this row from TruthfulQA, as UltraFeedback's field `source` tells? The paper leaves those out. */
+bool pair_from_truthful_qa(const struct record *r);
+
+/* Appends `key` and a text as JSON: a string, or a messages array as it is. */
+void pair_put_text(struct buf *out, const char *key, const struct buf *text, bool conversational);
+/* Appends `, "key": value` for each field of the row that the pair does not replace. `as_sft`: see source_field_consumed. */
+void pair_put_others(struct buf *out, const struct record *r, bool as_sft);
+/* Appends a pair as one JSON object, without a line break: prompt, chosen, rejected (strings, or messages when the record is
+ * conversational), scores, fine-grained means where known, then the row's other fields. */
+void pair_put_row(struct buf *out, const struct record *r, struct pair p);
+
+struct pair_options {
+    const char *input, *output; /* "-" is stdin, stdout */
+    enum pair_rule rule;
+    enum source_bad_row on_bad_row;
+    uint64_t limit; /* pairs at most; 0 = all */
+    uint64_t seed;
+};
+/* Reads, pairs, writes; nothing stands under the output's name before all of it is written. Errors name file, line and field. */
+status pair_run(struct pair_counts *counts, const struct pair_options *o);
+
+#endif

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# rapt pair: exact rows, counts, refusals.
+set -euo pipefail
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+fails() { # exit code, pattern on stderr, command...
+    local want=$1 pattern=$2 code=0
+    shift 2
+    "$@" >out 2>err || code=$?
+    [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
+    grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
+}
+cat >in.jsonl <<'E'
+{"prompt":"q1","responses":[{"text":"a","score":3},{"text":"b","score":8},{"text":"c","score":5}],"id":"x"}
+{"prompt":"q2","responses":["d","d"],"rewards":[1,2]}
+{"source":"truthful_qa","instruction":"q3","completions":[{"response":"e","overall_score":9},{"response":"f","overall_score":2}]}
+E
+"$RAPT" pair --input in.jsonl --output - --rule best-worst 2>err >got
+cat >want <<'E'
+{"prompt": "q1", "chosen": "b", "rejected": "a", "score_chosen": 8, "score_rejected": 3, "id": "x"}
+{"prompt": "q3", "chosen": "e", "rejected": "f", "score_chosen": 9, "score_rejected": 2, "source": "truthful_qa"}
+E
+diff want got
+grep -q 'pairs dropped: equal responses  *1$' err
+"$RAPT" pair --input - --output all.jsonl --rule all --json <in.jsonl 2>/dev/null >got
+echo '{"rows_read": 3, "rows_skipped": 0, "rows_excluded": 0, "dropped_no_score": 0, "dropped_na": 0, "dropped_empty": 0, "dropped_few_responses": 0, "dropped_equal_text": 1, "dropped_fine_order": 0, "ties": 0, "pairs_written": 4}' | diff - got
+[ "$(wc -l <all.jsonl)" = 4 ]
+"$RAPT" pair --input in.jsonl --output one.jsonl --rule all --limit 2 2>/dev/null
+head -2 all.jsonl | diff - one.jsonl
+"$RAPT" pair --input in.jsonl --output paper.jsonl --json 2>/dev/null | grep -q '"rows_excluded": 1,.*"pairs_written": 1}'
+"$RAPT" pair --input in.jsonl --output paper2.jsonl --seed 42 2>/dev/null
+cmp paper.jsonl paper2.jsonl
+grep -q '"chosen": "b"' paper.jsonl
+# broken rows
+printf '%s\n' '{"prompt":"q","chosen":"a","rejected":"b"}' '{"prompt":"q","responses":[{"text":5}]}' >bad.jsonl
+head -1 in.jsonl >>bad.jsonl
+fails 1 'bad.jsonl:1: expected a row with several responses, found a pair' "$RAPT" pair --input bad.jsonl --output o.jsonl
+[ ! -e o.jsonl ]
+"$RAPT" pair --input bad.jsonl --output o.jsonl --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 3, "rows_skipped": 2'
+[ "$(wc -l <o.jsonl)" = 1 ]
+head -2 bad.jsonl | diff - o.jsonl.rejected.jsonl
+fails 1 'nothere.jsonl' "$RAPT" pair --input nothere.jsonl --output o.jsonl
+fails 2 'expects --input FILE and --output FILE' "$RAPT" pair --input in.jsonl
+fails 2 'no effect under --rule all' "$RAPT" pair --input in.jsonl --output o.jsonl --rule all --seed 1
+fails 2 'both write to stdout' "$RAPT" pair --input in.jsonl --output - --json
+fails 2 'rule' "$RAPT" pair --input in.jsonl --output o.jsonl --rule best
