@@ -1,0 +1,361 @@
+/* The gradient of every operation against central differences, products against double loops, and what each promises about accumulation.
+ *
+ * Each check takes a random direction `dout`, makes the scalar sum(dout * f(x)) in double, and compares its slope along every input with
+ * what the backward function wrote. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "model/linear.h"
+#include "num/act.h"
+#include "num/norm.h"
+#include "num/rope.h"
+#include "num/softmax_logp.h"
+
+#define STEP 0x1p-6f
+#define N_MAX 4096
+
+static void ok(status s) {
+    if (s != ST_OK) fail_msg("%s", status_message());
+}
+
+static void fill(float *x, size_t n, uint64_t seed) {
+    struct rng r = rng_seeded(seed);
+    for (size_t i = 0; i < n; i++) x[i] = (float)rng_normal(&r);
+}
+
+static double dot(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+typedef double (*objective)(void *context);
+
+/* Is got[i] the slope of f along x[i], for every i? Errors: STEP^2 f'''/6 and rounding / STEP. */
+static void check_slopes(const char *what, float *x, const float *got, size_t n, objective f, void *context) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)got[i]));
+    for (size_t i = 0; i < n; i++) {
+        const float keep = x[i];
+        x[i] = keep + STEP;
+        const double up = f(context), above = (double)x[i];
+        x[i] = keep - STEP;
+        const double down = f(context), below = (double)x[i];
+        x[i] = keep;
+        const double slope = (up - down) / (above - below);
+        if (!(fabs(slope - (double)got[i]) <= 1e-3 * (1 + most)))
+            fail_msg("%s: gradient [%zu] is %.7g, slope %.7g", what, i, (double)got[i], slope);
+    }
+}
+
+struct norm_case {
+    size_t t, c;
+    float x[N_MAX], weight[N_MAX], dout[N_MAX], out[N_MAX], rstd[64];
+};
+static double norm_objective(void *context) {
+    struct norm_case *k = context;
+    rmsnorm_forward(k->out, k->rstd, k->x, k->weight, k->t, k->c, 1e-5f);
+    return dot(k->out, k->dout, k->t * k->c);
+}
+
+static void rmsnorm_gradient(void **state) {
+    (void)state;
+    static const size_t shapes[][2] = {{1, 1}, {3, 7}, {5, 64}, {2, 130}};
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+        static struct norm_case k;
+        static float dx[N_MAX], dweight[N_MAX], before[N_MAX];
+        k.t = shapes[s][0], k.c = shapes[s][1];
+        const size_t n = k.t * k.c;
+        fill(k.x, n, 1), fill(k.weight, k.c, 2), fill(k.dout, n, 3), fill(before, n, 4);
+        for (size_t i = 0; i < n; i++) k.x[i] += k.x[i] < 0 ? -0.5f : 0.5f; /* away from the pole at 0 */
+        memcpy(dx, before, n * sizeof(float));
+        memset(dweight, 0, sizeof dweight);
+        norm_objective(&k);
+        rmsnorm_backward(dx, dweight, k.dout, k.x, k.weight, k.rstd, k.t, k.c);
+        for (size_t i = 0; i < n; i++) dx[i] -= before[i]; /* it adds */
+        check_slopes("norm dx", k.x, dx, n, norm_objective, &k);
+        check_slopes("norm dweight", k.weight, dweight, k.c, norm_objective, &k);
+    }
+}
+
+struct act_case {
+    size_t t, f;
+    float gate_up[N_MAX], dout[N_MAX], out[N_MAX];
+};
+static double act_objective(void *context) {
+    struct act_case *k = context;
+    swiglu_forward(k->out, k->gate_up, k->t, k->f);
+    return dot(k->out, k->dout, k->t * k->f);
+}
+
+static void swiglu_gradient(void **state) {
+    (void)state;
+    static struct act_case k = {.t = 3, .f = 37};
+    static float dgate_up[N_MAX];
+    const size_t n = k.t * k.f;
+    fill(k.gate_up, 2 * n, 5), fill(k.dout, n, 6);
+    for (size_t i = 0; i < 8; i++) k.gate_up[i] *= 30;    /* saturated gates */
+    for (size_t i = 0; i < N_MAX; i++) dgate_up[i] = NAN; /* it writes */
+    swiglu_backward(dgate_up, k.dout, k.gate_up, k.t, k.f);
+    check_slopes("swiglu", k.gate_up, dgate_up, 2 * n, act_objective, &k);
+    k.gate_up[0] = 500, k.gate_up[1] = -500;
+    act_objective(&k);
+    swiglu_backward(dgate_up, k.dout, k.gate_up, k.t, k.f);
+    assert_true(isfinite(k.out[0]) && fabs((double)k.out[0] - 500.0 * (double)k.gate_up[k.f]) < 1e-3 * 500 && k.out[1] == 0);
+    for (size_t i = 0; i < 2 * n; i++) assert_true(isfinite(dgate_up[i]));
+}
+
+struct rope_case {
+    size_t t, heads, d, stride;
+    const float *table;
+    const int32_t *depth;
+    float x[N_MAX], y[N_MAX], dout[N_MAX];
+};
+static double rope_objective(void *context) {
+    struct rope_case *k = context;
+    memcpy(k->y, k->x, k->t * k->stride * sizeof(float));
+    rope_apply(k->y, k->table, k->depth, k->t, k->heads, k->d, k->stride, false);
+    return dot(k->y, k->dout, k->t * k->stride);
+}
+
+static void rope_gradient(void **state) {
+    (void)state;
+    static float table[64 * 16], dx[N_MAX];
+    static const int32_t depth[] = {0, 1, 17, 63, 2};
+    static struct rope_case k = {.t = 5, .heads = 3, .d = 16, .stride = 4 * 16, .table = table, .depth = depth};
+    rope_table(table, 64, 16, 10000);
+    const size_t n = k.t * k.stride;
+    fill(k.x, n, 7), fill(k.dout, n, 8);
+    memcpy(dx, k.dout, n * sizeof(float));
+    rope_apply(dx, table, depth, k.t, k.heads, k.d, k.stride, true);
+    check_slopes("rope", k.x, dx, n, rope_objective, &k);
+    rope_objective(&k); /* a rotation: the inverse brings the input back, heads behind `heads` are left alone */
+    rope_apply(k.y, table, depth, k.t, k.heads, k.d, k.stride, true);
+    for (size_t i = 0; i < n; i++) assert_true(fabs((double)k.y[i] - (double)k.x[i]) < 1e-5);
+    for (size_t i = 0; i < k.t; i++)
+        for (size_t j = k.heads * k.d; j < k.stride; j++) assert_true(k.y[i * k.stride + j] == k.x[i * k.stride + j]);
+}
+
+#define VOCAB 1203
+#define ROWS 3
+struct softmax_case {
+    float logits[ROWS * VOCAB], lse[ROWS], entropy[ROWS], mean[ROWS];
+    int32_t argmax[ROWS];
+    float weight[ROWS];
+};
+/* Sum of weighted log-probs of targets 5, 6, 7. */
+static double softmax_objective(void *context) {
+    struct softmax_case *k = context;
+    logp_rows(k->lse, k->entropy, k->argmax, k->mean, k->logits, ROWS, VOCAB, VOCAB);
+    double sum = 0;
+    for (size_t r = 0; r < ROWS; r++) sum += (double)k->weight[r] * ((double)k->logits[r * VOCAB + 5 + r] - (double)k->lse[r]);
+    return sum;
+}
+
+static void softmax_logp_gradient(void **state) {
+    (void)state;
+    static struct softmax_case k;
+    static float probs[ROWS * VOCAB];
+    fill(k.logits, ROWS * VOCAB, 9), fill(k.weight, ROWS, 10);
+    for (size_t i = 0; i < VOCAB; i++) k.logits[VOCAB + i] = k.logits[VOCAB + i] * 4 + 300; /* far from 0 */
+    softmax_objective(&k);
+    for (size_t r = 0; r < ROWS; r++) {
+        const float *x = k.logits + r * VOCAB;
+        double z = 0, e = 0, mean = 0;
+        size_t best = 0;
+        for (size_t i = 0; i < VOCAB; i++) {
+            z += exp((double)x[i] - (double)x[0]);
+            mean += (double)x[i] / VOCAB;
+            if (x[i] > x[best]) best = i;
+        }
+        const double lse = log(z) + (double)x[0];
+        for (size_t i = 0; i < VOCAB; i++) e -= exp((double)x[i] - lse) * ((double)x[i] - lse);
+        assert_true(fabs((double)k.lse[r] - lse) < 1e-6 * fabs(lse) && fabs((double)k.entropy[r] - e) < 1e-5);
+        assert_true(fabs((double)k.mean[r] - mean) < 1e-5 * (1 + fabs(mean)) && k.argmax[r] == (int32_t)best);
+    }
+    softmax_rows(probs, k.logits, k.lse, ROWS, VOCAB, VOCAB);
+    for (size_t r = 0; r < ROWS; r++) {
+        double sum = 0;
+        for (size_t i = 0; i < VOCAB; i++) sum += (double)probs[r * VOCAB + i];
+        assert_true(fabs(sum - 1) < 2e-5);
+        for (size_t i = 0; i < VOCAB; i++) probs[r * VOCAB + i] = k.weight[r] * ((i == 5 + r ? 1.0f : 0.0f) - probs[r * VOCAB + i]);
+    }
+    /* The row at 300 resolves slopes no finer than its last bit allows. */
+    check_slopes("softmax", k.logits, probs, VOCAB, softmax_objective, &k);
+    check_slopes("softmax", k.logits + 2 * VOCAB, probs + 2 * VOCAB, VOCAB, softmax_objective, &k);
+}
+
+static double product(const float *a, bool ta, const float *b, bool tb, size_t lda, size_t ldb, size_t i, size_t j, size_t k) {
+    double sum = 0;
+    for (size_t x = 0; x < k; x++) sum += (double)(ta ? a[x * lda + i] : a[i * lda + x]) * (double)(tb ? b[j * ldb + x] : b[x * ldb + j]);
+    return sum;
+}
+
+/* All transpositions and kinds, with leading dimensions wider than the rows, adding and not. */
+static void products(void **state) {
+    (void)state;
+    static const size_t shapes[][3] = {{1, 1, 1}, {2, 3, 5}, {33, 17, 40}, {16, 64, 8}, {1, 70, 33}};
+    static float a[N_MAX * 2], b[N_MAX * 2], c[N_MAX * 2], before[N_MAX * 2];
+    fill(a, N_MAX * 2, 11), fill(b, N_MAX * 2, 12), fill(before, N_MAX * 2, 13);
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+        const size_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
+        for (int how = 0; how < 24; how++) {
+            const bool ta = how & 1, tb = how & 2, accumulate = how & 4;
+            const enum matmul_kind kind = (enum matmul_kind[]){MATMUL_F32, MATMUL_BF16, MATMUL_REFERENCE}[how / 8];
+            const size_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 2, ldc = n + 1;
+            memcpy(c, before, sizeof c);
+            ok(matmul(c, ldc, kind, (struct mat){.f = a, .ld = lda}, ta, (struct mat){.f = b, .ld = ldb}, tb, m, n, k, accumulate));
+            for (size_t i = 0; i < m; i++) {
+                for (size_t j = 0; j < n; j++) {
+                    const double want = product(a, ta, b, tb, lda, ldb, i, j, k) + (accumulate ? (double)before[i * ldc + j] : 0);
+                    const double limit = (kind == MATMUL_BF16 ? 0.02 : 2e-6) * sqrt((double)k + 1);
+                    if (!(fabs((double)c[i * ldc + j] - want) < limit))
+                        fail_msg("%s %zux%zux%zu ta %d tb %d accumulate %d [%zu,%zu]: %g, want %g", matmul_kind_name(kind), m, n, k, ta, tb,
+                                 accumulate, i, j, (double)c[i * ldc + j], want);
+                }
+                assert_true(c[i * ldc + n] == before[i * ldc + n]); /* the gap between rows stays */
+            }
+        }
+    }
+}
+
+/* A packed weight gives the products of a plain one, and again after an update. */
+static void weights(void **state) {
+    (void)state;
+    enum { M = 19, N = 24, K = 33 };
+    static float w[N * K], x[M * K], dy[M * N], y[M * N], dx[M * K];
+    fill(x, M * K, 14), fill(dy, M * N, 15);
+    for (int kind = 0; kind < 3; kind++) {
+        struct matmul_weight packed;
+        const double limit = kind == MATMUL_BF16 ? 0.15 : 2e-5;
+        fill(w, N * K, 16);
+        ok(matmul_weight_init(&packed, (enum matmul_kind)kind, w, N, K, true));
+        for (int round = 0; round < 2; round++) {
+            for (int accumulate = 0; accumulate < 2; accumulate++) {
+                fill(y, M * N, 17), fill(dx, M * K, 18);
+                const float y0 = accumulate ? y[5] : 0, dx0 = accumulate ? dx[5] : 0;
+                ok(matmul_weight_forward(y, N, (struct mat){.f = x, .ld = K}, &packed, M, accumulate));
+                ok(matmul_weight_backward(dx, K, (struct mat){.f = dy, .ld = N}, &packed, M, accumulate));
+                assert_true(fabs((double)y[5] - (double)y0 - product(x, false, w, true, K, K, 0, 5, K)) < limit);
+                assert_true(fabs((double)dx[5] - (double)dx0 - product(dy, false, w, false, N, K, 0, 5, N)) < limit);
+                /* adjoint: <dy, x W^T> = <dy W, x> */
+                if (!accumulate) assert_true(fabs(dot(dy, y, M * N) - dot(dx, x, M * K)) < 40 * limit);
+            }
+            fill(w, N * K, 19);
+            ok(matmul_weight_update(&packed, w));
+        }
+        matmul_weight_release(&packed);
+    }
+}
+
+/* q|k|v fused, of which the first and last are adapted. */
+#define T_LINEAR 5
+#define IN 7
+#define OUT 12
+#define RANK 3
+struct linear_case {
+    struct linear l;
+    struct linear_scratch scratch;
+    float theta[OUT * IN + 2 * RANK * IN + 9 * RANK], w[OUT * IN];
+    float x[T_LINEAR * IN], y[T_LINEAR * OUT], u[T_LINEAR * 2 * RANK], dy[T_LINEAR * OUT];
+    float du[T_LINEAR * 2 * RANK], dropped[T_LINEAR * IN];
+};
+#define THETA (sizeof(((struct linear_case *)0)->theta) / sizeof(float))
+static double linear_objective(void *context) {
+    struct linear_case *k = context;
+    ok(linear_forward(k->y, k->u, k->x, &k->l, k->theta, &k->scratch, T_LINEAR, false));
+    return dot(k->y, k->dy, T_LINEAR * OUT);
+}
+
+static void check_linear(enum matmul_kind kind, float dropout, bool full, bool adapters) {
+    static struct linear_case k;
+    static float dx[T_LINEAR * IN], grad[THETA];
+    memset(&k, 0, sizeof k);
+    fill(k.theta, THETA, 20), fill(k.w, OUT * IN, 21), fill(k.x, T_LINEAR * IN, 22), fill(k.dy, T_LINEAR * OUT, 23);
+    k.l = (struct linear){.layer = 1,
+                          .in = IN,
+                          .out = OUT,
+                          .part_count = 3,
+                          .w_offset = full ? 0 : LINEAR_FROZEN,
+                          .rank = adapters ? RANK : 0,
+                          .u_width = adapters ? 2 * RANK : 0,
+                          .a_offset = OUT * IN,
+                          .scale = 1.75f};
+    k.l.part[0] =
+        (struct linear_part){.role = TENSOR_Q, .row = 0, .rows = 5, .adapted = adapters, .u_col = 0, .b_offset = OUT * IN + 2 * RANK * IN};
+    k.l.part[1] = (struct linear_part){.role = TENSOR_K, .row = 5, .rows = 3};
+    k.l.part[2] = (struct linear_part){
+        .role = TENSOR_V, .row = 8, .rows = 4, .adapted = adapters, .u_col = RANK, .b_offset = OUT * IN + 2 * RANK * IN + 5 * RANK};
+    k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = dropout, .key = 77}};
+    ok(matmul_weight_init(&k.l.w, kind, full ? k.theta : k.w, OUT, IN, true));
+    linear_objective(&k);
+    for (size_t i = 0; i < THETA; i++) grad[i] = 0.5f;
+    for (size_t i = 0; i < T_LINEAR * IN; i++) dx[i] = 0.25f;
+    ok(linear_backward(dx, grad, k.dy, k.x, k.u, &k.l, k.theta, &k.scratch, T_LINEAR, true));
+    for (size_t i = 0; i < THETA; i++) grad[i] -= 0.5f;
+    for (size_t i = 0; i < T_LINEAR * IN; i++) dx[i] -= 0.25f;
+    check_slopes("linear dx", k.x, dx, T_LINEAR * IN, linear_objective, &k);
+    check_slopes("linear parameters", k.theta, grad, THETA, linear_objective, &k); /* includes that unused ones get 0 */
+    static float again[T_LINEAR * IN];
+    ok(linear_backward(again, NULL, k.dy, k.x, k.u, &k.l, k.theta, &k.scratch, T_LINEAR, false)); /* written, not added; no gradients */
+    for (size_t i = 0; i < T_LINEAR * IN; i++) assert_true(fabs((double)again[i] - (double)dx[i]) < 1e-5 * (1 + fabs((double)dx[i])));
+    matmul_weight_release(&k.l.w);
+}
+
+static void linear_gradient(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        if (kind == MATMUL_BF16) continue; /* rounding hides slopes; held to the others by products() and the goldens */
+        check_linear((enum matmul_kind)kind, 0, false, false);
+        check_linear((enum matmul_kind)kind, 0, false, true);
+        check_linear((enum matmul_kind)kind, 0.4f, false, true);
+        check_linear((enum matmul_kind)kind, 0, true, false);
+    }
+}
+
+/* Dropout keeps about 1 - p, scales by 1 / (1 - p), and draws the same mask for the same key only. */
+static void dropout_mask(void **state) {
+    (void)state;
+    static struct linear_case k;
+    static float first[T_LINEAR * IN];
+    size_t dropped = 0, changed = 0, all = 0;
+    for (uint64_t key = 0; key < 200; key++) {
+        memset(&k, 0, sizeof k);
+        fill(k.theta, THETA, 20), fill(k.x, T_LINEAR * IN, 22);
+        k.l = (struct linear){
+            .in = IN, .out = OUT, .part_count = 1, .w_offset = LINEAR_FROZEN, .rank = RANK, .u_width = RANK, .a_offset = 0, .scale = 1};
+        k.l.part[0] = (struct linear_part){.rows = OUT, .adapted = true, .b_offset = RANK * IN};
+        k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = 0.25f, .key = key}};
+        ok(matmul_weight_init(&k.l.w, MATMUL_REFERENCE, k.w, OUT, IN, true));
+        linear_objective(&k);
+        for (size_t i = 0; i < T_LINEAR * IN; i++, all++) {
+            if (k.dropped[i] == 0)
+                dropped++;
+            else
+                assert_true(fabs((double)k.dropped[i] * 0.75 - (double)k.x[i]) < 1e-5 * fabs((double)k.x[i]));
+            if ((k.dropped[i] == 0) != (first[i] == 0)) changed++;
+        }
+        memcpy(first, k.dropped, sizeof first);
+        linear_objective(&k);
+        assert_memory_equal(first, k.dropped, sizeof first);
+        matmul_weight_release(&k.l.w);
+    }
+    assert_true(fabs((double)dropped / (double)all - 0.25) < 0.03);
+    assert_true(fabs((double)changed / (double)all - 0.375) < 0.04); /* 2 p (1 - p): keys are independent */
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rmsnorm_gradient),      cmocka_unit_test(swiglu_gradient), cmocka_unit_test(rope_gradient),
+        cmocka_unit_test(softmax_logp_gradient), cmocka_unit_test(products),        cmocka_unit_test(weights),
+        cmocka_unit_test(linear_gradient),       cmocka_unit_test(dropout_mask),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
