@@ -11,6 +11,7 @@ typedef status cmd_fn(int argc, char **argv);
 #define COMMAND_LIST(X)                                                                                                                    \
     X(inspect, "Look")                                                                                                                     \
     X(pair, "Data")                                                                                                                        \
+    X(tokenize, "Look")                                                                                                                     \
     X(eval, "Measure")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \

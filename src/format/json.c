@@ -1,5 +1,7 @@
 #include "format/json.h"
 
+#include "base/utf8.h"
+
 #include <immintrin.h>
 #include <math.h>
 #include <stdio.h>
@@ -38,22 +40,6 @@ static inline const char *string_stop(const char *at, const char *end, bool asci
         if (c == '"' || c == '\\' || c < 32 || (ascii && c >= 128)) return at;
     }
     return at;
-}
-
-/* Length of the well-formed UTF-8 sequence at `at` (Unicode 15, table 3-7), 0 if ill-formed. */
-static size_t utf8_size(const char *at, const char *end) {
-    const unsigned char *p = (const unsigned char *)at;
-    size_t rest = (size_t)(end - at);
-    unsigned c = p[0];
-    if (c < 0x80) return 1;
-    if (c < 0xc2 || c > 0xf4) return 0;
-    size_t n = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    if (rest < n) return 0;
-    unsigned low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high) return 0;
-    for (size_t i = 2; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    return n;
 }
 
 static int hex_value(char c) {

@@ -3,18 +3,9 @@
 #define RAPT_TEXT_TOKENIZER_H
 
 #include "base/buf.h"
+#include "text/bpe.h" /* struct ids */
 
 struct tokenizer;
-struct gguf;
-
-/* A growable list of token ids. Zeroed = empty. */
-struct ids {
-    int32_t *data;
-    size_t count, capacity;
-};
-void ids_push(struct ids *ids, int32_t id);
-void ids_append(struct ids *ids, const int32_t *data, size_t count);
-void ids_release(struct ids *ids);
 
 /* Opens the tokenizer of PATH: an HF folder (tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json), a
  * tokenizer.json, or a .gguf file (also vocab-only). *out is freed with tokenizer_free. */
@@ -36,7 +27,8 @@ int32_t tokenizer_eos(const struct tokenizer *t);
 int32_t tokenizer_pad(const struct tokenizer *t);
 const char *tokenizer_bos_text(const struct tokenizer *t);
 const char *tokenizer_eos_text(const struct tokenizer *t);
-/* True for every token that ends a turn: eos, and the known end-of-turn tokens of the vocabulary (<|im_end|>, <|eot_id|>, <end_of_turn>, ...). */
+/* True for every token that ends a turn: eos, and the known end-of-turn tokens of the vocabulary (<|im_end|>, <|eot_id|>, <end_of_turn>,
+ * ...). */
 bool tokenizer_is_end(const struct tokenizer *t, int32_t id);
 /* The chat template's Jinja source, or NULL. View. */
 const char *tokenizer_chat_template(const struct tokenizer *t);

@@ -1,0 +1,45 @@
+#include "base/utf8.h"
+
+size_t utf8_size(const char *at, const char *end) {
+    const unsigned char *p = (const unsigned char *)at;
+    size_t rest = (size_t)(end - at);
+    unsigned c = p[0];
+    if (c < 0x80) return 1;
+    if (c < 0xc2 || c > 0xf4) return 0;
+    size_t n = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (rest < n) return 0;
+    unsigned low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high) return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+size_t utf8_valid_prefix(const char *text, size_t size) {
+    const char *at = text, *end = text + size;
+    while (at < end) {
+        size_t n = utf8_size(at, end);
+        if (!n) break;
+        at += n;
+    }
+    return (size_t)(at - text);
+}
+
+uint32_t utf8_get(const char *at, size_t n) {
+    const unsigned char *p = (const unsigned char *)at;
+    if (n == 1) return p[0];
+    uint32_t code = p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) code = code << 6 | (p[i] & 0x3f);
+    return code;
+}
+
+size_t utf8_put(char out[4], uint32_t code) {
+    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (n == 1) {
+        out[0] = (char)code;
+        return 1;
+    }
+    for (size_t i = n - 1; i; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)(0xf00u >> n | code);
+    return n;
+}

@@ -1,0 +1,15 @@
+/* utf8: well-formedness, byte by byte (Unicode 15, table 3-7). */
+#ifndef RAPT_BASE_UTF8_H
+#define RAPT_BASE_UTF8_H
+
+#include "base/status.h"
+
+/* Length of the well-formed sequence at `at` (at < end), 0 if ill-formed. */
+size_t utf8_size(const char *at, const char *end);
+/* Bytes of the longest well-formed prefix. */
+size_t utf8_valid_prefix(const char *text, size_t size);
+/* The code point of a well-formed sequence of n bytes, and back; utf8_put writes up to 4 bytes and returns how many. */
+uint32_t utf8_get(const char *at, size_t n);
+size_t utf8_put(char out[4], uint32_t code);
+
+#endif

@@ -1,0 +1,230 @@
+#include "text/bpe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/utf8.h"
+
+void ids_push(struct ids *ids, int32_t id) {
+    if (ids->count == ids->capacity) {
+        ids->capacity = ids->capacity ? ids->capacity * 2 : 64;
+        ids->data = mem_resize(ids->data, ids->capacity * sizeof *ids->data);
+    }
+    ids->data[ids->count++] = id;
+}
+
+void ids_append(struct ids *ids, const int32_t *data, size_t count) {
+    if (ids->count + count > ids->capacity) {
+        ids->capacity = (ids->count + count) * 2;
+        ids->data = mem_resize(ids->data, ids->capacity * sizeof *ids->data);
+    }
+    if (count) memcpy(ids->data + ids->count, data, count * sizeof *data);
+    ids->count += count;
+}
+
+void ids_release(struct ids *ids) {
+    free(ids->data);
+    *ids = (struct ids){0};
+}
+
+static size_t table_size(size_t count) {
+    size_t n = 64;
+    while (n < count * 2) n *= 2;
+    return n;
+}
+
+status bpe_init(struct bpe *b, struct arena *arena, size_t token_count, size_t merge_count) {
+    if (token_count > 1 << 24 || merge_count > 1 << 24)
+        return FAIL(ST_FORMAT, "vocabulary of %zu tokens and %zu merges: more than 2^24", token_count, merge_count);
+    *b = (struct bpe){.count = (int32_t)token_count};
+    size_t slots = table_size(token_count), merges = table_size(merge_count);
+    TRY(arena_try_take(arena, &b->text, token_count + 1, sizeof *b->text, "the vocabulary"));
+    TRY(arena_try_take(arena, &b->size, token_count + 1, sizeof *b->size, "the vocabulary"));
+    TRY(arena_try_take(arena, &b->slots, slots, sizeof *b->slots, "the vocabulary"));
+    TRY(arena_try_take(arena, &b->merges, merges, sizeof *b->merges, "the merges"));
+    b->slot_mask = slots - 1;
+    b->merge_mask = merges - 1;
+    memset(b->slots, 0xff, slots * sizeof *b->slots);
+    memset(b->merges, 0xff, merges * sizeof *b->merges);
+    return ST_OK;
+}
+
+/* The slot that holds the text, or the free one where it belongs. */
+static size_t slot_of(const struct bpe *b, const char *text, size_t size) {
+    size_t at = (size_t)hash_bytes(text, size, 0) & b->slot_mask;
+    while (b->slots[at] >= 0) {
+        int32_t id = b->slots[at];
+        if (b->size[id] == size && memcmp(b->text[id], text, size) == 0) break;
+        at = (at + 1) & b->slot_mask;
+    }
+    return at;
+}
+
+void bpe_set(struct bpe *b, int32_t id, const char *text, size_t size) {
+    CHECK(id >= 0 && id < b->count && !b->text[id] && size <= UINT32_MAX);
+    size_t at = slot_of(b, text, size);
+    b->text[id] = text;
+    b->size[id] = (uint32_t)size;
+    if (b->slots[at] < 0) b->slots[at] = id;
+}
+
+int32_t bpe_find(const struct bpe *b, const char *text, size_t size) { return b->slots[slot_of(b, text, size)]; }
+
+static size_t merge_slot(const struct bpe *b, uint64_t key) {
+    size_t at = (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & b->merge_mask;
+    while (b->merges[at].key != UINT64_MAX && b->merges[at].key != key) at = (at + 1) & b->merge_mask;
+    return at;
+}
+
+static uint64_t pair_key(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 32 | (uint32_t)right; }
+
+status bpe_add_merge(struct bpe *b, const char *left, size_t left_size, const char *right, size_t right_size) {
+    int32_t l = bpe_find(b, left, left_size), r = bpe_find(b, right, right_size);
+    char fixed[256], *joined = left_size + right_size <= sizeof fixed ? fixed : mem_alloc(left_size + right_size);
+    memcpy(joined, left, left_size);
+    memcpy(joined + left_size, right, right_size);
+    int32_t whole = bpe_find(b, joined, left_size + right_size);
+    if (joined != fixed) free(joined);
+    if (l < 0 || r < 0 || whole < 0)
+        return FAIL(ST_FORMAT, "merge %zu: '%.*s' + '%.*s': %s is no token of the vocabulary", b->merge_count, (int)left_size, left,
+                    (int)right_size, right,
+                    l < 0   ? "the left part"
+                    : r < 0 ? "the right part"
+                            : "the result");
+    struct bpe_merge *m = &b->merges[merge_slot(b, pair_key(l, r))];
+    if (m->key == UINT64_MAX) *m = (struct bpe_merge){pair_key(l, r), (int32_t)b->merge_count, whole};
+    b->merge_count++;
+    return ST_OK;
+}
+
+void bpe_find_bytes(struct bpe *b) {
+    for (int i = 0; i < 256; i++) {
+        char c = (char)i;
+        b->byte_ids[i] = bpe_find(b, &c, 1);
+    }
+}
+
+/* Symbols of a piece as a doubly linked list; merge candidates in a binary heap ordered by (rank, position). */
+struct symbol {
+    int32_t id, prev, next;
+};
+struct candidate {
+    int32_t rank, at, left, right, id; /* left, right: the ids it was made for; stale when they have changed */
+};
+struct work {
+    struct symbol *symbols;
+    struct candidate *heap;
+    size_t heap_count;
+};
+
+static bool before(const struct candidate *a, const struct candidate *b) { return a->rank != b->rank ? a->rank < b->rank : a->at < b->at; }
+
+static void heap_push(struct work *w, struct candidate c) {
+    size_t i = w->heap_count++;
+    for (; i && before(&c, &w->heap[(i - 1) / 2]); i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = c;
+}
+
+static struct candidate heap_pop(struct work *w) {
+    struct candidate top = w->heap[0], last = w->heap[--w->heap_count];
+    size_t i = 0, child;
+    while ((child = 2 * i + 1) < w->heap_count) {
+        if (child + 1 < w->heap_count && before(&w->heap[child + 1], &w->heap[child])) child++;
+        if (!before(&w->heap[child], &last)) break;
+        w->heap[i] = w->heap[child];
+        i = child;
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+static void consider(struct work *w, const struct bpe *b, int32_t left) {
+    if (left < 0 || w->symbols[left].next < 0) return;
+    int32_t l = w->symbols[left].id, r = w->symbols[w->symbols[left].next].id;
+    const struct bpe_merge *m = &b->merges[merge_slot(b, pair_key(l, r))];
+    if (m->key != UINT64_MAX) heap_push(w, (struct candidate){m->rank, left, l, r, m->id});
+}
+
+static void merge_all(struct work *w, const struct bpe *b) {
+    while (w->heap_count) {
+        struct candidate c = heap_pop(w);
+        struct symbol *s = &w->symbols[c.at];
+        if (s->id != c.left || s->next < 0 || w->symbols[s->next].id != c.right) continue;
+        struct symbol *gone = &w->symbols[s->next];
+        gone->id = -1;
+        s->id = c.id;
+        s->next = gone->next;
+        if (s->next >= 0) w->symbols[s->next].prev = c.at;
+        consider(w, b, s->prev);
+        consider(w, b, c.at);
+    }
+}
+
+#define PIECE_SMALL 128
+
+void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t size) {
+    if (b->ignore_merges || size == 1) {
+        int32_t whole = bpe_find(b, piece, size);
+        if (whole >= 0) {
+            ids_push(out, whole);
+            return;
+        }
+    }
+    struct symbol small[PIECE_SMALL];
+    struct candidate small_heap[3 * PIECE_SMALL]; /* a merge takes one candidate out and puts two in: fewer than 3 a byte ever live */
+    struct work w = {small, small_heap, 0};
+    if (size > PIECE_SMALL) {
+        w.symbols = mem_zero(size, sizeof *w.symbols);
+        w.heap = mem_zero(size, 3 * sizeof *w.heap);
+    }
+    int32_t n = 0;
+    for (size_t i = 0; i < size; i++) {
+        int32_t id = b->byte_ids[(unsigned char)piece[i]];
+        if (id < 0) continue;
+        w.symbols[n] = (struct symbol){id, n - 1, n + 1};
+        n++;
+    }
+    if (n) {
+        w.symbols[n - 1].next = -1;
+        for (int32_t i = 0; i + 1 < n; i++) consider(&w, b, i);
+        merge_all(&w, b);
+        for (int32_t i = 0; i >= 0; i = w.symbols[i].next) ids_push(out, w.symbols[i].id);
+    }
+    if (size > PIECE_SMALL) {
+        free(w.symbols);
+        free(w.heap);
+    }
+}
+
+/* The 188 bytes that print stand for themselves; the others, in order, are U+0100 and up. */
+static bool prints(unsigned c) { return (c >= '!' && c <= '~') || (c >= 0xa1 && c <= 0xac) || c >= 0xae; }
+
+size_t bpe_text_of_byte(char out[4], unsigned char byte) {
+    uint32_t code = byte;
+    if (!prints(byte)) {
+        code = 0x100;
+        for (unsigned c = 0; c < byte; c++) code += !prints(c);
+    }
+    return utf8_put(out, code);
+}
+
+bool bpe_bytes_of_text(char *out, size_t *out_size, const char *text, size_t size) {
+    const char *at = text, *end = text + size;
+    *out_size = 0;
+    while (at < end) {
+        size_t n = utf8_size(at, end);
+        uint32_t code = n ? utf8_get(at, n) : 0xffff;
+        if (code >= 0x100 && code < 0x144) {
+            uint32_t rank = code - 0x100, c = 0;
+            for (;; c++)
+                if (!prints(c) && rank-- == 0) break;
+            code = c;
+        } else if (code >= 0x100 || !prints(code))
+            return false;
+        out[(*out_size)++] = (char)code;
+        at += n;
+    }
+    return true;
+}

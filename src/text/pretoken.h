@@ -1,0 +1,48 @@
+/* pretoken: cutting text into the pieces that BPE works on. Every pattern goes through PCRE2, so a new pre-tokenizer is a row, not code. */
+#ifndef RAPT_TEXT_PRETOKEN_H
+#define RAPT_TEXT_PRETOKEN_H
+
+#include "base/buf.h"
+#include "format/json.h"
+
+enum normal_form { NORMAL_NONE, NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD };
+enum split_behavior { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_MERGED_PREVIOUS, SPLIT_MERGED_NEXT, SPLIT_CONTIGUOUS };
+
+#define PRETOKEN_STEPS_MAX 8
+/* One cut after the other; each sees the pieces of the one before. */
+struct pretoken_step {
+    char *pattern; /* owned; as the file has it */
+    enum split_behavior behavior;
+    bool invert;       /* the pattern matches what lies between the separators */
+    bool prefix_space; /* ByteLevel's add_prefix_space, before the cut; then pattern may be NULL */
+    void *code;        /* pcre2_code, compiled */
+};
+struct pretoken {
+    struct pretoken_step steps[PRETOKEN_STEPS_MAX];
+    size_t count;
+    bool byte_level; /* a ByteLevel step was there: the vocabulary is of bytes */
+};
+void pretoken_release(struct pretoken *p);
+
+/* What GGUF files name in tokenizer.ggml.pre (llama.cpp, src/llama-vocab.cpp). */
+struct pretoken_row {
+    const char *names;       /* comma-separated */
+    const char *patterns[3]; /* cuts, in order */
+    enum normal_form form;
+    bool ignore_merges; /* a piece that is a token is taken whole */
+};
+extern const struct pretoken_row pretoken_table[];
+extern const size_t pretoken_count;
+
+/* Compiles the steps of a GGUF name. ST_UNSUPPORTED lists the known names. */
+status pretoken_from_name(struct pretoken *p, const struct pretoken_row **row, const char *name, size_t size);
+/* Compiles the `pre_tokenizer` member of a tokenizer.json (null: one piece). */
+status pretoken_from_json(struct pretoken *p, struct json value);
+/* Appends a tokenizer.json `pre_tokenizer` of the same effect. */
+void pretoken_put_json(const struct pretoken *p, struct buf *out);
+
+/* The pieces of valid UTF-8 text, in order. `visit` may fail; its status comes back. Thread-safe. */
+typedef status pretoken_visit(void *context, const char *piece, size_t size);
+status pretoken_split(const struct pretoken *p, const char *text, size_t size, pretoken_visit *visit, void *context);
+
+#endif

@@ -1,0 +1,318 @@
+/* tokenizer.json (Hugging Face tokenizers) and its companions: tokenizer_config.json, chat_template.jinja, generation_config.json. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "text/tokenizer_state.h"
+
+static const char *const form_names[] = {"", "NFC", "NFD", "NFKC", "NFKD"};
+
+static status read_normalizer(struct tokenizer *t, struct json v, int depth) {
+    struct json type = json_get(v, "type"), key, item;
+    if (json_kind_of(v) == JSON_NULL || json_kind_of(v) == JSON_NONE) return ST_OK;
+    for (size_t i = 1; i < sizeof form_names / sizeof form_names[0]; i++)
+        if (json_equals(type, form_names[i])) {
+            if (t->form != NORMAL_NONE) return FAIL(ST_UNSUPPORTED, "normalizer: more than one Unicode form");
+            t->form = (enum normal_form)i;
+            return ST_OK;
+        }
+    if (json_equals(type, "Sequence") && depth < 4) {
+        struct json_iter it = json_iter_begin(json_get(v, "normalizers"));
+        while (json_iter_next(&it, &key, &item)) TRY(read_normalizer(t, item, depth + 1));
+        return ST_OK;
+    }
+    return FAIL(ST_UNSUPPORTED, "normalizer %.*s is not supported; supported are NFC, NFD, NFKC, NFKD",
+                (int)(type.size > 40 ? 40 : type.size), type.size ? type.text : "without a type");
+}
+
+static status token_id(int32_t *out, struct json v, const char *where) {
+    int64_t id = -1;
+    *out = -1;
+    if (!json_int(&id, v) || id < 0 || id >= 1 << 24)
+        return FAIL(ST_FORMAT, "%s: expected an id below 2^24, found %.*s", where, (int)(v.size > 40 ? 40 : v.size),
+                    v.size ? v.text : "nothing");
+    *out = (int32_t)id;
+    return ST_OK;
+}
+
+static status count_ids(size_t *count, struct json vocab, struct json added) {
+    struct json key, v;
+    int32_t id = -1;
+    *count = 0;
+    for (struct json_iter it = json_iter_begin(vocab); json_iter_next(&it, &key, &v);) {
+        TRY(token_id(&id, v, "model.vocab"));
+        if ((size_t)id >= *count) *count = (size_t)id + 1;
+    }
+    for (struct json_iter it = json_iter_begin(added); json_iter_next(&it, &key, &v);) {
+        TRY(token_id(&id, json_get(v, "id"), "added_tokens"));
+        if ((size_t)id >= *count) *count = (size_t)id + 1;
+    }
+    return *count ? ST_OK : FAIL(ST_FORMAT, "model.vocab: no tokens");
+}
+
+static bool flag(struct json object, const char *key) {
+    bool b = false;
+    return json_bool(&b, json_get(object, key)) && b;
+}
+
+static status read_added(struct tokenizer *t, struct json added) {
+    struct json key, v;
+    struct buf text = {0};
+    status s = ST_OK;
+    for (struct json_iter it = json_iter_begin(added); s == ST_OK && json_iter_next(&it, &key, &v);) {
+        int32_t id = 0;
+        buf_clear(&text);
+        s = token_id(&id, json_get(v, "id"), "added_tokens");
+        if (s != ST_OK) break;
+        if (!json_string(&text, json_get(v, "content")) || !text.size)
+            s = FAIL(ST_FORMAT, "added_tokens: id %d: expected a non-empty content", id);
+        else if (t->bpe.text[id])
+            s = FAIL(ST_FORMAT, "added_tokens: id %d stands twice", id);
+        if (s != ST_OK) break;
+        const char *content = arena_text(&t->arena, text.data, text.size);
+        bpe_set(&t->bpe, id, content, text.size);
+        t->added[t->added_count++] = (struct added_token){content,
+                                                          text.size,
+                                                          id,
+                                                          flag(v, "special"),
+                                                          flag(v, "normalized"),
+                                                          flag(v, "lstrip"),
+                                                          flag(v, "rstrip"),
+                                                          flag(v, "single_word")};
+        t->is_added[id] = 1;
+        t->is_special[id] = flag(v, "special");
+    }
+    buf_release(&text);
+    return s;
+}
+
+/* The token's bytes: byte-mapped text, or the text itself when it is not made of the byte alphabet. */
+static void to_bytes(struct buf *out, struct json text) {
+    struct buf plain = {0};
+    buf_clear(out);
+    json_string(&plain, text);
+    buf_append(out, buf_text(&plain), plain.size);
+    if (!bpe_bytes_of_text(out->data, &out->size, buf_text(&plain), plain.size)) {
+        buf_clear(out);
+        buf_append(out, buf_text(&plain), plain.size);
+    }
+    buf_release(&plain);
+}
+
+static status read_vocab(struct tokenizer *t, struct json vocab) {
+    struct json key, v;
+    struct buf bytes = {0};
+    status s = ST_OK;
+    for (struct json_iter it = json_iter_begin(vocab); s == ST_OK && json_iter_next(&it, &key, &v);) {
+        int32_t id = 0;
+        s = token_id(&id, v, "model.vocab");
+        if (s != ST_OK || t->is_added[id]) continue;
+        if (t->bpe.text[id]) {
+            s = FAIL(ST_FORMAT, "model.vocab: id %d stands twice", id);
+            break;
+        }
+        to_bytes(&bytes, key);
+        bpe_set(&t->bpe, id, arena_text(&t->arena, buf_text(&bytes), bytes.size), bytes.size);
+    }
+    buf_release(&bytes);
+    return s;
+}
+
+/* "left right" or ["left", "right"]. */
+static status merge_parts(struct buf *left, struct buf *right, struct json v) {
+    if (json_kind_of(v) == JSON_ARRAY && json_count(v) == 2) {
+        struct json key, a, b;
+        struct json_iter it = json_iter_begin(v);
+        if (json_iter_next(&it, &key, &a) && json_iter_next(&it, &key, &b) && json_kind_of(a) == JSON_STRING &&
+            json_kind_of(b) == JSON_STRING) {
+            to_bytes(left, a);
+            to_bytes(right, b);
+            return ST_OK;
+        }
+    }
+    struct buf text = {0};
+    if (json_string(&text, v)) {
+        const char *space = text.size > 2 ? memchr(text.data + 1, ' ', text.size - 2) : NULL;
+        if (space) {
+            size_t a = (size_t)(space - text.data), b = text.size - a - 1;
+            buf_clear(left);
+            buf_clear(right);
+            buf_append(left, text.data, a);
+            buf_append(right, space + 1, b);
+            bool ok =
+                bpe_bytes_of_text(left->data, &left->size, text.data, a) && bpe_bytes_of_text(right->data, &right->size, space + 1, b);
+            buf_release(&text);
+            return ok ? ST_OK : FAIL(ST_FORMAT, "characters outside the byte alphabet");
+        }
+    }
+    buf_release(&text);
+    return FAIL(ST_FORMAT, "expected two parts");
+}
+
+static status read_merges(struct tokenizer *t, struct json merges) {
+    struct json key, v;
+    struct buf left = {0}, right = {0};
+    status s = ST_OK;
+    size_t i = 0;
+    for (struct json_iter it = json_iter_begin(merges); s == ST_OK && json_iter_next(&it, &key, &v); i++) {
+        s = merge_parts(&left, &right, v);
+        if (s != ST_OK)
+            s = status_note(s, "model.merges[%zu]: ", i);
+        else
+            s = bpe_add_merge(&t->bpe, buf_text(&left), left.size, buf_text(&right), right.size);
+    }
+    buf_release(&left);
+    buf_release(&right);
+    return s;
+}
+
+static status template_ids(struct ids *out, struct json special_tokens, struct json name, int32_t count) {
+    struct json key, v;
+    char *text = json_text(name);
+    struct json ids = json_get(json_get(special_tokens, text ? text : ""), "ids");
+    free(text);
+    for (struct json_iter it = json_iter_begin(ids); json_iter_next(&it, &key, &v);) {
+        int32_t id = -1;
+        TRY(token_id(&id, v, "post_processor.special_tokens"));
+        if (id >= count) return FAIL(ST_FORMAT, "post_processor: id %d is no token", id);
+        ids_push(out, id);
+    }
+    return ST_OK;
+}
+
+static status read_post(struct tokenizer *t, struct json v, int depth) {
+    struct json type = json_get(v, "type"), key, item;
+    if (json_kind_of(v) != JSON_OBJECT || json_equals(type, "ByteLevel")) return ST_OK;
+    if (json_equals(type, "Sequence") && depth < 4) {
+        for (struct json_iter it = json_iter_begin(json_get(v, "processors")); json_iter_next(&it, &key, &item);)
+            TRY(read_post(t, item, depth + 1));
+        return ST_OK;
+    }
+    if (!json_equals(type, "TemplateProcessing"))
+        return FAIL(ST_UNSUPPORTED, "post_processor %.*s is not supported; supported are TemplateProcessing, ByteLevel",
+                    (int)(type.size > 40 ? 40 : type.size), type.size ? type.text : "without a type");
+    bool behind = false;
+    for (struct json_iter it = json_iter_begin(json_get(v, "single")); json_iter_next(&it, &key, &item);) {
+        struct json special = json_get(item, "SpecialToken");
+        if (json_kind_of(json_get(item, "Sequence")) == JSON_OBJECT)
+            behind = true;
+        else if (json_kind_of(special) == JSON_OBJECT)
+            TRY(template_ids(behind ? &t->suffix : &t->prefix, json_get(v, "special_tokens"), json_get(special, "id"), t->bpe.count));
+    }
+    return ST_OK;
+}
+
+static status read_model(struct tokenizer *t, struct json root) {
+    struct json model = json_get(root, "model"), vocab = json_get(model, "vocab"), merges = json_get(model, "merges"),
+                added = json_get(root, "added_tokens"), type = json_get(model, "type");
+    if (json_kind_of(type) == JSON_STRING && !json_equals(type, "BPE"))
+        return FAIL(ST_UNSUPPORTED, "model %.*s is not supported; supported is BPE", (int)(type.size > 40 ? 40 : type.size), type.text);
+    if (json_kind_of(vocab) != JSON_OBJECT || json_kind_of(merges) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "expected model.vocab (an object) and model.merges (an array)");
+    if (flag(model, "byte_fallback"))
+        return FAIL(ST_UNSUPPORTED, "model.byte_fallback: SentencePiece-style BPE is not supported; supported is byte-level BPE");
+    TRY(read_normalizer(t, json_get(root, "normalizer"), 0));
+    TRY(pretoken_from_json(&t->pretoken, json_get(root, "pre_tokenizer")));
+    if (!t->pretoken.byte_level) return FAIL(ST_UNSUPPORTED, "pre_tokenizer: no ByteLevel step: only byte-level BPE is supported");
+    size_t count;
+    TRY(count_ids(&count, vocab, added));
+    TRY(bpe_init(&t->bpe, &t->arena, count, json_count(merges)));
+    t->bpe.ignore_merges = flag(model, "ignore_merges");
+    t->is_special = arena_take(&t->arena, count, 1);
+    t->is_added = arena_take(&t->arena, count, 1);
+    t->added = mem_zero(json_count(added) + 1, sizeof *t->added);
+    TRY(read_added(t, added));
+    TRY(read_vocab(t, vocab));
+    TRY(read_merges(t, merges));
+    return read_post(t, json_get(root, "post_processor"), 0);
+}
+
+/* "bos_token": "<s>" or {"content": "<s>"}. */
+static status named_token(int32_t *out, struct tokenizer *t, struct json config, const char *key) {
+    struct json v = json_get(config, key);
+    if (json_kind_of(v) == JSON_OBJECT) v = json_get(v, "content");
+    char *text = json_text(v);
+    if (!text) return ST_OK;
+    int32_t id = bpe_find(&t->bpe, text, strlen(text));
+    status s = id < 0 ? FAIL(ST_FORMAT, "%s '%s' is no token of tokenizer.json", key, text) : ST_OK;
+    free(text);
+    if (s == ST_OK) t->is_special[ *out = id] = 1;
+    return s;
+}
+
+static char *template_of(struct json v) {
+    if (json_kind_of(v) == JSON_STRING) return json_text(v);
+    struct json key, item, first = {0};
+    for (struct json_iter it = json_iter_begin(v); json_iter_next(&it, &key, &item);) {
+        if (json_equals(json_get(item, "name"), "default")) return json_text(json_get(item, "template"));
+        if (!first.text) first = json_get(item, "template");
+    }
+    return json_text(first);
+}
+
+static status read_config(struct tokenizer *t, struct json config) {
+    TRY(named_token(&t->bos, t, config, "bos_token"));
+    TRY(named_token(&t->eos, t, config, "eos_token"));
+    TRY(named_token(&t->pad, t, config, "pad_token"));
+    TRY(named_token(&t->unk, t, config, "unk_token"));
+    if (!t->chat_template) t->chat_template = template_of(json_get(config, "chat_template"));
+    return ST_OK;
+}
+
+static status read_generation(struct tokenizer *t, struct json config) {
+    struct json v = json_get(config, "eos_token_id"), key, item;
+    int32_t id = -1;
+    if (json_kind_of(v) == JSON_NUMBER) {
+        TRY(token_id(&id, v, "eos_token_id"));
+        tokenizer_add_end(t, id);
+    }
+    for (struct json_iter it = json_iter_begin(v); json_iter_next(&it, &key, &item);) {
+        TRY(token_id(&id, item, "eos_token_id"));
+        tokenizer_add_end(t, id);
+    }
+    return ST_OK;
+}
+
+/* Reads and parses folder/name when it is there and hands it to `take`. */
+static status companion(struct tokenizer *t, const char *folder, const char *name, status (*take)(struct tokenizer *, struct json)) {
+    char *path = file_join(folder, name);
+    struct file_map map;
+    struct json root;
+    status s = ST_OK;
+    if (file_exists(path)) {
+        s = file_map_open(&map, path);
+        if (s == ST_OK) {
+            s = json_parse(&root, map.data, map.size);
+            if (s == ST_OK) s = take(t, root);
+            file_map_release(&map);
+        }
+        if (s != ST_OK) s = status_note(s, "%s: ", path);
+    }
+    free(path);
+    return s;
+}
+
+static status read_companions(struct tokenizer *t, const char *folder) {
+    char *path = file_join(folder, "chat_template.jinja");
+    struct buf text = {0};
+    status s = file_exists(path) ? file_read(&text, path) : ST_OK;
+    if (s == ST_OK && text.size) t->chat_template = mem_text_n(text.data, text.size);
+    buf_release(&text);
+    free(path);
+    TRY(s);
+    TRY(companion(t, folder, "special_tokens_map.json", read_config));
+    TRY(companion(t, folder, "tokenizer_config.json", read_config));
+    return companion(t, folder, "generation_config.json", read_generation);
+}
+
+status tokenizer_load_json(struct tokenizer *t, const char *file, const char *folder) {
+    struct file_map map;
+    struct json root;
+    t->kind = "tokenizer.json";
+    TRY(file_map_open(&map, file));
+    status s = json_parse(&root, map.data, map.size);
+    if (s == ST_OK) s = read_model(t, root);
+    file_map_release(&map);
+    if (s != ST_OK) return status_note(s, "%s: ", file);
+    return folder ? read_companions(t, folder) : ST_OK;
+}

@@ -1,0 +1,185 @@
+/* Writing a tokenizer as Hugging Face files, so that transformers' AutoTokenizer gives the same ids. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "text/tokenizer_state.h"
+
+static void put_token(struct buf *out, const struct tokenizer *t, int32_t id) {
+    struct buf text = {0};
+    char mapped[4];
+    if (t->is_added[id])
+        buf_append(&text, t->bpe.text[id], t->bpe.size[id]);
+    else
+        for (uint32_t i = 0; i < t->bpe.size[id]; i++)
+            buf_append(&text, mapped, bpe_text_of_byte(mapped, (unsigned char)t->bpe.text[id][i]));
+    json_put_string(out, buf_text(&text), text.size);
+    buf_release(&text);
+}
+
+static void put_bool(struct buf *out, const char *key, bool value) { buf_printf(out, ", \"%s\": %s", key, value ? "true" : "false"); }
+
+static void put_added(struct buf *out, const struct tokenizer *t) {
+    const char *comma = "";
+    const struct added_token **by_id = mem_zero((size_t)t->bpe.count + 1, sizeof *by_id);
+    for (size_t i = 0; i < t->added_count; i++) by_id[t->added[i].id] = &t->added[i];
+    buf_append_text(out, "  \"added_tokens\": [");
+    for (int32_t id = 0; id < t->bpe.count; id++) {
+        const struct added_token *a = by_id[id];
+        if (!a) continue;
+        buf_printf(out, "%s\n    {\"id\": %d, \"content\": ", comma, id);
+        json_put_string(out, a->content, a->size);
+        put_bool(out, "single_word", a->single_word);
+        put_bool(out, "lstrip", a->lstrip);
+        put_bool(out, "rstrip", a->rstrip);
+        put_bool(out, "normalized", a->normalized);
+        put_bool(out, "special", a->special);
+        buf_append_char(out, '}');
+        comma = ",";
+    }
+    buf_append_text(out, "\n  ],\n");
+    free(by_id);
+}
+
+static void put_template_item(struct buf *out, const struct tokenizer *t, int32_t id) {
+    buf_append_text(out, "{\"SpecialToken\": {\"id\": ");
+    put_token(out, t, id);
+    buf_append_text(out, ", \"type_id\": 0}}");
+}
+
+static void put_post(struct buf *out, const struct tokenizer *t) {
+    if (!t->prefix.count && !t->suffix.count) {
+        buf_append_text(out, "  \"post_processor\": null,\n");
+        return;
+    }
+    buf_append_text(out, "  \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [");
+    for (size_t i = 0; i < t->prefix.count; i++) {
+        put_template_item(out, t, t->prefix.data[i]);
+        buf_append_text(out, ", ");
+    }
+    buf_append_text(out, "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}");
+    for (size_t i = 0; i < t->suffix.count; i++) {
+        buf_append_text(out, ", ");
+        put_template_item(out, t, t->suffix.data[i]);
+    }
+    buf_append_text(out, "], \"pair\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}], "
+                         "\"special_tokens\": {");
+    const char *comma = "";
+    for (int k = 0; k < 2; k++) {
+        const struct ids *ids = k ? &t->suffix : &t->prefix;
+        for (size_t i = 0; i < ids->count; i++) {
+            if (k && t->prefix.count && ids->data[i] == t->prefix.data[0]) continue;
+            buf_append_text(out, comma);
+            put_token(out, t, ids->data[i]);
+            buf_append_text(out, ": {\"id\": ");
+            put_token(out, t, ids->data[i]);
+            buf_printf(out, ", \"ids\": [%d], \"tokens\": [", ids->data[i]);
+            put_token(out, t, ids->data[i]);
+            buf_append_text(out, "]}");
+            comma = ", ";
+        }
+    }
+    buf_append_text(out, "}},\n");
+}
+
+static int compare_rank(const void *a, const void *b) {
+    const struct bpe_merge *x = *(const struct bpe_merge *const *)a, *y = *(const struct bpe_merge *const *)b;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static void put_model(struct buf *out, const struct tokenizer *t) {
+    const char *comma = "";
+    buf_printf(out,
+               "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": null, "
+               "\"end_of_word_suffix\": null, "
+               "\"fuse_unk\": false, \"byte_fallback\": false, \"ignore_merges\": %s,\n    \"vocab\": {",
+               t->bpe.ignore_merges ? "true" : "false");
+    for (int32_t id = 0; id < t->bpe.count; id++) {
+        if (!t->bpe.text[id]) continue;
+        buf_printf(out, "%s\n      ", comma);
+        put_token(out, t, id);
+        buf_printf(out, ": %d", id);
+        comma = ",";
+    }
+    const struct bpe_merge **order = mem_zero(t->bpe.merge_mask + 1, sizeof *order);
+    size_t n = 0;
+    for (size_t i = 0; i <= t->bpe.merge_mask; i++)
+        if (t->bpe.merges[i].key != UINT64_MAX) order[n++] = &t->bpe.merges[i];
+    qsort(order, n, sizeof *order, compare_rank);
+    buf_append_text(out, "\n    },\n    \"merges\": [");
+    for (size_t i = 0; i < n; i++) {
+        buf_append_text(out, i ? ",\n      [" : "\n      [");
+        put_token(out, t, (int32_t)(order[i]->key >> 32));
+        buf_append_text(out, ", ");
+        put_token(out, t, (int32_t)(uint32_t)order[i]->key);
+        buf_append_char(out, ']');
+    }
+    buf_append_text(out, "\n    ]}\n}\n");
+    free(order);
+}
+
+static void put_tokenizer(struct buf *out, const struct tokenizer *t) {
+    static const char *const forms[] = {"null", "{\"type\": \"NFC\"}", "{\"type\": \"NFD\"}", "{\"type\": \"NFKC\"}",
+                                        "{\"type\": \"NFKD\"}"};
+    buf_append_text(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n");
+    put_added(out, t);
+    buf_printf(out, "  \"normalizer\": %s,\n  \"pre_tokenizer\": ", forms[t->form]);
+    pretoken_put_json(&t->pretoken, out);
+    buf_append_text(out, ",\n");
+    put_post(out, t);
+    buf_append_text(out,
+                    "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true},\n");
+    put_model(out, t);
+}
+
+static void put_config(struct buf *out, const struct tokenizer *t) {
+    const struct {
+        const char *key;
+        int32_t id;
+    } named[] = {{"bos_token", t->bos}, {"eos_token", t->eos}, {"pad_token", t->pad}, {"unk_token", t->unk}};
+    buf_append_text(out, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n  \"clean_up_tokenization_spaces\": false");
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        if (named[i].id < 0) continue;
+        buf_printf(out, ",\n  \"%s\": ", named[i].key);
+        put_token(out, t, named[i].id);
+    }
+    buf_append_text(out, "\n}\n");
+}
+
+static status write_in(const char *folder, const char *name, const char *data, size_t size) {
+    char *path = file_join(folder, name);
+    status s = file_write(path, data, size);
+    free(path);
+    return s;
+}
+
+static status copy_files(const struct tokenizer *t, const char *folder) {
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
+                                        "generation_config.json"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct buf text = {0};
+        char *from = file_join(t->path, names[i]);
+        status s = ST_OK;
+        if (file_exists(from)) {
+            s = file_read(&text, from);
+            if (s == ST_OK) s = write_in(folder, names[i], buf_text(&text), text.size);
+        }
+        buf_release(&text);
+        free(from);
+        TRY(s);
+    }
+    return ST_OK;
+}
+
+status tokenizer_save(const struct tokenizer *t, const char *folder) {
+    if (file_is_dir(t->path)) return copy_files(t, folder);
+    struct buf out = {0};
+    put_tokenizer(&out, t);
+    status s = write_in(folder, "tokenizer.json", out.data, out.size);
+    buf_clear(&out);
+    put_config(&out, t);
+    if (s == ST_OK) s = write_in(folder, "tokenizer_config.json", out.data, out.size);
+    if (s == ST_OK && t->chat_template) s = write_in(folder, "chat_template.jinja", t->chat_template, strlen(t->chat_template));
+    buf_release(&out);
+    return s;
+}

@@ -1,0 +1,198 @@
+/* Tokenizers: ids equal to Hugging Face tokenizers' and llama.cpp's, saving and opening again changes nothing, broken files are refused. */
+#define _POSIX_C_SOURCE 200809L
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "format/json.h"
+#include "text/tokenizer.h"
+
+#define GOLDEN TEST_SOURCE_DIR "/golden/tokenizer"
+
+static const char *shared(void) {
+    const char *dir = getenv("RAPT_SHARED_DATA");
+    return dir ? dir : TEST_SOURCE_DIR "/../../shared/data";
+}
+
+static void same_ids(const struct ids *got, struct json want, const char *text) {
+    struct json key, v;
+    size_t i = 0;
+    for (struct json_iter it = json_iter_begin(want); json_iter_next(&it, &key, &v); i++) {
+        int64_t id = -1;
+        assert_true(json_int(&id, v));
+        if (i >= got->count || got->data[i] != id)
+            fail_msg("text '%s': id %zu is %d, expected %lld", text, i, i < got->count ? got->data[i] : -1, (long long)id);
+    }
+    assert_int_equal(got->count, i);
+}
+
+static size_t run_cases(const struct tokenizer *t, struct json rows) {
+    struct json key, row;
+    size_t n = 0;
+    for (struct json_iter it = json_iter_begin(rows); json_iter_next(&it, &key, &row); n++) {
+        struct buf text = {0};
+        struct ids ids = {0}, special = {0};
+        assert_true(json_string(&text, json_get(row, "text")));
+        assert_int_equal(tokenizer_encode(t, &ids, buf_text(&text), text.size, false), ST_OK);
+        same_ids(&ids, json_get(row, "ids"), buf_text(&text));
+        assert_int_equal(tokenizer_encode(t, &special, buf_text(&text), text.size, true), ST_OK);
+        same_ids(&special, json_get(row, "special"), buf_text(&text));
+        buf_release(&text);
+        ids_release(&ids);
+        ids_release(&special);
+    }
+    return n;
+}
+
+static void equals_tokenizers(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"gpt2", "smollm", "llama3"};
+    struct buf text = {0};
+    struct json root;
+    char folder[] = "/tmp/rapt-tokenizer-XXXXXX", path[512];
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(file_read(&text, GOLDEN "/cases.json"), ST_OK);
+    assert_int_equal(json_parse(&root, text.data, text.size), ST_OK);
+    for (size_t i = 0; i < 3; i++) {
+        struct tokenizer *t = NULL, *again = NULL;
+        snprintf(path, sizeof path, "%s/%s.json", GOLDEN, kinds[i]);
+        if (tokenizer_open(&t, path) != ST_OK) fail_msg("%s", status_message());
+        assert_true(run_cases(t, json_get(root, kinds[i])) > 100);
+        if (tokenizer_save(t, folder) != ST_OK || tokenizer_open(&again, folder) != ST_OK) fail_msg("%s", status_message());
+        assert_true(run_cases(again, json_get(root, kinds[i])) > 100);
+        assert_string_equal(tokenizer_hash(t), tokenizer_hash(again));
+        tokenizer_free(t);
+        tokenizer_free(again);
+    }
+    const char *names[] = {"tokenizer.json", "tokenizer_config.json"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+    buf_release(&text);
+}
+
+/* The ids of one block of an .out file; moves *line behind it. */
+static void same_line(const struct ids *ids, const char **line, const char *name, size_t n) {
+    for (size_t i = 0; i < ids->count; i++) {
+        char *next;
+        long id = strtol(*line, &next, 10);
+        if (next == *line || id != ids->data[i]) fail_msg("%s: text %zu: id %zu is %d, expected %ld", name, n, i, ids->data[i], id);
+        *line = next;
+    }
+    while (**line == ' ') (*line)++;
+    assert_int_equal(**line, '\n');
+    (*line)++;
+}
+
+/* llama.cpp's own vocabulary tests: texts and ids, one text a block. */
+static void equals_llama_cpp(void **state) {
+    (void)state;
+    static const struct { const char *tokenizer, *cases; } sets[] = {{"llama3.1", "llama-bpe"}, {"qwen3", "qwen2"}};
+    for (size_t k = 0; k < 2; k++) {
+        char path[512];
+        struct tokenizer *t = NULL;
+        struct buf in = {0}, out = {0};
+        snprintf(path, sizeof path, "%s/tokenizers/%s", shared(), sets[k].tokenizer);
+        if (!file_exists(path)) {
+            print_message("skipped: %s is not there\n", path);
+            skip();
+        }
+        if (tokenizer_open(&t, path) != ST_OK) fail_msg("%s", status_message());
+        snprintf(path, sizeof path, "%s/tokenizers/llamacpp_vocab/ggml-vocab-%s.gguf.inp", shared(), sets[k].cases);
+        assert_int_equal(file_read(&in, path), ST_OK);
+        snprintf(path, sizeof path, "%s/tokenizers/llamacpp_vocab/ggml-vocab-%s.gguf.out", shared(), sets[k].cases);
+        assert_int_equal(file_read(&out, path), ST_OK);
+        const char *at = buf_text(&in), *line = buf_text(&out), *mark = "\n__ggml_vocab_test__\n";
+        size_t n = 0;
+        for (; *line; n++) {
+            const char *end = strstr(at, mark);
+            size_t size = end ? (size_t)(end - at) : strlen(at);
+            struct ids ids = {0};
+            assert_int_equal(tokenizer_encode(t, &ids, at, size, false), ST_OK);
+            same_line(&ids, &line, sets[k].cases, n);
+            ids_release(&ids);
+            at = end ? end + strlen(mark) : at + size;
+        }
+        assert_true(n > 20);
+        buf_release(&in);
+        buf_release(&out);
+        tokenizer_free(t);
+    }
+}
+
+static void decodes_what_it_encoded(void **state) {
+    (void)state;
+    struct tokenizer *t = NULL;
+    const char *text = "It's 数字 \xf0\x9f\x98\x80<|im_end|>\n\tend";
+    assert_int_equal(tokenizer_open(&t, GOLDEN "/llama3.json"), ST_OK);
+    struct ids ids = {0};
+    struct buf out = {0};
+    assert_int_equal(tokenizer_encode(t, &ids, text, strlen(text), true), ST_OK);
+    tokenizer_decode(t, &out, ids.data, ids.count, false);
+    assert_string_equal(buf_text(&out), "<s>It's 数字 \xf0\x9f\x98\x80<|im_end|>\n\tend</s>");
+    buf_clear(&out);
+    tokenizer_decode(t, &out, ids.data, ids.count, true);
+    assert_string_equal(buf_text(&out), "It's 数字 \xf0\x9f\x98\x80\n\tend");
+    assert_true(tokenizer_is_end(t, tokenizer_token_id(t, "<|im_end|>")));
+    assert_int_equal(tokenizer_encode(t, &ids, "a\xff", 2, false), ST_FORMAT);
+    assert_non_null(strstr(status_message(), "byte 2"));
+    ids_release(&ids);
+    buf_release(&out);
+    tokenizer_free(t);
+}
+
+static void refuses(const char *json, const char *message) {
+    char path[] = "/tmp/rapt-tokenizer-XXXXXX";
+    int fd = mkstemp(path);
+    struct tokenizer *t = NULL;
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(file_write(path, json, strlen(json)), ST_OK);
+    status s = tokenizer_open(&t, path);
+    unlink(path);
+    assert_int_not_equal(s, ST_OK);
+    if (!strstr(status_message(), message)) fail_msg("got '%s', expected '%s'", status_message(), message);
+}
+
+static void refuses_broken(void **state) {
+    (void)state;
+#define MODEL(vocab, merges)                                                                                                               \
+    "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":" vocab ",\"merges\":" merges "}}"
+    refuses("{", "byte 2");
+    refuses("[]", "expected model.vocab");
+    refuses("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{},\"merges\":[]}}", "WordPiece");
+    refuses("{\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "no ByteLevel");
+    refuses(MODEL("{}", "[]"), "no tokens");
+    refuses(MODEL("{\"a\":-1}", "[]"), "expected an id below 2^24, found -1");
+    refuses(MODEL("{\"a\":99999999999}", "[]"), "expected an id below 2^24");
+    refuses(MODEL("{\"a\":0,\"b\":0}", "[]"), "id 0 stands twice");
+    refuses(MODEL("{\"a\":0,\"b\":1}", "[\"a b\"]"), "the result is no token");
+    refuses(MODEL("{\"a\":0,\"ab\":1}", "[\"a b\"]"), "the right part is no token");
+    refuses(MODEL("{\"a\":0}", "[\"ab\"]"), "model.merges[0]: expected two parts");
+    refuses(MODEL("{\"a\":0}", "[3]"), "model.merges[0]: expected two parts");
+    refuses("{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "Metaspace");
+    refuses("{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(\"}},\"model\":{\"vocab\":{\"a\":0}"
+            ",\"merges\":[]}}",
+            "split pattern");
+    refuses("{\"normalizer\":{\"type\":\"Lowercase\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":"
+            "[]}}",
+            "Lowercase");
+    refuses("{\"added_tokens\":[{\"id\":5,\"content\":\"\"}],\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"vocab\":{\"a\":0},"
+            "\"merges\":[]}}",
+            "non-empty content");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_tokenizers), cmocka_unit_test(equals_llama_cpp),
+                                       cmocka_unit_test(decodes_what_it_encoded), cmocka_unit_test(refuses_broken)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
