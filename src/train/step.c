@@ -20,13 +20,17 @@ static void row_lengths(int32_t *out, const struct loaded *data, const uint32_t 
 /* The loss over `count` rows; under sft the mean cross-entropy of all completion tokens, which is the loss table's sft with k = 1. */
 static status loss_of(struct loss_result *r, const struct trainer *t, size_t from, size_t count) {
     const struct loss_row *row = t->o->sft ? loss_find("sft") : t->o->loss;
-    struct loss_batch b = {.groups = count, .k = t->k, .policy = t->policy + from * t->k, .lengths = t->lengths + from * t->k,
+    struct loss_batch b = {.groups = count,
+                           .k = t->k,
+                           .policy = t->policy + from * t->k,
+                           .lengths = t->lengths + from * t->k,
                            .reference = t->needs_reference ? t->reference + from * t->k : NULL};
     *r = (struct loss_result){.dpolicy = t->dpolicy + from * t->k};
     return row->compute(r, &b, &t->o->loss_params);
 }
 
-static status forward_pack(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t from, size_t count, size_t *taken, bool keep) {
+static status forward_pack(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t from, size_t count,
+                           size_t *taken, bool keep) {
     TRY(batch_pack(&t->tree, taken, data, rows + from, count - from, t->k, t->run.plan.tokens, t->share));
     if (t->needs_reference) TRY(reference_fill(t, t->reference + from * t->k, cache, rows + from, *taken));
     const float *theta = t->o->full ? NULL : t->model.params.value;
@@ -53,8 +57,8 @@ static bool fits(const struct trainer *t, const struct loaded *data, const uint3
 }
 
 /* Each pack's rows are a batch of their own: right for losses that are means over rows. */
-static status separable(double *value, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train,
-                        double weight, struct token_stats *stats) {
+static status separable(double *value, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
+                        bool train, double weight, struct token_stats *stats) {
     *value = 0;
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         struct loss_result r;
@@ -69,8 +73,8 @@ static status separable(double *value, struct trainer *t, const struct loaded *d
 }
 
 /* A loss that looks at the whole batch: all log-probs first, then every pack again for its gradient. */
-static status whole(double *value, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train,
-                    double weight, struct token_stats *stats) {
+static status whole(double *value, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
+                    bool train, double weight, struct token_stats *stats) {
     struct loss_result r;
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, false));
@@ -85,7 +89,8 @@ static status whole(double *value, struct trainer *t, const struct loaded *data,
     return ST_OK;
 }
 
-status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m) {
+status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight,
+                  struct metrics *m) {
     struct token_stats stats = {0};
     double value = 0;
     const struct loss_row *row = t->o->sft ? loss_find("sft") : t->o->loss;
@@ -93,8 +98,9 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran */
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
-    status s = (row->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count) ? whole(&value, t, data, cache, rows, count, train, weight, &stats)
-                                                                             : separable(&value, t, data, cache, rows, count, train, weight, &stats);
+    status s = (row->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count)
+                   ? whole(&value, t, data, cache, rows, count, train, weight, &stats)
+                   : separable(&value, t, data, cache, rows, count, train, weight, &stats);
     TRY(s);
     for (size_t i = 0; i < count && train; i++) {
         const struct loaded_row *r = &data->rows[rows[i]];
@@ -104,17 +110,23 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     return ST_OK;
 }
 
+/* The loss is the mean over rows, as transformers' evaluation_loop takes it; every other metric is a mean over micro-batches, as TRL does.
+ */
 status step_evaluate(struct trainer *t, struct metrics *m) {
     uint32_t rows[BATCH_ROWS_MAX];
+    double loss_of_rows = 0;
     struct progress bar;
     *m = (struct metrics){0};
     progress_begin(&bar, "evaluate", "rows", t->eval.count);
     for (size_t from = 0; from < t->eval.count; from += t->o->eval_batch) {
         size_t count = t->eval.count - from < t->o->eval_batch ? t->eval.count - from : t->o->eval_batch;
         for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)(from + i);
+        const double before = m->loss;
         TRY(step_micro(t, &t->eval, t->eval_ref, rows, count, false, 0, m));
+        loss_of_rows += (m->loss - before) * (double)count;
         progress_update(&bar, from + count, NULL);
     }
+    if (m->count) m->loss = loss_of_rows / (double)t->eval.count * (double)m->count;
     progress_end(&bar, t->eval.count, NULL);
     return ST_OK;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Small random Llamas with logits, log-probs and gradients: tests/golden/llama_tiny (fp32, tied), llama_untied (bf16, two shards,
+"""Small random Llamas with logits, log-probs and gradients: tests/golden/llama_tiny (fp32, tied, with a tokenizer), llama_untied (bf16, two shards,
 untied), llama_tiny_lora (a PEFT adapter with A and B != 0 over llama_tiny, r 4, alpha 8, all seven projections).
 
 heads x head size is not the hidden size, and no two sizes are equal. golden.safetensors: per sequence i `input_ids.i` fp32 [T] (ids as
@@ -13,7 +13,8 @@ from oracle import fixed, next_logps, out, spread_norms
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 LENGTHS = [5, 12, 23]
 
@@ -44,11 +45,24 @@ def measure(model, ids, trainable, rename=lambda n: n):
     return result
 
 
+def tokenizer(folder):
+    """Byte-level BPE of 80 tokens that knows lower-case words; anything else has no tokens."""
+    words = "the cat sat on a mat and a dog ran to the red hat again; then that cat ate the rat, so the dog had to go home." * 2
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    letters = list("abcdefghijklmnopqrstuvwxyz.,;:?!") + ["\u0120", "\u010a"]
+    bpe.train_from_iterator([words], trainers.BpeTrainer(vocab_size=80, special_tokens=["<pad>", "<s>", "</s>"], initial_alphabet=letters, show_progress=False))
+    assert bpe.get_vocab_size() == 80
+    PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", pad_token="<pad>").save_pretrained(folder)
+
+
 def main():
     fixed(1)
     model = spread_norms(LlamaForCausalLM(config(tie_word_embeddings=True)))
     folder = out("llama_tiny")
     model.save_pretrained(folder)
+    tokenizer(folder)
     ids = sequences()
     save_file(measure(model, ids, lambda n: True), folder / "golden.safetensors")
 

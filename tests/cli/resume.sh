@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# A run that is killed (SIGKILL, SIGINT) and resumed ends in the same bits as one that never stopped: metrics without times, and weights.
+# A checkpoint that cannot be written ends the run with an error and leaves the earlier ones usable.
+set -euo pipefail
+"$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+golden=$(cd "$(dirname "$0")/../golden" && pwd)
+die() { echo "$*"; [ ! -f "$dir/err" ] || tail -5 "$dir/err"; exit 1; }
+has() { grep -qF -- "$2" "$1" || { echo "expected '$2' in:"; cat "$1"; exit 1; }; }
+untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
+lines() { if [ -f "$1/metrics.jsonl" ]; then wc -l <"$1/metrics.jsonl"; else echo 0; fi; }
+train() { # OUTPUT ARGS...
+  local out=$1; shift
+  exec "$RAPT" train --model "$golden/llama_tiny" --train-data "$golden/trl/train.jsonl" --max-length 24 --dtype f32 --threads 1 \
+    --learning-rate 1e-3 --logging-steps 1 --save-steps 4 --output-dir "$out" "$@"
+}
+# Starts a run, waits for N more lines of metrics, sends SIGNAL; rc holds its exit code.
+interrupt() { # SIGNAL N OUTPUT ARGS...
+  local signal=$1 count=$(($(lines "$3") + $2)) out=$3
+  train "${@:3}" >/dev/null 2>"$dir/err" &
+  local pid=$!
+  while [ "$(lines "$out")" -lt $count ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+  kill -"$signal" $pid 2>/dev/null || true
+  rc=0; { wait $pid || rc=$?; } 2>/dev/null
+}
+same() { # OUTPUT EXPECTED FILE
+  cmp "$1/$3" "$2/$3" || die "$1: $3 differs from the run that never stopped"
+  diff <(untimed "$1") <(untimed "$2") >"$dir/diff" || { head -4 "$dir/diff"; die "$1: metrics differ from the run that never stopped"; }
+}
+check() { # NAME FILE ARGS...: killed thrice, then finished
+  local name=$1 file=$2; shift 2
+  (train "$dir/$name" "$@") >/dev/null 2>"$dir/err" || die "$name: exit $?"
+  local out=$dir/$name.killed
+  interrupt KILL $((RANDOM % 30 + 2)) "$out" "$@"
+  [ $rc = 137 ] || die "$name: exit $rc after SIGKILL"
+  interrupt KILL $((RANDOM % 20 + 8)) "$out" --resume "$@"
+  interrupt INT $((RANDOM % 20 + 8)) "$out" --resume "$@"
+  [ $rc = 1 ] || die "$name: exit $rc after SIGINT, expected 1"
+  has "$dir/err" "--resume"
+  (train "$out" --resume "$@") >/dev/null 2>"$dir/err" || die "$name: resumed: exit $?"
+  has "$dir/err" "resuming from"
+  same "$out" "$dir/$name" "$file"
+}
+echo "seed of this run's kill points: ${RANDOM_SEED:=$RANDOM}"; RANDOM=$RANDOM_SEED
+check lora adapter_model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --lora-r 4 --lora-dropout 0.1 --lr-scheduler-type cosine \
+  --eval-data "$golden/trl/eval.jsonl" --eval-steps 7 --save-total-limit 2
+check adapter adapter_model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --adapter "$golden/llama_tiny_lora" --gradient-accumulation-steps 2 --loss-type ipo
+check full model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --full --weight-decay 0.1 --optim adamw --max-grad-norm 0.5
+check sft adapter_model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --optim sgd --loss-type sft --order shuffled
+kept=("$dir"/lora.killed/checkpoint-*)
+[ ${#kept[@]} -le 2 ] || die "--save-total-limit 2 kept ${#kept[@]} checkpoints"
+
+# What cannot be resumed is refused by name, and --resume without a checkpoint starts.
+refused() { # TEXT ARGS...
+  local text=$1 rc=0; shift
+  (train "$@") >/dev/null 2>"$dir/err" || rc=$?
+  [ $rc = 1 ] || die "exit $rc, expected 1 with '$text'"
+  has "$dir/err" "$text"
+}
+common=(--num-train-epochs 20 --per-device-train-batch-size 2)
+interrupt INT 9 "$dir/part" "${common[@]}"
+refused "made by another run" "$dir/part" --resume "${common[@]}" --seed 7
+refused "made by another run" "$dir/part" --resume "${common[@]}" --loss-type ipo
+refused "made by another run" "$dir/part" --resume --num-train-epochs 20 --per-device-train-batch-size 4
+refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
+(train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"
+has "$dir/err" "no checkpoint to resume from"
+
+# A full disk (a limit on file sizes stands in for it), and a folder that cannot be made.
+list() { (cd "$1" && find . -path './checkpoint-*' -type f -exec sha256sum {} + | sort -k2); }
+interrupt INT 9 "$dir/disk" "${common[@]}" --logging-steps 6 --lora-r 24
+list "$dir/disk" >"$dir/before"
+[ -s "$dir/before" ] || die "no checkpoint was written"
+rc=0
+(trap '' XFSZ; ulimit -f 100; train "$dir/disk" --resume "${common[@]}" --logging-steps 6 --lora-r 24) >/dev/null 2>"$dir/err" || rc=$?
+[ $rc = 1 ] || die "full disk: exit $rc, expected 1"
+has "$dir/err" "checkpoint-"
+list "$dir/disk" | diff - "$dir/before" || die "full disk: the checkpoints changed"
+[ -z "$(find "$dir/disk" -name '*.tmp*')" ] || die "full disk: a temporary file was left: $(find "$dir/disk" -name '*.tmp*')"
+next=$(($(sed -nE 's/.*"global_step": ([0-9]+).*/\1/p' "$dir"/disk/checkpoint-*/trainer_state.json | sort -n | tail -1) / 4 * 4 + 4))
+echo "in the way" >"$dir/disk/.checkpoint-$next.tmp"
+refused ".checkpoint-$next.tmp" "$dir/disk" --resume "${common[@]}" --logging-steps 6 --lora-r 24
+list "$dir/disk" | diff - "$dir/before" || die "unwritable: the checkpoints changed"
+rm "$dir/disk/.checkpoint-$next.tmp"
+(train "$dir/disk" --resume "${common[@]}" --logging-steps 6 --lora-r 24) >/dev/null 2>"$dir/err" || die "after the failures: exit $?"
+(train "$dir/whole" "${common[@]}" --logging-steps 6 --lora-r 24) >/dev/null 2>"$dir/err"
+same "$dir/disk" "$dir/whole" adapter_model.safetensors
+echo x >"$dir/file"
+refused "file" "$dir/file/run" "${common[@]}"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# rapt train logs what TRL's DPOTrainer logs (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
+# metrics within 1e-3, on every step and for the final evaluation; adapters and full training.
+set -euo pipefail
+"$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
+command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+export RAPT_GOLDEN=$(cd "$(dirname "$0")/../golden" && pwd) RAPT_RUNS=$dir
+python3 - <<'PYTHON'
+import json, os, subprocess, sys
+
+golden, runs, rapt = os.environ["RAPT_GOLDEN"], os.environ["RAPT_RUNS"], os.environ["RAPT"]
+LIMITS = {"loss": (1e-4, 1e-4), "eval_loss": (1e-4, 1e-4), "grad_norm": (1e-3, 1e-3), "learning_rate": (1e-6, 0), "num_tokens": (0, 0)}
+wrong = []
+
+def compare(where, want, got):
+    for key, value in want.items():
+        relative, absolute = LIMITS.get(key, (1e-3, 1e-4))
+        if key not in got:
+            wrong.append(f"{where}: no {key}")
+        elif not abs(got[key] - value) <= relative * abs(value) + absolute:
+            wrong.append(f"{where}: {key} is {got[key]}, TRL logs {value}")
+
+for case in json.load(open(f"{golden}/trl/cases.json")):
+    name, options = case["name"], [f"{golden}/{o}" if o == "llama_tiny_lora" else o for o in case["options"]]
+    output = f"{runs}/{name}"
+    evaluation = ["--eval-data", f"{golden}/trl/eval.jsonl"] if case["eval"] else []
+    run = subprocess.run([rapt, "train", "--model", f"{golden}/llama_tiny", "--train-data", f"{golden}/trl/train.jsonl", "--output-dir", output,
+                          "--dtype", "f32", "--threads", "1"] + evaluation + options, capture_output=True, text=True)
+    if run.returncode:
+        wrong.append(f"{name}: exit {run.returncode}: {run.stderr}")
+        continue
+    lines = [json.loads(line) for line in open(f"{output}/metrics.jsonl")]
+    steps, evals = [x for x in lines if "loss" in x], [x for x in lines if "eval_loss" in x]
+    if len(steps) != len(case["steps"]):
+        wrong.append(f"{name}: {len(steps)} steps, TRL takes {len(case['steps'])}")
+    for i, (want, got) in enumerate(zip(case["steps"], steps)):
+        compare(f"{name}: step {i + 1}", want, got)
+    if case["eval"]:
+        compare(f"{name}: evaluation", case["eval"], evals[-1])
+print("\n".join(wrong) or "as TRL")
+sys.exit(bool(wrong))
+PYTHON

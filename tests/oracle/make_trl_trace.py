@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""What TRL's DPOTrainer logs, step by step, on llama_tiny: tests/golden/trl: train.jsonl, eval.jsonl and cases.json, a list of
+{name, options (rapt train's), steps: [metrics of each step], eval: metrics at the end}. Rows are taken in file order.
+
+cDPO: TRL dropped label smoothing from `sigmoid` in 0.29; here log sigmoid is replaced by TRL 0.24's smoothed form.
+usage: make_trl_trace.py OUTPUT_FOLDER (llama_tiny and llama_tiny_lora are read from the stored goldens)"""
+import json
+import pathlib
+import random
+import sys
+import tempfile
+
+from oracle import fixed, out
+
+import torch.nn.functional as F
+import trl.trainer.dpo_trainer as dpo_module
+from datasets import Dataset
+from peft import PeftModel
+from transformers import AutoTokenizer, LlamaForCausalLM
+from trl import DPOConfig, DPOTrainer
+
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
+KEPT = ["loss", "grad_norm", "learning_rate", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen",
+        "logps/rejected", "logits/chosen", "logits/rejected", "entropy", "mean_token_accuracy", "num_tokens", "epoch"]
+MAX_LENGTH = 24
+
+# name, adapter or full training, TRL's arguments (rapt's options have the same names)
+CASES = [
+    ("sigmoid", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", num_train_epochs=2)),
+    ("cdpo", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", label_smoothing=0.3, beta=0.5)),
+    ("hinge", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", loss_type="hinge", beta=0.5)),
+    ("ipo", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type="ipo", max_grad_norm=0.3)),
+    ("sft", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type="sft")),
+    ("accumulation", "adapter", dict(per_device_train_batch_size=2, gradient_accumulation_steps=4, lr_scheduler_type="cosine", warmup_steps=2,
+                                     num_train_epochs=3, weight_decay=0.1)),
+    ("full", "full", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, weight_decay=0.1)),
+    ("full_warmup", "full", dict(per_device_train_batch_size=3, gradient_accumulation_steps=2, lr_scheduler_type="constant_with_warmup", warmup_steps=3,
+                                 learning_rate=1e-3, num_train_epochs=2, adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6)),
+]
+
+
+def rows(count, seed):
+    """Pairs of unequal lengths; the 8th prompt is too long for MAX_LENGTH, the 4th chosen response is cut."""
+    draw = random.Random(seed)
+    words = "the cat sat on a mat and dog ran to red hat again then that ate rat so had go home".split()
+
+    def text(low, high):
+        return " ".join(draw.choice(words) for _ in range(draw.randint(low, high)))
+
+    made = []
+    for i in range(count):
+        prompt = text(30, 30) if i == 7 else text(1, 6)
+        made.append({"prompt": prompt, "chosen": " " + (text(40, 40) if i == 3 else text(1, 8)), "rejected": " " + text(1, 8) + ".",
+                     "score_chosen": 8, "score_rejected": 3})
+    return made
+
+
+def smoothed(eps):
+    def log_sigmoid(x):
+        return (1 - eps) * F.logsigmoid(x) + eps * F.logsigmoid(-x)
+    return log_sigmoid
+
+
+class Functional:
+    """torch.nn.functional with another logsigmoid."""
+
+    def __init__(self, log_sigmoid):
+        self.logsigmoid = log_sigmoid
+
+    def __getattr__(self, name):
+        return getattr(F, name)
+
+
+def pick(logged, prefix=""):
+    return {prefix + k: float(f"{logged[prefix + k]:.8g}") for k in KEPT if prefix + k in logged}
+
+
+def train(kind, arguments, train_rows, eval_rows, folder):
+    fixed(0)
+    arguments = dict(dict(learning_rate=2e-3, weight_decay=0.0, num_train_epochs=1), **arguments)
+    eps = arguments.pop("label_smoothing", 0.0)
+    dpo_module.F = Functional(smoothed(eps)) if eps else F
+    model = LlamaForCausalLM.from_pretrained(GOLDEN / "llama_tiny", attn_implementation="eager")
+    tokenizer = AutoTokenizer.from_pretrained(GOLDEN / "llama_tiny")
+    if kind == "adapter":
+        model = PeftModel.from_pretrained(model, GOLDEN / "llama_tiny_lora", is_trainable=True)
+    keys = ("prompt", "chosen", "rejected")
+    data = [Dataset.from_list([{k: r[k] for k in keys} for r in part]) for part in (train_rows, eval_rows)]
+    config = DPOConfig(output_dir=folder, logging_steps=1, logging_first_step=True, report_to=[], bf16=False, use_cpu=True, max_length=MAX_LENGTH, save_strategy="no",
+                       gradient_checkpointing=False, train_sampling_strategy="sequential", per_device_eval_batch_size=4, disable_tqdm=True,
+                       precompute_ref_log_probs=kind == "full", dataloader_pin_memory=False, optim="adamw_torch", **arguments)
+    trainer = DPOTrainer(model, args=config, train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer)
+    trainer.train()
+    steps = [pick(e) for e in trainer.state.log_history if "grad_norm" in e]
+    final = {} if kind == "full" else pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_")
+    if arguments.get("loss_type") == "sft":  # rapt computes no reference for it, so it has no rewards to log
+        steps, final = [{k: v for k, v in x.items() if "rewards" not in k} for x in steps], {k: v for k, v in final.items() if "rewards" not in k}
+    options = {"--max-length": MAX_LENGTH, "--logging-steps": 1, "--per-device-eval-batch-size": 4, "--no-shuffle": None}
+    options.update({"--full": None} if kind == "full" else {"--adapter": "llama_tiny_lora"})
+    options.update({"--" + k.replace("_", "-"): v for k, v in arguments.items()})
+    if eps:
+        options["--label-smoothing"] = eps
+    return options, steps, final
+
+
+def main():
+    folder = out("trl")
+    train_rows, eval_rows = rows(24, 1), rows(6, 2)
+    for name, part in (("train", train_rows), ("eval", eval_rows)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
+    cases = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, kind, arguments in CASES:
+            options, steps, final = train(kind, arguments, train_rows, eval_rows, temporary)
+            words = []
+            for option, value in options.items():
+                words += [option] if value is None else [option, str(value)]
+            cases.append({"name": name, "options": words, "steps": steps, "eval": final})
+            print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
+    (folder / "cases.json").write_text(json.dumps(cases, indent=0) + "\n")
+
+
+main()
