@@ -12,6 +12,7 @@ typedef status cmd_fn(int argc, char **argv);
     X(inspect, "Look")                                                                                                                     \
     X(pair, "Data")                                                                                                                        \
     X(tokenize, "Look")                                                                                                                     \
+    X(augment, "Data")                                                                                                                     \
     X(eval, "Measure")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \

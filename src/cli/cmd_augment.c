@@ -1,0 +1,245 @@
+/* rapt augment: scored pairs -> goal-conditioned pairs. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cmd.h"
+#include "data/augment.h"
+
+struct augment_cli {
+    const char *input, *output, *mode, *goals, *placement, *template, *template_file, *ties, *on_disagree, *score_range, *score_from, *rule;
+    const char *test_output, *compat, *on_bad_row;
+    double goal_dropout, quantize, split;
+    bool swap, test_unconditioned, json;
+    int64_t limit, seed;
+};
+
+#define FIELD(name) offsetof(struct augment_cli, name)
+static const struct opt_row rows[] = {
+    {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL, "JSONL rows: pairs with scores, or several scored responses each; - is stdin."},
+    {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL,
+     "JSONL rows of TRL's preference form, for training. Beside it goes FILE.goal.json, which train and generate read. - is stdout."},
+    {"mode", OPT_CHOICE, FIELD(mode), NULL, "own", AUGMENT_MODE_CHOICES,
+     "own: both goals, the responses swapped under the rejected one's (the method). plain: no goal. prefix-only: both goals, never "
+     "swapped. "
+     "random-order: each pair's goals exchanged with probability 1/2. shuffled: the goals of another pair. half-pairs: every second pair. "
+     "half-goals: one of the two rows. sft: each response under its own goal, as prompt and completion."},
+    {"goals", OPT_STR, FIELD(goals), "own|prompt|G,G,...", "own", NULL,
+     "Goals of a pair: its two scores, the scores of all responses to the prompt, or a list. Under any goal the nearer score is "
+     "preferred."},
+    {"goal-dropout", OPT_DOUBLE, FIELD(goal_dropout), "P", "0", NULL, "Share of pairs that are written once, without a goal."},
+    {"swap", OPT_FLAG, FIELD(swap), NULL, "true", NULL,
+     "Swap the responses under the rejected one's goal; --no-swap is --mode prefix-only."},
+    {"rule", OPT_CHOICE, FIELD(rule), NULL, "paper", PAIR_RULE_CHOICES,
+     "How rows with several responses are paired; see rapt pair --help."},
+    {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "Stop after N used pairs (responses with --mode sft); 0 is no limit."},
+    {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "Of every random draw. The test split does not depend on it."},
+    {"The goal's text", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"placement", OPT_CHOICE, FIELD(placement), NULL, "system", "system|user|after",
+     "Where the goal stands: in the system turn, before the first user turn, or at the end of the last one."},
+    {"goal-template", OPT_STR, FIELD(template), "TEXT", NULL, NULL,
+     "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines."},
+    {"goal-template-file", OPT_STR, FIELD(template_file), "FILE", NULL, NULL,
+     "The same from a file; one line break at its end is left out."},
+    {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL, "The scale that the goal's text names."},
+    {"score-from", OPT_STR, FIELD(score_from), "A,B", NULL, NULL,
+     "The scale of the data's scores, mapped linearly to --score-range and rounded to 0.01. Without it scores are taken as they are."},
+    {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0", NULL, "Round goals to multiples of Q; 0 prints scores as they are."},
+    {"ties", OPT_CHOICE, FIELD(ties), NULL, "drop", "drop|keep|plain",
+     "Pairs whose goals print the same: dropped, kept with both goals, or written once without a goal."},
+    {"on-disagree", OPT_CHOICE, FIELD(on_disagree), NULL, "drop", "drop|relabel|keep",
+     "Pairs whose chosen response scores below the rejected one: dropped, turned round, or kept as they are."},
+    {"Test split", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"split", OPT_DOUBLE, FIELD(split), "F", "0", NULL,
+     "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output."},
+    {"test-output", OPT_STR, FIELD(test_output), "FILE", NULL, NULL,
+     "The test pairs, under both own goals whatever the mode; ties are dropped."},
+    {"test-unconditioned", OPT_FLAG, FIELD(test_unconditioned), NULL, NULL, NULL, "Write test pairs once, without a goal."},
+    {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"compat", OPT_CHOICE, FIELD(compat), NULL, NULL, "paper-nosys-bug",
+     "paper-nosys-bug: what the released code writes for models without a system turn: nothing swapped, and the goal twice in the rejected "
+     "conversation of the second half. For reproducing its data only."},
+    {"on-bad-row", OPT_CHOICE, FIELD(on_bad_row), NULL, "stop", "stop|skip",
+     "stop at a broken row, or skip it, count it and keep it in OUTPUT.rejected.jsonl."},
+    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "Print the counts on stdout as JSON."},
+};
+
+const struct opt_spec cmd_augment_spec = {
+    .command = "augment",
+    .summary = "relabel scored pairs with goals: the method, its controls and ablations",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+    .example = "rapt augment --input pairs.jsonl --output train.jsonl\n"
+               "rapt augment --input pairs.jsonl --output train.jsonl --split 0.1 --test-output test.jsonl\n"
+               "rapt augment --input pairs.jsonl --output null.jsonl --mode random-order",
+    .notes = "The two rows of a pair follow each other: goal_of \"chosen\", then \"rejected\", with one source_row (the number of the "
+             "input row;\n"
+             "under --rule all of the pair). Under --placement system prompts that are strings become messages. Other fields ride along.",
+};
+
+static status parse_range(double *low, double *high, const char *name, const char *text) {
+    char behind;
+    if (sscanf(text, "%lf,%lf%c", low, high, &behind) != 2 || !isfinite(*low) || !isfinite(*high) || !(*low < *high))
+        return FAIL(ST_USAGE, "--%s expects two numbers, the lower first, such as 1,10; found '%s'", name, text);
+    return ST_OK;
+}
+
+static status read_style(struct goal_style *style, const struct augment_cli *o) {
+    if (o->template && o->template_file) return FAIL(ST_USAGE, "--goal-template and --goal-template-file exclude each other");
+    if (o->template_file) {
+        struct buf text = {0};
+        status s = file_read(&text, o->template_file);
+        if (s == ST_OK) {
+            if (text.size && text.data[text.size - 1] == '\n') text.data[--text.size] = '\0';
+            if (text.size && text.data[text.size - 1] == '\r') text.data[--text.size] = '\0';
+            free(style->text);
+            style->text = mem_text(buf_text(&text));
+        }
+        buf_release(&text);
+        TRY(s);
+    } else if (o->template) {
+        free(style->text);
+        style->text = mem_text(o->template);
+    }
+    style->placement = goal_placement_parse(o->placement);
+    TRY(parse_range(&style->low, &style->high, "score-range", o->score_range));
+    style->quantum = o->quantize;
+    return goal_style_check(style);
+}
+
+static status read_goals(struct augment_options *a, double **list, const char *text) {
+    a->goals = AUGMENT_GOALS_OWN;
+    if (strcmp(text, "own") == 0) return ST_OK;
+    a->goals = AUGMENT_GOALS_PROMPT;
+    if (strcmp(text, "prompt") == 0) return ST_OK;
+    a->goals = AUGMENT_GOALS_LIST;
+    *list = mem_alloc((strlen(text) + 1) * sizeof **list);
+    for (const char *at = text;;) {
+        char *end;
+        double goal = strtod(at, &end);
+        if (end == at || !isfinite(goal) || (*end && *end != ','))
+            return FAIL(ST_USAGE, "--goals expects own, prompt or numbers such as 2,5,10; found '%s'", text);
+        (*list)[a->goal_count++] = augment_goal(a->style, goal);
+        if (!*end) break;
+        at = end + 1;
+    }
+    a->goal_list = *list;
+    return ST_OK;
+}
+
+static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_augment_spec, name); }
+
+/* Options that would have no effect are refused, with the reason. */
+static status check_effects(const struct augment_options *a, const struct augment_cli *o, const struct opt_result *r) {
+    const bool split = a->test_output != NULL, test_goals = split && !a->test_unconditioned;
+    if (given(r, "split") != split) return FAIL(ST_USAGE, "--split F and --test-output FILE go together");
+    if (split && !(a->test_split > 0 && a->test_split < 1)) return FAIL(ST_USAGE, "--split must lie between 0 and 1");
+    if (o->test_unconditioned && !split) return FAIL(ST_USAGE, "--test-unconditioned has no effect without --split and --test-output");
+    if (a->mode == AUGMENT_PLAIN) {
+        static const char *const no_goal[] = {"goals", "goal-dropout", "swap", "compat"};
+        for (size_t i = 0; i < sizeof no_goal / sizeof no_goal[0]; i++)
+            if (given(r, no_goal[i])) return FAIL(ST_USAGE, "--%s has no effect with --mode plain", no_goal[i]);
+        static const char *const text_only[] = {"goal-template", "goal-template-file"};
+        for (size_t i = 0; i < 2; i++)
+            if (!test_goals && given(r, text_only[i])) return FAIL(ST_USAGE, "--%s has no effect with --mode plain", text_only[i]);
+        if (a->ties == AUGMENT_TIES_PLAIN) return FAIL(ST_USAGE, "--ties plain has no effect with --mode plain; --ties keep keeps them");
+    }
+    if (a->mode == AUGMENT_SFT) {
+        static const char *const pairs_only[] = {"rule", "on-disagree", "ties"};
+        for (size_t i = 0; i < 3; i++)
+            if (given(r, pairs_only[i]) && (!split || strcmp(pairs_only[i], "ties") == 0))
+                return FAIL(ST_USAGE, "--%s has no effect with --mode sft, which writes each response by itself", pairs_only[i]);
+    }
+    if (a->goals != AUGMENT_GOALS_OWN && a->mode != AUGMENT_OWN)
+        return FAIL(ST_USAGE, "--goals %s goes with --mode own; --mode %s takes the pair's own goals", o->goals, o->mode);
+    if (a->goals != AUGMENT_GOALS_OWN && a->ties == AUGMENT_TIES_KEEP)
+        return FAIL(ST_USAGE, "--ties keep has no effect with --goals %s: every goal is as far from both scores of a tie", o->goals);
+    if (a->mode == AUGMENT_SHUFFLED && a->on_disagree == AUGMENT_DISAGREE_KEEP)
+        return FAIL(ST_USAGE,
+                    "--mode shuffled hands goals to other pairs, the higher to the chosen response: --on-disagree drop or relabel");
+    if (a->mode == AUGMENT_SHUFFLED && strcmp(a->input, "-") == 0)
+        return FAIL(ST_USAGE, "--mode shuffled reads its input twice; - cannot be");
+    if (a->paper_nosys_bug && (a->mode != AUGMENT_OWN || a->goals != AUGMENT_GOALS_OWN || a->style->placement != GOAL_USER))
+        return FAIL(ST_USAGE, "--compat paper-nosys-bug goes with --mode own --goals own --placement user");
+    return ST_OK;
+}
+
+static status check_values(const struct augment_options *a, const struct augment_cli *o) {
+    if (!(a->goal_dropout >= 0 && a->goal_dropout <= 1)) return FAIL(ST_USAGE, "--goal-dropout must lie in 0 .. 1");
+    if (o->limit < 0) return FAIL(ST_USAGE, "--limit must be 0 or more");
+    if (o->json && (strcmp(a->output, "-") == 0 || (a->test_output && strcmp(a->test_output, "-") == 0)))
+        return FAIL(ST_USAGE, "--json and an output of - would both write to stdout");
+    if (a->test_output && strcmp(a->test_output, a->output) == 0) return FAIL(ST_USAGE, "--output and --test-output are the same file");
+    return ST_OK;
+}
+
+static status read_options(struct augment_options *a, double **list, const struct augment_cli *o, const struct opt_result *r) {
+    if (!o->swap) {
+        if (a->mode != AUGMENT_OWN && a->mode != AUGMENT_PLAIN) return FAIL(ST_USAGE, "--no-swap goes with --mode own");
+        if (a->mode == AUGMENT_OWN) a->mode = AUGMENT_PREFIX_ONLY;
+    }
+    a->ties = strcmp(o->ties, "drop") == 0 ? AUGMENT_TIES_DROP : strcmp(o->ties, "keep") == 0 ? AUGMENT_TIES_KEEP : AUGMENT_TIES_PLAIN;
+    a->on_disagree = strcmp(o->on_disagree, "drop") == 0      ? AUGMENT_DISAGREE_DROP
+                     : strcmp(o->on_disagree, "relabel") == 0 ? AUGMENT_DISAGREE_RELABEL
+                                                              : AUGMENT_DISAGREE_KEEP;
+    a->rule = pair_rule_parse(o->rule);
+    a->on_bad_row = strcmp(o->on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP;
+    a->map_scores = o->score_from != NULL;
+    if (o->score_from) TRY(parse_range(&a->from_low, &a->from_high, "score-from", o->score_from));
+    TRY(read_goals(a, list, o->goals));
+    TRY(check_values(a, o));
+    return check_effects(a, o, r);
+}
+
+static void print_counts(const struct augment_counts *counts, bool json) {
+#define AUGMENT_LOG(name, text)                                                                                                            \
+    if (counts->name) log_info("%-67s %" PRIu64, text, counts->name);
+    AUGMENT_COUNT_MAP(AUGMENT_LOG)
+    if (counts->goals_above_both)
+        log_warn("under a goal above both scores the higher-scored response is preferred, however low it is: %" PRIu64 " rows",
+                 counts->goals_above_both);
+    if (counts->scores_off_scale)
+        log_warn("%" PRIu64 " scores lie outside the scale that the goal's text names; see --score-range, --score-from",
+                 counts->scores_off_scale);
+    if (!json) return;
+    const char *separator = "{";
+#define AUGMENT_JSON(name, text) printf("%s\"" #name "\": %" PRIu64, separator, counts->name), separator = ", ";
+    AUGMENT_COUNT_MAP(AUGMENT_JSON)
+    printf("}\n");
+}
+
+status cmd_augment_run(int argc, char **argv) {
+    struct augment_cli o = {0};
+    struct opt_result result;
+    bool done;
+    TRY(cmd_parse(&result, &cmd_augment_spec, &o, argc, argv, &done));
+    if (done) return ST_OK;
+    if (!o.input || !o.output) return FAIL(ST_USAGE, "rapt augment expects --input FILE and --output FILE");
+    struct goal_style style;
+    goal_style_default(&style);
+    struct augment_options a = {.input = o.input,
+                                .output = o.output,
+                                .test_output = o.test_output,
+                                .test_split = o.split,
+                                .test_unconditioned = o.test_unconditioned,
+                                .mode = augment_mode_parse(o.mode),
+                                .goal_dropout = o.goal_dropout,
+                                .style = &style,
+                                .paper_nosys_bug = o.compat != NULL,
+                                .limit = (uint64_t)o.limit,
+                                .seed = (uint64_t)o.seed};
+    struct augment_counts counts;
+    double *list = NULL;
+    status s = read_style(&style, &o);
+    if (s == ST_OK) s = read_options(&a, &list, &o, &result);
+    if (s == ST_OK) s = augment_run(&counts, &a);
+    if (s == ST_OK) print_counts(&counts, o.json);
+    free(list);
+    goal_style_release(&style);
+    return s;
+}

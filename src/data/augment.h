@@ -1,0 +1,120 @@
+/* augment: the method's relabelling. Pairs with scores -> goal-conditioned pairs: under the goal r_w the response y_w beats y_l, under
+ * the goal r_l it is the other way round, because R(x, y, g) = -(g - r(x, y))^2 (arXiv 2410.08067). Also its controls and ablations.
+ *
+ * Rows stream; memory is the longest row, plus 16 bytes a pair where scores are permuted (AUGMENT_SHUFFLED, which reads twice). */
+#ifndef RAPT_DATA_AUGMENT_H
+#define RAPT_DATA_AUGMENT_H
+
+#include "data/pair.h"
+#include "data/source.h"
+#include "text/goal.h"
+
+#define AUGMENT_MODE_CHOICES "own|plain|prefix-only|random-order|shuffled|half-pairs|half-goals|sft"
+enum augment_mode {
+    AUGMENT_OWN,          /* both goals, responses swapped under the rejected one's: the method */
+    AUGMENT_PLAIN,        /* no goal: the pair as it is */
+    AUGMENT_PREFIX_ONLY,  /* both goals, never swapped */
+    AUGMENT_RANDOM_ORDER, /* as own, but each pair's two goals exchanged with probability 1/2 */
+    AUGMENT_SHUFFLED,     /* as own, the goals (r_w, r_l) of another pair */
+    AUGMENT_HALF_PAIRS,   /* as own, every second pair (a random one of two neighbours) */
+    AUGMENT_HALF_GOALS,   /* as own, one of the two rows at random */
+    AUGMENT_SFT           /* each response under its own goal, as prompt and completion */
+};
+enum augment_mode augment_mode_parse(const char *name); /* CHECKs */
+const char *augment_mode_name(enum augment_mode mode);
+
+enum augment_ties { AUGMENT_TIES_DROP, AUGMENT_TIES_KEEP, AUGMENT_TIES_PLAIN };
+enum augment_disagree { AUGMENT_DISAGREE_DROP, AUGMENT_DISAGREE_RELABEL, AUGMENT_DISAGREE_KEEP };
+enum augment_goals { AUGMENT_GOALS_OWN, AUGMENT_GOALS_PROMPT, AUGMENT_GOALS_LIST };
+
+struct augment_options {
+    const char *input, *output; /* "-" is stdin, stdout */
+    const char *test_output;    /* NULL: no split */
+    double test_split;          /* fraction of the prompts that go to test_output, by a hash of the goal-free prompt alone */
+    bool test_unconditioned;    /* test rows without a goal, in their original order */
+    enum augment_mode mode;
+    enum augment_ties ties;
+    enum augment_disagree on_disagree;
+    enum augment_goals goals;
+    const double *goal_list; /* [goal_count], as augment_goal gives them, for AUGMENT_GOALS_LIST */
+    size_t goal_count;
+    double goal_dropout;            /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
+    enum pair_rule rule;            /* for rows with K responses */
+    const struct goal_style *style; /* placement resolved, not GOAL_AUTO */
+    bool map_scores;                /* linear from [from_low, from_high] to the style's scale, then rounded to 0.01 */
+    double from_low, from_high;
+    bool paper_nosys_bug; /* the released code's negative half: not swapped, and the rejected side's goal twice */
+    enum source_bad_row on_bad_row;
+    uint64_t limit; /* stop after so many used pairs, train and test together (responses in AUGMENT_SFT); 0 = all */
+    uint64_t seed;
+};
+
+/* Everything that happened; the names are the keys of --json. */
+#define AUGMENT_COUNT_MAP(X)                                                                                                               \
+    X(rows_read, "rows read")                                                                                                              \
+    X(rows_skipped, "bad rows skipped")                                                                                                    \
+    X(rows_excluded, "rows dropped: source is truthful_qa")                                                                                \
+    X(pairs_read, "pairs found")                                                                                                           \
+    X(pairs_train, "pairs used for training")                                                                                              \
+    X(pairs_test, "pairs put into the test split")                                                                                         \
+    X(rows_written, "rows written")                                                                                                        \
+    X(test_rows_written, "test rows written")                                                                                              \
+    X(dropped_few_responses, "rows dropped: fewer than two usable responses")                                                              \
+    X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")                                                          \
+    X(dropped_no_score, "responses dropped: no score")                                                                                     \
+    X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
+    X(dropped_empty, "pairs or responses dropped: empty response")                                                                         \
+    X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
+    X(dropped_tie, "pairs dropped: goals print the same")                                                                                  \
+    X(ties_kept, "ties kept with both goals")                                                                                              \
+    X(ties_plain, "ties written once without a goal")                                                                                      \
+    X(dropped_disagree, "pairs dropped: chosen scored below rejected")                                                                     \
+    X(disagree_relabelled, "pairs turned round: chosen scored below rejected")                                                             \
+    X(disagree_kept, "pairs kept although chosen scored below rejected")                                                                   \
+    X(dropped_half, "pairs or goals left out by a half mode")                                                                              \
+    X(goals_equidistant, "goals dropped: as far from both scores")                                                                         \
+    X(goals_above_both, "goals above both scores: they prefer the higher, however low")                                                    \
+    X(goals_dropped_out, "pairs or responses written without a goal by dropout")                                                           \
+    X(scores_off_scale, "scores outside the printed scale")
+
+struct augment_counts {
+#define AUGMENT_COUNT_MEMBER(name, text) uint64_t name;
+    AUGMENT_COUNT_MAP(AUGMENT_COUNT_MEMBER)
+#undef AUGMENT_COUNT_MEMBER
+};
+
+/* Reads, relabels, writes; nothing stands under the output names before all of it is written. Beside `output` goes OUTPUT.goal.json,
+ * the goal style for train and generate, unless no row of it has a goal. Errors name file, line and field. */
+status augment_run(struct augment_counts *counts, const struct augment_options *o);
+
+/* The goal that a score is printed as: the score itself, quantised when the style says so. */
+double augment_goal(const struct goal_style *style, double score);
+
+/* One row to be written for a pair. */
+struct augment_emit {
+    bool swap; /* the rejected response first */
+    bool has_goal;
+    double goal;
+    int goal_of; /* enum goal_of */
+};
+struct augment_emits {
+    struct augment_emit *items;
+    size_t count, capacity;
+};
+void augment_emits_release(struct augment_emits *e);
+
+enum augment_fate { AUGMENT_DROP, AUGMENT_USE, AUGMENT_USE_TURNED, AUGMENT_USE_PLAIN };
+/* What becomes of a pair with these scores (NaN absent) and goals as printed; counts it. In a test split ties are always dropped. */
+enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2], const double goal[2],
+                                bool test);
+
+/* Fills `out` with the rows that a training pair becomes. goal: of chosen and rejected, as printed; score: their scores;
+ * prompt_goals[prompt_goal_count]: the goals of all responses to the prompt; id: the pair's key for random draws; ordinal: its number
+ * among the used pairs. */
+void augment_plan(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const double goal[2],
+                  const double score[2], const double *prompt_goals, size_t prompt_goal_count, uint64_t id, uint64_t ordinal);
+
+/* Does this prompt (record_prompt_key) belong to the test split? Depends on nothing but the prompt and the fraction. */
+bool augment_in_test(uint64_t prompt_key, double fraction);
+
+#endif
