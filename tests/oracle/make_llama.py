@@ -2,6 +2,8 @@
 """Small random Llamas with logits, log-probs and gradients: tests/golden/llama_tiny (fp32, tied, with a tokenizer), llama_untied (bf16, two shards,
 untied), llama_tiny_lora (a PEFT adapter with A and B != 0 over llama_tiny, r 4, alpha 8, all seven projections).
 
+llama_tiny_gguf is llama_tiny as GGUF.
+
 heads x head size is not the hidden size, and no two sizes are equal. golden.safetensors: per sequence i `input_ids.i` fp32 [T] (ids as
 numbers), `logits.i` fp32 [T,V]; `grad.NAME`: the gradient of the sum of every sequence's every next-token log-prob by each parameter, named
 as in the model file (for the adapter: as in adapter_model.safetensors).
@@ -10,6 +12,7 @@ import json
 
 from oracle import fixed, next_logps, out, spread_norms
 
+import gguf
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -57,6 +60,47 @@ def tokenizer(folder):
     PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", pad_token="<pad>").save_pretrained(folder)
 
 
+def write_gguf(model, folder, path):
+    """As llama.cpp's convert_hf_to_gguf.py: interleaved halves of each q and k head, everything F32, byte-level BPE."""
+    c = model.config
+    w = gguf.GGUFWriter(str(path), "llama")
+    w.add_context_length(c.max_position_embeddings)
+    w.add_embedding_length(c.hidden_size)
+    w.add_block_count(c.num_hidden_layers)
+    w.add_feed_forward_length(c.intermediate_size)
+    w.add_head_count(c.num_attention_heads)
+    w.add_head_count_kv(c.num_key_value_heads)
+    w.add_key_length(c.head_dim)
+    w.add_value_length(c.head_dim)
+    w.add_rope_dimension_count(c.head_dim)
+    w.add_rope_freq_base(c.rope_parameters["rope_theta"])
+    w.add_layer_norm_rms_eps(c.rms_norm_eps)
+    w.add_vocab_size(c.vocab_size)
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    tokens = sorted(saved["model"]["vocab"], key=saved["model"]["vocab"].get)
+    special = {t["content"] for t in saved["added_tokens"]}
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("gpt-2")
+    w.add_token_list(tokens)
+    w.add_token_types([gguf.TokenType.CONTROL if t in special else gguf.TokenType.NORMAL for t in tokens])
+    w.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in saved["model"]["merges"]])
+    w.add_bos_token_id(1)
+    w.add_eos_token_id(2)
+    w.add_pad_token_id(0)
+    w.add_add_bos_token(False)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, c.num_hidden_layers)
+    for name, p in model.named_parameters():
+        x = p.detach()
+        if name.endswith(("q_proj.weight", "k_proj.weight")):
+            heads = c.num_attention_heads if "q_proj" in name else c.num_key_value_heads
+            x = x.reshape(heads, 2, x.shape[0] // heads // 2, x.shape[1]).swapaxes(1, 2).reshape(x.shape)
+        w.add_tensor(names.get_name(name.removesuffix(".weight")) + ".weight", x.contiguous().numpy())
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
 def main():
     fixed(1)
     model = spread_norms(LlamaForCausalLM(config(tie_word_embeddings=True)))
@@ -65,6 +109,7 @@ def main():
     tokenizer(folder)
     ids = sequences()
     save_file(measure(model, ids, lambda n: True), folder / "golden.safetensors")
+    write_gguf(model, folder, out("llama_tiny_gguf") / "model.gguf")
 
     lora_folder = out("llama_tiny_lora")
     lora = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM",

@@ -1,7 +1,9 @@
 """Small byte-level BPE tokenizers trained on a text of our own, and the ids that Hugging Face tokenizers gives for awkward texts.
 
-Writes tests/golden/tokenizer/{gpt2,llama3,smollm}.json and cases.json. Needs: tokenizers. Run from the repository's root."""
+Writes OUTPUT_FOLDER/tokenizer/{gpt2,llama3,smollm}.json and cases.json. Needs: tokenizers.
+usage: make_tokenizer.py OUTPUT_FOLDER"""
 import json
+import os
 import random
 import sys
 
@@ -50,4 +52,6 @@ def main(out):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "tests/golden/tokenizer")
+    folder = os.path.join(sys.argv[1], "tokenizer")
+    os.makedirs(folder, exist_ok=True)
+    main(folder)

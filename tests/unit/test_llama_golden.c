@@ -41,7 +41,10 @@ static void ok(status s) {
 static void open_fixture(struct fixture *f, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
     char path[512];
     *f = (struct fixture){0};
-    snprintf(path, sizeof path, GOLDEN "%s/golden.safetensors", adapter ? adapter : model);
+    snprintf(path, sizeof path, GOLDEN "%s/golden.safetensors",
+             adapter                                 ? adapter
+             : strncmp(model, "llama_tiny", 10) == 0 ? "llama_tiny"
+                                                     : model);
     ok(safetensors_open(&f->golden, path));
     snprintf(path, sizeof path, GOLDEN "%s", model);
     ok(model_open(&f->model, path, kind, use));
@@ -196,7 +199,10 @@ static struct gradient_error check_backward(struct fixture *f, bool recompute, b
 static const struct {
     const char *model, *adapter;
     enum model_use use;
-} cases[] = {{"llama_tiny", NULL, MODEL_FULL}, {"llama_untied", NULL, MODEL_FULL}, {"llama_tiny", "llama_tiny_lora", MODEL_ADAPTER}};
+} cases[] = {{"llama_tiny", NULL, MODEL_FULL},
+             {"llama_untied", NULL, MODEL_FULL},
+             {"llama_tiny_gguf/model.gguf", NULL, MODEL_FULL},
+             {"llama_tiny", "llama_tiny_lora", MODEL_ADAPTER}};
 static void logits_are_transformers(void **state) {
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
