@@ -17,22 +17,34 @@ static float attention_scale(const struct model_config *c) { return 1.0f / sqrtf
 /* Products run over `padded` rows, so what attention leaves untouched behind the real tokens must be zero. */
 static void zero_tail(float *x, size_t t, size_t padded, size_t ld) { memset(x + t * ld, 0, (padded - t) * ld * sizeof(float)); }
 
-status block_forward(float *x, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded) {
+status block_forward_attend(float *x, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context, const float *theta,
+                            size_t t, size_t padded) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[layer];
-    const size_t t = (size_t)tree->node_count, heads = c->heads, kv = c->kv_heads, d = c->head_dim, stride = l->qkv.out;
     const float eps = (float)c->norm_eps;
     rmsnorm_forward(r->h, a->rstd1, a->x, l->norm1, padded, c->hidden, eps);
     TRY(linear_forward(a->qkv, a->u_qkv, r->h, &l->qkv, theta, &r->scratch, padded, false));
-    rope_apply(a->qkv, r->m->rope, tree->depth, t, heads + kv, d, stride, false);
-    attention_forward(a->attn, a->lse, a->qkv, tree, heads, kv, d, stride, attention_scale(c));
-    zero_tail(a->attn, t, padded, heads * d);
+    TRY(attend(a, context, r, layer));
+    zero_tail(a->attn, t, padded, c->heads * c->head_dim);
     TRY(linear_forward(x, a->u_o, a->attn, &l->o, theta, &r->scratch, padded, true));
     memcpy(a->mid, x, padded * c->hidden * sizeof(float));
     rmsnorm_forward(r->h, a->rstd2, a->mid, l->norm2, padded, c->hidden, eps);
     TRY(linear_forward(a->gate_up, a->u_gate_up, r->h, &l->gate_up, theta, &r->scratch, padded, false));
     swiglu_forward(r->act, a->gate_up, padded, c->ffn);
     return linear_forward(x, a->u_down, r->act, &l->down, theta, &r->scratch, padded, true);
+}
+
+static status attend_tree(struct layer_acts *a, void *context, const struct run *r, size_t layer) {
+    const struct seqtree *tree = *(const struct seqtree *const *)context;
+    const struct model_config *c = &r->m->config;
+    const size_t stride = r->m->layers[layer].qkv.out;
+    rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
+    attention_forward(a->attn, a->lse, a->qkv, tree, c->heads, c->kv_heads, c->head_dim, stride, attention_scale(c));
+    return ST_OK;
+}
+
+status block_forward(float *x, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded) {
+    return block_forward_attend(x, a, r, layer, attend_tree, &tree, theta, (size_t)tree->node_count, padded);
 }
 
 static float *grad_at(struct model *m, size_t offset) { return offset == LINEAR_FROZEN ? NULL : m->params.grad + offset; }

@@ -1,0 +1,316 @@
+#include "infer/decode.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "model/block.h"
+#include "num/norm.h"
+#include "num/rope.h"
+
+#define DECODE_ROWS 256
+#define SHARE_LEAST 16 /* a prompt waits for another one only when that saves this many tokens */
+
+const char *decode_finish_name(enum decode_finish f) { return f == DECODE_STOP ? "stop" : f == DECODE_LENGTH ? "length" : "running"; }
+
+static struct decode_options resolved(const struct decode_options *o) {
+    struct decode_options r = *o;
+    if (r.rows == 0) r.rows = DECODE_ROWS;
+    if (r.rows < r.batch) r.rows = r.batch;
+    return r;
+}
+
+static struct run_plan plan_of(const struct decode_options *o) { return (struct run_plan){.tokens = o->rows, .scored = o->batch}; }
+
+size_t decoder_bytes(const struct model *m, const struct decode_options *options) {
+    const struct decode_options o = resolved(options);
+    const struct run_plan plan = plan_of(&o);
+    const size_t samplers = (size_t)omp_get_max_threads() * m->config.vocab * (sizeof(struct sampler_item) + 1);
+    size_t bytes = kv_cache_bytes(&m->config, o.batch, o.length), ids;
+    if (bytes == SIZE_MAX || !size_mul(&ids, o.batch * sizeof(int32_t), o.length) || !size_add(&bytes, bytes, ids) ||
+        !size_add(&bytes, bytes, run_bytes(m, &plan)) || !size_add(&bytes, bytes, samplers))
+        return SIZE_MAX;
+    return bytes;
+}
+
+static status allocate(struct decoder *d) {
+    const struct decode_options *o = &d->options;
+    const struct run_plan plan = plan_of(o);
+    TRY(model_need_positions(d->model, o->length));
+    TRY(run_init(&d->run, d->model, &plan));
+    TRY(kv_cache_init(&d->cache, &d->model->config, o->batch, o->length));
+    TRY(mem_try_alloc(&d->slots, o->batch, sizeof *d->slots, "sequences"));
+    for (size_t i = 0; i < o->batch; i++) TRY(mem_try_alloc(&d->slots[i].ids, o->length, sizeof(int32_t), "sequences"));
+    d->sampler_count = (size_t)omp_get_max_threads();
+    TRY(mem_try_alloc(&d->samplers, d->sampler_count, sizeof *d->samplers, "samplers"));
+    for (size_t i = 0; i < d->sampler_count; i++) TRY(sampler_init(&d->samplers[i], &o->sampler, d->model->config.vocab));
+    TRY(mem_try_alloc(&d->row_id, o->rows, sizeof(int32_t), "rows"));
+    TRY(mem_try_alloc(&d->row_position, o->rows, sizeof(int32_t), "rows"));
+    TRY(mem_try_alloc(&d->spans, o->rows, sizeof *d->spans, "rows"));
+    TRY(mem_try_alloc(&d->want_row, o->batch, sizeof(size_t), "rows"));
+    TRY(mem_try_alloc(&d->want_slot, o->batch, sizeof(size_t), "rows"));
+    TRY(mem_try_alloc(&d->picked, o->batch, sizeof(int32_t), "rows"));
+    return mem_try_alloc(&d->pick_status, o->batch, sizeof(status), "rows");
+}
+
+status decoder_init(struct decoder *d, struct model *m, const float *theta, const struct decode_options *o) {
+    *d = (struct decoder){.model = m, .theta = theta, .options = resolved(o)};
+    CHECK(o->batch >= 1 && o->length >= 2);
+    status s = allocate(d);
+    if (s != ST_OK) decoder_release(d);
+    return s;
+}
+
+void decoder_release(struct decoder *d) {
+    for (size_t i = 0; d->slots && i < d->options.batch; i++) free(d->slots[i].ids);
+    for (size_t i = 0; d->samplers && i < d->sampler_count; i++) sampler_release(&d->samplers[i]);
+    free(d->slots);
+    free(d->samplers);
+    free(d->row_id);
+    free(d->row_position);
+    free(d->spans);
+    free(d->want_row);
+    free(d->want_slot);
+    free(d->picked);
+    free(d->pick_status);
+    kv_cache_release(&d->cache);
+    run_release(&d->run);
+    *d = (struct decoder){0};
+}
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static size_t common(const int32_t *a, const int32_t *b, size_t most) {
+    size_t n = 0;
+    while (n < most && a[n] == b[n]) n++;
+    return n;
+}
+
+/* The free slot whose cache agrees longest with the prompt; of equals the one that holds least, so that others' prefixes survive. */
+static struct decode_slot *choose_slot(struct decoder *d, const struct decode_job *job, size_t *kept) {
+    struct decode_slot *best = NULL;
+    for (size_t i = 0; i < d->options.batch; i++) {
+        struct decode_slot *s = &d->slots[i];
+        if (s->active) continue;
+        const size_t n = common(s->ids, job->prompt, smaller(s->cached, job->prompt_count - 1));
+        if (best && (n < *kept || (n == *kept && s->cached >= best->cached))) continue;
+        best = s;
+        *kept = n;
+    }
+    return best;
+}
+
+static bool any_slot(const struct decoder *d, bool active) {
+    for (size_t i = 0; i < d->options.batch; i++)
+        if (d->slots[i].active == active) return true;
+    return false;
+}
+
+static status admit(struct decoder *d, const struct decode_calls *calls, bool *end) {
+    while (!*end && any_slot(d, false)) {
+        struct decode_job job = {0};
+        size_t kept = 0;
+        TRY(calls->next(calls->context, &job, end));
+        if (*end) break;
+        CHECK(job.max_new >= 1 && job.prompt_count >= 1);
+        if (job.prompt_count >= d->options.length)
+            return FAIL(ST_UNSUPPORTED, "a prompt of %zu tokens leaves no room for a response within %zu; raise --max-length",
+                        job.prompt_count, d->options.length);
+        struct decode_slot *s = choose_slot(d, &job, &kept);
+        memcpy(s->ids, job.prompt, job.prompt_count * sizeof(int32_t));
+        job.prompt = s->ids;
+        *s = (struct decode_slot){.active = true,
+                                  .order = d->admitted++,
+                                  .job = job,
+                                  .ids = s->ids,
+                                  .count = job.prompt_count,
+                                  .cached = kept,
+                                  .ready = kept,
+                                  .reused = kept};
+        d->counts.shared += kept;
+    }
+    return ST_OK;
+}
+
+/* Takes over what another slot has computed of this slot's prompt. True when it is worth waiting for more of it. */
+static bool take_shared(struct decoder *d, struct decode_slot *s) {
+    const size_t most = s->count - 1; /* the last token is computed here: its logits are wanted */
+    bool wait = false;
+    for (size_t i = 0; i < d->options.batch; i++) {
+        const struct decode_slot *other = &d->slots[i];
+        if (other == s) continue;
+        const bool ahead = other->active && other->order < s->order; /* never wait for one that may wait for this one */
+        const size_t agree = common(other->ids, s->ids, smaller(ahead ? other->count : other->ready, most)),
+                     there = smaller(agree, other->ready);
+        if (there > s->cached) {
+            kv_cache_copy(&d->cache, (size_t)(s - d->slots), i, there);
+            d->counts.shared += there - s->cached;
+            s->reused += there - s->cached;
+            s->cached = s->ready = there;
+        }
+        if (ahead && agree >= s->cached + SHARE_LEAST) wait = true;
+    }
+    return wait;
+}
+
+/* Up to `room` of the slot's tokens that are not in the cache yet. */
+static void add_rows(struct decoder *d, size_t slot, size_t room) {
+    struct decode_slot *s = &d->slots[slot];
+    const size_t n = smaller(s->count - s->cached, room), end = s->cached + n;
+    for (size_t at = s->cached; at < end; at += KV_SPAN_MAX)
+        d->spans[d->span_count++] =
+            (struct kv_span){.slot = slot, .row = d->row_count + at - s->cached, .count = smaller(end - at, KV_SPAN_MAX), .position = at};
+    for (size_t at = s->cached; at < end; at++) {
+        d->row_id[d->row_count] = s->ids[at];
+        d->row_position[d->row_count++] = (int32_t)at;
+    }
+    d->counts.prompt += s->count == s->job.prompt_count ? n : 0;
+    s->cached = end;
+    if (end < s->count) return;
+    d->want_row[d->want_count] = d->row_count - 1;
+    d->want_slot[d->want_count++] = slot;
+}
+
+/* The next prompt to read: the one admitted first among those not looked at (order > after). */
+static struct decode_slot *next_prompt(struct decoder *d, uint64_t from) {
+    struct decode_slot *best = NULL;
+    for (size_t i = 0; i < d->options.batch; i++) {
+        struct decode_slot *s = &d->slots[i];
+        if (!s->active || s->count - s->cached < 2 || s->order < from) continue;
+        if (!best || s->order < best->order) best = s;
+    }
+    return best;
+}
+
+/* Responses first, so that no prompt holds them up; then prompts in the order they came, as far as the step has room. */
+static void gather_rows(struct decoder *d) {
+    d->row_count = d->span_count = d->want_count = 0;
+    for (size_t i = 0; i < d->options.batch; i++)
+        if (d->slots[i].active && d->slots[i].count - d->slots[i].cached == 1) add_rows(d, i, 1);
+    struct decode_slot *s = next_prompt(d, 0);
+    while (s && d->row_count < d->options.rows) {
+        const uint64_t order = s->order;
+        if (!take_shared(d, s)) add_rows(d, (size_t)(s - d->slots), d->options.rows - d->row_count);
+        s = next_prompt(d, order + 1);
+    }
+}
+
+/* Few shapes, so that few products are prepared: powers of two, then multiples of MODEL_T_UNIT. */
+static size_t padded_rows(size_t n) {
+    size_t p = 1;
+    if (n > MODEL_T_UNIT) return run_round(n);
+    while (p < n) p *= 2;
+    return p;
+}
+
+static status attend_cache(struct layer_acts *a, void *context, const struct run *r, size_t layer) {
+    struct decoder *d = context;
+    const struct model_config *c = &r->m->config;
+    const size_t stride = r->m->layers[layer].qkv.out;
+    rope_apply(a->qkv, r->m->rope, d->row_position, d->row_count, c->heads + c->kv_heads, c->head_dim, stride, false);
+    kv_cache_attend(a->attn, &d->cache, layer, a->qkv, stride, d->spans, d->span_count, 1.0f / sqrtf((float)c->head_dim));
+    return ST_OK;
+}
+
+/* The rows through all layers: r->x [T, C]. */
+static status run_layers(struct decoder *d) {
+    struct run *r = &d->run;
+    const size_t c = d->model->config.hidden, t = d->row_count, padded = padded_rows(t);
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) model_embedding_row(r->x + i * c, d->model, d->row_id[i]);
+    memset(r->x + t * c, 0, (padded - t) * c * sizeof(float));
+    for (size_t i = 0; i < d->model->config.layers; i++) {
+        memcpy(r->layers[i].x, r->x, padded * c * sizeof(float));
+        TRY(block_forward_attend(r->x, &r->layers[i], r, i, attend_cache, d, d->theta, t, padded));
+    }
+    return ST_OK;
+}
+
+static struct decode_state state_of(const struct decode_slot *s, enum decode_finish finish) {
+    const size_t prompt = s->job.prompt_count;
+    return (struct decode_state){
+        .job = &s->job, .ids = s->ids + prompt, .count = s->count - prompt, .prompt_reused = s->reused, .finish = finish};
+}
+
+static status pick(int32_t *id, struct decoder *d, struct sampler *sampler, size_t slot, float *logits) {
+    const struct decode_slot *s = &d->slots[slot];
+    const struct sampler_key key = {.row = s->job.row, .sample = s->job.sample, .position = s->count - s->job.prompt_count};
+    return sampler_pick(id, sampler, logits, s->ids, s->count, key);
+}
+
+/* Picks for wanted rows [from, from + n), whose logits stand in r->logits. */
+static status pick_rows(struct decoder *d, const struct decode_calls *calls, size_t from, size_t n) {
+    const size_t vocab = d->model->config.vocab;
+    float *logits = d->run.logits;
+    if (calls->pick) {
+        for (size_t i = 0; i < n; i++) {
+            const struct decode_state s = state_of(&d->slots[d->want_slot[from + i]], DECODE_RUNNING);
+            TRY(calls->pick(calls->context, &d->picked[from + i], &s, logits + i * vocab));
+        }
+        return ST_OK;
+    }
+#pragma omp parallel for schedule(dynamic, 1)
+    for (size_t i = 0; i < n; i++)
+        d->pick_status[from + i] = pick(&d->picked[from + i], d, &d->samplers[(size_t)omp_get_thread_num() % d->sampler_count],
+                                        d->want_slot[from + i], logits + i * vocab);
+    for (size_t i = from; i < from + n; i++) /* once more where it failed: messages belong to their thread */
+        if (d->pick_status[i] != ST_OK) return pick(&d->picked[i], d, &d->samplers[0], d->want_slot[i], logits + (i - from) * vocab);
+    return ST_OK;
+}
+
+/* Logits of the wanted rows, a chunk at a time, and the tokens picked from them. */
+static status run_head(struct decoder *d, const struct decode_calls *calls) {
+    struct run *r = &d->run;
+    const size_t c = d->model->config.hidden;
+    for (size_t from = 0; from < d->want_count; from += r->chunk) {
+        const size_t n = smaller(d->want_count - from, r->chunk), padded = smaller(padded_rows(n), r->chunk);
+        for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->want_row[from + i] * c, c * sizeof(float));
+        memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
+        rmsnorm_forward(r->hn, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
+        TRY(linear_forward(r->logits, NULL, r->hn, &d->model->head, NULL, &r->scratch, padded, false));
+        TRY(pick_rows(d, calls, from, n));
+    }
+    return ST_OK;
+}
+
+static status take_token(struct decoder *d, const struct decode_calls *calls, struct decode_slot *s, int32_t id) {
+    bool stop = false;
+    if (id < 0 || (size_t)id >= d->model->config.vocab) return FAIL(ST_MISMATCH, "token id %d is outside the model's vocabulary", id);
+    s->ids[s->count++] = id;
+    d->counts.generated++;
+    enum decode_finish finish = calls->is_end && calls->is_end(calls->context, id) ? DECODE_STOP : DECODE_RUNNING;
+    if (finish == DECODE_RUNNING && (s->count - s->job.prompt_count >= s->job.max_new || s->count >= d->options.length))
+        finish = DECODE_LENGTH;
+    struct decode_state state = state_of(s, finish);
+    if (calls->token) TRY(calls->token(calls->context, &state, &stop));
+    if (stop && finish == DECODE_RUNNING) state.finish = DECODE_STOP;
+    if (state.finish == DECODE_RUNNING) return ST_OK;
+    s->active = false;
+    return calls->finish(calls->context, &state);
+}
+
+static status step(struct decoder *d, const struct decode_calls *calls) {
+    gather_rows(d);
+    CHECK(d->row_count > 0);
+    TRY(run_layers(d));
+    for (size_t i = 0; i < d->options.batch; i++) d->slots[i].ready = d->slots[i].cached;
+    TRY(run_head(d, calls));
+    for (size_t i = 0; i < d->want_count; i++) TRY(take_token(d, calls, &d->slots[d->want_slot[i]], d->picked[i]));
+    d->counts.steps++;
+    return ST_OK;
+}
+
+status decode_run(struct decoder *d, const struct decode_calls *calls) {
+    bool end = false;
+    status s = ST_OK;
+    while (s == ST_OK) {
+        s = admit(d, calls, &end);
+        if (s != ST_OK || !any_slot(d, true)) break;
+        s = step(d, calls);
+    }
+    if (s != ST_OK) /* what the cache holds of unfinished rows is not known: forget it */
+        for (size_t i = 0; i < d->options.batch; i++) d->slots[i].active = false, d->slots[i].cached = d->slots[i].ready = 0;
+    return s;
+}

@@ -1,0 +1,209 @@
+#include "model/kv_cache.h"
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "num/attention.h"
+#include "num/vexp.h"
+
+#define LANES 8  /* floats of a vector; the baseline has AVX2 */
+#define TILE 4   /* queries that share the loads of a key or value */
+#define BLOCK 64 /* positions between two updates of the running maximum */
+
+static size_t round_positions(size_t positions) { return (positions + BLOCK - 1) / BLOCK * BLOCK; }
+
+size_t kv_cache_bytes(const struct model_config *c, size_t slots, size_t positions) {
+    size_t bytes;
+    if (positions > SIZE_MAX / 2 || !size_mul(&bytes, round_positions(positions), slots) || !size_mul(&bytes, bytes, c->layers) ||
+        !size_mul(&bytes, bytes, c->kv_heads * c->head_dim * 2 * sizeof(float)))
+        return SIZE_MAX;
+    return bytes;
+}
+
+status kv_cache_init(struct kv_cache *k, const struct model_config *c, size_t slots, size_t positions) {
+    const size_t bytes = kv_cache_bytes(c, slots, positions);
+    *k = (struct kv_cache){.layers = c->layers,
+                           .slots = slots,
+                           .positions = round_positions(positions),
+                           .heads = c->heads,
+                           .kv_heads = c->kv_heads,
+                           .head_dim = c->head_dim};
+    if (c->head_dim > ATTENTION_HEAD_DIM_MAX)
+        return FAIL(ST_UNSUPPORTED, "heads of %zu are wider than the supported %d", c->head_dim, ATTENTION_HEAD_DIM_MAX);
+    if (bytes == SIZE_MAX) return FAIL(ST_NOMEM, "key/value cache: the size of %zu sequences of %zu positions overflows", slots, positions);
+    k->head_floats = k->positions * k->head_dim;
+    status s = mem_try_alloc(&k->keys, bytes / 2, 1, "key cache");
+    if (s == ST_OK) s = mem_try_alloc(&k->values, bytes / 2, 1, "value cache");
+    if (s != ST_OK) kv_cache_release(k);
+    return s;
+}
+
+void kv_cache_release(struct kv_cache *k) {
+    free(k->keys);
+    free(k->values);
+    *k = (struct kv_cache){0};
+}
+
+static size_t head_at(const struct kv_cache *k, size_t layer, size_t slot, size_t kv) {
+    return ((layer * k->slots + slot) * k->kv_heads + kv) * k->head_floats;
+}
+
+/* Element i of the key at `position` of a head that begins at keys. */
+static size_t key_at(size_t position, size_t i, size_t d) { return (position / KV_GROUP * d + i) * KV_GROUP + position % KV_GROUP; }
+
+void kv_cache_copy(struct kv_cache *k, size_t to, size_t from, size_t count) {
+    const size_t d = k->head_dim, groups = (count + KV_GROUP - 1) / KV_GROUP;
+    CHECK(to < k->slots && from < k->slots && count <= k->positions);
+    if (to == from) return;
+#pragma omp parallel for schedule(static)
+    for (size_t layer = 0; layer < k->layers; layer++)
+        for (size_t kv = 0; kv < k->kv_heads; kv++) {
+            const size_t a = head_at(k, layer, to, kv), b = head_at(k, layer, from, kv);
+            /* the last group may carry keys behind `count`; they are written again before anything looks at them */
+            memcpy(k->keys + a, k->keys + b, groups * KV_GROUP * d * sizeof(float));
+            memcpy(k->values + a, k->values + b, count * d * sizeof(float));
+        }
+}
+
+static void store(struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *span) {
+    const size_t d = k->head_dim;
+    for (size_t r = 0; r < span->count; r++) {
+        const float *row = qkv + (span->row + r) * stride + k->heads * d;
+        const size_t position = span->position + r;
+        for (size_t kv = 0; kv < k->kv_heads; kv++) {
+            const size_t head = head_at(k, layer, span->slot, kv);
+            for (size_t i = 0; i < d; i++) k->keys[head + key_at(position, i, d)] = row[kv * d + i];
+            memcpy(k->values + head + position * d, row + (k->kv_heads + kv) * d, d * sizeof(float));
+        }
+    }
+}
+
+/* Up to TILE queries of one key/value head. */
+struct tile {
+    int count;
+    const float *q[TILE];
+    float *out[TILE];
+    size_t seen[TILE]; /* positions [0, seen) are attended to */
+    float most[TILE], sum[TILE];
+    float score[TILE][BLOCK];
+    float o[TILE][ATTENTION_HEAD_DIM_MAX];
+};
+
+/* score[t][j] = q_t . k_(base + j) for one group; n is a constant in every caller, so that accumulators stay in registers. */
+static inline __attribute__((always_inline)) void group_scores(struct tile *t, const float *keys, size_t d, size_t base, int n) {
+    __m256 acc[TILE][2];
+    for (int q = 0; q < n; q++) acc[q][0] = acc[q][1] = _mm256_setzero_ps();
+    for (size_t i = 0; i < d; i++) {
+        const __m256 a = _mm256_loadu_ps(keys + i * KV_GROUP), b = _mm256_loadu_ps(keys + i * KV_GROUP + LANES);
+        for (int q = 0; q < n; q++) {
+            const __m256 x = _mm256_broadcast_ss(t->q[q] + i);
+            acc[q][0] = _mm256_fmadd_ps(x, a, acc[q][0]);
+            acc[q][1] = _mm256_fmadd_ps(x, b, acc[q][1]);
+        }
+    }
+    for (int q = 0; q < n; q++) {
+        _mm256_storeu_ps(t->score[q] + base, acc[q][0]);
+        _mm256_storeu_ps(t->score[q] + base + LANES, acc[q][1]);
+    }
+}
+
+/* o_t += sum over j of score[t][j] v_j, for columns [i, i + LANES); rows behind a query's own have score 0. */
+static inline __attribute__((always_inline)) void add_values(struct tile *t, const float *values, size_t d, size_t i, size_t rows, int n) {
+    __m256 acc[TILE];
+    for (int q = 0; q < n; q++) acc[q] = _mm256_loadu_ps(t->o[q] + i);
+    for (size_t j = 0; j < rows; j++) {
+        const __m256 v = _mm256_loadu_ps(values + j * d + i);
+        for (int q = 0; q < n; q++) acc[q] = _mm256_fmadd_ps(_mm256_broadcast_ss(t->score[q] + j), v, acc[q]);
+    }
+    for (int q = 0; q < n; q++) _mm256_storeu_ps(t->o[q] + i, acc[q]);
+}
+
+/* Turns a block's scores into weights and rescales what was summed before. */
+static void soften(struct tile *t, int q, size_t base, size_t d, float scale) {
+    float *s = t->score[q], top = -INFINITY, add = 0;
+    const size_t seen = t->seen[q] > base ? t->seen[q] - base : 0, n = seen < BLOCK ? seen : BLOCK;
+    for (size_t j = n; j < BLOCK; j++) s[j] = 0.0f;
+    if (n == 0) return;
+#pragma omp simd reduction(max : top)
+    for (size_t j = 0; j < n; j++) top = s[j] > top ? s[j] : top;
+    top *= scale;
+    const float now = top > t->most[q] ? top : t->most[q], shrink = vexp(t->most[q] - now);
+#pragma omp simd reduction(+ : add)
+    for (size_t j = 0; j < n; j++) {
+        s[j] = vexp(s[j] * scale - now);
+        add += s[j];
+    }
+    if (now != t->most[q])
+        for (size_t i = 0; i < d; i++) t->o[q][i] *= shrink;
+    t->sum[q] = t->sum[q] * shrink + add;
+    t->most[q] = now;
+}
+
+static inline __attribute__((always_inline)) void tile_block(struct tile *t, const float *keys, const float *values, size_t d, size_t base,
+                                                             size_t rows, float scale, int n) {
+    for (size_t g = 0; g * KV_GROUP < rows; g++) group_scores(t, keys + g * KV_GROUP * d, d, g * KV_GROUP, n);
+    for (int q = 0; q < n; q++) soften(t, q, base, d, scale);
+    size_t i = 0;
+    for (; i + LANES <= d; i += LANES) add_values(t, values, d, i, rows, n);
+    for (; i < d; i++)
+        for (int q = 0; q < n; q++)
+            for (size_t j = 0; j < rows; j++) t->o[q][i] += t->score[q][j] * values[j * d + i];
+}
+
+static void tile_run(struct tile *t, const float *keys, const float *values, size_t d, float scale) {
+    size_t most = 0;
+    for (int q = 0; q < t->count; q++) {
+        t->most[q] = -INFINITY;
+        t->sum[q] = 0;
+        memset(t->o[q], 0, d * sizeof(float));
+        if (t->seen[q] > most) most = t->seen[q];
+    }
+    for (size_t base = 0; base < most; base += BLOCK) {
+        const size_t rows = most - base < BLOCK ? most - base : BLOCK;
+        const float *k = keys + base * d, *v = values + base * d;
+        if (t->count == 4)
+            tile_block(t, k, v, d, base, rows, scale, 4);
+        else if (t->count == 3)
+            tile_block(t, k, v, d, base, rows, scale, 3);
+        else if (t->count == 2)
+            tile_block(t, k, v, d, base, rows, scale, 2);
+        else
+            tile_block(t, k, v, d, base, rows, scale, 1);
+    }
+    for (int q = 0; q < t->count; q++)
+        for (size_t i = 0; i < d; i++) t->out[q][i] = t->o[q][i] / t->sum[q];
+}
+
+/* All queries of a span that read key/value head kv. */
+static void span_head(float *out, const struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *span,
+                      size_t kv, float scale) {
+    const size_t d = k->head_dim, group = k->heads / k->kv_heads, at = head_at(k, layer, span->slot, kv);
+    struct tile t;
+    t.count = 0;
+    for (size_t i = 0; i < span->count * group; i++) {
+        const size_t row = span->row + i / group, head = kv * group + i % group;
+        t.q[t.count] = qkv + row * stride + head * d;
+        t.out[t.count] = out + (row * k->heads + head) * d;
+        t.seen[t.count++] = span->position + i / group + 1;
+        if (t.count < TILE && i + 1 < span->count * group) continue;
+        tile_run(&t, k->keys + at, k->values + at, d, scale);
+        t.count = 0;
+    }
+}
+
+void kv_cache_attend(float *out, struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *spans,
+                     size_t count, float scale) {
+    for (size_t i = 0; i < count; i++)
+        CHECK(spans[i].slot < k->slots && spans[i].count <= KV_SPAN_MAX && spans[i].position + spans[i].count <= k->positions);
+#pragma omp parallel
+    {
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < count; i++) store(k, layer, qkv, stride, &spans[i]);
+#pragma omp for schedule(dynamic, 1)
+        for (size_t i = 0; i < count * k->kv_heads; i++)
+            span_head(out, k, layer, qkv, stride, &spans[i / k->kv_heads], i % k->kv_heads, scale);
+    }
+}

@@ -1,0 +1,297 @@
+/* Decoding against the full forward: logits token by token, greedy and sampled continuations, shared prefixes, adapters, batches. */
+#define _POSIX_C_SOURCE 200809L
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "infer/decode.h"
+#include "model/lora.h"
+#include "num/softmax_logp.h"
+#include "tiny_model.h"
+
+#define V 160
+#define JOBS 13
+#define PROMPT_MAX 120
+#define NEW_MAX 40
+
+static char folder[64];
+struct job {
+    int32_t prompt[PROMPT_MAX], response[NEW_MAX];
+    size_t prompt_count, max_new, count, reused;
+    enum decode_finish finish;
+    float logp[NEW_MAX]; /* of the forced tokens */
+    int done;
+};
+struct bench {
+    struct model model;
+    struct job jobs[JOBS];
+    size_t next;
+    const float *theta;
+    bool forced;
+};
+
+/* Prompts that share heads of several lengths, one of them another's prefix, some longer than a step. */
+static void make_jobs(struct bench *b) {
+    struct rng r = rng_seeded(3);
+    for (size_t i = 0; i < JOBS; i++) {
+        struct job *j = &b->jobs[i];
+        j->prompt_count = 1 + (i * 37) % (PROMPT_MAX - 1);
+        j->max_new = 3 + (i * 7) % (NEW_MAX - 3);
+        for (size_t k = 0; k < PROMPT_MAX; k++) j->prompt[k] = (int32_t)(k < 60 && i % 3 ? (k * 13) % V : rng_below(&r, V));
+        for (size_t k = 0; k < NEW_MAX; k++) j->response[k] = (int32_t)rng_below(&r, V);
+    }
+    memcpy(b->jobs[8].prompt, b->jobs[5].prompt, sizeof b->jobs[5].prompt);
+    b->jobs[8].prompt_count = b->jobs[5].prompt_count;
+}
+
+static void bench_open(struct bench *b, enum matmul_kind kind, bool adapter) {
+    *b = (struct bench){0};
+    assert_int_equal(model_open(&b->model, folder, kind, MODEL_INFER), ST_OK);
+    if (adapter) {
+        const struct lora_options o = {.rank = 4, .alpha = 8, .targets = {"all-linear"}, .target_count = 1};
+        assert_int_equal(lora_attach(&b->model, &o, 9, false), ST_OK);
+        struct rng r = rng_seeded(4);
+        for (size_t i = 0; i < b->model.params.size; i++) b->model.params.value[i] = 0.1f * (float)rng_normal(&r);
+        b->theta = b->model.params.value;
+    }
+    make_jobs(b);
+}
+
+static status next(void *context, struct decode_job *job, bool *end) {
+    struct bench *b = context;
+    *end = b->next == JOBS;
+    if (*end) return ST_OK;
+    struct job *j = &b->jobs[b->next];
+    *job = (struct decode_job){
+        .prompt = j->prompt, .prompt_count = j->prompt_count, .max_new = j->max_new, .row = b->next, .sample = 1, .user = j};
+    b->next++;
+    return ST_OK;
+}
+
+static status finish(void *context, const struct decode_state *s) {
+    struct bench *b = context;
+    struct job *j = s->job->user;
+    if (b->forced) assert_memory_equal(j->response, s->ids, s->count * sizeof(int32_t));
+    memcpy(j->response, s->ids, s->count * sizeof(int32_t));
+    j->count = s->count;
+    j->finish = s->finish;
+    j->reused = s->prompt_reused;
+    j->done++;
+    return ST_OK;
+}
+
+static bool ends_at_seven(void *context, int32_t id) {
+    (void)context;
+    return id % 23 == 7;
+}
+
+/* Takes the response that is there and notes what the model thinks of it. */
+static status force(void *context, int32_t *id, const struct decode_state *s, const float *logits) {
+    (void)context;
+    struct job *j = s->job->user;
+    float lse, entropy, mean;
+    int32_t argmax;
+    logp_rows(&lse, &entropy, &argmax, &mean, logits, 1, V, V);
+    *id = j->response[s->count];
+    j->logp[s->count] = logits[*id] - lse;
+    return ST_OK;
+}
+
+static void decode(struct bench *b, struct decode_calls calls, size_t batch, size_t rows, const struct sampler_options *sampler) {
+    struct decoder d;
+    const struct decode_options o = {.batch = batch, .length = PROMPT_MAX + NEW_MAX + 8, .rows = rows, .sampler = *sampler};
+    calls.context = b, calls.next = next, calls.finish = finish;
+    assert_int_equal(decoder_init(&d, &b->model, b->theta, &o), ST_OK);
+    b->next = 0;
+    for (size_t i = 0; i < JOBS; i++) b->jobs[i].done = 0;
+    assert_int_equal(decode_run(&d, &calls), ST_OK);
+    for (size_t i = 0; i < JOBS; i++) assert_int_equal(b->jobs[i].done, 1);
+    decoder_release(&d);
+}
+
+/* Log-probs (and argmax) of the responses by the full forward, one sequence at a time. */
+static void full(struct bench *b, struct run *run, struct seqtree *tree, const struct job *j, size_t count) {
+    int32_t ids[PROMPT_MAX + NEW_MAX];
+    const int32_t *sequence = ids, size = (int32_t)(j->prompt_count + count), from = (int32_t)j->prompt_count;
+    memcpy(ids, j->prompt, j->prompt_count * sizeof *ids);
+    memcpy(ids + j->prompt_count, j->response, count * sizeof *ids);
+    assert_int_equal(seqtree_build(tree, &sequence, &size, &from, 1, true), ST_OK);
+    assert_int_equal(run_forward(run, tree, b->theta, false), ST_OK);
+}
+
+static void compare_full(struct bench *b, size_t first, bool greedy, double tolerance) {
+    const struct run_plan plan = {.tokens = 256, .scored = 256};
+    struct run run;
+    struct seqtree tree;
+    double worst = 0;
+    assert_int_equal(model_need_positions(&b->model, 256), ST_OK);
+    assert_int_equal(run_init(&run, &b->model, &plan), ST_OK);
+    assert_int_equal(seqtree_init(&tree, 256, 16, 256), ST_OK);
+    for (size_t i = first; i < JOBS; i++) {
+        const struct job *j = &b->jobs[i];
+        full(b, &run, &tree, j, j->count);
+        assert_int_equal(tree.score_count, (int32_t)j->count);
+        for (int32_t k = 0; k < tree.score_count; k++) {
+            if (greedy)
+                assert_int_equal(run.argmax[run.score_slot[k]], j->response[k]);
+            else
+                worst = fmax(worst, fabs((double)run.logp[k] - (double)j->logp[k]));
+        }
+    }
+    if (worst > tolerance) print_message("worst difference of a log-prob: %g\n", worst);
+    assert_true(worst <= tolerance);
+    seqtree_release(&tree);
+    run_release(&run);
+}
+
+static void check_forced(enum matmul_kind kind, bool adapter, double tolerance) {
+    const size_t batches[] = {1, 5, 16}, rows[] = {0, 24, 16};
+    const struct sampler_options sampler = sampler_options_default();
+    for (size_t i = 0; i < 3; i++) {
+        struct bench *b = calloc(1, sizeof *b);
+        bench_open(b, kind, adapter);
+        b->forced = true;
+        decode(b, (struct decode_calls){.pick = force}, batches[i], rows[i], &sampler);
+        compare_full(b, 0, false, tolerance);
+        model_release(&b->model);
+        free(b);
+    }
+}
+
+static void test_forced_f32(void **state) {
+    (void)state;
+    check_forced(MATMUL_F32, false, 1e-4);
+}
+static void test_forced_adapter(void **state) {
+    (void)state;
+    check_forced(MATMUL_F32, true, 1e-4);
+}
+static void test_forced_reference(void **state) {
+    (void)state;
+    check_forced(MATMUL_REFERENCE, false, 2e-5);
+}
+static void test_forced_bf16(void **state) {
+    (void)state;
+    check_forced(MATMUL_BF16, true, 0.15); /* bf16 rounds where rows fall: only the same to its precision */
+}
+
+static void test_greedy(void **state) {
+    (void)state;
+    struct sampler_options sampler = sampler_options_default();
+    struct bench *b = calloc(1, sizeof *b);
+    sampler.temperature = 0;
+    bench_open(b, MATMUL_F32, true);
+    decode(b, (struct decode_calls){0}, 4, 0, &sampler);
+    for (size_t i = 0; i < JOBS; i++) {
+        assert_int_equal(b->jobs[i].count, b->jobs[i].max_new);
+        assert_int_equal(b->jobs[i].finish, DECODE_LENGTH);
+    }
+    compare_full(b, 0, true, 0);
+    model_release(&b->model);
+    free(b);
+}
+
+/* The same samples whatever the batch, the step's rows and what prompts share. */
+static void test_samples(void **state) {
+    (void)state;
+    const size_t batches[] = {1, 3, 16, 7}, rows[] = {256, 5, 64, 7};
+    struct sampler_options sampler = sampler_options_default();
+    struct bench *b = calloc(1, sizeof *b);
+    struct job first[JOBS];
+    size_t stops = 0, lengths = 0;
+    sampler.temperature = 0.9, sampler.top_p = 0.95, sampler.seed = 77;
+    bench_open(b, MATMUL_REFERENCE, true);
+    for (size_t run = 0; run < 4; run++) {
+        decode(b, (struct decode_calls){.is_end = ends_at_seven}, batches[run], rows[run], &sampler);
+        if (run == 0) memcpy(first, b->jobs, sizeof first);
+        if (run == 2) assert_true(b->jobs[8].reused + 16 >= b->jobs[5].prompt_count - 1); /* both in the batch: one prompt */
+        for (size_t i = 0; i < JOBS; i++) {
+            const struct job *j = &b->jobs[i];
+            assert_int_equal(j->count, first[i].count);
+            assert_int_equal(j->finish, first[i].finish);
+            assert_memory_equal(j->response, first[i].response, j->count * sizeof(int32_t));
+            for (size_t k = 0; k + 1 < j->count; k++) assert_false(ends_at_seven(NULL, j->response[k]));
+            stops += j->finish == DECODE_STOP;
+            lengths += j->finish == DECODE_LENGTH;
+        }
+    }
+    assert_true(stops > 0 && lengths > 0);
+    model_release(&b->model);
+    free(b);
+}
+
+/* A conversation: the second run's prompt goes on from the first one's answer, and only what is new is computed. */
+static void test_cache_lives_on(void **state) {
+    (void)state;
+    struct bench *b = calloc(1, sizeof *b);
+    struct decoder d;
+    const struct decode_options o = {.batch = 1, .length = 160, .sampler = sampler_options_default()};
+    struct decode_calls calls = {.context = b, .next = next, .finish = finish};
+    bench_open(b, MATMUL_F32, false);
+    assert_int_equal(decoder_init(&d, &b->model, NULL, &o), ST_OK);
+    struct job *last = &b->jobs[JOBS - 1];
+    last->prompt_count = 30, last->max_new = 10;
+    b->next = JOBS - 1;
+    assert_int_equal(decode_run(&d, &calls), ST_OK);
+    memcpy(last->prompt + 30, last->response, 10 * sizeof(int32_t));
+    last->prompt[40] = 5;
+    last->prompt_count = 41;
+    b->next = JOBS - 1;
+    const uint64_t before = d.counts.prompt;
+    assert_int_equal(decode_run(&d, &calls), ST_OK);
+    assert_int_equal(last->reused, 39); /* all but the last drawn token, which was never fed, and the new one */
+    assert_int_equal(d.counts.prompt - before, 2);
+    b->forced = true;
+    calls.pick = force;
+    b->next = JOBS - 1;
+    assert_int_equal(decode_run(&d, &calls), ST_OK);
+    compare_full(b, JOBS - 1, false, 1e-4);
+    decoder_release(&d);
+    model_release(&b->model);
+    free(b);
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    struct bench *b = calloc(1, sizeof *b);
+    struct decoder d;
+    struct decode_options o = {.batch = 2, .length = 40, .sampler = sampler_options_default()};
+    const struct decode_calls calls = {.context = b, .next = next, .finish = finish};
+    bench_open(b, MATMUL_F32, false);
+    assert_true(decoder_bytes(&b->model, &o) < (size_t)1 << 30);
+    assert_int_equal(decoder_init(&d, &b->model, NULL, &o), ST_OK);
+    b->jobs[0].prompt_count = 40;
+    assert_int_equal(decode_run(&d, &calls), ST_UNSUPPORTED);
+    decoder_release(&d);
+    o.length = 4000;
+    assert_int_equal(decoder_init(&d, &b->model, NULL, &o), ST_UNSUPPORTED); /* past the model's positions */
+    o.length = SIZE_MAX / 4;
+    assert_true(decoder_bytes(&b->model, &o) == SIZE_MAX);
+    model_release(&b->model);
+    free(b);
+}
+
+static int setup(void **state) {
+    (void)state;
+    const struct tiny_shape shape = {.vocab = V, .hidden = 48, .layers = 3, .heads = 6, .kv_heads = 2, .head_dim = 12, .ffn = 80};
+    snprintf(folder, sizeof folder, "/tmp/rapt_decode_XXXXXX");
+    tiny_model_write(folder, &shape, 1);
+    return 0;
+}
+static int teardown(void **state) {
+    (void)state;
+    tiny_model_remove(folder);
+    matmul_shutdown();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forced_f32),     cmocka_unit_test(test_forced_adapter), cmocka_unit_test(test_forced_reference),
+        cmocka_unit_test(test_forced_bf16),    cmocka_unit_test(test_greedy),         cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_cache_lives_on), cmocka_unit_test(test_errors),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
