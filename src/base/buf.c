@@ -41,6 +41,17 @@ char *mem_text_n(const char *text, size_t size) {
 
 char *mem_text(const char *text) { return mem_text_n(text, strlen(text)); }
 
+char *mem_keep(char *text) {
+    static struct kept { /* reachable, so that leak checkers see what is meant */
+        struct kept *next;
+        char *text;
+    } * first;
+    struct kept *k = mem_alloc(sizeof *k);
+    *k = (struct kept){first, text};
+    first = k;
+    return text;
+}
+
 status mem_try_alloc(void *out, size_t count, size_t size, const char *what) {
     size_t bytes;
     void *p = NULL;

@@ -34,6 +34,8 @@ void *mem_zero(size_t count, size_t size);
 void *mem_resize(void *old, size_t size);
 char *mem_text(const char *text);
 char *mem_text_n(const char *text, size_t size);
+/* Keeps a malloc'ed text for the rest of the process and returns it: for option values, which nobody owns. One thread only. */
+char *mem_keep(char *text);
 /* *out = zeroed count * size bytes, or ST_NOMEM naming `what`. Freed with free(). */
 status mem_try_alloc(void *out, size_t count, size_t size, const char *what);
 /* Allocations made so far through this file and base/arena; a test asserts that a training step makes none. */

@@ -2,18 +2,20 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 static enum log_level log_level = LOG_INFO;
-static struct progress *on_screen; /* the bar that a message must not overwrite */
+static bool bar_on_screen; /* a bar stands on the terminal's line, which a message must clear first */
 
 void log_set_level(enum log_level level) { log_level = level; }
 
 static void log_line(enum log_level level, const char *prefix, const char *format, va_list args) {
     if (level > log_level) return;
-    if (on_screen && on_screen->drawn) fputs("\r\033[K", stderr);
+    if (bar_on_screen) fputs("\r\033[K", stderr);
+    bar_on_screen = false;
     fprintf(stderr, "rapt: %s", prefix);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
@@ -74,14 +76,13 @@ static void progress_draw(struct progress *p, uint64_t done, const char *extra, 
     if (extra && *extra) fprintf(stderr, ", %s", extra);
     if (!tty) fputc('\n', stderr);
     fflush(stderr);
-    p->drawn = tty;
+    bar_on_screen = tty;
     p->last_s = now;
 }
 
 void progress_begin(struct progress *p, const char *what, const char *unit, uint64_t total) {
     double now = log_now_s();
     *p = (struct progress){.what = what, .unit = unit, .total = total, .start_s = now, .last_s = now};
-    on_screen = p;
 }
 
 void progress_update(struct progress *p, uint64_t done, const char *extra) {
@@ -99,6 +100,5 @@ void progress_end(struct progress *p, uint64_t done, const char *extra) {
         progress_draw(p, done, extra, now, tty);
         if (tty) fputc('\n', stderr);
     }
-    if (on_screen == p) on_screen = NULL;
-    p->drawn = 0;
+    bar_on_screen = false;
 }

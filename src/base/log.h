@@ -21,7 +21,6 @@ struct progress {
     const char *unit; /* "rows", "steps" */
     uint64_t total;   /* 0 = unknown */
     double start_s, last_s;
-    int drawn; /* something stands on the terminal line */
 };
 
 void progress_begin(struct progress *p, const char *what, const char *unit, uint64_t total);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static status set_list(struct opt_list *list, const char *name, const char *text) {
-    char *copy = mem_text(text); /* lives as long as the process: options do */
+    char *copy = mem_keep(mem_text(text));
     for (char *at = copy;;) {
         char *comma = strchr(at, ',');
         if (comma) *comma = '\0';
@@ -65,7 +65,8 @@ static status set_value(const struct opt_row *row, void *options, const char *te
 
 static size_t find_row(const struct opt_spec *spec, const char *name, size_t size) {
     for (size_t i = 0; i < spec->row_count; i++)
-        if (spec->rows[i].kind != OPT_HEADING && strlen(spec->rows[i].name) == size && memcmp(spec->rows[i].name, name, size) == 0) return i;
+        if (spec->rows[i].kind != OPT_HEADING && strlen(spec->rows[i].name) == size && memcmp(spec->rows[i].name, name, size) == 0)
+            return i;
     return spec->row_count;
 }
 
@@ -107,8 +108,10 @@ static status parse_one(struct opt_result *result, const struct opt_spec *spec, 
     size_t i = find_row(spec, arg, size);
     if (i == spec->row_count && strncmp(arg, "no-", 3) == 0 && !value) {
         i = find_row(spec, arg + 3, size - 3);
-        if (i < spec->row_count && spec->rows[i].kind == OPT_FLAG) value = "false";
-        else i = spec->row_count;
+        if (i < spec->row_count && spec->rows[i].kind == OPT_FLAG)
+            value = "false";
+        else
+            i = spec->row_count;
     }
     if (i == spec->row_count) return unknown_option(spec, arg, size);
     if (!value && spec->rows[i].kind == OPT_FLAG) value = "true";
@@ -133,7 +136,8 @@ status opt_parse(struct opt_result *result, const struct opt_spec *spec, void *o
         } else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
             TRY(parse_one(result, spec, options, argc, argv, &i));
         } else {
-            if (!spec->positional) return FAIL(ST_USAGE, "'%s' is not an option of rapt %s (options begin with --)", argv[i], spec->command);
+            if (!spec->positional)
+                return FAIL(ST_USAGE, "'%s' is not an option of rapt %s (options begin with --)", argv[i], spec->command);
             if (result->positional_count == OPT_LIST_MAX) return FAIL(ST_USAGE, "more than %d arguments", OPT_LIST_MAX);
             result->positional[result->positional_count++] = argv[i];
         }
@@ -166,13 +170,15 @@ static void wrap(struct buf *out, const char *text, size_t indent, size_t width)
 
 static void row_syntax(struct buf *out, const struct opt_row *row) {
     buf_printf(out, "--%s", row->name);
-    if (row->kind == OPT_CHOICE) buf_printf(out, " %s", row->choices);
-    else if (row->arg) buf_printf(out, " %s", row->arg);
+    if (row->kind == OPT_CHOICE)
+        buf_printf(out, " %s", row->choices);
+    else if (row->arg)
+        buf_printf(out, " %s", row->arg);
 }
 
 void opt_help(struct buf *out, const struct opt_spec *spec) {
-    buf_printf(out, "usage: rapt %s%s%s [options]\n\n%s\n", spec->command, spec->positional ? " " : "", spec->positional ? spec->positional : "",
-               spec->summary);
+    buf_printf(out, "usage: rapt %s%s%s [options]\n\n%s\n", spec->command, spec->positional ? " " : "",
+               spec->positional ? spec->positional : "", spec->summary);
     for (size_t i = 0; i < spec->row_count; i++) {
         const struct opt_row *row = &spec->rows[i];
         if (row->kind == OPT_HEADING) {
@@ -189,7 +195,8 @@ void opt_help(struct buf *out, const struct opt_spec *spec) {
         struct buf text = {0};
         buf_append_text(&text, row->help);
         if (row->preset && row->kind != OPT_FLAG) buf_printf(&text, " (default: %s)", row->preset);
-        if (row->preset && row->kind == OPT_FLAG && strcmp(row->preset, "true") == 0) buf_printf(&text, " (default: on; --no-%s)", row->name);
+        if (row->preset && row->kind == OPT_FLAG && strcmp(row->preset, "true") == 0)
+            buf_printf(&text, " (default: on; --no-%s)", row->name);
         wrap(out, buf_text(&text), 32, 110);
         buf_release(&text);
     }
@@ -237,8 +244,10 @@ static void json_text(struct buf *out, const char *text) {
     buf_append_char(out, '"');
     for (const char *p = text; *p; p++) {
         if (*p == '"' || *p == '\\') buf_append_char(out, '\\');
-        if ((unsigned char)*p < 32) buf_printf(out, "\\u%04x", *p);
-        else buf_append_char(out, *p);
+        if ((unsigned char)*p < 32)
+            buf_printf(out, "\\u%04x", *p);
+        else
+            buf_append_char(out, *p);
     }
     buf_append_char(out, '"');
 }

@@ -12,10 +12,14 @@ static status check_sizes(const struct model_config *c) {
         const char *name;
         size_t value, limit;
     } sizes[] = {
-        {"vocabulary", c->vocab, (size_t)1 << 22},      {"hidden size", c->hidden, (size_t)1 << 17},
-        {"layer count", c->layers, 1024},               {"head count", c->heads, 1024},
-        {"key/value head count", c->kv_heads, 1024},    {"head size", c->head_dim, 1024},
-        {"feed-forward size", c->ffn, (size_t)1 << 19}, {"longest position", c->max_position, (size_t)1 << 28},
+        {"vocabulary", c->vocab, (size_t)1 << 22},
+        {"hidden size", c->hidden, (size_t)1 << 17},
+        {"layer count", c->layers, 1024},
+        {"head count", c->heads, 1024},
+        {"key/value head count", c->kv_heads, 1024},
+        {"head size", c->head_dim, 1024},
+        {"feed-forward size", c->ffn, (size_t)1 << 19},
+        {"longest position", c->max_position, (size_t)1 << 28},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].limit)
@@ -75,7 +79,7 @@ static status refuse_features(struct json config) {
             return FAIL(ST_UNSUPPORTED, "'%s' is true; projections with a bias are not supported", flags[i]);
     }
     struct json act = json_get(config, "hidden_act");
-    if (json_kind_of(act) == JSON_STRING && !json_equals(act, "silu"))
+    if (json_kind_of(act) != JSON_NONE && !json_equals(act, "silu"))
         return FAIL(ST_UNSUPPORTED, "hidden_act is %.*s, only \"silu\" is supported", (int)act.size, act.text);
     return ST_OK;
 }

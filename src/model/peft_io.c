@@ -25,28 +25,31 @@ static status read_targets(struct lora_options *o, struct json targets) {
     o->target_count = 0;
     if (json_kind_of(targets) == JSON_STRING) {
         if (!json_equals(targets, "all-linear")) return FAIL(ST_UNSUPPORTED, "'target_modules' is a pattern; a list of names is expected");
-        o->targets[o->target_count++] = json_text(targets);
+        o->targets[o->target_count++] = mem_keep(json_text(targets));
         return ST_OK;
     }
     struct json_iter it = json_iter_begin(targets);
     while (json_iter_next(&it, &key, &v)) {
-        if (json_kind_of(v) != JSON_STRING) return FAIL(ST_FORMAT, "'target_modules' should hold strings, has %s", json_kind_name(json_kind_of(v)));
+        if (json_kind_of(v) != JSON_STRING)
+            return FAIL(ST_FORMAT, "'target_modules' should hold strings, has %s", json_kind_name(json_kind_of(v)));
         if (o->target_count == LORA_TARGETS_MAX) return FAIL(ST_UNSUPPORTED, "more than %d target modules", LORA_TARGETS_MAX);
-        o->targets[o->target_count++] = json_text(v);
+        o->targets[o->target_count++] = mem_keep(json_text(v));
     }
     if (!o->target_count) return FAIL(ST_FORMAT, "'target_modules' is missing or empty");
     return ST_OK;
 }
 
 static status options_from_json(struct lora_options *o, struct json config) {
-    static const char *const refused[] = {"use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "fan_in_fan_out", "lora_bias"};
+    static const char *const refused[] = {"use_dora",       "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
+                                          "fan_in_fan_out", "lora_bias"};
     int64_t rank;
     *o = (struct lora_options){0};
     if (!json_equals(json_get(config, "peft_type"), "LORA")) return FAIL(ST_UNSUPPORTED, "'peft_type' is not \"LORA\"");
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) TRY(refuse(config, refused[i]));
     struct json bias = json_get(config, "bias");
     if (json_kind_of(bias) == JSON_STRING && !json_equals(bias, "none")) return FAIL(ST_UNSUPPORTED, "'bias' is not \"none\"");
-    if (!json_int(&rank, json_get(config, "r")) || rank < 1 || rank > 65536) return FAIL(ST_FORMAT, "'r' should be a positive whole number");
+    if (!json_int(&rank, json_get(config, "r")) || rank < 1 || rank > 65536)
+        return FAIL(ST_FORMAT, "'r' should be a positive whole number");
     o->rank = (size_t)rank;
     if (!json_double(&o->alpha, json_get(config, "lora_alpha"))) return FAIL(ST_FORMAT, "'lora_alpha' should be a number");
     json_double(&o->dropout, json_get(config, "lora_dropout"));
@@ -78,12 +81,14 @@ static status fill(struct model *m, const struct safetensors *st, const char *pa
         const struct st_tensor *t = safetensors_find(st, name);
         if (!t) return FAIL(ST_FORMAT, "%s: tensor '%s' is missing", path, name);
         if (t->rows != p->rows || t->cols != p->cols)
-            return FAIL(ST_MISMATCH, "%s: tensor '%s' has shape [%zu, %zu], this model needs [%zu, %zu]", path, name, t->rows, t->cols, p->rows, p->cols);
+            return FAIL(ST_MISMATCH, "%s: tensor '%s' has shape [%zu, %zu], this model needs [%zu, %zu]", path, name, t->rows, t->cols,
+                        p->rows, p->cols);
         dtype_table[t->type].expand(m->params.value + p->offset, t->data, p->rows * p->cols);
         used++;
     }
     if (used != st->tensor_count)
-        return FAIL(ST_UNSUPPORTED, "%s: holds %zu tensors, of which only %zu belong to LoRA on the listed targets", path, st->tensor_count, used);
+        return FAIL(ST_UNSUPPORTED, "%s: holds %zu tensors, of which only %zu belong to LoRA on the listed targets", path, st->tensor_count,
+                    used);
     for (size_t i = 0; i < m->params.size; i++)
         if (!isfinite(m->params.value[i])) return FAIL(ST_FORMAT, "%s: holds values that are not finite", path);
     return ST_OK;
@@ -93,7 +98,9 @@ status adapter_load(struct model *m, const char *folder, bool with_grad) {
     struct lora_options o;
     struct safetensors st;
     TRY(adapter_read_options(&o, folder));
-    TRY(lora_attach(m, &o, 0, with_grad));
+    status attached = lora_attach(m, &o, 0, with_grad);
+    if (attached != ST_OK)
+        return status_note(attached == ST_USAGE ? ST_MISMATCH : attached, "%s: ", folder); /* the file's fault, not the user's */
     char *path = file_join(folder, "adapter_model.safetensors");
     status s = safetensors_open(&st, path);
     if (s == ST_OK) {
@@ -123,7 +130,8 @@ static status save_config(const struct model *m, const struct lora_options *o, c
     bool named = o->target_count == 1 && strcmp(o->targets[0], "all-linear") == 0;
     buf_append_text(&b, "{\n  \"auto_mapping\": null,\n  \"base_model_name_or_path\": ");
     json_put_text(&b, base);
-    buf_append_text(&b, ",\n  \"bias\": \"none\",\n  \"fan_in_fan_out\": false,\n  \"inference_mode\": true,\n  \"init_lora_weights\": true,\n  \"lora_alpha\": ");
+    buf_append_text(&b, ",\n  \"bias\": \"none\",\n  \"fan_in_fan_out\": false,\n  \"inference_mode\": true,\n  \"init_lora_weights\": "
+                        "true,\n  \"lora_alpha\": ");
     json_put_double(&b, o->alpha);
     buf_append_text(&b, ",\n  \"lora_dropout\": ");
     json_put_double(&b, o->dropout);
@@ -133,7 +141,8 @@ static status save_config(const struct model *m, const struct lora_options *o, c
         buf_append_text(&b, i ? ",\n    " : "\n    ");
         json_put_text(&b, o->targets[i]);
     }
-    buf_printf(&b, "\n  ],\n  \"task_type\": \"CAUSAL_LM\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n", o->rslora ? "true" : "false");
+    buf_printf(&b, "\n  ],\n  \"task_type\": \"CAUSAL_LM\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
+               o->rslora ? "true" : "false");
     char *path = file_join(folder, "adapter_config.json");
     status s = file_write(path, b.data, b.size);
     free(path);
