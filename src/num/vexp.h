@@ -1,4 +1,5 @@
-/* vexp: e^x for loops that must vectorise without -ffast-math. Relative error below 2e-7 on [-87, 88]; smaller x give 0, larger inf. */
+/* vexp: e^x for loops that must vectorise without -ffast-math. Relative error below 2e-7 on [-87, 88]; smaller x give 0, larger inf; NaN
+ * stays. */
 #ifndef RAPT_NUM_VEXP_H
 #define RAPT_NUM_VEXP_H
 
@@ -7,7 +8,7 @@
 
 /* x = n ln 2 + r, |r| <= ln(2)/2; a degree-6 polynomial for e^r (Cephes expf), then n into the exponent. */
 static inline float vexp(float x) {
-    float y = x < -87.3f ? -87.3f : x;
+    float y = x > -87.3f ? x : -87.3f; /* NaN goes the way of small x, and comes back at the end */
     y = y > 88.3f ? 88.3f : y;
     const float shifted = y * 1.44269504088896341f + 12582912.0f; /* rounds to nearest by the magic number */
     const float n = shifted - 12582912.0f;
@@ -25,6 +26,7 @@ static inline float vexp(float x) {
     } scale = {.i = ((int32_t)n + 127) << 23};
     float result = p * scale.f;
     result = x < -87.3f ? 0.0f : result;
+    result = x != x ? x : result;
     return x > 88.3f ? __builtin_inff() : result;
 }
 

@@ -19,15 +19,23 @@ static status load_data(struct trainer *t) {
     const struct train_options *o = t->o;
     struct buf rejected = {0};
     buf_printf(&rejected, "%s/train", o->output_dir);
-    struct loader_options lo = {.max_length = o->max_length, .paired_drop = o->order == ORDER_PAIRED, .sft = o->sft, .skip_bad = o->skip_bad, .rejected_beside = buf_text(&rejected)};
+    struct loader_options lo = {.max_length = o->max_length,
+                                .paired_drop = o->order == ORDER_PAIRED,
+                                .sft = o->sft,
+                                .skip_bad = o->skip_bad,
+                                .rejected_beside = buf_text(&rejected)};
     TRY(encoder_open(&t->encoder, o->model));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
     buf_release(&rejected);
     TRY(s);
-    if (!t->train.count) return FAIL(ST_FORMAT, "%s: no rows left to train on (%zu read, %zu too long)", o->train_data, t->train.read, t->train.dropped_long);
-    log_info("%s: %zu rows, %zu dropped (prompt >= --max-length), %zu dropped with their partner, %zu cut", o->train_data, t->train.count, t->train.dropped_long,
-             t->train.dropped_partner, t->train.cut);
-    if (t->train.mismatched) log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data, t->train.mismatched);
+    if (!t->train.count)
+        return FAIL(ST_FORMAT, "%s: no rows left to train on (%zu read, %zu too long)", o->train_data, t->train.read,
+                    t->train.dropped_long);
+    log_info("%s: %zu rows, %zu dropped (prompt >= --max-length), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
+             t->train.dropped_long, t->train.dropped_partner, t->train.cut);
+    if (t->train.mismatched)
+        log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data,
+                 t->train.mismatched);
     if (!o->eval_data) return ST_OK;
     lo.paired_drop = false;
     TRY(loaded_read(&t->eval, o->eval_data, &t->encoder, &lo));
@@ -62,10 +70,11 @@ static status plan_memory(struct trainer *t) {
         }
     }
     if (budget < longest) budget = longest;
-    struct run_plan plan = {.tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0};
+    struct run_plan plan = {
+        .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0};
     size_t weights = model_weight_bytes(&t->model.config, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER), run = run_bytes(&t->model, &plan);
-    log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB", mib(weights),
-             mib(t->model.params.size * (o->full ? 12 : 16)), budget, mib(run));
+    log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
+             mib(weights), mib(t->model.params.size * (o->full ? 12 : 16)), budget, mib(run));
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
     const size_t n = 2 * BATCH_ROWS_MAX;
@@ -83,7 +92,8 @@ static status prepare_optimizer(struct trainer *t) {
     TRY(mem_try_alloc(&slices, p->count, sizeof *slices, "optimizer"));
     for (size_t i = 0; i < p->count; i++) {
         const struct param *q = &p->items[i];
-        slices[i] = (struct optim_slice){.value = p->value + q->offset, .dvalue = p->grad + q->offset, .count = q->rows * q->cols, .decay = q->decay};
+        slices[i] = (struct optim_slice){
+            .value = p->value + q->offset, .dvalue = p->grad + q->offset, .count = q->rows * q->cols, .decay = q->decay};
     }
     struct optim_params op = o->optim;
     op.weight_decay = o->weight_decay;
@@ -107,8 +117,10 @@ static status prepare_reference(struct trainer *t) {
     if (!t->needs_reference) return ST_OK;
     t->train_ref = unknown_reference(t->train.count * t->k);
     t->eval_ref = unknown_reference(t->eval.count * t->k + 1);
-    if (t->o->ref_logps) TRY(reference_from_file(t, t->train_ref, &t->train, t->o->ref_logps));
-    else if (t->o->full) TRY(reference_precompute(t, t->train_ref, &t->train, "reference"));
+    if (t->o->ref_logps)
+        TRY(reference_from_file(t, t->train_ref, &t->train, t->o->ref_logps));
+    else if (t->o->full)
+        TRY(reference_precompute(t, t->train_ref, &t->train, "reference"));
     if (t->o->full && t->eval.count) TRY(reference_precompute(t, t->eval_ref, &t->eval, "reference of the evaluation data"));
     return ST_OK;
 }
@@ -159,8 +171,7 @@ static status evaluate(struct trainer *t) {
     buf_printf(&b, ", \"step\": %llu}\n", (unsigned long long)t->step);
     status s = log_line(t, &b);
     buf_release(&b);
-    if (s == ST_OK && m.count)
-        log_info("step %llu: eval loss %.4f%s", (unsigned long long)t->step, m.loss / (double)m.count, "");
+    if (s == ST_OK && m.count) log_info("step %llu: eval loss %.4f%s", (unsigned long long)t->step, m.loss / (double)m.count, "");
     return s;
 }
 
@@ -175,6 +186,22 @@ static status step_rows(struct trainer *t, const uint32_t **rows, size_t *count,
     return ST_OK;
 }
 
+static double response_tokens(const struct trainer *t, const uint32_t *rows, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += t->train.rows[rows[i]].chosen;
+    return sum;
+}
+
+/* What a micro-batch counts for in its step: all the same, as in TRL's DPOTrainer; under sft by its tokens, so that the step's loss is the
+ * mean over all of its tokens (transformers' num_items_in_batch). */
+static status weighted_micro(struct trainer *t, const uint32_t *rows, size_t count, size_t micros, double step_tokens) {
+    if (!t->o->sft) return step_micro(t, &t->train, t->train_ref, rows, count, true, 1.0 / (double)micros, &t->metrics);
+    const double before = t->metrics.loss, weight = response_tokens(t, rows, count) / step_tokens;
+    TRY(step_micro(t, &t->train, t->train_ref, rows, count, true, weight, &t->metrics));
+    t->metrics.loss = before + (t->metrics.loss - before) * weight * (double)micros;
+    return ST_OK;
+}
+
 static status take_step(struct trainer *t) {
     const uint32_t *rows;
     size_t count;
@@ -182,14 +209,16 @@ static status take_step(struct trainer *t) {
     const double rate = schedule_rate(&t->schedule, t->step);
     TRY(step_rows(t, &rows, &count, t->step));
     const size_t micros = (count + t->o->batch - 1) / t->o->batch;
+    const double step_tokens = response_tokens(t, rows, count);
     memset(p->grad, 0, p->size * sizeof(float));
     for (size_t i = 0; i < micros; i++) {
         size_t n = count - i * t->o->batch < t->o->batch ? count - i * t->o->batch : t->o->batch;
-        TRY(step_micro(t, &t->train, t->train_ref, rows + i * t->o->batch, n, true, 1.0 / (double)micros, &t->metrics));
+        TRY(weighted_micro(t, rows + i * t->o->batch, n, micros, step_tokens));
     }
     t->norm_last = optim_norm(&t->optim);
     if (!isfinite(t->norm_last))
-        return FAIL(ST_FORMAT, "step %llu: the gradient is not finite; lower --learning-rate, or try --dtype f32", (unsigned long long)t->step + 1);
+        return FAIL(ST_FORMAT, "step %llu: the gradient is not finite; lower --learning-rate, or try --dtype f32",
+                    (unsigned long long)t->step + 1);
     optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm));
     if (t->o->full) TRY(model_refresh(&t->model));
     t->step++;
@@ -206,22 +235,28 @@ static status loop(struct trainer *t) {
     while (t->step < t->total_steps && !interrupted) {
         const struct metrics before = t->metrics;
         TRY(take_step(t));
-        double loss = t->metrics.count > before.count ? (t->metrics.loss - before.loss) / (double)(t->metrics.count - before.count) : (double)NAN;
-        if (isnan(loss)) extra[0] = '\0';
-        else snprintf(extra, sizeof extra, "loss %.4f", loss);
+        double loss =
+            t->metrics.count > before.count ? (t->metrics.loss - before.loss) / (double)(t->metrics.count - before.count) : (double)NAN;
+        if (isnan(loss))
+            extra[0] = '\0';
+        else
+            snprintf(extra, sizeof extra, "loss %.4f", loss);
         if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t));
         if (due(t->step, t->o->save_steps) || interrupted) TRY(checkpoint_save(t));
         progress_update(&bar, t->step, extra);
     }
     progress_end(&bar, t->step, NULL);
     if (t->step < t->total_steps)
-        return FAIL(ST_INTERRUPTED, "stopped after step %llu of %llu; the same command with --resume goes on from there", (unsigned long long)t->step, (unsigned long long)t->total_steps);
+        return FAIL(ST_INTERRUPTED, "stopped after step %llu of %llu; the same command with --resume goes on from there",
+                    (unsigned long long)t->step, (unsigned long long)t->total_steps);
     return ST_OK;
 }
 
 static status open_log(struct trainer *t, bool resumed) {
-    if (!resumed) t->log = fopen(t->log_path, "wb");
-    else t->log = fopen(t->log_path, "ab");
+    if (!resumed)
+        t->log = fopen(t->log_path, "wb");
+    else
+        t->log = fopen(t->log_path, "ab");
     return t->log ? ST_OK : FAIL(ST_IO, "%s: cannot open", t->log_path);
 }
 

@@ -1,7 +1,7 @@
 /* trainer: the loop. Rows -> micro-batches -> log-probs -> loss -> gradients -> optimizer, with evaluation, metrics and checkpoints.
  *
  * An optimizer step is per_device_batch x accumulation rows, normalised as TRL does it: the mean over rows of each micro-batch, then the
- * mean over micro-batches; the last ones may be short. */
+ * mean over micro-batches; the last ones may be short. Under sft: the mean over the step's response tokens. */
 #ifndef RAPT_TRAIN_TRAINER_H
 #define RAPT_TRAIN_TRAINER_H
 

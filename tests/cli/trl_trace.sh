@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt train logs what TRL's DPOTrainer logs (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
+# rapt train logs what TRL's DPOTrainer and SFTTrainer log (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
 # metrics within 1e-3, on every step and for the final evaluation; adapters and full training.
 set -euo pipefail
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
@@ -25,8 +25,9 @@ def compare(where, want, got):
 for case in json.load(open(f"{golden}/trl/cases.json")):
     name, options = case["name"], [f"{golden}/{o}" if o == "llama_tiny_lora" else o for o in case["options"]]
     output = f"{runs}/{name}"
-    evaluation = ["--eval-data", f"{golden}/trl/eval.jsonl"] if case["eval"] else []
-    run = subprocess.run([rapt, "train", "--model", f"{golden}/llama_tiny", "--train-data", f"{golden}/trl/train.jsonl", "--output-dir", output,
+    sft = "--objective" in options
+    evaluation = ["--eval-data", f"{golden}/trl/{'sft_' if sft else ''}eval.jsonl"] if case["eval"] else []
+    run = subprocess.run([rapt, "train", "--model", f"{golden}/llama_tiny", "--train-data", f"{golden}/trl/{'sft' if sft else 'train'}.jsonl", "--output-dir", output,
                           "--dtype", "f32", "--threads", "1"] + evaluation + options, capture_output=True, text=True)
     if run.returncode:
         wrong.append(f"{name}: exit {run.returncode}: {run.stderr}")

@@ -17,6 +17,7 @@
 #include "num/norm.h"
 #include "num/rope.h"
 #include "num/softmax_logp.h"
+#include "num/vexp.h"
 
 #define STEP 0x1p-6f
 #define N_MAX 4096
@@ -192,6 +193,18 @@ static void softmax_logp_gradient(void **state) {
     check_slopes("softmax", k.logits + 2 * VOCAB, probs + 2 * VOCAB, VOCAB, softmax_objective, &k);
 }
 
+static void exponentials(void **state) {
+    (void)state;
+    double worst = 0;
+    for (double x = -87; x < 88; x += 0.00137) worst = fmax(worst, fabs((double)vexp((float)x) / exp((double)(float)x) - 1));
+    assert_true(worst < 2e-7);
+    assert_true(vexp(0) == 1 && vexp(-200) == 0 && vexp(-INFINITY) == 0 && isinf(vexp(200)) && isinf(vexp(INFINITY)) && isnan(vexp(NAN)));
+    float logits[4] = {1, NAN, 2, 3}, lse, entropy, mean; /* a broken row says so */
+    int32_t argmax;
+    logp_rows(&lse, &entropy, &argmax, &mean, logits, 1, 4, 4);
+    assert_true(isnan(lse) && isnan(mean));
+}
+
 static double product(const float *a, bool ta, const float *b, bool tb, size_t lda, size_t ldb, size_t i, size_t j, size_t k) {
     double sum = 0;
     for (size_t x = 0; x < k; x++) sum += (double)(ta ? a[x * lda + i] : a[i * lda + x]) * (double)(tb ? b[j * ldb + x] : b[x * ldb + j]);
@@ -353,9 +366,11 @@ static void dropout_mask(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rmsnorm_gradient),      cmocka_unit_test(swiglu_gradient), cmocka_unit_test(rope_gradient),
-        cmocka_unit_test(softmax_logp_gradient), cmocka_unit_test(products),        cmocka_unit_test(weights),
-        cmocka_unit_test(linear_gradient),       cmocka_unit_test(dropout_mask),
+        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(swiglu_gradient),
+        cmocka_unit_test(rope_gradient),    cmocka_unit_test(softmax_logp_gradient),
+        cmocka_unit_test(exponentials),     cmocka_unit_test(products),
+        cmocka_unit_test(weights),          cmocka_unit_test(linear_gradient),
+        cmocka_unit_test(dropout_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

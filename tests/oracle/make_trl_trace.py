@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What TRL's DPOTrainer logs, step by step, on llama_tiny: tests/golden/trl: train.jsonl, eval.jsonl and cases.json, a list of
-{name, options (rapt train's), steps: [metrics of each step], eval: metrics at the end}. Rows are taken in file order.
+"""What TRL's DPOTrainer and SFTTrainer log, step by step, on llama_tiny: tests/golden/trl: train.jsonl, eval.jsonl, sft.jsonl and
+cases.json, a list of {name, options (rapt train's), steps: [metrics of each step], eval: metrics at the end}. Rows are taken in file order.
 
 cDPO: TRL dropped label smoothing from `sigmoid` in 0.29; here log sigmoid is replaced by TRL 0.24's smoothed form.
 usage: make_trl_trace.py OUTPUT_FOLDER (llama_tiny and llama_tiny_lora are read from the stored goldens)"""
@@ -17,7 +17,7 @@ import trl.trainer.dpo_trainer as dpo_module
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoTokenizer, LlamaForCausalLM
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 KEPT = ["loss", "grad_norm", "learning_rate", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen",
@@ -36,6 +36,8 @@ CASES = [
     ("full", "full", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, weight_decay=0.1)),
     ("full_warmup", "full", dict(per_device_train_batch_size=3, gradient_accumulation_steps=2, lr_scheduler_type="constant_with_warmup", warmup_steps=3,
                                  learning_rate=1e-3, num_train_epochs=2, adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6)),
+    ("objective_sft", "sft", dict(per_device_train_batch_size=4, lr_scheduler_type="cosine", num_train_epochs=2)),
+    ("objective_sft_accumulation", "sft", dict(per_device_train_batch_size=2, gradient_accumulation_steps=3, lr_scheduler_type="constant")),
 ]
 
 
@@ -82,14 +84,18 @@ def train(kind, arguments, train_rows, eval_rows, folder):
     dpo_module.F = Functional(smoothed(eps)) if eps else F
     model = LlamaForCausalLM.from_pretrained(GOLDEN / "llama_tiny", attn_implementation="eager")
     tokenizer = AutoTokenizer.from_pretrained(GOLDEN / "llama_tiny")
-    if kind == "adapter":
+    if kind != "full":
         model = PeftModel.from_pretrained(model, GOLDEN / "llama_tiny_lora", is_trainable=True)
-    keys = ("prompt", "chosen", "rejected")
+    keys = ("prompt", "completion") if kind == "sft" else ("prompt", "chosen", "rejected")
     data = [Dataset.from_list([{k: r[k] for k in keys} for r in part]) for part in (train_rows, eval_rows)]
-    config = DPOConfig(output_dir=folder, logging_steps=1, logging_first_step=True, report_to=[], bf16=False, use_cpu=True, max_length=MAX_LENGTH, save_strategy="no",
+    if kind != "sft":
+        arguments["precompute_ref_log_probs"] = kind == "full"
+    make, trainer_class = (SFTConfig, SFTTrainer) if kind == "sft" else (DPOConfig, DPOTrainer)
+    config = make(output_dir=folder, logging_steps=1, logging_first_step=True, report_to=[], bf16=False, use_cpu=True, max_length=MAX_LENGTH, save_strategy="no",
                        gradient_checkpointing=False, train_sampling_strategy="sequential", per_device_eval_batch_size=4, disable_tqdm=True,
-                       precompute_ref_log_probs=kind == "full", dataloader_pin_memory=False, optim="adamw_torch", **arguments)
-    trainer = DPOTrainer(model, args=config, train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer)
+                       dataloader_pin_memory=False, optim="adamw_torch", **arguments)
+    arguments.pop("precompute_ref_log_probs", None)
+    trainer = trainer_class(model, args=config, train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer)
     trainer.train()
     steps = [pick(e) for e in trainer.state.log_history if "grad_norm" in e]
     final = {} if kind == "full" else pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_")
@@ -97,6 +103,8 @@ def train(kind, arguments, train_rows, eval_rows, folder):
         steps, final = [{k: v for k, v in x.items() if "rewards" not in k} for x in steps], {k: v for k, v in final.items() if "rewards" not in k}
     options = {"--max-length": MAX_LENGTH, "--logging-steps": 1, "--per-device-eval-batch-size": 4, "--no-shuffle": None}
     options.update({"--full": None} if kind == "full" else {"--adapter": "llama_tiny_lora"})
+    if kind == "sft":
+        options["--objective"] = "sft"
     options.update({"--" + k.replace("_", "-"): v for k, v in arguments.items()})
     if eps:
         options["--label-smoothing"] = eps
@@ -106,12 +114,14 @@ def train(kind, arguments, train_rows, eval_rows, folder):
 def main():
     folder = out("trl")
     train_rows, eval_rows = rows(24, 1), rows(6, 2)
-    for name, part in (("train", train_rows), ("eval", eval_rows)):
+    # SFTTrainer keeps rows whose prompt fills MAX_LENGTH, without anything to learn; rapt drops them
+    sft_rows, sft_eval = ([{"prompt": r["prompt"], "completion": r["chosen"]} for i, r in enumerate(part) if i != 7] for part in (train_rows, eval_rows))
+    for name, part in (("train", train_rows), ("eval", eval_rows), ("sft", sft_rows), ("sft_eval", sft_eval)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
     cases = []
     with tempfile.TemporaryDirectory() as temporary:
         for name, kind, arguments in CASES:
-            options, steps, final = train(kind, arguments, train_rows, eval_rows, temporary)
+            options, steps, final = train(kind, arguments, *((sft_rows, sft_eval) if kind == "sft" else (train_rows, eval_rows)), temporary)
             words = []
             for option, value in options.items():
                 words += [option] if value is None else [option, str(value)]
