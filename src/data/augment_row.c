@@ -10,7 +10,6 @@ void augment_writer_release(struct augment_writer *w) {
     buf_release(&w->side[0]);
     buf_release(&w->side[1]);
     buf_release(&w->others);
-    buf_release(&w->text);
     *w = (struct augment_writer){0};
 }
 
@@ -71,10 +70,14 @@ static status put_prompt(struct buf *out, struct augment_writer *w, const struct
         buf_append(out, w->prompt.data, w->prompt.size);
         return ST_OK;
     }
-    if (w->messages) return goal_put_messages(out, w->o->style, (struct json){w->prompt.data, w->prompt.size}, e->goal);
-    buf_clear(&w->text);
-    goal_put_prompt(&w->text, w->o->style, buf_text(&w->record->prompt), w->record->prompt.size, e->goal);
-    json_put_string(out, w->text.data, w->text.size);
+    struct json prompt = {w->prompt.data, w->prompt.size};
+    if (!w->messages) return goal_put_string(out, w->o->style, prompt, e->goal);
+    if (w->record->conversational || w->o->style->placement != GOAL_SYSTEM) return goal_put_messages(out, w->o->style, prompt, e->goal);
+    /* A string became one user message, so the goal's own turn goes before it; no need to look through the message again. */
+    TRY(goal_put_messages(out, w->o->style, (struct json){"[]", 2}, e->goal));
+    out->data[out->size - 1] = ',';
+    buf_append_char(out, ' ');
+    buf_append(out, prompt.text + 1, prompt.size - 1);
     return ST_OK;
 }
 

@@ -11,7 +11,6 @@ struct augment_writer {
     int64_t source_row;
     struct buf prompt, side[2]; /* JSON text, without a goal; side[0] is the chosen response */
     struct buf others;          /* the fields that ride along */
-    struct buf text;            /* scratch */
 };
 void augment_writer_release(struct augment_writer *w);
 /* Takes the prompt and the other fields of a record; an error names the field. */

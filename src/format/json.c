@@ -42,6 +42,21 @@ static inline const char *string_stop(const char *at, const char *end, bool asci
     return at;
 }
 
+/* What backslash and `c` stand for; 0 when that is no escape (\\u apart). */
+static inline char escape_value(char c) {
+    switch (c) {
+    case 'n': return '\n';
+    case '"':
+    case '\\':
+    case '/': return c;
+    case 't': return '\t';
+    case 'r': return '\r';
+    case 'b': return '\b';
+    case 'f': return '\f';
+    default: return 0;
+    }
+}
+
 static int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -72,7 +87,7 @@ static status scan_string(struct scan *s) {
                 }
                 s->at++;
             } else {
-                if (s->at >= s->end || !*s->at || !strchr("\"\\/bfnrt", *s->at)) return bad(s, "an escape such as \\n");
+                if (s->at >= s->end || !escape_value(*s->at)) return bad(s, "an escape such as \\n");
                 s->at++;
             }
         } else {
@@ -281,15 +296,19 @@ static unsigned hex4(const char *p) {
 static void put_codepoint(struct buf *out, unsigned c) {
     char u[4];
     size_t n;
-    if (c < 0x80) u[0] = (char)c, n = 1;
-    else if (c < 0x800) u[0] = (char)(0xc0 | c >> 6), u[1] = (char)(0x80 | (c & 63)), n = 2;
-    else if (c < 0x10000) u[0] = (char)(0xe0 | c >> 12), u[1] = (char)(0x80 | (c >> 6 & 63)), u[2] = (char)(0x80 | (c & 63)), n = 3;
-    else u[0] = (char)(0xf0 | c >> 18), u[1] = (char)(0x80 | (c >> 12 & 63)), u[2] = (char)(0x80 | (c >> 6 & 63)), u[3] = (char)(0x80 | (c & 63)), n = 4;
+    if (c < 0x80)
+        u[0] = (char)c, n = 1;
+    else if (c < 0x800)
+        u[0] = (char)(0xc0 | c >> 6), u[1] = (char)(0x80 | (c & 63)), n = 2;
+    else if (c < 0x10000)
+        u[0] = (char)(0xe0 | c >> 12), u[1] = (char)(0x80 | (c >> 6 & 63)), u[2] = (char)(0x80 | (c & 63)), n = 3;
+    else
+        u[0] = (char)(0xf0 | c >> 18), u[1] = (char)(0x80 | (c >> 12 & 63)), u[2] = (char)(0x80 | (c >> 6 & 63)),
+        u[3] = (char)(0x80 | (c & 63)), n = 4;
     buf_append(out, u, n);
 }
 
 bool json_string(struct buf *out, struct json value) {
-    static const char names[] = "\"\\/bfnrt", codes[] = "\"\\/\b\f\n\r\t";
     if (json_kind_of(value) != JSON_STRING) return false;
     const char *at = value.text + 1, *end = value.text + value.size - 1;
     buf_append(out, "", 0);
@@ -300,7 +319,7 @@ bool json_string(struct buf *out, struct json value) {
         if (!slash) break;
         at = slash + 1;
         if (*at != 'u') {
-            buf_append_char(out, codes[strchr(names, *at) - names]);
+            buf_append_char(out, escape_value(*at));
             at++;
             continue;
         }
@@ -362,10 +381,14 @@ void json_put_string(struct buf *out, const char *text, size_t size) {
         if (c == '"' || c == '\\') {
             char escape[2] = {'\\', c};
             buf_append(out, escape, 2);
-        } else if (c == '\n') buf_append(out, "\\n", 2);
-        else if (c == '\r') buf_append(out, "\\r", 2);
-        else if (c == '\t') buf_append(out, "\\t", 2);
-        else buf_printf(out, "\\u%04x", (unsigned char)c);
+        } else if (c == '\n')
+            buf_append(out, "\\n", 2);
+        else if (c == '\r')
+            buf_append(out, "\\r", 2);
+        else if (c == '\t')
+            buf_append(out, "\\t", 2);
+        else
+            buf_printf(out, "\\u%04x", (unsigned char)c);
         at = stop + 1;
     }
     buf_append_char(out, '"');
@@ -373,12 +396,31 @@ void json_put_string(struct buf *out, const char *text, size_t size) {
 
 void json_put_text(struct buf *out, const char *text) { json_put_string(out, text, strlen(text)); }
 
+/* A multiple of 0.01, without printf; false for any other number and for -0. */
+static bool put_hundredths(struct buf *out, double value) {
+    double hundredths = nearbyint(value * 100);
+    if (hundredths / 100 != value || (value == 0 && signbit(value))) return false;
+    char text[24], *at = text + sizeof text;
+    uint64_t n = (uint64_t)fabs(hundredths);
+    unsigned cents = (unsigned)(n % 100);
+    if (cents % 10) *--at = (char)('0' + cents % 10);
+    if (cents) *--at = (char)('0' + cents / 10), *--at = '.';
+    n /= 100;
+    do *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    if (value < 0) *--at = '-';
+    buf_append(out, at, (size_t)(text + sizeof text - at));
+    return true;
+}
+
 void json_put_double(struct buf *out, double value) {
     char text[40];
     if (!isfinite(value)) {
         buf_append_text(out, "null");
         return;
     }
+    /* Scores have few decimals: below 2^53 / 100 no two decimals of two places are one double, so this is the shortest text too. */
+    if (fabs(value) < 1e9 && put_hundredths(out, value)) return;
     for (int precision = 1; precision <= 17; precision++) {
         snprintf(text, sizeof text, "%.*g", precision, value);
         if (strtod(text, NULL) == value) break;

@@ -116,10 +116,16 @@ void goal_put_score(struct buf *out, const struct goal_style *g, double score) {
 void goal_put_block(struct buf *out, const struct goal_style *g, double score) {
     for (const char *at = g->text; *at != '\0';) {
         if (at[0] == '{' && at[1] != '\0' && at[2] == '}' && strchr("sab", at[1]) != NULL) {
-            if (at[1] == 's') goal_put_score(out, g, score);
-            else put_number(out, at[1] == 'a' ? g->low : g->high);
+            if (at[1] == 's')
+                goal_put_score(out, g, score);
+            else
+                put_number(out, at[1] == 'a' ? g->low : g->high);
             at += 3;
-        } else buf_append_char(out, *at++);
+            continue;
+        }
+        size_t plain = 1 + strcspn(at + 1, "{");
+        buf_append(out, at, plain);
+        at += plain;
     }
 }
 
@@ -151,7 +157,8 @@ static status put_content(struct buf *out, struct json content, const struct buf
         buf_printf(out, "\"%s\"", buf_text(block));
         return ST_OK;
     }
-    if (kind != JSON_ARRAY) return FAIL(ST_FORMAT, "a message's \"content\" must be a string or a list of parts, not %s", json_kind_name(kind));
+    if (kind != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "a message's \"content\" must be a string or a list of parts, not %s", json_kind_name(kind));
     bool empty = json_count(content) == 0;
     const char *blank = empty ? "" : "\\n\\n";
     buf_append_char(out, '[');
@@ -176,7 +183,8 @@ static status put_message(struct buf *out, struct json message, const struct buf
         if (!done && json_equals(key, "content")) {
             TRY(put_content(out, value, block, at_end));
             done = true;
-        } else buf_append(out, value.text, value.size);
+        } else
+            buf_append(out, value.text, value.size);
     }
     if (!done) {
         buf_append_text(out, first ? "\"content\": " : ", \"content\": ");
@@ -189,12 +197,14 @@ static status put_message(struct buf *out, struct json message, const struct buf
 /* The index of the message that takes the block, or SIZE_MAX for a new first system turn. */
 static status find_target(size_t *target, const struct goal_style *g, struct json messages) {
     *target = SIZE_MAX;
-    if (json_kind_of(messages) != JSON_ARRAY) return FAIL(ST_FORMAT, "messages must be a list, not %s", json_kind_name(json_kind_of(messages)));
+    if (json_kind_of(messages) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "messages must be a list, not %s", json_kind_name(json_kind_of(messages)));
     struct json_iter it = json_iter_begin(messages);
     struct json key, message;
     for (size_t i = 0; json_iter_next(&it, &key, &message); i++) {
         if (json_kind_of(message) != JSON_OBJECT)
-            return FAIL(ST_FORMAT, "message %zu must be an object with \"role\" and \"content\", not %s", i + 1, json_kind_name(json_kind_of(message)));
+            return FAIL(ST_FORMAT, "message %zu must be an object with \"role\" and \"content\", not %s", i + 1,
+                        json_kind_name(json_kind_of(message)));
         struct json role = json_get(message, "role");
         bool user = json_equals(role, "user");
         if (g->placement == GOAL_SYSTEM && i == 0 && json_equals(role, "system")) *target = 0;
@@ -202,7 +212,8 @@ static status find_target(size_t *target, const struct goal_style *g, struct jso
         if (g->placement == GOAL_AFTER && user) *target = i;
     }
     if (g->placement != GOAL_SYSTEM && *target == SIZE_MAX)
-        return FAIL(ST_FORMAT, "the goal goes into a user turn (placement %s), but the messages have none", goal_placement_name(g->placement));
+        return FAIL(ST_FORMAT, "the goal goes into a user turn (placement %s), but the messages have none",
+                    goal_placement_name(g->placement));
     return ST_OK;
 }
 
@@ -212,7 +223,11 @@ static status put_messages(struct buf *out, const struct goal_style *g, struct j
     struct json_iter it = json_iter_begin(messages);
     struct json key, message;
     buf_append_char(out, '[');
-    if (target == SIZE_MAX) buf_printf(out, "{\"role\": \"system\", \"content\": \"%s\"}", buf_text(block));
+    if (target == SIZE_MAX) {
+        buf_append_text(out, "{\"role\": \"system\", \"content\": \"");
+        buf_append(out, block->data, block->size);
+        buf_append_text(out, "\"}");
+    }
     for (size_t i = 0; json_iter_next(&it, &key, &message); i++) {
         if (i > 0 || target == SIZE_MAX) buf_append_text(out, ", ");
         if (i != target) {
@@ -237,6 +252,15 @@ status goal_put_messages(struct buf *out, const struct goal_style *g, struct jso
         out->size = start;
         out->data[start] = '\0';
     }
+    return code;
+}
+
+status goal_put_string(struct buf *out, const struct goal_style *g, struct json string, double score) {
+    CHECK(g->placement == GOAL_USER || g->placement == GOAL_AFTER);
+    struct buf block = {0};
+    put_block_escaped(&block, g, score);
+    status code = put_content(out, string, &block, g->placement == GOAL_AFTER);
+    buf_release(&block);
     return code;
 }
 

@@ -6,17 +6,17 @@
 #include "format/json.h"
 
 #define GOAL_TEMPLATE_DEFAULT                                                                                                              \
-    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "           \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "            \
     "(on a scale of {a}-{b}, where {a} is lowest and {b} is highest):\nOverall score: {s}."
 
 enum goal_placement { GOAL_SYSTEM, GOAL_USER, GOAL_AFTER, GOAL_AUTO };
-extern const char goal_placement_choices[]; /* "system|user|after|auto" */
+extern const char goal_placement_choices[];                 /* "system|user|after|auto" */
 enum goal_placement goal_placement_parse(const char *name); /* CHECKs */
 const char *goal_placement_name(enum goal_placement p);
 
 /* What a trained adapter must remember to be asked the same way (goal.json beside the adapter, and the manifest). */
 struct goal_style {
-    char *text;      /* template with {s} (the score), {a}, {b} (the scale); owned */
+    char *text; /* template with {s} (the score), {a}, {b} (the scale); owned */
     enum goal_placement placement;
     double low, high; /* the printed scale, 1 and 10 */
     double quantum;   /* --quantize; 0 = as given */
@@ -37,5 +37,7 @@ void goal_put_block(struct buf *out, const struct goal_style *g, double score);
 status goal_put_messages(struct buf *out, const struct goal_style *g, struct json messages, double score);
 /* As goal_put_messages for a string prompt under GOAL_USER / GOAL_AFTER: block, blank line, prompt (or prompt, blank line, block). */
 void goal_put_prompt(struct buf *out, const struct goal_style *g, const char *prompt, size_t size, double score);
+/* The same for a prompt that is a JSON string already, into a JSON string: its bytes are copied, not decoded. */
+status goal_put_string(struct buf *out, const struct goal_style *g, struct json string, double score);
 
 #endif

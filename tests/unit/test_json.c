@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "format/json.h"
@@ -33,7 +34,9 @@ static void accepts_and_reads(void **state) {
 
 static void refuses_with_position(void **state) {
     (void)state;
-    static const struct { const char *text, *message; } cases[] = {
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
         {"", "byte 1: text ends, expected a value"},
         {"{\"a\" 1}", "byte 6: expected ':' after a key, found '1'"},
         {"[1,]", "byte 4: expected a value, found ']'"},
@@ -60,13 +63,40 @@ static void refuses_with_position(void **state) {
 
 static void writes_shortest_numbers(void **state) {
     (void)state;
-    static const struct { double value; const char *text; } cases[] = {
-        {8, "8"}, {10, "10"}, {8.5, "8.5"}, {7.25, "7.25"}, {0.1, "0.1"}, {1e20, "1e+20"}, {-0.5, "-0.5"}, {100000, "100000"}, {1.0 / 3, "0.3333333333333333"},
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {8, "8"},
+        {10, "10"},
+        {8.5, "8.5"},
+        {7.25, "7.25"},
+        {0.1, "0.1"},
+        {1e20, "1e+20"},
+        {-0.5, "-0.5"},
+        {100000, "100000"},
+        {1.0 / 3, "0.3333333333333333"},
+        {0, "0"},
+        {-0.0, "-0"},
+        {0.01, "0.01"},
+        {-0.07, "-0.07"},
+        {1e9, "1000000000"},
+        {0.29, "0.29"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {0.001, "0.001"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buf b = {0};
         json_put_double(&b, cases[i].value);
         assert_string_equal(buf_text(&b), cases[i].text);
+        buf_release(&b);
+    }
+    for (int k = -100000; k <= 100000; k++) { /* hundredths take a way of their own */
+        struct buf b = {0};
+        char text[40];
+        json_put_double(&b, k / 100.0);
+        snprintf(text, sizeof text, "%.6g", k / 100.0);
+        assert_string_equal(buf_text(&b), text);
         buf_release(&b);
     }
 }
