@@ -11,9 +11,10 @@ typedef status cmd_fn(int argc, char **argv);
 #define COMMAND_LIST(X)                                                                                                                    \
     X(inspect, "Look")                                                                                                                     \
     X(pair, "Data")                                                                                                                        \
-    X(tokenize, "Look")                                                                                                                     \
+    X(tokenize, "Look")                                                                                                                    \
     X(augment, "Data")                                                                                                                     \
-    X(eval, "Measure")
+    X(eval, "Measure")                                                                                                                     \
+    X(run, "Pipeline")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \
     extern const struct opt_spec cmd_##name##_spec;                                                                                        \

@@ -1,0 +1,506 @@
+#include "pipeline/recipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "format/json.h"
+
+#define VARS_MAX 256
+#define NEST_MAX 16
+
+/* A variable: filled in when first used, so that the order in the file does not matter. */
+struct var {
+    const char *name, *raw, *value;
+    size_t line;
+    enum { VAR_NEW, VAR_BUSY, VAR_DONE } state;
+};
+
+struct loader {
+    struct recipe *r;
+    recipe_find_fn *find;
+    struct var vars[VARS_MAX];
+    size_t var_count;
+};
+
+#define AT_LINE(code, line, ...) (FAIL((code), __VA_ARGS__), status_note((code), "%s:%zu: ", l->r->path, (size_t)(line)))
+
+/* ---- variables ---- */
+
+static struct var *find_var(struct loader *l, const char *name, size_t size) {
+    for (size_t i = 0; i < l->var_count; i++)
+        if (strlen(l->vars[i].name) == size && memcmp(l->vars[i].name, name, size) == 0) return &l->vars[i];
+    return NULL;
+}
+
+static status fill(struct loader *l, struct buf *out, const char *text, size_t size, size_t line, int depth);
+
+static status fill_text(struct loader *l, const char **out, const char *text, size_t line, int depth) {
+    struct buf b = {0};
+    status s = fill(l, &b, text, strlen(text), line, depth);
+    if (s == ST_OK) *out = arena_text(&l->r->arena, buf_text(&b), b.size);
+    buf_release(&b);
+    return s;
+}
+
+static status var_value(struct loader *l, struct var *v, size_t line, int depth) {
+    if (v->state == VAR_DONE) return ST_OK;
+    if (v->state == VAR_BUSY || depth > NEST_MAX) return AT_LINE(ST_FORMAT, line, "${%s} is made of itself", v->name);
+    v->state = VAR_BUSY;
+    TRY(fill_text(l, &v->value, v->raw, v->line, depth + 1));
+    v->state = VAR_DONE;
+    return ST_OK;
+}
+
+/* The text between ${ and its }. *end is the }, or NULL. Braces inside a default nest. */
+static const char *closing_brace(const char *at, const char *stop) {
+    int open = 1;
+    for (; at < stop; at++) {
+        if (at[0] == '$' && at + 1 < stop && at[1] == '{')
+            open++, at++;
+        else if (*at == '}' && --open == 0)
+            return at;
+    }
+    return NULL;
+}
+
+static bool is_name(const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-' || c == '.'))) return false;
+    }
+    return size > 0;
+}
+
+static status fill_one(struct loader *l, struct buf *out, const char *inside, size_t size, size_t line, int depth) {
+    size_t name_size = 0;
+    while (name_size < size && !(inside[name_size] == ':' && name_size + 1 < size && inside[name_size + 1] == '-')) name_size++;
+    bool has_default = name_size < size;
+    if (!is_name(inside, name_size)) return AT_LINE(ST_FORMAT, line, "${%.*s}: expected ${NAME} or ${NAME:-default}", (int)size, inside);
+    char *name = arena_text(&l->r->arena, inside, name_size);
+    struct var *v = find_var(l, name, name_size);
+    const char *value = NULL;
+    if (v) {
+        TRY(var_value(l, v, line, depth));
+        value = v->value;
+    } else {
+        value = getenv(name);
+    }
+    if (has_default && (!value || !*value)) return fill(l, out, inside + name_size + 2, size - name_size - 2, line, depth + 1);
+    if (!value) return AT_LINE(ST_FORMAT, line, "${%s} is neither in vars nor in the environment; ${%s:-text} gives a default", name, name);
+    buf_append_text(out, value);
+    return ST_OK;
+}
+
+static status fill(struct loader *l, struct buf *out, const char *text, size_t size, size_t line, int depth) {
+    const char *stop = text + size;
+    if (depth > NEST_MAX) return AT_LINE(ST_FORMAT, line, "variables nested deeper than %d", NEST_MAX);
+    for (const char *at = text; at < stop; at++) {
+        size_t left = (size_t)(stop - at);
+        if (left >= 3 && memcmp(at, "$${", 3) == 0) {
+            buf_append_text(out, "${");
+            at += 2;
+        } else if (left >= 2 && at[0] == '$' && at[1] == '{') {
+            const char *end = closing_brace(at + 2, stop);
+            if (!end) return AT_LINE(ST_FORMAT, line, "a ${ without its }");
+            TRY(fill_one(l, out, at + 2, (size_t)(end - at) - 2, line, depth));
+            at = end;
+        } else {
+            buf_append_char(out, *at);
+        }
+        if (out->size > RECIPE_TEXT_MAX) return AT_LINE(ST_FORMAT, line, "a text of more than %zu bytes", RECIPE_TEXT_MAX);
+    }
+    return ST_OK;
+}
+
+static status add_var(struct loader *l, const char *name, const char *raw, size_t line) {
+    if (!is_name(name, strlen(name))) return AT_LINE(ST_FORMAT, line, "'%s' is no name for a variable (letters, digits, _ - .)", name);
+    if (find_var(l, name, strlen(name))) return ST_OK; /* --set came first */
+    if (l->var_count == VARS_MAX) return AT_LINE(ST_FORMAT, line, "more than %d variables", VARS_MAX);
+    l->vars[l->var_count++] = (struct var){.name = name, .raw = raw, .line = line};
+    return ST_OK;
+}
+
+static status add_set(struct loader *l, const struct opt_list *set) {
+    for (size_t i = 0; set && i < set->count; i++) {
+        const char *equals = strchr(set->items[i], '=');
+        if (!equals) return FAIL(ST_USAGE, "--set expects NAME=VALUE, not '%s'", set->items[i]);
+        struct buf value = {0};
+        buf_append_text(&value, equals + 1);
+        const char *name = arena_text(&l->r->arena, set->items[i], (size_t)(equals - set->items[i]));
+        for (; i + 1 < set->count && !strchr(set->items[i + 1], '='); i++) buf_printf(&value, ",%s", set->items[i + 1]);
+        const char *text = arena_text(&l->r->arena, buf_text(&value), value.size);
+        buf_release(&value);
+        if (!is_name(name, strlen(name))) return FAIL(ST_USAGE, "--set %s=...: no name for a variable", name);
+        if (find_var(l, name, strlen(name))) return FAIL(ST_USAGE, "--set %s is given twice", name);
+        if (l->var_count == VARS_MAX) return FAIL(ST_USAGE, "--set is given too often");
+        l->vars[l->var_count++] = (struct var){.name = name, .raw = text, .value = text, .state = VAR_DONE};
+    }
+    return ST_OK;
+}
+
+/* ---- reading ---- */
+
+static status expect(const struct loader *l, const struct yaml_node *node, enum yaml_kind kind, const char *what) {
+    if (node->kind == kind && !(kind == YAML_SCALAR && yaml_is_null(node))) return ST_OK;
+    return AT_LINE(ST_FORMAT, node->line, "'%s' is %s, expected %s", what, yaml_is_null(node) ? "empty" : yaml_kind_name(node->kind),
+                   yaml_kind_name(kind));
+}
+
+/* Every key of a map is one of `known`, separated by blanks. */
+static status only_keys(const struct loader *l, const struct yaml_node *map, const char *known, const char *what) {
+    for (size_t i = 0; i < map->count; i++) {
+        size_t size = strlen(map->keys[i]);
+        bool found = false;
+        for (const char *at = known; *at && !found;) {
+            size_t n = strcspn(at, " ");
+            found = n == size && memcmp(at, map->keys[i], n) == 0;
+            at += n + (at[n] == ' ');
+        }
+        if (!found)
+            return AT_LINE(ST_FORMAT, map->items[i]->line, "unknown key '%s' in %s; expected some of: %s", map->keys[i], what, known);
+    }
+    return ST_OK;
+}
+
+static void paths_add(struct recipe_paths *p, struct recipe *r, const char *path) {
+    if (p->count == p->capacity) {
+        const char **old = p->items;
+        p->capacity = p->capacity ? 2 * p->capacity : 8;
+        p->items = arena_take(&r->arena, p->capacity, sizeof *p->items);
+        if (p->count) memcpy(p->items, old, p->count * sizeof *p->items);
+    }
+    p->items[p->count++] = path;
+}
+
+/* A list of texts, or one text, into paths. */
+static status read_paths(struct loader *l, struct recipe_paths *out, const struct yaml_node *node, const char *what) {
+    const struct yaml_node *one[1] = {node};
+    size_t count = 1;
+    const struct yaml_node *const *items = one;
+    if (node->kind == YAML_LIST) items = (const struct yaml_node *const *)node->items, count = node->count;
+    for (size_t i = 0; i < count; i++) {
+        const char *text;
+        TRY(expect(l, items[i], YAML_SCALAR, what));
+        TRY(fill_text(l, &text, items[i]->text, items[i]->line, 0));
+        if (!*text) return AT_LINE(ST_FORMAT, items[i]->line, "'%s' holds an empty text", what);
+        paths_add(out, l->r, text);
+    }
+    return ST_OK;
+}
+
+/* ---- a stage's command line ---- */
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static bool is_output_option(const char *name) {
+    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || ends_with(name, "-output");
+}
+
+/* Options that are always paths of something to read, in every command that has them. */
+static bool is_input_option(const char *name) {
+    static const char *const names[] = {"input", "model",     "adapter", "train-data",    "eval-data", "ref-logps",
+                                        "logps", "reference", "data",    "template-file", "goal-style"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+static void note_path(struct loader *l, struct recipe_stage *stage, const char *option, const char *text) {
+    if (!*text || strcmp(text, "-") == 0) return;
+    if (is_output_option(option))
+        paths_add(&stage->outputs, l->r, text);
+    else
+        paths_add(is_input_option(option) ? &stage->needs : &stage->values, l->r, text);
+}
+
+static const struct opt_row *find_option(const struct opt_spec *spec, const char *name) {
+    for (size_t i = 0; i < spec->row_count; i++)
+        if (spec->rows[i].kind != OPT_HEADING && strcmp(spec->rows[i].name, name) == 0) return &spec->rows[i];
+    return NULL;
+}
+
+static void add_arg(struct loader *l, struct recipe_paths *argv, const char *a, const char *b) {
+    size_t n = strlen(a), m = strlen(b);
+    char *text = arena_take(&l->r->arena, n + m + 1, 1);
+    memcpy(text, a, n);
+    memcpy(text + n, b, m);
+    paths_add(argv, l->r, text);
+}
+
+/* One value of an option. A row of NULL is an unknown option: opt_parse will say so, with the nearest name. */
+static status add_value(struct loader *l, struct recipe_stage *stage, struct recipe_paths *argv, const char *name,
+                        const struct opt_row *row, const struct yaml_node *value) {
+    const char *text;
+    bool on;
+    TRY(expect(l, value, YAML_SCALAR, name));
+    if ((!row || row->kind == OPT_FLAG) && yaml_bool(&on, value)) {
+        add_arg(l, argv, on ? "--" : "--no-", name);
+        return ST_OK;
+    }
+    TRY(fill_text(l, &text, value->text, value->line, 0));
+    if (row && row->kind == OPT_FLAG) { /* "true" out of a variable */
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            return AT_LINE(ST_USAGE, value->line, "%s of rapt %s is a switch: expected true or false, not '%s'", name, stage->spec->command,
+                           text);
+        add_arg(l, argv, *text == 't' ? "--" : "--no-", name);
+        return ST_OK;
+    }
+    add_arg(l, argv, "--", name);
+    add_arg(l, argv, text, "");
+    note_path(l, stage, name, text);
+    return ST_OK;
+}
+
+static status add_option(struct loader *l, struct recipe_stage *stage, struct recipe_paths *argv, const char *name,
+                         const struct yaml_node *value) {
+    const struct opt_row *row = find_option(stage->spec, name);
+    if (yaml_is_null(value)) return ST_OK;
+    if (strcmp(name, "help") == 0) return AT_LINE(ST_USAGE, value->line, "help is no option of a stage");
+    if (value->kind != YAML_LIST) return add_value(l, stage, argv, name, row, value);
+    if (row && row->kind != OPT_LIST)
+        return AT_LINE(ST_USAGE, value->line, "%s of rapt %s takes one value, not a list", name, stage->spec->command);
+    for (size_t i = 0; i < value->count; i++) TRY(add_value(l, stage, argv, name, row, value->items[i]));
+    return ST_OK;
+}
+
+/* Parses the command line as the command will, into memory of the options' size, and keeps the result as JSON. */
+static status resolve(struct loader *l, struct recipe_stage *stage) {
+    const struct opt_spec *spec = stage->spec;
+    size_t size = 1;
+    for (size_t i = 0; i < spec->row_count; i++) {
+        size_t end = spec->rows[i].offset + sizeof(struct opt_list); /* the widest field */
+        if (end > size) size = end;
+    }
+    void *options = arena_take(&l->r->arena, size, 1);
+    struct opt_result result;
+    status s = opt_parse(&result, spec, options, stage->argc, stage->argv);
+    if (s != ST_OK) return status_note(s, "%s:%zu: stage %s: ", l->r->path, stage->line, stage->name);
+    struct buf json = {0};
+    buf_append_text(&json, "{\"arguments\": [");
+    for (size_t i = 0; i < result.positional_count; i++) {
+        if (i) buf_append_text(&json, ", ");
+        json_put_text(&json, result.positional[i]);
+        paths_add(&stage->values, l->r, result.positional[i]);
+    }
+    buf_append_text(&json, "], \"options\": ");
+    opt_json(&json, spec, options);
+    buf_append_char(&json, '}');
+    stage->options_json = arena_text(&l->r->arena, buf_text(&json), json.size);
+    buf_release(&json);
+    return ST_OK;
+}
+
+/* "eval goal-accuracy": the command and arguments without blanks in them. */
+static status read_run(struct loader *l, struct recipe_stage *stage, struct recipe_paths *argv, const struct yaml_node *run) {
+    const char *text;
+    TRY(expect(l, run, YAML_SCALAR, "run"));
+    TRY(fill_text(l, &text, run->text, run->line, 0));
+    for (size_t word = 0; *text; word++) {
+        text += strspn(text, " \t\n");
+        size_t n = strcspn(text, " \t\n");
+        if (!n) break;
+        const char *item = arena_text(&l->r->arena, text, n);
+        text += n;
+        if (word) {
+            paths_add(argv, l->r, item);
+            continue;
+        }
+        stage->spec = l->find(item);
+        if (!stage->spec)
+            return AT_LINE(ST_USAGE, run->line, "stage %s runs '%s', which is no command that a stage can run", stage->name, item);
+    }
+    if (!stage->spec) return AT_LINE(ST_FORMAT, run->line, "'run' is empty, expected a command");
+    return ST_OK;
+}
+
+static status read_argv(struct loader *l, struct recipe_stage *stage, const struct yaml_node *node) {
+    struct recipe_paths argv = {0};
+    const struct yaml_node *run = yaml_get(node, "run"), *with = yaml_get(node, "with"), *args = yaml_get(node, "args");
+    if (!run) return AT_LINE(ST_FORMAT, node->line, "stage %s has no 'run'", stage->name);
+    TRY(read_run(l, stage, &argv, run));
+    if (args) TRY(read_paths(l, &argv, args, "args"));
+    if (with && !yaml_is_null(with)) {
+        TRY(expect(l, with, YAML_MAP, "with"));
+        for (size_t i = 0; i < with->count; i++) TRY(add_option(l, stage, &argv, with->keys[i], with->items[i]));
+    }
+    stage->argc = (int)argv.count;
+    stage->argv = arena_take(&l->r->arena, argv.count + 1, sizeof *stage->argv);
+    for (size_t i = 0; i < argv.count; i++) stage->argv[i] = arena_text(&l->r->arena, argv.items[i], strlen(argv.items[i]));
+    return resolve(l, stage);
+}
+
+static status read_stage(struct loader *l, const struct yaml_node *node) {
+    struct recipe *r = l->r;
+    struct recipe_stage *stage = &r->stages[r->stage_count];
+    const struct yaml_node *name = yaml_get(node, "name"), *out = yaml_get(node, "stdout"), *more, *title = yaml_get(node, "title");
+    TRY(expect(l, node, YAML_MAP, "a stage"));
+    TRY(only_keys(l, node, "name run with args title stdout inputs outputs", "a stage"));
+    if (!name) return AT_LINE(ST_FORMAT, node->line, "a stage has no 'name'");
+    TRY(expect(l, name, YAML_SCALAR, "name"));
+    if (!is_name(name->text, strlen(name->text)))
+        return AT_LINE(ST_FORMAT, name->line, "'%s' is no name for a stage (up to 63 letters, digits, _ - .)", name->text);
+    for (size_t i = 0; i < r->stage_count; i++)
+        if (strcmp(r->stages[i].name, name->text) == 0) return AT_LINE(ST_FORMAT, name->line, "two stages are called %s", name->text);
+    stage->name = name->text;
+    stage->line = node->line;
+    if (title) TRY(expect(l, title, YAML_SCALAR, "title"));
+    if (title) TRY(fill_text(l, &stage->title, title->text, title->line, 0));
+    TRY(read_argv(l, stage, node));
+    if (out) {
+        TRY(expect(l, out, YAML_SCALAR, "stdout"));
+        TRY(fill_text(l, &stage->stdout_path, out->text, out->line, 0));
+        paths_add(&stage->outputs, r, stage->stdout_path);
+    }
+    if ((more = yaml_get(node, "inputs"))) TRY(read_paths(l, &stage->needs, more, "inputs"));
+    if ((more = yaml_get(node, "outputs"))) TRY(read_paths(l, &stage->outputs, more, "outputs"));
+    r->stage_count++;
+    return ST_OK;
+}
+
+/* ---- checks between stages ---- */
+
+static const char *skip_here(const char *path) {
+    while (path[0] == '.' && path[1] == '/') {
+        path += 2;
+        while (*path == '/') path++;
+    }
+    return path;
+}
+
+bool recipe_path_within(const char *path, const char *folder) {
+    path = skip_here(path);
+    folder = skip_here(folder);
+    size_t n = strlen(folder), m = strlen(path);
+    while (n > 1 && folder[n - 1] == '/') n--;
+    while (m > 1 && path[m - 1] == '/') m--;
+    return m >= n && memcmp(path, folder, n) == 0 && (m == n || path[n] == '/');
+}
+
+const char *recipe_path_of(const char *text) {
+    const char *equals = strchr(text, '=');
+    return equals && equals != text && equals[1] && !file_exists(text) ? equals + 1 : text;
+}
+
+/* What the earlier stages make: the path itself, something inside it, or a folder that holds it. */
+static bool made_before(const struct recipe *r, size_t stage, const char *path) {
+    for (size_t i = 0; i < stage; i++)
+        for (size_t j = 0; j < r->stages[i].outputs.count; j++)
+            if (recipe_path_within(path, r->stages[i].outputs.items[j]) || recipe_path_within(r->stages[i].outputs.items[j], path))
+                return true;
+    return false;
+}
+
+static status check_inputs(const struct loader *l) {
+    const struct recipe *r = l->r;
+    for (size_t i = 0; i < r->stage_count; i++) {
+        const struct recipe_stage *stage = &r->stages[i];
+        for (size_t j = 0; j < stage->needs.count; j++) {
+            const char *path = recipe_path_of(stage->needs.items[j]);
+            if (file_exists(path) || made_before(r, i, path)) continue;
+            return AT_LINE(ST_USAGE, stage->line, "stage %s reads %s, which is not there and no earlier stage makes", stage->name, path);
+        }
+        for (size_t j = 0; j < stage->outputs.count; j++)
+            for (size_t k = 0; k < i; k++)
+                for (size_t m = 0; m < r->stages[k].outputs.count; m++)
+                    if (recipe_path_within(r->stages[k].outputs.items[m], stage->outputs.items[j]))
+                        return AT_LINE(ST_USAGE, stage->line, "stage %s writes over %s of stage %s", stage->name,
+                                       r->stages[k].outputs.items[m], r->stages[k].name);
+    }
+    return ST_OK;
+}
+
+static status read_recipe(struct loader *l) {
+    struct recipe *r = l->r;
+    const struct yaml_node *root = r->doc.root, *output, *vars = yaml_get(root, "vars"), *stages = yaml_get(root, "stages");
+    TRY(expect(l, root, YAML_MAP, "a recipe"));
+    TRY(only_keys(l, root, "description output vars stages defaults", "a recipe"));
+    if (!(output = yaml_get(root, "output"))) return FAIL(ST_FORMAT, "%s: no 'output', the folder of the results", r->path);
+    if (!stages) return FAIL(ST_FORMAT, "%s: no 'stages'", r->path);
+    TRY(expect(l, output, YAML_SCALAR, "output"));
+    TRY(expect(l, stages, YAML_LIST, "stages"));
+    TRY(add_var(l, "output", output->text, output->line));
+    if (vars && !yaml_is_null(vars)) {
+        TRY(expect(l, vars, YAML_MAP, "vars"));
+        for (size_t i = 0; i < vars->count; i++) {
+            if (vars->items[i]->kind != YAML_SCALAR)
+                return AT_LINE(ST_FORMAT, vars->items[i]->line, "variable %s is %s, expected a single value", vars->keys[i],
+                               yaml_kind_name(vars->items[i]->kind));
+            if (strcmp(vars->keys[i], "output") == 0)
+                return AT_LINE(ST_FORMAT, vars->items[i]->line, "'output' stands above vars, not among them");
+            TRY(add_var(l, vars->keys[i], vars->items[i]->text, vars->items[i]->line));
+        }
+    }
+    for (size_t i = 0; i < l->var_count; i++) TRY(var_value(l, &l->vars[i], l->vars[i].line, 0));
+    r->output = find_var(l, "output", strlen("output"))->value;
+    if (!*r->output) return AT_LINE(ST_FORMAT, output->line, "'output' is empty");
+    if (!stages->count) return AT_LINE(ST_FORMAT, stages->line, "'stages' is empty");
+    if (stages->count > RECIPE_STAGES_MAX)
+        return AT_LINE(ST_FORMAT, stages->line, "%zu stages, expected at most %d", stages->count, RECIPE_STAGES_MAX);
+    r->stages = arena_take(&r->arena, stages->count, sizeof *r->stages);
+    for (size_t i = 0; i < stages->count; i++) TRY(read_stage(l, stages->items[i]));
+    return check_inputs(l);
+}
+
+status recipe_load(struct recipe *r, const char *path, recipe_find_fn *find, const struct opt_list *set) {
+    *r = (struct recipe){0};
+    r->path = arena_text(&r->arena, path, strlen(path));
+    TRY(yaml_load(&r->doc, path));
+    struct loader *l = mem_zero(1, sizeof *l);
+    l->r = r;
+    l->find = find;
+    status s = add_set(l, set);
+    if (s == ST_OK) s = read_recipe(l);
+    free(l);
+    return s;
+}
+
+void recipe_release(struct recipe *r) {
+    yaml_release(&r->doc);
+    arena_release(&r->arena);
+    *r = (struct recipe){0};
+}
+
+status recipe_stage_index(size_t *out, const struct recipe *r, const char *name) {
+    struct buf names = {0};
+    for (size_t i = 0; i < r->stage_count; i++) {
+        buf_printf(&names, "%s%s", i ? ", " : "", r->stages[i].name);
+        if (strcmp(r->stages[i].name, name) != 0) continue;
+        *out = i;
+        buf_release(&names);
+        return ST_OK;
+    }
+    status s = FAIL(ST_USAGE, "%s has no stage '%s'; it has: %s", r->path, name, buf_text(&names));
+    buf_release(&names);
+    return s;
+}
+
+static void shell_word(struct buf *out, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,=:+@%";
+    buf_append_char(out, ' ');
+    if (*word && strspn(word, plain) == strlen(word)) {
+        buf_append_text(out, word);
+        return;
+    }
+    buf_append_char(out, '\'');
+    for (; *word; word++) {
+        if (*word == '\'')
+            buf_append_text(out, "'\\''");
+        else
+            buf_append_char(out, *word);
+    }
+    buf_append_char(out, '\'');
+}
+
+void recipe_shell_line(struct buf *out, const struct recipe_stage *stage) {
+    buf_printf(out, "rapt %s", stage->spec->command);
+    for (int i = 0; i < stage->argc; i++) shell_word(out, stage->argv[i]);
+    if (stage->stdout_path) {
+        buf_append_text(out, " >");
+        shell_word(out, stage->stdout_path);
+    }
+}

@@ -1,0 +1,195 @@
+#define _POSIX_C_SOURCE 200809L
+#include "pipeline/recipe_state.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "format/json.h"
+
+#define FOLDER_DEPTH_MAX 16
+
+/* ---- keys ---- */
+
+struct walk {
+    const struct recipe *r;
+    size_t stage;
+    struct buf digest; /* "hash path" lines */
+};
+
+/* Made by this stage or a later one, or none of the data: hidden files, unfinished writes, our own state. */
+static bool left_out(const struct walk *w, const char *path, const char *name) {
+    if (name[0] == '.' || strstr(name, ".tmp.") || strcmp(name, RECIPE_STATE_NAME) == 0) return true;
+    for (size_t i = w->stage; i < w->r->stage_count; i++)
+        for (size_t j = 0; j < w->r->stages[i].outputs.count; j++)
+            if (recipe_path_within(path, w->r->stages[i].outputs.items[j])) return true;
+    return false;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static status add_path(struct walk *w, const char *path, int depth);
+
+static status add_folder(struct walk *w, const char *path, int depth) {
+    struct dirent **names;
+    if (depth > FOLDER_DEPTH_MAX) return FAIL(ST_IO, "%s: folders nested deeper than %d", path, FOLDER_DEPTH_MAX);
+    int count = scandir(path, &names, NULL, by_name);
+    if (count < 0) return FAIL(ST_IO, "%s: cannot list the folder", path);
+    status s = ST_OK;
+    for (int i = 0; i < count; i++) {
+        char *file = file_join(path, names[i]->d_name);
+        /* A checkpoint is what training goes on from, not what it made. */
+        bool checkpoint = strncmp(names[i]->d_name, "checkpoint-", strlen("checkpoint-")) == 0;
+        if (s == ST_OK && !checkpoint && file_exists(file) && !left_out(w, file, names[i]->d_name)) s = add_path(w, file, depth + 1);
+        free(file);
+        free(names[i]);
+    }
+    free(names);
+    return s;
+}
+
+static status add_path(struct walk *w, const char *path, int depth) {
+    char hex[HASH_HEX_SIZE];
+    if (file_is_dir(path)) return add_folder(w, path, depth);
+    TRY(hash_path(hex, path));
+    buf_printf(&w->digest, "%s %s\n", hex, path);
+    return ST_OK;
+}
+
+/* An option's text that happens to name nothing, or something that cannot be read as a file, is no input. */
+static status add_value(struct walk *w, const char *text) {
+    const char *path = recipe_path_of(text);
+    if (!*path || !file_exists(path)) return ST_OK;
+    size_t before = w->digest.size;
+    if (add_path(w, path, 0) != ST_OK) {
+        w->digest.size = before;
+        w->digest.data[before] = '\0';
+    }
+    return ST_OK;
+}
+
+static status digest_stage(struct walk *w) {
+    const struct recipe_stage *stage = &w->r->stages[w->stage];
+    buf_printf(&w->digest, "rapt %s %s\n%s\nstdout %s\n", RAPT_VERSION, stage->spec->command, stage->options_json,
+               stage->stdout_path ? stage->stdout_path : "-");
+    for (size_t i = 0; i < stage->needs.count; i++) TRY(add_path(w, recipe_path_of(stage->needs.items[i]), 0));
+    for (size_t i = 0; i < stage->values.count; i++) TRY(add_value(w, stage->values.items[i]));
+    return ST_OK;
+}
+
+status recipe_stage_key(char out[HASH_HEX_SIZE], const struct recipe *r, size_t stage) {
+    struct walk w = {.r = r, .stage = stage};
+    status s = digest_stage(&w);
+    if (s == ST_OK) hash_hex(out, w.digest.data, w.digest.size);
+    buf_release(&w.digest);
+    return s == ST_OK ? s : status_note(s, "stage %s: ", r->stages[stage].name);
+}
+
+bool recipe_stage_has_outputs(const struct recipe_stage *stage) {
+    for (size_t i = 0; i < stage->outputs.count; i++)
+        if (!file_exists(stage->outputs.items[i])) return false;
+    return stage->outputs.count > 0;
+}
+
+/* ---- the file ---- */
+
+static bool copy_text(char *out, struct json value, size_t size) {
+    struct buf b = {0};
+    bool ok = json_string(&b, value) && b.size < size && !memchr(buf_text(&b), '\0', b.size);
+    if (ok) memcpy(out, buf_text(&b), b.size + 1);
+    buf_release(&b);
+    return ok;
+}
+
+static bool read_mark(struct recipe_mark *m, struct json item) {
+    return copy_text(m->name, json_get(item, "name"), sizeof m->name) && copy_text(m->key, json_get(item, "key"), sizeof m->key) &&
+           json_bool(&m->finished, json_get(item, "finished")) && json_double(&m->seconds, json_get(item, "seconds"));
+}
+
+static status read_state(struct recipe_state *s, const struct buf *text) {
+    struct json root, key, item, stages;
+    TRY(json_parse(&root, buf_text(text), text->size));
+    stages = json_get(root, "stages");
+    if (json_kind_of(stages) != JSON_ARRAY) return FAIL(ST_FORMAT, "'stages' should be an array");
+    struct json_iter it = json_iter_begin(stages);
+    while (json_iter_next(&it, &key, &item)) {
+        if (s->count == RECIPE_STAGES_MAX || !read_mark(&s->marks[s->count], item))
+            return FAIL(ST_FORMAT, "stage %zu is broken", s->count + 1);
+        s->count++;
+    }
+    return ST_OK;
+}
+
+status recipe_state_load(struct recipe_state *s, const struct recipe *r) {
+    *s = (struct recipe_state){.path = file_join(r->output, RECIPE_STATE_NAME)};
+    if (!file_exists(s->path)) return ST_OK;
+    struct buf text = {0};
+    status code = file_read(&text, s->path);
+    if (code == ST_OK && read_state(s, &text) != ST_OK) {
+        log_warn("%s: %s; every stage runs again", s->path, status_message());
+        s->count = 0;
+    }
+    buf_release(&text);
+    return code;
+}
+
+void recipe_state_release(struct recipe_state *s) {
+    free(s->path);
+    *s = (struct recipe_state){0};
+}
+
+static struct recipe_mark *find_mark(struct recipe_state *s, const char *stage) {
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->marks[i].name, stage) == 0) return &s->marks[i];
+    return NULL;
+}
+
+const struct recipe_mark *recipe_state_get(const struct recipe_state *s, const char *stage) {
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->marks[i].name, stage) == 0) return &s->marks[i];
+    return NULL;
+}
+
+/* Marks of stages that the recipe no longer has make room. */
+static void drop_unknown(struct recipe_state *s, const struct recipe *r) {
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        bool known = false;
+        for (size_t j = 0; j < r->stage_count && !known; j++) known = strcmp(r->stages[j].name, s->marks[i].name) == 0;
+        if (known) s->marks[kept++] = s->marks[i];
+    }
+    s->count = kept;
+}
+
+static status write_state(const struct recipe_state *s, const struct recipe *r) {
+    struct buf b = {0};
+    buf_append_text(&b, "{\"recipe\": ");
+    json_put_text(&b, r->path);
+    buf_printf(&b, ", \"rapt_version\": \"%s\", \"stages\": [", RAPT_VERSION);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct recipe_mark *m = &s->marks[i];
+        buf_printf(&b, "%s\n  {\"name\": \"%s\", \"key\": \"%s\", \"finished\": %s, \"seconds\": %.3f}", i ? "," : "", m->name, m->key,
+                   m->finished ? "true" : "false", m->seconds);
+    }
+    buf_append_text(&b, "\n]}\n");
+    status code = file_make_dirs(r->output);
+    if (code == ST_OK) code = file_write(s->path, b.data, b.size);
+    buf_release(&b);
+    return code;
+}
+
+status recipe_state_put(struct recipe_state *s, const struct recipe *r, const char *stage, const char *key, bool finished, double seconds) {
+    drop_unknown(s, r);
+    struct recipe_mark *m = find_mark(s, stage);
+    if (!m) {
+        CHECK(s->count < RECIPE_STAGES_MAX && strlen(stage) < sizeof m->name);
+        m = &s->marks[s->count++];
+        memcpy(m->name, stage, strlen(stage) + 1);
+    }
+    memcpy(m->key, key, HASH_HEX_SIZE);
+    m->finished = finished;
+    m->seconds = seconds;
+    return write_state(s, r);
+}
