@@ -32,13 +32,27 @@ static status remove_folder(const char *path) {
     return rmdir(path) == 0 ? ST_OK : FAIL(ST_IO, "%s: cannot remove: %s", path, strerror(errno));
 }
 
-/* "data" is what the run depends on; a checkpoint of other data, options or machine is refused. */
+/* What the bits of a run depend on; a checkpoint of other data or options is refused. */
 static void identity(struct buf *out, const struct trainer *t) {
+    const struct train_options *o = t->o;
     char hex[HASH_HEX_SIZE];
     hash_hex(hex, t->train.ids.data, t->train.ids.count * sizeof(int32_t));
-    buf_printf(out, "{\"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, \"total_steps\": %llu, \"loss\": \"%s\"}",
-               hex, t->model.params.size, t->o->batch, t->o->accumulation, (int)t->order_kind, (unsigned long long)t->o->seed, (unsigned long long)t->total_steps,
-               t->o->sft ? "sft objective" : t->o->loss->name);
+    buf_printf(out,
+               "{\"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
+               "\"total_steps\": %llu",
+               hex, t->model.params.size, o->batch, o->accumulation, (int)t->order_kind, (unsigned long long)o->seed,
+               (unsigned long long)t->total_steps);
+    buf_printf(out, ", \"loss\": \"%s\", \"beta\": %.17g, \"label_smoothing\": %.17g", o->sft ? "sft objective" : o->loss->name,
+               o->loss_params.beta, o->loss_params.label_smoothing);
+    buf_printf(out,
+               ", \"schedule\": \"%s\", \"warmup_steps\": %llu, \"learning_rate\": %.17g, \"optimizer\": \"%s\", \"weight_decay\": %.17g",
+               o->schedule, (unsigned long long)t->schedule.warmup_steps, o->learning_rate, o->optimizer, o->weight_decay);
+    buf_printf(out, ", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g], \"max_grad_norm\": %.17g", o->optim.beta1, o->optim.beta2,
+               o->optim.eps, o->optim.momentum, o->max_grad_norm);
+    if (o->full)
+        buf_append_text(out, ", \"full\": true}");
+    else
+        buf_printf(out, ", \"lora\": [%zu, %.17g, %.17g, %d]}", o->lora.rank, o->lora.alpha, o->lora.dropout, (int)o->lora.rslora);
 }
 
 static void machine(struct buf *out, const struct trainer *t) {
@@ -70,7 +84,8 @@ static status save_vectors(const struct trainer *t, const char *folder) {
 static status save_state(struct trainer *t, const char *folder) {
     struct buf b = {0};
     const double *m = (const double *)(const void *)&t->metrics;
-    buf_printf(&b, "{\n  \"global_step\": %llu,\n  \"max_steps\": %llu,\n  \"num_tokens\": %lld,\n", (unsigned long long)t->step, (unsigned long long)t->total_steps, (long long)t->tokens_seen);
+    buf_printf(&b, "{\n  \"global_step\": %llu,\n  \"max_steps\": %llu,\n  \"num_tokens\": %lld,\n", (unsigned long long)t->step,
+               (unsigned long long)t->total_steps, (long long)t->tokens_seen);
     buf_printf(&b, "  \"metrics_bytes\": %ld,\n  \"micro_batches\": %lld,\n  \"averages\": [", ftell(t->log), (long long)t->metrics.count);
     for (size_t i = 0; i + 1 < STATE_DOUBLES; i++) buf_printf(&b, "%s%.17g", i ? ", " : "", m[i]);
     buf_printf(&b, "],\n  \"grad_norm\": %.17g,\n  \"identity\": ", t->norm_last);
@@ -136,10 +151,13 @@ status checkpoint_save(struct trainer *t) {
     if (s == ST_OK) s = save_state(t, buf_text(&temp));
     if (s == ST_OK) s = sync_path(buf_text(&temp));
     if (s == ST_OK) s = remove_folder(buf_text(&final)); /* the same step saved before: an interrupt right after save_steps */
-    if (s == ST_OK && rename(buf_text(&temp), buf_text(&final)) != 0) s = FAIL(ST_IO, "%s: cannot rename: %s", buf_text(&final), strerror(errno));
+    if (s == ST_OK && rename(buf_text(&temp), buf_text(&final)) != 0)
+        s = FAIL(ST_IO, "%s: cannot rename: %s", buf_text(&final), strerror(errno));
     if (s == ST_OK) s = sync_path(t->o->output_dir);
-    if (s == ST_OK) prune(t);
-    else remove_folder(buf_text(&temp));
+    if (s == ST_OK)
+        prune(t);
+    else
+        remove_folder(buf_text(&temp));
     buf_release(&final);
     buf_release(&temp);
     return s;
@@ -147,7 +165,8 @@ status checkpoint_save(struct trainer *t) {
 
 static status load_vector(float *out, const struct safetensors *st, const char *name, size_t count) {
     const struct st_tensor *x = safetensors_find(st, name);
-    if (!x || x->type != DTYPE_F32 || x->rows * x->cols != count) return FAIL(ST_MISMATCH, "tensor '%s' does not fit this run (%zu numbers expected)", name, count);
+    if (!x || x->type != DTYPE_F32 || x->rows * x->cols != count)
+        return FAIL(ST_MISMATCH, "tensor '%s' does not fit this run (%zu numbers expected)", name, count);
     memcpy(out, x->data, count * sizeof(float));
     return ST_OK;
 }
@@ -168,12 +187,15 @@ static status check_identity(const struct trainer *t, struct json state) {
     struct buf want = {0};
     struct json v = json_get(state, "identity");
     identity(&want, t);
-    status s = same(v, &want) ? ST_OK : FAIL(ST_MISMATCH, "was made by another run: it has %.*s, this run is %s", (int)v.size, v.text, buf_text(&want));
+    status s = same(v, &want)
+                   ? ST_OK
+                   : FAIL(ST_MISMATCH, "was made by another run: it has %.*s, this run is %s", (int)v.size, v.text, buf_text(&want));
     buf_clear(&want);
     machine(&want, t);
     v = json_get(state, "machine");
     if (s == ST_OK && !same(v, &want) && !t->o->allow_drift)
-        s = FAIL(ST_MISMATCH, "was made with %.*s, this is %s: the numbers would drift; --allow-drift goes on all the same", (int)v.size, v.text, buf_text(&want));
+        s = FAIL(ST_MISMATCH, "was made with %.*s, this is %s: the numbers would drift; --allow-drift goes on all the same", (int)v.size,
+                 v.text, buf_text(&want));
     buf_release(&want);
     return s;
 }
@@ -184,8 +206,9 @@ static status load_state(struct trainer *t, struct json state, int64_t *metrics_
     double *m = (double *)(void *)&t->metrics;
     size_t i = 0;
     TRY(check_identity(t, state));
-    if (!json_int(&step, json_get(state, "global_step")) || !json_int(&tokens, json_get(state, "num_tokens")) || !json_int(&count, json_get(state, "micro_batches")) ||
-        !json_int(metrics_bytes, json_get(state, "metrics_bytes")) || step < 0 || *metrics_bytes < 0 || !json_double(&t->norm_last, json_get(state, "grad_norm")))
+    if (!json_int(&step, json_get(state, "global_step")) || !json_int(&tokens, json_get(state, "num_tokens")) ||
+        !json_int(&count, json_get(state, "micro_batches")) || !json_int(metrics_bytes, json_get(state, "metrics_bytes")) || step < 0 ||
+        *metrics_bytes < 0 || !json_double(&t->norm_last, json_get(state, "grad_norm")))
         return FAIL(ST_FORMAT, "a counter is missing or broken");
     struct json_iter it = json_iter_begin(json_get(state, "averages"));
     while (json_iter_next(&it, &key, &v) && i + 1 < STATE_DOUBLES)
@@ -241,11 +264,16 @@ status manifest_write(struct trainer *t, bool finished) {
     char model[HASH_HEX_SIZE], data[HASH_HEX_SIZE];
     TRY(hash_path(model, t->o->model));
     TRY(hash_path(data, t->o->train_data));
-    buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false", t->o->options_json);
+    buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false",
+               t->o->options_json);
     buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", model, data);
-    buf_printf(&b, "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, \"prefix_mismatch\": %zu},\n",
+    buf_printf(&b,
+               "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, "
+               "\"prefix_mismatch\": %zu},\n",
                t->train.read, t->train.count, t->train.dropped_long, t->train.dropped_partner, t->train.cut, t->train.mismatched);
-    buf_printf(&b, "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step, (unsigned long long)t->total_steps, t->model.params.size);
+    buf_printf(&b,
+               "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step,
+               (unsigned long long)t->total_steps, t->model.params.size);
     machine(&b, t);
     buf_append_text(&b, "\n}\n");
     char *path = file_join(t->o->output_dir, "manifest.json");

@@ -62,6 +62,10 @@ common=(--num-train-epochs 20 --per-device-train-batch-size 2)
 interrupt INT 9 "$dir/part" "${common[@]}"
 refused "made by another run" "$dir/part" --resume "${common[@]}" --seed 7
 refused "made by another run" "$dir/part" --resume "${common[@]}" --loss-type ipo
+refused "made by another run" "$dir/part" --resume "${common[@]}" --beta 0.2
+refused "made by another run" "$dir/part" --resume "${common[@]}" --weight-decay 0.1
+refused "made by another run" "$dir/part" --resume "${common[@]}" --lora-alpha 5
+refused "made by another run" "$dir/part" --resume "${common[@]}" --warmup-steps 3
 refused "made by another run" "$dir/part" --resume --num-train-epochs 20 --per-device-train-batch-size 4
 refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
 (train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"
