@@ -11,7 +11,8 @@
 #include "data/augment.h"
 
 struct augment_cli {
-    const char *input, *output, *mode, *goals, *placement, *template, *template_file, *ties, *on_disagree, *score_range, *score_from, *rule;
+    const char *input, *output, *mode, *goals, *placement, *template, *template_file, *ties, *on_disagree, *score_range, *score_from, *rule,
+        *exclude;
     const char *test_output, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
@@ -36,6 +37,9 @@ static const struct opt_row rows[] = {
      "Swap the responses under the rejected one's goal; --no-swap is --mode prefix-only."},
     {"rule", OPT_CHOICE, FIELD(rule), NULL, "paper", PAIR_RULE_CHOICES,
      "How rows with several responses are paired; see rapt pair --help."},
+    {"exclude-prompts", OPT_STR, FIELD(exclude), "FILE", NULL, NULL,
+     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), .jsonl rows, or a prompt a "
+     "line."},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "Stop after N used pairs (responses with --mode sft); 0 is no limit."},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "Of every random draw. The test split does not depend on it."},
     {"The goal's text", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
@@ -235,11 +239,15 @@ status cmd_augment_run(int argc, char **argv) {
                                 .seed = (uint64_t)o.seed};
     struct augment_counts counts;
     double *list = NULL;
+    struct pair_exclude exclude = {0};
     status s = read_style(&style, &o);
+    if (s == ST_OK && o.exclude) s = pair_exclude_load(&exclude, o.exclude);
+    a.exclude = &exclude;
     if (s == ST_OK) s = read_options(&a, &list, &o, &result);
     if (s == ST_OK) s = augment_run(&counts, &a);
     if (s == ST_OK) print_counts(&counts, o.json);
     free(list);
+    pair_exclude_release(&exclude);
     goal_style_release(&style);
     return s;
 }

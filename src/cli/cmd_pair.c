@@ -8,7 +8,7 @@
 #include "data/pair.h"
 
 struct pair_cli {
-    const char *input, *output, *rule, *on_bad_row;
+    const char *input, *output, *rule, *exclude, *on_bad_row;
     int64_t limit, seed;
     bool json;
 };
@@ -20,6 +20,9 @@ static const struct opt_row rows[] = {
     {"rule", OPT_CHOICE, offsetof(struct pair_cli, rule), NULL, "paper", PAIR_RULE_CHOICES,
      "paper: responses with an aspect rated N/A are dropped; the first of the highest score against a random other, kept where its "
      "fine-grained mean is not the lower; no TruthfulQA. best-worst: the highest against the lowest score. all: every two responses."},
+    {"exclude-prompts", OPT_STR, offsetof(struct pair_cli, exclude), "FILE", NULL, NULL,
+     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), .jsonl rows, or a prompt a "
+     "line."},
     {"limit", OPT_INT, offsetof(struct pair_cli, limit), "N", "0", NULL, "Stop after N pairs; 0 is no limit."},
     {"seed", OPT_INT, offsetof(struct pair_cli, seed), "N", "42", NULL, "Of the paper rule's random choice."},
     {"on-bad-row", OPT_CHOICE, offsetof(struct pair_cli, on_bad_row), NULL, "stop", "stop|skip",
@@ -63,12 +66,17 @@ status cmd_pair_run(int argc, char **argv) {
         return FAIL(ST_USAGE, "--seed has no effect under --rule %s, which draws nothing", o.rule);
     if (o.json && strcmp(o.output, "-") == 0) return FAIL(ST_USAGE, "--json and --output - would both write to stdout");
     struct pair_counts counts;
-    TRY(pair_run(&counts, &(struct pair_options){.input = o.input,
-                                                 .output = o.output,
-                                                 .rule = rule,
-                                                 .on_bad_row = strcmp(o.on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP,
-                                                 .limit = (uint64_t)o.limit,
-                                                 .seed = (uint64_t)o.seed}));
-    print_counts(&counts, o.json);
-    return ST_OK;
+    struct pair_exclude exclude = {0};
+    status s = o.exclude ? pair_exclude_load(&exclude, o.exclude) : ST_OK;
+    if (s == ST_OK)
+        s = pair_run(&counts, &(struct pair_options){.input = o.input,
+                                                     .output = o.output,
+                                                     .rule = rule,
+                                                     .exclude = &exclude,
+                                                     .on_bad_row = strcmp(o.on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP,
+                                                     .limit = (uint64_t)o.limit,
+                                                     .seed = (uint64_t)o.seed});
+    pair_exclude_release(&exclude);
+    if (s == ST_OK) print_counts(&counts, o.json);
+    return s;
 }

@@ -205,6 +205,10 @@ static status one_row(struct run *x) {
         return FAIL(ST_FORMAT, "expected a pair or several scored responses, found %s %s (form %s)", r->kind == RECORD_SFT ? "an" : "a",
                     record_kind_name(r->kind), r->form);
     TRY(augment_writer_begin(&x->writer, r));
+    if (pair_exclude_has(x->o->exclude, r)) {
+        x->counts->rows_excluded++;
+        return ST_OK;
+    }
     bool test = x->o->test_output && augment_in_test(record_prompt_key(&r->prompt, r->conversational), x->o->test_split);
     if (test && r->kind == RECORD_SFT) return FAIL(ST_FORMAT, "a row with one response cannot go into a test split of pairs");
     if (sft && !test) return completions_of_row(x);

@@ -38,10 +38,11 @@ struct augment_options {
     enum augment_goals goals;
     const double *goal_list; /* [goal_count], as augment_goal gives them, for AUGMENT_GOALS_LIST */
     size_t goal_count;
-    double goal_dropout;            /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
-    enum pair_rule rule;            /* for rows with K responses */
-    const struct goal_style *style; /* placement resolved, not GOAL_AUTO */
-    bool map_scores;                /* linear from [from_low, from_high] to the style's scale, then rounded to 0.01 */
+    double goal_dropout;                /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
+    enum pair_rule rule;                /* for rows with K responses */
+    const struct pair_exclude *exclude; /* NULL: none */
+    const struct goal_style *style;     /* placement resolved, not GOAL_AUTO */
+    bool map_scores;                    /* linear from [from_low, from_high] to the style's scale, then rounded to 0.01 */
     double from_low, from_high;
     bool paper_nosys_bug; /* the released code's negative half: not swapped, and the rejected side's goal twice */
     enum source_bad_row on_bad_row;
@@ -53,7 +54,7 @@ struct augment_options {
 #define AUGMENT_COUNT_MAP(X)                                                                                                               \
     X(rows_read, "rows read")                                                                                                              \
     X(rows_skipped, "bad rows skipped")                                                                                                    \
-    X(rows_excluded, "rows dropped: source is truthful_qa")                                                                                \
+    X(rows_excluded, "rows dropped: TruthfulQA or an excluded prompt")                                                                     \
     X(pairs_read, "pairs found")                                                                                                           \
     X(pairs_train, "pairs used for training")                                                                                              \
     X(pairs_test, "pairs put into the test split")                                                                                         \

@@ -174,7 +174,7 @@ static status pair_row(struct run *x) {
         return source_reject(&x->source, r,
                              FAIL(ST_FORMAT, "expected a row with several responses, found %s %s (form %s)",
                                   r->kind == RECORD_SFT ? "an" : "a", record_kind_name(r->kind), r->form));
-    if (x->o->rule == PAIR_PAPER && pair_from_truthful_qa(r)) {
+    if ((x->o->rule == PAIR_PAPER && pair_from_truthful_qa(r)) || pair_exclude_has(x->o->exclude, r)) {
         x->counts->rows_excluded++;
         return ST_OK;
     }

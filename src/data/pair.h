@@ -2,6 +2,7 @@
 #ifndef RAPT_DATA_PAIR_H
 #define RAPT_DATA_PAIR_H
 
+#include "data/pair_exclude.h"
 #include "data/record.h"
 #include "data/source.h"
 
@@ -22,7 +23,7 @@ void pair_list_release(struct pair_list *l);
 #define PAIR_COUNT_MAP(X)                                                                                                                  \
     X(rows_read, "rows read")                                                                                                              \
     X(rows_skipped, "bad rows skipped")                                                                                                    \
-    X(rows_excluded, "rows dropped: source is truthful_qa")                                                                                \
+    X(rows_excluded, "rows dropped: TruthfulQA or an excluded prompt")                                                                     \
     X(dropped_no_score, "responses dropped: no score")                                                                                     \
     X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
     X(dropped_empty, "responses dropped: empty")                                                                                           \
@@ -61,6 +62,7 @@ void pair_put_row(struct buf *out, const struct record *r, struct pair p);
 struct pair_options {
     const char *input, *output; /* "-" is stdin, stdout */
     enum pair_rule rule;
+    const struct pair_exclude *exclude; /* NULL: none */
     enum source_bad_row on_bad_row;
     uint64_t limit; /* pairs at most; 0 = all */
     uint64_t seed;

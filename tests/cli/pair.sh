@@ -32,6 +32,25 @@ head -2 all.jsonl | diff - one.jsonl
 "$RAPT" pair --input in.jsonl --output paper2.jsonl --seed 42 2>/dev/null
 cmp paper.jsonl paper2.jsonl
 grep -q '"chosen": "b"' paper.jsonl
+# a benchmark's prompts
+printf 'Type,Question,Answer\r\nx,"q1",a\r\ny,"a ""quoted"",\nlong one",b\r\n' >ex.csv
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.csv --json 2>/dev/null | grep -q '"rows_excluded": 1,.*"pairs_written": 1}'
+grep -q '"q3"' o.jsonl
+echo '{"prompt":"a \"quoted\",\nlong one","responses":["a","b"],"scores":[2,1]}' >quoted.jsonl
+"$RAPT" pair --input quoted.jsonl --output o.jsonl --exclude-prompts ex.csv --json 2>/dev/null | grep -q '"rows_excluded": 1,'
+printf 'q3\n\n' >ex.txt
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.txt 2>/dev/null
+[ "$(wc -l <o.jsonl)" = 1 ] && grep -q '"q1"' o.jsonl
+printf '%s\n' '{"question":"q3"}' '{"prompt":[{"role":"user","content":"q1"}]}' >ex.jsonl
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.jsonl 2>/dev/null
+[ ! -s o.jsonl ]
+"$RAPT" augment --input all.jsonl --output o.jsonl --exclude-prompts ex.jsonl --json 2>/dev/null | grep -q '"rows_excluded": 4,'
+printf 'a,b\n' >no.csv
+printf 'Question\n"never' >open.csv
+fails 1 'no.csv: line 1: no column Question' "$RAPT" pair --input in.jsonl --output o.jsonl --exclude-prompts no.csv
+fails 1 'open.csv: line 2: a quote is never closed' "$RAPT" pair --input in.jsonl --output o.jsonl --exclude-prompts open.csv
+fails 1 'nothere.txt' "$RAPT" augment --input in.jsonl --output o.jsonl --exclude-prompts nothere.txt
+rm -f o.jsonl
 # broken rows
 printf '%s\n' '{"prompt":"q","chosen":"a","rejected":"b"}' '{"prompt":"q","responses":[{"text":5}]}' >bad.jsonl
 head -1 in.jsonl >>bad.jsonl
