@@ -11,7 +11,7 @@
     X(chosen, "chosen", ALL)                                                                                                               \
     X(rejected, "rejected", ALL)                                                                                                           \
     X(completion, "completion", SFT)                                                                                                       \
-    X(messages, "messages", SFT)                                                                                                           \
+    X(messages, "messages", ALL)                                                                                                           \
     X(instruction, "instruction", MANY)                                                                                                    \
     X(completions, "completions", MANY)                                                                                                    \
     X(responses, "responses", MANY)                                                                                                        \

@@ -46,6 +46,14 @@ grep -q '"chosen": "l", "rejected": "w", "goal": 6, "goal_of": "chosen", "score_
 $A --on-disagree keep --mode plain --placement user --ties keep 2>/dev/null
 grep -q '^{"prompt": "q2", "chosen": "w", "rejected": "l", "score_chosen": 2, "score_rejected": 6, "source_row": 2}$' o.jsonl
 [ ! -e o.jsonl.goal.json ]
+# whole conversations, as ultrafeedback_binarized has them: the prompt is their common head, the copy of the chosen one under messages goes
+echo '{"prompt":"q","prompt_id":"ab","chosen":[{"content":"q","role":"user"},{"content":"w","role":"assistant"}],"rejected":[{"content":"q","role":"user"},{"content":"l","role":"assistant"}],"messages":[{"content":"q","role":"user"},{"content":"w","role":"assistant"}],"score_chosen":8.5,"score_rejected":4.0}' >h4.jsonl
+"$RAPT" augment --input h4.jsonl --output - --goal-template '{s}' 2>/dev/null >got
+cat >want <<'E'
+{"prompt": [{"role": "system", "content": "8.5"}, {"content":"q","role":"user"}], "chosen": [{"content":"w","role":"assistant"}], "rejected": [{"content":"l","role":"assistant"}], "goal": 8.5, "goal_of": "chosen", "score_chosen": 8.5, "score_rejected": 4, "source_row": 0, "prompt_id": "ab"}
+{"prompt": [{"role": "system", "content": "4"}, {"content":"q","role":"user"}], "chosen": [{"content":"l","role":"assistant"}], "rejected": [{"content":"w","role":"assistant"}], "goal": 4, "goal_of": "rejected", "score_chosen": 4, "score_rejected": 8.5, "source_row": 0, "prompt_id": "ab"}
+E
+diff want got
 # --no-swap is prefix-only
 $A --no-swap 2>/dev/null
 cp o.jsonl no_swap
