@@ -213,6 +213,7 @@ static status run_all(const struct recipe *r, const struct run_options *o, size_
     TRY(s);
     print_time(time, log_now_s() - start_s);
     log_info("%s: %zu stage%s run, %zu kept, %s; results in %s", r->path, w.ran, w.ran == 1 ? "" : "s", w.kept, time, r->output);
+    if (r->closing && end == r->stage_count) fprintf(stderr, "\n%s\n", r->closing);
     return ST_OK;
 }
 

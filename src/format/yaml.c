@@ -50,7 +50,7 @@ static size_t event_line(const struct reader *r) { return r->event.start_mark.li
 
 static struct yaml_node *new_node(struct reader *r, enum yaml_kind kind) {
     struct yaml_node *node = arena_take(&r->doc->arena, 1, sizeof *node);
-    *node = (struct yaml_node){.kind = kind, .line = event_line(r), .weight = 1};
+    *node = (struct yaml_node){.kind = kind, .line = event_line(r), .weight = 1, .height = 1};
     return node;
 }
 
@@ -85,7 +85,9 @@ static status find_alias(struct yaml_node **out, struct reader *r) {
 }
 
 static status add_weight(struct reader *r, struct yaml_node *node, const struct yaml_node *child) {
-    node->weight += child->weight; /* both at most YAML_NODES_MAX + 1 */
+    node->weight += child->weight; /* both at most YAML_NODES_MAX */
+    if (node->height <= child->height) node->height = child->height + 1;
+    if (node->height > YAML_DEPTH_MAX) return FAIL(ST_FORMAT, "%s:%zu: nested deeper than %d", r->doc->path, node->line, YAML_DEPTH_MAX);
     if (node->weight <= YAML_NODES_MAX) return ST_OK;
     return FAIL(ST_FORMAT, "%s:%zu: more than %d values (aliases counted in full)", r->doc->path, node->line, YAML_NODES_MAX);
 }

@@ -19,7 +19,7 @@ struct yaml_node {
     const char **keys;        /* map: [count] key texts, all different */
     struct yaml_node **items; /* list, map: [count] values; shared where an alias stands */
     size_t count;
-    size_t weight; /* nodes of this subtree with aliases expanded */
+    size_t weight, height; /* nodes, and levels, of this subtree with aliases in full */
 };
 
 struct yaml {

@@ -416,9 +416,9 @@ static status check_inputs(const struct loader *l) {
 
 static status read_recipe(struct loader *l) {
     struct recipe *r = l->r;
-    const struct yaml_node *root = r->doc.root, *output, *vars = yaml_get(root, "vars"), *stages = yaml_get(root, "stages");
+    const struct yaml_node *root = r->doc.root, *vars = yaml_get(root, "vars"), *stages = yaml_get(root, "stages"), *output, *closing;
     TRY(expect(l, root, YAML_MAP, "a recipe"));
-    TRY(only_keys(l, root, "description output vars stages defaults", "a recipe"));
+    TRY(only_keys(l, root, "description output vars defaults stages closing", "a recipe"));
     if (!(output = yaml_get(root, "output"))) return FAIL(ST_FORMAT, "%s: no 'output', the folder of the results", r->path);
     if (!stages) return FAIL(ST_FORMAT, "%s: no 'stages'", r->path);
     TRY(expect(l, output, YAML_SCALAR, "output"));
@@ -443,6 +443,10 @@ static status read_recipe(struct loader *l) {
         return AT_LINE(ST_FORMAT, stages->line, "%zu stages, expected at most %d", stages->count, RECIPE_STAGES_MAX);
     r->stages = arena_take(&r->arena, stages->count, sizeof *r->stages);
     for (size_t i = 0; i < stages->count; i++) TRY(read_stage(l, stages->items[i]));
+    if ((closing = yaml_get(root, "closing"))) {
+        TRY(expect(l, closing, YAML_SCALAR, "closing"));
+        TRY(fill_text(l, &r->closing, closing->text, closing->line, 0));
+    }
     return check_inputs(l);
 }
 

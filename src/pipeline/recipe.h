@@ -12,6 +12,8 @@
  *       inputs: [a, b]                  # files it reads besides those its options name; optional
  *       outputs: [c]                    # files it writes besides --output, --output-dir, --X-output; optional
  *
+ *   closing: "see ${output}/report.html"  # what to say when all is done; optional
+ *
  * A key under `with` is an option's name; true is the bare option, false --no-option, null no option, a list several values.
  * ${NAME} is a variable of `vars`, `output`, or the environment's; ${NAME:-text} has a default; $${ is a plain ${.
  * Which commands exist is the caller's to say: this file knows options, not commands. */
@@ -49,8 +51,8 @@ struct recipe_stage {
 struct recipe {
     struct yaml doc;
     struct arena arena;
-    const char *path, *output;
-    struct recipe_stage *stages; /* [stage_count] */
+    const char *path, *output, *closing; /* closing may be NULL */
+    struct recipe_stage *stages;         /* [stage_count] */
     size_t stage_count;
 };
 

@@ -23,6 +23,7 @@ J
 cat >r.yaml <<'Y'
 output: runs/a
 vars: {input: "${RECIPE_INPUT:-in.jsonl}", rule: best-worst, mode: own}
+closing: look at ${output}/look.txt
 stages:
   - name: pair
     run: pair
@@ -51,6 +52,7 @@ grep -q '"pairs_written": 2}' runs/a/pairs/counts.json
 [ "$(wc -l <runs/a/train.jsonl)" = 4 ]
 [ -s runs/a/look.txt ]
 grep -q '3 stages run, 0 kept' err
+[ "$(tail -1 err)" = 'look at runs/a/look.txt' ]
 # nothing changed
 "$RAPT" run r.yaml 2>err
 expect <<'W'
@@ -102,15 +104,15 @@ echo broken >bad.jsonl
 code=0
 RECIPE_INPUT=bad.jsonl "$RAPT" run r.yaml --set output=runs/bad 2>err || code=$?
 [ "$code" = 1 ]
-grep -q 'stage pair (r.yaml:4): bad.jsonl:1' err
+grep -q 'stage pair (r.yaml:5): bad.jsonl:1' err
 [ ! -e runs/bad/pairs/counts.json ]
 [ -z "$(find runs/bad -name '*.tmp.*')" ]
 # refusals come before the first stage
 sed 's/mode: "${mode}"/mood: own/' r.yaml >typo.yaml
-fails 2 'typo.yaml:9: stage augment: unknown option --mood; did you mean --mode' "$RAPT" run typo.yaml --set output=runs/typo
+fails 2 'typo.yaml:10: stage augment: unknown option --mood; did you mean --mode' "$RAPT" run typo.yaml --set output=runs/typo
 [ ! -e runs/typo ]
 sed 's/run: augment/run: run/' r.yaml >nested.yaml
-fails 2 "nested.yaml:10: stage augment runs 'run'" "$RAPT" run nested.yaml
+fails 2 "nested.yaml:11: stage augment runs 'run'" "$RAPT" run nested.yaml
 fails 2 "no stage 'train'; it has: pair, augment, look" "$RAPT" run r.yaml --only train
 fails 2 'exclude each other' "$RAPT" run r.yaml --only pair --from pair
 fails 2 'expects one RECIPE.yaml' "$RAPT" run

@@ -79,6 +79,10 @@ static void bounds_yaml(void **unused) {
     }
     refuse_yaml(b.data, b.size, "aliases counted");
     buf_clear(&b);
+    buf_append_text(&b, "a0: &a0 x\n"); /* depth out of aliases */
+    for (int i = 1; i < 20; i++) buf_printf(&b, "a%d: &a%d [[*a%d]]\n", i, i, i - 1);
+    refuse_yaml(b.data, b.size, "nested deeper");
+    buf_clear(&b);
     while (b.size <= YAML_SIZE_MAX) buf_append_text(&b, "# a comment of some length\n");
     refuse_yaml(b.data, b.size, "expected at most");
     buf_release(&b);
