@@ -14,6 +14,7 @@ typedef status cmd_fn(int argc, char **argv);
     X(tokenize, "Look")                                                                                                                    \
     X(augment, "Data")                                                                                                                     \
     X(eval, "Measure")                                                                                                                     \
+    X(report, "Measure")                                                                                                                   \
     X(run, "Pipeline")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \
