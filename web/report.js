@@ -24,7 +24,7 @@ function short(x) {
   if (!isNumber(x)) return '\u2013';
   const a = Math.abs(x);
   if (x === 0) return '0';
-  if (a < 1e-3 || a >= 1e6) return minus(x.toExponential(2).replace('e-', 'e\u2212').replace('e+', 'e'));
+  if (a < 1e-3 || a >= 1e6) return minus(x.toExponential(2).replace(/\.?0+e/, 'e').replace('e-', 'e\u2212').replace('e+', 'e'));
   if (a >= 1000) return minus(Math.round(x).toLocaleString('en-US'));
   return minus(String(Number(x.toPrecision(4))));
 }
@@ -92,8 +92,8 @@ function section(title, note) {
   page.append(s);
   return s;
 }
-function card(parent, title, note, wide) {
-  const c = el('div', 'card' + (wide ? ' wide' : ''), el('h3', '', title), note ? el('p', 'note', note) : null);
+function card(parent, title, note, width = '') {
+  const c = el('div', `card ${width}`, el('h3', '', title), note ? el('p', 'note', note) : null);
   parent.append(c);
   return c;
 }
@@ -337,8 +337,9 @@ function tiles() {
     for (const [name, set, title] of [['rewards/accuracies', 'eval', 'Held-out preference accuracy'], ['loss', 'eval', 'Held-out loss'], ['loss', 'train', 'Training loss']]) {
       const v = finalOf(lead, set, name);
       if (v === null || box.children.length > 3) continue;
-      const others = data.runs.filter((r) => r !== lead && finalOf(r, set, name) !== null).map((r) => [r.label, short(finalOf(r, set, name))]);
-      tile(box, `${title}, ${lead.label}`, null, fixed(v, v < 10 ? 3 : 1).slice(0, 6), others);
+      const digits = name === 'loss' ? 3 : 2;
+      const others = data.runs.filter((r) => r !== lead && finalOf(r, set, name) !== null).map((r) => [r.label, fixed(finalOf(r, set, name), digits)]);
+      tile(box, `${title}, ${lead.label}`, null, fixed(v, digits), others);
       if (name === 'loss') break;
     }
   }
@@ -379,7 +380,7 @@ function goalCharts() {
     const there = strata.filter(([k]) => k !== 'all' && known.some((o) => figure(o, kind, 'flip', k)));
     if (there.length > 1) {
       const parts = known.map((o) => ({label: o.label, model: o.label, estimates: there.map(([k]) => figure(o, kind, 'flip', k))}));
-      const w = card(grid, 'Flip rate by where the two scores lie', 'High and low are the halves of the scale; the gap is the distance of the two scores.', true);
+      const w = card(grid, 'Flip rate by where the two scores lie', 'High and low are the halves of the scale; the gap is the distance of the two scores.', 'wide');
       bars(w, describe('Flip rate by stratum', parts, there.map((k) => k[1])), there.map((k) => wrap(k[1])), parts, {low: 0, high: 1, chance: 0.5});
     }
     break;
@@ -528,20 +529,19 @@ function unlearningCharts() {
         for (const [b, text] of [['all', 'all'], ...buckets]) if (get(o, k, side, b)) rows.push([o.label, title.toLowerCase(), side, text, whole(get(o, k, side, b).n), estimateCell(get(o, k, side, b))]);
       }
     }
-    const c = card(grid, title, '', there.length % 2 === 1 && i === 0);
+    const c = card(grid, title, '', there.length % 2 === 1 && i === 0 ? 'wide' : '');
     bars(c, describe(title, sets, buckets.map((b) => b[1])), buckets.map((b) => b[1]), sets.filter((x) => x.estimates.some(isEstimate)), {chance: 0});
   });
   details(s, 'All figures', table(['model', 'asked', 'response', 'score', 'n', 'change, nats a token'], rows, 4));
 }
 
 /* ---- training curves ---- */
-/* Mean over a window of about a fortieth of the curve, shrinking at the ends. */
+/* Mean over a window of about a twentieth of the curve; at the ends over the part of it that is there. */
 function smooth(values) {
-  const half = Math.floor(values.length / 80);
+  const half = Math.max(2, Math.round(values.length / 40));
   return values.map((_, i) => {
-    const reach = Math.min(half, i, values.length - 1 - i);
     let sum = 0, n = 0;
-    for (let j = i - reach; j <= i + reach; j++) if (isNumber(values[j])) sum += values[j], n++;
+    for (let j = Math.max(0, i - half); j <= Math.min(values.length - 1, i + half); j++) if (isNumber(values[j])) sum += values[j], n++;
     return n ? sum / n : null;
   });
 }
@@ -580,7 +580,7 @@ function lines(parent, description, runs, names, options) {
         chanceAt: options.chance,
         interaction: {mode: 'nearest', axis: 'x', intersect: false},
         scales: {
-          x: axis({type: 'linear', min: 0, grid: {display: false, borderColor: css('--line')}, ticks: {maxTicksLimit: narrow.matches ? 5 : 8, callback: (v) => (Number.isInteger(v) ? whole(v) : '')}}),
+          x: axis({type: 'linear', min: 0, max: Math.max(1, ...runs.map((r) => r.metrics.summary.step)), grid: {display: false, borderColor: css('--line')}, ticks: {maxTicksLimit: narrow.matches ? 5 : 8, callback: (v) => (Number.isInteger(v) ? whole(v) : '')}}),
           y: axis({min: options.low, max: options.high, grace: options.grace, ticks: {maxTicksLimit: 6, callback: (v) => short(v)}}),
         },
         plugins: {
@@ -598,6 +598,7 @@ const trainingCharts = [
   {title: 'Reward margin', note: 'Implicit reward of the chosen response minus that of the rejected one.', names: [['rewards/margins', '']], held: true, smooth: true},
   {title: 'Preference accuracy', note: 'Share of pairs with a positive margin.', names: [['rewards/accuracies', '']], held: true, smooth: true, low: 0, high: 1, chance: 0.5},
   {title: 'Implicit rewards', note: 'Chosen solid, rejected dashed. Both falling means that both are unlearned.', names: [['rewards/chosen', ', chosen'], ['rewards/rejected', ', rejected']], smooth: true},
+  {title: 'Log-probs of the responses', note: 'Sums in nats. Chosen solid, rejected dashed.', names: [['logps/chosen', ', chosen'], ['logps/rejected', ', rejected']], smooth: true},
   {title: 'Gradient norm', note: 'Before clipping.', names: [['grad_norm', '']], smooth: true, low: 0},
   {title: 'Learning rate', names: [['learning_rate', '']], low: 0},
 ];
@@ -615,7 +616,7 @@ function trainingCurves() {
   s.append(grid);
   const odd = drawable.filter((c) => !c.wide).length % 2 === 1;
   drawable.forEach((c, i) => {
-    const box = card(grid, c.title, c.note, c.wide || (odd && i === drawable.length - 1));
+    const box = card(grid, c.title, c.note, c.wide ? 'wide' : odd && i === drawable.length - 1 ? 'wide low' : '');
     const parts = c.runs.map((r) => `${r.label} ends at ${c.names.map(([n]) => short(finalOf(r, curve(r, 'train', n) ? 'train' : 'eval', n))).join(' and ')}`);
     lines(box, `${c.title} by step: ${parts.join('; ')}. The numbers stand in the table below.`, c.runs, c.names, c);
   });
