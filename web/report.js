@@ -59,6 +59,13 @@ const labelOfName = (name) => {
   return run ? run.label : baseName(name);
 };
 
+/* A sample names its adapter or model, else the file it came from does. The model that a run started from is the base model. */
+const startedFrom = new Set(data.runs.map((r) => r.manifest && r.manifest.options && r.manifest.options.model).filter(Boolean).map((m) => baseName(String(m))));
+function labelOfSample(row) {
+  if (row.model === null) return row.run === null ? 'model' : row.run === 'base' ? BASE : row.run;
+  return startedFrom.has(baseName(row.model)) ? BASE : labelOfName(row.model);
+}
+
 /* One entry a model that was evaluated: {label, run, file}. The same model twice (another data set) carries the file's name. */
 function evaluated(task) {
   const out = [];
@@ -70,8 +77,8 @@ function evaluated(task) {
   for (const e of data.evals) {
     if (e.data.task !== task) continue;
     for (const run of e.data.runs) {
-      const own = e.run >= 0 && e.data.runs.length === 1;
-      add(own ? data.runs[e.run].label : labelOfName(run.name), run, e.file);
+      const own = e.label !== null && e.data.runs.length === 1;
+      add(own ? e.label : labelOfName(run.name), run, e.file);
     }
     if (e.data.base) add(BASE, e.data.base, e.file);
   }
@@ -289,20 +296,17 @@ function findingOfGoals() {
 }
 function findingOfTraining() {
   const runs = data.runs.filter((r) => r.metrics);
-  for (const [name, set, sentence] of [
-    ['rewards/accuracies', 'eval', (r, v) => [`${r.label} ranks `, el('b', '', percent(v)), ' of the held-out pairs as the scores do.']],
-    ['rewards/accuracies', 'train', (r, v) => [`${r.label} ranks `, el('b', '', percent(v)), ' of its last training pairs as the scores do.']],
-  ]) {
-    const known = runs.filter((r) => finalOf(r, set, name) !== null);
-    if (!known.length) continue;
-    const best = known.reduce((a, b) => (finalOf(b, set, name) > finalOf(a, set, name) ? b : a));
-    return [el('p', 'finding', ...sentence(best, finalOf(best, set, name)))];
+  const known = runs.filter((r) => finalOf(r, 'eval', 'rewards/accuracies') !== null);
+  if (known.length) {
+    const best = known.reduce((a, b) => (finalOf(b, 'eval', 'rewards/accuracies') > finalOf(a, 'eval', 'rewards/accuracies') ? b : a));
+    return [el('p', 'finding', `${best.label} ranks `, el('b', '', percent(finalOf(best, 'eval', 'rewards/accuracies'))), ' of the held-out pairs as the scores do.')];
   }
   const run = runs.find((r) => r.metrics.train && r.metrics.train.loss);
   if (!run) return [];
-  const first = run.metrics.train.loss.find(isNumber), last = finalOf(run, 'train', 'loss');
-  if (!isNumber(first)) return [];
-  return [el('p', 'finding', `The loss of ${run.label} went from ${short(first)} to `, el('b', '', short(last)), ` in ${whole(run.metrics.summary.step)} steps.`)];
+  const loss = run.metrics.train.loss.filter(isNumber), part = Math.max(1, Math.round(loss.length / 10));
+  if (loss.length < 2) return [];
+  const mean = (v) => v.reduce((a, b) => a + b, 0) / v.length;
+  return [el('p', 'finding', `The training loss of ${run.label} went from ${fixed(mean(loss.slice(0, part)), 3)} to `, el('b', '', fixed(mean(loss.slice(-part)), 3)), ` in ${whole(run.metrics.summary.step)} steps.`)];
 }
 
 /* ---- tiles ---- */
@@ -423,15 +427,24 @@ function text(parent, content) {
   });
   parent.append(more);
 }
+function contentText(content) {
+  if (typeof content === 'string') return content;
+  if (Array.isArray(content)) return content.map((part) => (part && typeof part.text === 'string' ? part.text : JSON.stringify(part))).join('\n');
+  return content === null || content === undefined ? '' : JSON.stringify(content);
+}
 function promptBlock(prompt) {
   const box = el('div', 'prompt');
   if (typeof prompt === 'string') {
     box.append(el('p', '', prompt));
     return box;
   }
+  if (typeof prompt[0] === 'number') {
+    box.append(el('p', 'earlier', el('span', 'turn', 'token ids'), prompt.join(' ')));
+    return box;
+  }
   prompt.forEach((turn, i) => {
     const last = i === prompt.length - 1;
-    const p = el('p', last ? '' : 'earlier', last && turn.role === 'user' ? null : el('span', 'turn', turn.role), turn.content);
+    const p = el('p', last ? '' : 'earlier', last && turn.role === 'user' ? null : el('span', 'turn', turn.role), contentText(turn.content));
     box.append(p);
   });
   return box;
@@ -440,7 +453,7 @@ function sampleCards() {
   if (!data.samples.length) return;
   const prompts = new Map();
   for (const row of data.samples) {
-    const key = JSON.stringify(row.prompt), label = row.model !== null ? labelOfName(row.model) : row.run || 'model';
+    const key = JSON.stringify(row.prompt), label = labelOfSample(row);
     if (!prompts.has(key)) prompts.set(key, {prompt: row.prompt, labels: new Map()});
     const labels = prompts.get(key).labels;
     if (!labels.has(label)) labels.set(label, new Map());
@@ -452,7 +465,7 @@ function sampleCards() {
   const all = [...prompts.values()];
   const top = Math.max(10, ...data.samples.map((r) => r.goal).filter(isNumber));
   const s = section('The same prompt under different scores', 'What the model writes when only the requested score changes.');
-  const several = new Set(data.samples.map((r) => (r.model !== null ? labelOfName(r.model) : r.run))).size > 1;
+  const several = new Set(data.samples.map(labelOfSample)).size > 1;
   const rest = [];
   all.forEach((p, i) => {
     const c = el('article', 'card sample', promptBlock(p.prompt));
@@ -556,7 +569,7 @@ function lines(parent, description, runs, names, options) {
     const datasets = [];
     for (const run of runs) {
       names.forEach(([name, suffix], part) => {
-        const base = {spanGaps: false, tension: 0, borderJoinStyle: 'round', pointRadius: 0, pointHitRadius: 6, borderDash: part ? [7, 4] : []};
+        const base = {clip: 6, spanGaps: false, tension: 0, borderJoinStyle: 'round', pointRadius: 0, pointHitRadius: 6, borderDash: part ? [7, 4] : []};
         const points = (c, values) => values.map((y, i) => ({x: c.step[i], y}));
         const train = curve(run, 'train', name), held = curve(run, 'eval', name), ink = color(run.label);
         if (train) {
@@ -672,6 +685,7 @@ function provenance() {
   const s = section('Where the numbers come from');
   const cell = (v, mono) => (mono && v !== null && v !== undefined ? el('span', 'mono', value(v)) : value(v));
   const c = el('div', 'card', table(['', ...runs.map((r) => r.label)], rows.map(([name, get, mono]) => [name, ...runs.map((r) => cell(get(r), mono))]), 99));
+  c.classList.add('columns');
   s.append(c);
   const names = [...new Set(runs.flatMap((r) => Object.keys(o(r))))];
   if (names.length) {

@@ -16,9 +16,10 @@ struct options {
 static const struct opt_row rows[] = {
     {"output", OPT_STR, offsetof(struct options, output), "R.html", NULL, NULL, "The page: one file that needs no network. - is stdout."},
     {"title", OPT_STR, offsetof(struct options, title), "TEXT", NULL, NULL, "Heading of the page; the runs' names otherwise."},
-    {"eval", OPT_LIST, offsetof(struct options, eval), "FILE", NULL, NULL, "Further output of rapt eval TASK --json."},
-    {"samples", OPT_LIST, offsetof(struct options, samples), "FILE", NULL, NULL,
-     "Further generated texts: rows with prompt, text, goal and model or adapter."},
+    {"eval", OPT_LIST, offsetof(struct options, eval), "[NAME=]FILE", NULL, NULL,
+     "Further output of rapt eval TASK --json. NAME is the model's, where the file has one."},
+    {"samples", OPT_LIST, offsetof(struct options, samples), "[NAME=]FILE", NULL, NULL,
+     "Further texts as rapt generate --output writes them. NAME is the model's; else the rows' adapter or model field."},
 };
 
 const struct opt_spec cmd_report_spec = {
@@ -32,37 +33,40 @@ const struct opt_spec cmd_report_spec = {
         "rapt report runs/paired plain=runs/dpo-plain --eval goal-accuracy.json --title 'SmolLM2, UltraFeedback' --output report.html",
     .notes = "DIR is the --output-dir of rapt train: metrics.jsonl and manifest.json. In each DIR, files named eval*.json, "
              "goal-accuracy*.json and\n"
-             "unlearning*.json (rapt eval --json) and samples*.jsonl are taken too. Sections without data are left out.",
+             "unlearning*.json (rapt eval --json) and samples.jsonl, samples-NAME.jsonl (rapt generate) are taken too.\n"
+             "Sections without data are left out. Evaluations of several models in one file are matched to the runs by name.",
 };
 
-/* "name=folder", or a folder whose last path component is its name. A folder that exists under the whole text is taken whole. Returns the
- * label: caller frees. */
-static char *split_folder(struct report_folder *out, const char *text) {
-    const char *equals = strchr(text, '=');
-    if (equals && equals != text && !file_exists(text)) {
-        char *label = mem_text_n(text, (size_t)(equals - text));
-        *out = (struct report_folder){equals + 1, label};
-        return label;
-    }
-    size_t end = strlen(text);
-    while (end > 1 && text[end - 1] == '/') end--;
+struct inputs {
+    struct report_input items[OPT_LIST_MAX];
+    char *labels[OPT_LIST_MAX]; /* owned */
+    size_t count;
+};
+
+static char *last_component(const char *path) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
     size_t begin = end;
-    while (begin > 0 && text[begin - 1] != '/') begin--;
-    char *label = mem_text_n(text + begin, end - begin);
-    *out = (struct report_folder){text, label};
-    return label;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    return mem_text_n(path + begin, end - begin);
 }
 
-static status check_labels(const struct report_folder *folders, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(folders[i].label, folders[j].label) == 0)
-                return FAIL(ST_USAGE, "%s and %s would both be called '%s'; name them: NAME=DIR", folders[j].path, folders[i].path,
-                            folders[i].label);
-    return ST_OK;
+/* "name=path", or a path: a folder's name is then its last component, a file says its models' names itself. A path that exists under the
+ * whole text is taken whole. */
+static void inputs_add(struct inputs *list, const char *text, bool folder) {
+    const char *equals = strchr(text, '=');
+    const bool named = equals && equals != text && !file_exists(text);
+    char *label = named ? mem_text_n(text, (size_t)(equals - text)) : folder ? last_component(text) : NULL;
+    list->labels[list->count] = label;
+    list->items[list->count++] = (struct report_input){named ? equals + 1 : text, label};
 }
 
-/* Names and titles come from the command line, which need not be UTF-8; the page is. */
+static void inputs_release(struct inputs *list) {
+    for (size_t i = 0; i < list->count; i++) free(list->labels[i]);
+    list->count = 0;
+}
+
+/* Names and paths come from the command line, which need not be UTF-8; the page is. */
 static status check_text(const char *what, const char *text) {
     struct buf quoted = {0};
     struct json value;
@@ -72,11 +76,44 @@ static status check_text(const char *what, const char *text) {
     return s == ST_OK ? ST_OK : FAIL(ST_USAGE, "%s is not UTF-8 text", what);
 }
 
-static status check_all(const struct report_folder *folders, size_t count, const struct options *o) {
-    TRY(check_labels(folders, count));
-    for (size_t i = 0; i < count; i++) TRY(check_text(folders[i].path, folders[i].path));
-    for (size_t i = 0; i < o->eval.count; i++) TRY(check_text("--eval", o->eval.items[i]));
-    return o->title ? check_text("--title", o->title) : ST_OK;
+static status check_inputs(const struct inputs *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        const struct report_input *in = &list->items[i];
+        TRY(check_text(in->path, in->path));
+        if (in->label) TRY(check_text("a name before =", in->label));
+    }
+    return ST_OK;
+}
+
+static status check_labels(const struct inputs *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        const struct report_input *a = &list->items[i];
+        for (size_t j = 0; j < i; j++) {
+            const struct report_input *b = &list->items[j];
+            if (strcmp(a->label, b->label) == 0)
+                return FAIL(ST_USAGE, "%s and %s would both be called '%s'; name them: NAME=DIR", b->path, a->path, a->label);
+        }
+    }
+    return ST_OK;
+}
+
+static status make_page(const struct options *o, const struct inputs *folders, const struct inputs *evals, const struct inputs *samples) {
+    const struct report_options ro = {.folders = folders->items,
+                                      .folder_count = folders->count,
+                                      .evals = evals->items,
+                                      .eval_count = evals->count,
+                                      .samples = samples->items,
+                                      .sample_count = samples->count,
+                                      .title = o->title,
+                                      .output = o->output};
+    TRY(check_labels(folders));
+    TRY(check_inputs(folders));
+    TRY(check_inputs(evals));
+    TRY(check_inputs(samples));
+    if (o->title) TRY(check_text("--title", o->title));
+    TRY(report_write(&ro));
+    log_info("wrote %s", o->output);
+    return ST_OK;
 }
 
 status cmd_report_run(int argc, char **argv) {
@@ -88,20 +125,13 @@ status cmd_report_run(int argc, char **argv) {
     if (!o.output) return FAIL(ST_USAGE, "rapt report expects --output R.html");
     if (!result.positional_count && !o.eval.count && !o.samples.count)
         return FAIL(ST_USAGE, "rapt report expects a run folder, --eval or --samples");
-    struct report_folder folders[OPT_LIST_MAX];
-    char *labels[OPT_LIST_MAX];
-    for (size_t i = 0; i < result.positional_count; i++) labels[i] = split_folder(&folders[i], result.positional[i]);
-    const struct report_options ro = {.folders = folders,
-                                      .folder_count = result.positional_count,
-                                      .evals = o.eval.items,
-                                      .eval_count = o.eval.count,
-                                      .samples = o.samples.items,
-                                      .sample_count = o.samples.count,
-                                      .title = o.title,
-                                      .output = o.output};
-    status s = check_all(folders, result.positional_count, &o);
-    if (s == ST_OK) s = report_write(&ro);
-    if (s == ST_OK) log_info("wrote %s", o.output);
-    for (size_t i = 0; i < result.positional_count; i++) free(labels[i]);
+    struct inputs folders = {.count = 0}, evals = {.count = 0}, samples = {.count = 0};
+    for (size_t i = 0; i < result.positional_count; i++) inputs_add(&folders, result.positional[i], true);
+    for (size_t i = 0; i < o.eval.count; i++) inputs_add(&evals, o.eval.items[i], false);
+    for (size_t i = 0; i < o.samples.count; i++) inputs_add(&samples, o.samples.items[i], false);
+    status s = make_page(&o, &folders, &evals, &samples);
+    inputs_release(&folders);
+    inputs_release(&evals);
+    inputs_release(&samples);
     return s;
 }

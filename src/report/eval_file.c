@@ -107,20 +107,25 @@ static bool task_known(struct json task) {
     return false;
 }
 
-static status put_checked(struct buf *out, const char *path, struct json file, int64_t run) {
+static status put_checked(struct buf *out, const char *path, struct json file, const char *label) {
     struct place at = {.path = path};
     status s = check_file(&at, file);
     buf_release(&at.field);
     TRY(s);
     buf_append_text(out, "{\"file\": ");
     json_put_text(out, path);
-    buf_printf(out, ", \"run\": %lld, \"data\": ", (long long)run);
+    buf_append_text(out, ", \"label\": ");
+    if (label)
+        json_put_text(out, label);
+    else
+        buf_append_text(out, "null");
+    buf_append_text(out, ", \"data\": ");
     buf_append(out, file.text, file.size);
     buf_append_char(out, '}');
     return ST_OK;
 }
 
-status eval_file_put(struct buf *out, const char *path, int64_t run, bool found, bool *put) {
+status eval_file_put(struct buf *out, const char *path, const char *label, bool found, bool *put) {
     struct buf text = {0};
     struct json file;
     *put = false;
@@ -130,7 +135,7 @@ status eval_file_put(struct buf *out, const char *path, int64_t run, bool found,
         struct json task = json_get(file, "task");
         *put = task_known(task);
         if (*put)
-            s = put_checked(out, path, file, run);
+            s = put_checked(out, path, file, label);
         else if (found)
             log_warn("%s: left out: not the output of rapt eval goal-accuracy or unlearning", path);
         else

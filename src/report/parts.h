@@ -11,9 +11,10 @@ status run_folder_put(struct buf *out, const char *folder, const char *label, bo
  * files are thinned: a point is the mean of `stride` logged lines. */
 status metrics_file_put(struct buf *out, const char *path);
 
-/* eval_file.c. Appends {"file", "run", "data"} for what rapt eval --json printed; run is -1 outside the run folders. A file without a
- * known task is left out with a warning when `found` (a folder was searched), else an error. *put tells whether something was appended. */
-status eval_file_put(struct buf *out, const char *path, int64_t run, bool found, bool *put);
+/* eval_file.c. Appends {"file", "label", "data"} for what rapt eval --json printed; label (may be NULL) is the model's name where the file
+ * has one run. A file without a known task is left out with a warning when `found` (a folder was searched), else an error. *put tells
+ * whether something was appended. */
+status eval_file_put(struct buf *out, const char *path, const char *label, bool found, bool *put);
 
 /* samples.c: rows of generated text; the first prompts are kept with all their goals and models. */
 #define SAMPLE_PROMPTS_MAX 40
@@ -31,8 +32,8 @@ struct samples {
     size_t seen_count, seen_capacity;
     size_t read, shown;
 };
-/* `label` is the model's name for rows that do not say theirs; NULL outside the run folders. */
-status samples_read(struct samples *s, const char *path, const char *label);
+/* `label` (may be NULL) is the model's name: of rows that do not say theirs, or of all where `given`. */
+status samples_read(struct samples *s, const char *path, const char *label, bool given);
 void samples_release(struct samples *s);
 
 /* page.c. Appends the page with `json` in it. */

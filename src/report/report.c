@@ -28,11 +28,11 @@ static bool is_eval_name(const char *name) {
 static bool is_samples_name(const char *name) { return begins(name, "samples") && ends(name, ".jsonl"); }
 static int is_wanted(const struct dirent *e) { return is_eval_name(e->d_name) || is_samples_name(e->d_name); }
 
-static status add_eval(struct building *b, const char *path, int64_t run, bool found) {
+static status add_eval(struct building *b, const char *path, const char *label, bool found) {
     bool put;
     const size_t size = b->evals.size;
     if (b->eval_count) buf_append_text(&b->evals, ",\n");
-    TRY(eval_file_put(&b->evals, path, run, found, &put));
+    TRY(eval_file_put(&b->evals, path, label, found, &put));
     if (put)
         b->eval_count++;
     else if (b->evals.data)
@@ -40,18 +40,27 @@ static status add_eval(struct building *b, const char *path, int64_t run, bool f
     return ST_OK;
 }
 
+/* samples-NAME.jsonl are the samples of NAME, samples.jsonl those of the folder's run. */
+static status add_found_samples(struct building *b, const char *path, const char *name, const char *label) {
+    const size_t prefix = strlen("samples-"), suffix = strlen(".jsonl"), size = strlen(name);
+    if (!begins(name, "samples-") || size <= prefix + suffix) return samples_read(&b->samples, path, label, false);
+    char *own = mem_text_n(name + prefix, size - prefix - suffix);
+    status s = samples_read(&b->samples, path, own, true);
+    free(own);
+    return s;
+}
+
 /* By name order, so that the same folder gives the same page. */
-static status add_found_files(struct building *b, const struct report_folder *folder, bool *found) {
+static status add_found_files(struct building *b, const struct report_input *folder, bool *found) {
     struct dirent **names;
     int count = scandir(folder->path, &names, is_wanted, alphasort);
     if (count < 0) return FAIL(ST_IO, "%s: cannot list: %s", folder->path, strerror(errno));
     status s = ST_OK;
     for (int i = 0; i < count; i++) {
-        char *path = file_join(folder->path, names[i]->d_name);
+        const char *name = names[i]->d_name;
+        char *path = file_join(folder->path, name);
         const size_t evals = b->eval_count, samples = b->samples.read;
-        if (s == ST_OK)
-            s = is_eval_name(names[i]->d_name) ? add_eval(b, path, (int64_t)b->run_count, true)
-                                               : samples_read(&b->samples, path, folder->label);
+        if (s == ST_OK) s = is_eval_name(name) ? add_eval(b, path, folder->label, true) : add_found_samples(b, path, name, folder->label);
         if (b->eval_count > evals || b->samples.read > samples) *found = true;
         free(path);
         free(names[i]);
@@ -60,7 +69,7 @@ static status add_found_files(struct building *b, const struct report_folder *fo
     return s;
 }
 
-static status add_folder(struct building *b, const struct report_folder *folder) {
+static status add_folder(struct building *b, const struct report_input *folder) {
     bool found = false;
     if (!file_is_dir(folder->path)) return FAIL(ST_IO, "%s: not a folder", folder->path);
     if (b->run_count) buf_append_text(&b->runs, ",\n");
@@ -76,8 +85,8 @@ static status add_folder(struct building *b, const struct report_folder *folder)
 
 static status gather(struct building *b, const struct report_options *o) {
     for (size_t i = 0; i < o->folder_count; i++) TRY(add_folder(b, &o->folders[i]));
-    for (size_t i = 0; i < o->eval_count; i++) TRY(add_eval(b, o->evals[i], -1, false));
-    for (size_t i = 0; i < o->sample_count; i++) TRY(samples_read(&b->samples, o->samples[i], NULL));
+    for (size_t i = 0; i < o->eval_count; i++) TRY(add_eval(b, o->evals[i].path, o->evals[i].label, false));
+    for (size_t i = 0; i < o->sample_count; i++) TRY(samples_read(&b->samples, o->samples[i].path, o->samples[i].label, true));
     if (!b->run_count && !b->eval_count && !b->samples.shown)
         return FAIL(ST_MISMATCH, "nothing to report: no run folder, evaluation or samples");
     return ST_OK;

@@ -8,14 +8,14 @@
 
 #include "base/status.h"
 
-struct report_folder {
+struct report_input {
     const char *path;
-    const char *label; /* unique; what the page calls the run */
+    const char *label; /* what the page calls the run or the model; unique among folders; NULL for files that say it themselves */
 };
 struct report_options {
-    const struct report_folder *folders;
+    const struct report_input *folders;
     size_t folder_count;
-    const char *const *evals, *const *samples; /* further files */
+    const struct report_input *evals, *samples; /* further files */
     size_t eval_count, sample_count;
     const char *title; /* NULL: made from the labels */
     const char *output;

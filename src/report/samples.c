@@ -7,22 +7,25 @@
 #include "base/hash.h"
 #include "report/parts.h"
 
-static status check_prompt(struct json prompt, const char *place) {
+/* Messages, whose content other trainers also write as null or as parts; or token ids, of rows that held nothing else. */
+static status check_turns(struct json prompt, const char *place) {
     struct json key, turn;
-    if (json_kind_of(prompt) == JSON_STRING) return ST_OK;
-    if (json_kind_of(prompt) != JSON_ARRAY || !json_count(prompt))
-        return field_fail(place, "prompt", "a string or an array of messages", prompt);
     struct json_iter it = json_iter_begin(prompt);
+    const bool ids = json_iter_next(&it, &key, &turn) && json_kind_of(turn) == JSON_NUMBER;
+    it = json_iter_begin(prompt);
     for (size_t i = 0; json_iter_next(&it, &key, &turn); i++) {
-        static const char *const fields[] = {"role", "content"};
-        for (int f = 0; f < 2; f++) {
-            struct json v = json_get(turn, fields[f]);
-            char name[64];
-            snprintf(name, sizeof name, "prompt[%zu].%s", i, fields[f]);
-            if (json_kind_of(v) != JSON_STRING) return field_fail(place, name, "a string", v);
-        }
+        char name[64];
+        snprintf(name, sizeof name, ids ? "prompt[%zu]" : "prompt[%zu].role", i);
+        struct json v = ids ? turn : json_get(turn, "role");
+        if (json_kind_of(v) != (ids ? JSON_NUMBER : JSON_STRING)) return field_fail(place, name, ids ? "a token id" : "a string", v);
     }
     return ST_OK;
+}
+
+static status check_prompt(struct json prompt, const char *place) {
+    if (json_kind_of(prompt) == JSON_STRING) return ST_OK;
+    if (json_kind_of(prompt) == JSON_ARRAY && json_count(prompt)) return check_turns(prompt, place);
+    return field_fail(place, "prompt", "a string or an array of messages", prompt);
 }
 
 /* A prompt beyond the first SAMPLE_PROMPTS_MAX is left out. */
@@ -58,7 +61,7 @@ static status model_of(struct json *out, struct json row, const char *place) {
     return ST_OK;
 }
 
-static status read_row(struct samples *s, const char *text, size_t size, const char *label, const char *place) {
+static status read_row(struct samples *s, const char *text, size_t size, const char *label, bool given, const char *place) {
     struct json row, model;
     if (json_parse(&row, text, size) != ST_OK) return status_note(ST_FORMAT, "%s: ", place);
     if (json_kind_of(row) != JSON_OBJECT)
@@ -70,6 +73,7 @@ static status read_row(struct samples *s, const char *text, size_t size, const c
     bool has_goal = json_kind_of(goal) != JSON_NONE && json_kind_of(goal) != JSON_NULL;
     if (has_goal && !json_double(&number, goal)) return field_fail(place, "goal", "a finite number or null", goal);
     TRY(model_of(&model, row, place));
+    if (label && given) model = (struct json){0};
     s->read++;
     uint64_t key = hash_bytes(prompt.text, prompt.size, 0);
     if (!takes_prompt(s, key)) return ST_OK;
@@ -99,7 +103,7 @@ static status read_row(struct samples *s, const char *text, size_t size, const c
     return ST_OK;
 }
 
-status samples_read(struct samples *s, const char *path, const char *label) {
+status samples_read(struct samples *s, const char *path, const char *label, bool given) {
     struct file_lines l;
     struct buf place = {0};
     TRY(file_lines_open(&l, path));
@@ -112,7 +116,7 @@ status samples_read(struct samples *s, const char *path, const char *label) {
         if (!size) continue;
         buf_clear(&place);
         buf_printf(&place, "%s:%llu", path, (unsigned long long)l.number);
-        code = read_row(s, text, size, label, buf_text(&place));
+        code = read_row(s, text, size, label, given, buf_text(&place));
     }
     buf_release(&place);
     file_lines_release(&l);

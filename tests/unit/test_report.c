@@ -32,7 +32,7 @@ static void drop(const char *name) {
 
 static status write_page(const char *title) {
     char *out = path_of("page.html");
-    const struct report_folder folders[] = {{folder, "paired"}};
+    const struct report_input folders[] = {{folder, "paired"}};
     const struct report_options o = {.folders = folders, .folder_count = 1, .title = title, .output = out};
     status s = report_write(&o);
     free(out);
@@ -89,7 +89,9 @@ static void a_run_is_on_the_page(void **state) {
     put("eval_results.json", "{\"not\": \"ours\"}");
     put("samples.jsonl",
         "{\"prompt\": \"p</script><script>alert(1)</script>\", \"goal\": 10, \"text\": \"<!-- <script> &amp; \\u2603\"}\n");
+    put("samples-base.jsonl", "{\"prompt\": [5, 6], \"goal\": null, \"text\": \"\"}\n");
     assert_int_equal(write_page("A <b> & title"), ST_OK);
+    drop("samples-base.jsonl");
     read_page(&text, &data);
     assert_non_null(strstr(text.data, "<title>A &lt;b&gt; &amp; title</title>"));
     assert_null(strstr(text.data, "<script>alert"));
@@ -108,9 +110,10 @@ static void a_run_is_on_the_page(void **state) {
     assert_true(json_equals(json_get(json_get(run, "manifest"), "rapt_version"), "9"));
     assert_int_equal(json_count(json_get(data, "evals")), 1);
     struct json eval = item(json_get(data, "evals"), 0);
-    assert_true(json_int(&n, json_get(eval, "run")) && n == 0);
+    assert_true(json_equals(json_get(eval, "label"), "paired"));
     assert_true(json_equals(json_get(json_get(eval, "data"), "task"), "goal-accuracy"));
-    struct json sample = item(json_get(data, "samples"), 0);
+    struct json sample = item(json_get(data, "samples"), 1);
+    assert_true(json_equals(json_get(item(json_get(data, "samples"), 0), "run"), "base"));
     assert_true(json_equals(json_get(sample, "prompt"), "p</script><script>alert(1)</script>"));
     assert_true(json_equals(json_get(sample, "text"), "<!-- <script> &amp; \xe2\x98\x83"));
     assert_true(json_equals(json_get(sample, "run"), "paired"));
@@ -159,8 +162,10 @@ static void broken_files_are_named(void **state) {
     put("goal-accuracy.json", "{\"task\": \"goal-accuracy\", \"runs\": {}}");
     fails_with("field 'runs': expected an array, found an object");
     put("goal-accuracy.json", evaluation);
-    put("samples.jsonl", "{\"prompt\": [{\"role\": \"user\"}], \"text\": \"a\"}\n");
-    fails_with("samples.jsonl:1: field 'prompt[0].content': expected a string, found nothing");
+    put("samples.jsonl", "{\"prompt\": [{\"content\": \"hi\"}], \"text\": \"a\"}\n");
+    fails_with("samples.jsonl:1: field 'prompt[0].role': expected a string, found nothing");
+    put("samples.jsonl", "{\"prompt\": [1, \"2\"], \"text\": \"a\"}\n");
+    fails_with("samples.jsonl:1: field 'prompt[1]': expected a token id, found a string");
     put("samples.jsonl", "{\"prompt\": \"a\", \"text\": \"a\", \"goal\": \"10\"}\n");
     fails_with("samples.jsonl:1: field 'goal': expected a finite number or null, found a string");
     drop("samples.jsonl");
