@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # rapt train logs what TRL's DPOTrainer and SFTTrainer log (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
-# metrics within 1e-3, on every step and for the final evaluation; adapters and full training.
+# metrics within 1e-3, on every step and for the final evaluation; adapters and full training. The same again in packs of a row or two,
+# with each layer computed again in backward, and with every response under a root of its own.
 set -euo pipefail
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
 command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
@@ -22,16 +23,16 @@ def compare(where, want, got):
         elif not abs(got[key] - value) <= relative * abs(value) + absolute:
             wrong.append(f"{where}: {key} is {got[key]}, TRL logs {value}")
 
-for case in json.load(open(f"{golden}/trl/cases.json")):
-    name, options = case["name"], [f"{golden}/{o}" if o == "llama_tiny_lora" else o for o in case["options"]]
+def run(case, variant, extra):
+    name, options = f"{case['name']}{variant}", [f"{golden}/{o}" if o == "llama_tiny_lora" else o for o in case["options"]]
     output = f"{runs}/{name}"
     sft = "--objective" in options
     evaluation = ["--eval-data", f"{golden}/trl/{'sft_' if sft else ''}eval.jsonl"] if case["eval"] else []
-    run = subprocess.run([rapt, "train", "--model", f"{golden}/llama_tiny", "--train-data", f"{golden}/trl/{'sft' if sft else 'train'}.jsonl", "--output-dir", output,
-                          "--dtype", "f32", "--threads", "1"] + evaluation + options, capture_output=True, text=True)
-    if run.returncode:
-        wrong.append(f"{name}: exit {run.returncode}: {run.stderr}")
-        continue
+    done = subprocess.run([rapt, "train", "--model", f"{golden}/llama_tiny", "--train-data", f"{golden}/trl/{'sft' if sft else 'train'}.jsonl", "--output-dir",
+                           output, "--dtype", "f32", "--threads", "1"] + evaluation + options + extra, capture_output=True, text=True)
+    if done.returncode:
+        wrong.append(f"{name}: exit {done.returncode}: {done.stderr}")
+        return
     lines = [json.loads(line) for line in open(f"{output}/metrics.jsonl")]
     steps, evals = [x for x in lines if "loss" in x], [x for x in lines if "eval_loss" in x]
     if len(steps) != len(case["steps"]):
@@ -40,6 +41,13 @@ for case in json.load(open(f"{golden}/trl/cases.json")):
         compare(f"{name}: step {i + 1}", want, got)
     if case["eval"]:
         compare(f"{name}: evaluation", case["eval"], evals[-1])
+
+for case in json.load(open(f"{golden}/trl/cases.json")):
+    run(case, "", [])
+    run(case, " in small packs", ["--micro-batch-tokens", "30"])
+    run(case, " recomputed", ["--recompute"])
+    if "--full" not in case["options"]:
+        run(case, " unshared", ["--lora-dropout", "1e-12"])  # dropout turns sharing off, and this little drops nothing
 print("\n".join(wrong) or "as TRL")
 sys.exit(bool(wrong))
 PYTHON
