@@ -145,7 +145,7 @@ Chart.defaults.animation = false;
 Chart.defaults.maintainAspectRatio = false;
 Chart.defaults.plugins.legend.display = false;
 
-/* Intervals of bars, and the line that chance would draw. */
+/* Intervals of bars, and the line that chance would draw: one number, or one for each category (null: none). */
 const whiskers = {
   id: 'whiskers',
   afterDatasetsDraw(chart) {
@@ -170,17 +170,19 @@ const whiskers = {
         g.stroke();
       });
     });
-    const at = chart.options.chanceAt;
-    if (isNumber(at)) {
-      const y = Math.round(chart.scales.y.getPixelForValue(at)) + 0.5, area = chart.chartArea;
-      g.strokeStyle = css('--soft');
-      g.lineWidth = 1;
-      g.setLineDash([5, 4]);
+    const chance = chart.options.chanceAt, area = chart.chartArea;
+    const segments = isNumber(chance) ? [chance] : chance || [], width = (area.right - area.left) / segments.length;
+    g.strokeStyle = css('--soft');
+    g.lineWidth = 1;
+    g.setLineDash([5, 4]);
+    segments.forEach((at, i) => {
+      if (!isNumber(at)) return;
+      const y = Math.round(chart.scales.y.getPixelForValue(at)) + 0.5;
       g.beginPath();
-      g.moveTo(area.left, y);
-      g.lineTo(area.right, y);
+      g.moveTo(area.left + i * width, y);
+      g.lineTo(area.left + (i + 1) * width, y);
       g.stroke();
-    }
+    });
     g.restore();
   },
 };
@@ -212,12 +214,21 @@ const tooltip = (more) => ({
   backgroundColor: css('--ink'), titleColor: css('--page'), bodyColor: css('--page'), padding: 10, cornerRadius: 6, boxPadding: 5, usePointStyle: true, ...more,
 });
 
+/* Lines of an axis label. */
+function wrap(text, _, all) {
+  const most = narrow.matches ? Math.max(6, Math.floor(38 / all.length)) : 15, out = [];
+  for (const word of text.split(' ')) {
+    if (out.length && (out[out.length - 1] + ' ' + word).length <= most) out[out.length - 1] += ' ' + word;
+    else out.push(word);
+  }
+  return out;
+}
 /* Bars with intervals: sets is [{label, model, faded, estimates[]}]. */
 function bars(parent, description, categories, sets, {low, high, chance, digits = 2} = {}) {
   plot(parent, description, () => ({
     type: 'bar',
     data: {
-      labels: categories,
+      labels: categories.map(wrap),
       datasets: sets.map((s) => ({
         label: s.label,
         data: s.estimates.map((e) => (isEstimate(e) ? e.value : null)),
@@ -310,9 +321,9 @@ function findingOfTraining() {
 }
 
 /* ---- tiles ---- */
-function tile(parent, name, e, value, others) {
-  const t = el('div', 'card tile', el('div', 'name', name), el('div', 'value', e ? fixed(e.value, 2) : value));
-  if (e) t.append(el('div', 'range', `95\u202f% interval ${interval(e, 2)}`));
+function tile(parent, name, label, e, value, others) {
+  const t = el('div', 'card tile', el('h3', '', name), el('div', 'name', label), el('div', 'value', e ? fixed(e.value, 2) : value));
+  if (e) t.append(el('div', 'range', `${interval(e, 2)} (95\u202f%)`));
   if (others.length) {
     const dl = el('dl');
     for (const [label, text] of others.slice(0, 4)) dl.append(el('dt', '', label), el('dd', '', text));
@@ -323,7 +334,7 @@ function tile(parent, name, e, value, others) {
 function tiles() {
   const box = el('div', 'tiles');
   if (head) {
-    for (const [name, title] of [['flip', 'Flip rate'], ['both', 'Goal accuracy'], ['strict', 'Strict: both goals right']]) {
+    for (const [name, title] of [['flip', 'Flip rate'], ['both', 'Goal accuracy'], ['strict', 'Both right at once']]) {
       const e = figure(head.best, head.kind, name);
       if (!e) continue;
       const others = [];
@@ -333,18 +344,17 @@ function tiles() {
         if (net) others.push([o.label, fixed(net.value, 2)]);
         else if (raw) others.push([`${o.label}, raw`, fixed(raw.value, 2)]);
       }
-      tile(box, `${title}, ${head.best.label}`, e, null, others);
+      tile(box, title, head.best.label, e, null, others);
     }
   }
   const lead = (head && data.runs.find((r) => r.label === head.best.label)) || data.runs.find((r) => r.metrics);
   if (lead) {
-    for (const [name, set, title] of [['rewards/accuracies', 'eval', 'Held-out preference accuracy'], ['loss', 'eval', 'Held-out loss'], ['loss', 'train', 'Training loss']]) {
+    for (const [name, set, title] of [['rewards/accuracies', 'eval', 'Held-out accuracy'], ['loss', 'eval', 'Held-out loss']]) {
       const v = finalOf(lead, set, name);
       if (v === null || box.children.length > 3) continue;
       const digits = name === 'loss' ? 3 : 2;
       const others = data.runs.filter((r) => r !== lead && finalOf(r, set, name) !== null).map((r) => [r.label, fixed(finalOf(r, set, name), digits)]);
-      tile(box, `${title}, ${lead.label}`, null, fixed(v, digits), others);
-      if (name === 'loss') break;
+      tile(box, title, lead.label, null, fixed(v, digits), others);
     }
   }
   if (box.children.length) page.append(box);
@@ -352,12 +362,10 @@ function tiles() {
 
 /* ---- does preference follow the goal? ---- */
 const strata = [
-  ['all', 'all pairs'], ['straddling', 'one high, one low'], ['both_high', 'both high'], ['both_low', 'both low'],
-  ['gap_below_0.5', 'gap < 0.5'], ['gap_0.5_1', 'gap 0.5\u20131'], ['gap_1_3', 'gap 1\u20133'], ['gap_above_3', 'gap > 3'],
+  ['all', 'all pairs'], ['straddling', 'one\u00a0high, one\u00a0low'], ['both_high', 'both high'], ['both_low', 'both low'],
+  ['gap_below_0.5', 'gap <\u00a00.5'], ['gap_0.5_1', 'gap 0.5\u20131'], ['gap_1_3', 'gap 1\u20133'], ['gap_above_3', 'gap >\u00a03'],
 ];
 const figures = [['chosen', 'asked for the higher'], ['rejected', 'asked for the lower'], ['both', 'both, averaged'], ['strict', 'both right at once']];
-const wrap = (text) => (narrow.matches || text.length > 14 ? text.split(/ (?=[^ ]+$)/) : text);
-
 function describe(name, sets, categories) {
   const parts = sets.map((s) => `${s.label}: ` + s.estimates.map((e, i) => (isEstimate(e) ? `${categories[i]} ${e.value.toFixed(2)}` : '')).filter(Boolean).join(', '));
   return `${name}. ${parts.join('; ')}. The numbers stand in the table below.`;
@@ -365,7 +373,7 @@ function describe(name, sets, categories) {
 function goalCharts() {
   if (!goals.length) return;
   const s = section('Does the preference follow the requested score?',
-    'Every pair is asked about twice: under the score of its better response, and under the score of its worse one. A model that ignores the request sits on the dashed line. Whiskers are 95\u202f% intervals by bootstrap over prompts.');
+    'Every pair is asked about twice: under the score of its better response and under that of its worse one. The dashed line is where a model stands that ignores the request. Whiskers are 95\u202f% intervals by bootstrap over prompts.');
   legend(s, goals.map((o) => o.label));
   const grid = el('div', 'charts');
   s.append(grid);
@@ -379,13 +387,13 @@ function goalCharts() {
     const known = goals.filter((o) => figures.some(([f]) => figure(o, kind, f)));
     if (!known.length) continue;
     const sets = known.map((o) => ({label: o.label, model: o.label, estimates: figures.map(([f]) => figure(o, kind, f))}));
-    const c = card(grid, 'Goal accuracy', (kind === 'implicit' ? 'Change from the reference' : 'Raw log-probs') + ': share of pairs ranked as the requested score says.');
-    bars(c, describe('Goal accuracy', sets, figures.map((f) => f[1])), figures.map((f) => wrap(f[1])), sets, {low: 0, high: 1, chance: 0.5});
+    const c = card(grid, 'Goal accuracy', (kind === 'implicit' ? 'Change from the reference' : 'Raw log-probs') + ': share of pairs ranked as the requested score says. Ignoring it gives 0.5 on average and never both.');
+    bars(c, describe('Goal accuracy', sets, figures.map((f) => f[1])), figures.map((f) => f[1]), sets, {low: 0, high: 1, chance: [null, null, 0.5, 0]});
     const there = strata.filter(([k]) => k !== 'all' && known.some((o) => figure(o, kind, 'flip', k)));
     if (there.length > 1) {
       const parts = known.map((o) => ({label: o.label, model: o.label, estimates: there.map(([k]) => figure(o, kind, 'flip', k))}));
       const w = card(grid, 'Flip rate by where the two scores lie', 'High and low are the halves of the scale; the gap is the distance of the two scores.', 'wide');
-      bars(w, describe('Flip rate by stratum', parts, there.map((k) => k[1])), there.map((k) => wrap(k[1])), parts, {low: 0, high: 1, chance: 0.5});
+      bars(w, describe('Flip rate by stratum', parts, there.map((k) => k[1])), there.map((k) => k[1]), parts, {low: 0, high: 1, chance: 0.5});
     }
     break;
   }
