@@ -1,4 +1,4 @@
-"""Runs rapt on broken copies of the golden files. usage: malformed.py RAPT GOLDEN SCRATCH (tests/cli/malformed.sh calls it)"""
+"""Runs rapt on broken copies of the golden files. usage: malformed.py RAPT GOLDEN SCRATCH [templates] (tests/cli/malformed.sh calls it)"""
 import json
 import os
 import pathlib
@@ -295,7 +295,8 @@ def main():
     adapter_cases(rows)
     row_cases()
     checkpoint_cases()
-    template_cases()
+    if "templates" in sys.argv[4:]:
+        template_cases()
     print(", ".join(f"{k}: {n}" for k, n in counts.items()), "in all:", sum(counts.values()))
     for p in problems:
         print(p)

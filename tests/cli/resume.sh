@@ -13,7 +13,7 @@ lines() { if [ -f "$1/metrics.jsonl" ]; then wc -l <"$1/metrics.jsonl"; else ech
 train() { # OUTPUT ARGS...
   local out=$1; shift
   exec "$RAPT" train --model "$golden/llama_tiny" --train-data "$golden/trl/train.jsonl" --max-length 24 --dtype f32 --threads 1 \
-    --learning-rate 1e-3 --logging-steps 1 --save-steps 4 --output-dir "$out" "$@"
+    --learning-rate 1e-3 --logging-steps 1 --save-steps 10 --output-dir "$out" "$@"
 }
 # Starts a run, waits for N more lines of metrics, sends SIGNAL; rc holds its exit code.
 interrupt() { # SIGNAL N OUTPUT ARGS...
@@ -43,11 +43,11 @@ check() { # NAME FILE ARGS...: killed thrice, then finished
   same "$out" "$dir/$name" "$file"
 }
 echo "seed of this run's kill points: ${RANDOM_SEED:=$RANDOM}"; RANDOM=$RANDOM_SEED
-check lora adapter_model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --lora-r 4 --lora-dropout 0.1 --lr-scheduler-type cosine \
+check lora adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --lora-r 4 --lora-dropout 0.1 --lr-scheduler-type cosine \
   --eval-data "$golden/trl/eval.jsonl" --eval-steps 7 --save-total-limit 2
-check adapter adapter_model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --adapter "$golden/llama_tiny_lora" --gradient-accumulation-steps 2 --loss-type ipo
-check full model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --full --weight-decay 0.1 --optim adamw --max-grad-norm 0.5
-check sft adapter_model.safetensors --num-train-epochs 20 --per-device-train-batch-size 2 --optim sgd --loss-type sft --order shuffled
+check adapter adapter_model.safetensors --num-train-epochs 100 --per-device-train-batch-size 2 --adapter "$golden/llama_tiny_lora" --gradient-accumulation-steps 2 --loss-type ipo
+check full model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --full --weight-decay 0.1 --optim adamw --max-grad-norm 0.5
+check sft adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim sgd --loss-type sft --order shuffled
 kept=("$dir"/lora.killed/checkpoint-*)
 [ ${#kept[@]} -le 2 ] || die "--save-total-limit 2 kept ${#kept[@]} checkpoints"
 
@@ -58,7 +58,7 @@ refused() { # TEXT ARGS...
   [ $rc = 1 ] || die "exit $rc, expected 1 with '$text'"
   has "$dir/err" "$text"
 }
-common=(--num-train-epochs 20 --per-device-train-batch-size 2)
+common=(--num-train-epochs 50 --per-device-train-batch-size 2)
 interrupt INT 9 "$dir/part" "${common[@]}"
 refused "made by another run" "$dir/part" --resume "${common[@]}" --seed 7
 refused "made by another run" "$dir/part" --resume "${common[@]}" --loss-type ipo
@@ -66,7 +66,7 @@ refused "made by another run" "$dir/part" --resume "${common[@]}" --beta 0.2
 refused "made by another run" "$dir/part" --resume "${common[@]}" --weight-decay 0.1
 refused "made by another run" "$dir/part" --resume "${common[@]}" --lora-alpha 5
 refused "made by another run" "$dir/part" --resume "${common[@]}" --warmup-steps 3
-refused "made by another run" "$dir/part" --resume --num-train-epochs 20 --per-device-train-batch-size 4
+refused "made by another run" "$dir/part" --resume --num-train-epochs 50 --per-device-train-batch-size 4
 refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
 (train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"
 has "$dir/err" "no checkpoint to resume from"
@@ -82,7 +82,7 @@ rc=0
 has "$dir/err" "checkpoint-"
 list "$dir/disk" | diff - "$dir/before" || die "full disk: the checkpoints changed"
 [ -z "$(find "$dir/disk" -name '*.tmp*')" ] || die "full disk: a temporary file was left: $(find "$dir/disk" -name '*.tmp*')"
-next=$(($(sed -nE 's/.*"global_step": ([0-9]+).*/\1/p' "$dir"/disk/checkpoint-*/trainer_state.json | sort -n | tail -1) / 4 * 4 + 4))
+next=$(($(sed -nE 's/.*"global_step": ([0-9]+).*/\1/p' "$dir"/disk/checkpoint-*/trainer_state.json | sort -n | tail -1) / 10 * 10 + 10))
 echo "in the way" >"$dir/disk/.checkpoint-$next.tmp"
 refused ".checkpoint-$next.tmp" "$dir/disk" --resume "${common[@]}" --logging-steps 6 --lora-r 24
 list "$dir/disk" | diff - "$dir/before" || die "unwritable: the checkpoints changed"
