@@ -479,7 +479,7 @@ function sampleCards() {
     const c = el('article', 'card sample', promptBlock(p.prompt));
     const goalsHere = [...new Set([...p.labels.values()].flatMap((m) => [...m.keys()]))].sort((a, b) => (a === null ? -1 : b === null ? 1 : a - b));
     for (const [label, byGoal] of p.labels) {
-      if (several) {
+      if (several || models.length > 1) {
         const key = el('span', 'key');
         key.dataset.model = label;
         c.append(el('div', 'model', key, label));
