@@ -1,16 +1,21 @@
 /* The model against transformers: log-probs of every vocabulary entry at every position, the statistics of the logits, and the gradient of
  * every parameter, on small random Llamas (tests/oracle/make_llama.py). */
+#define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "format/safetensors.h"
+#include "model/export_io.h"
 #include "model/peft_io.h"
 #include "model/run.h"
 
@@ -38,19 +43,16 @@ static void ok(status s) {
     if (s != ST_OK) fail_msg("%s", status_message());
 }
 
-static void open_fixture(struct fixture *f, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
+/* golden: the folder whose golden.safetensors is expected; model and adapter (may be NULL): paths. */
+static void open_paths(struct fixture *f, const char *golden, const char *model, const char *adapter, enum matmul_kind kind,
+                       enum model_use use) {
     char path[512];
     *f = (struct fixture){0};
-    snprintf(path, sizeof path, GOLDEN "%s/golden.safetensors",
-             adapter                                 ? adapter
-             : strncmp(model, "llama_tiny", 10) == 0 ? "llama_tiny"
-                                                     : model);
+    snprintf(path, sizeof path, GOLDEN "%s/golden.safetensors", golden);
     ok(safetensors_open(&f->golden, path));
-    snprintf(path, sizeof path, GOLDEN "%s", model);
-    ok(model_open(&f->model, path, kind, use));
+    ok(model_open(&f->model, model, kind, use));
     if (adapter) {
-        snprintf(path, sizeof path, GOLDEN "%s", adapter);
-        ok(adapter_load(&f->model, path, use != MODEL_INFER));
+        ok(adapter_load(&f->model, adapter, use != MODEL_INFER));
         f->theta = f->model.params.value;
     }
     ok(model_need_positions(&f->model, LENGTH_MAX));
@@ -60,6 +62,14 @@ static void open_fixture(struct fixture *f, const char *model, const char *adapt
         f->sizes[i] = (int32_t)t->cols;
         for (size_t j = 0; j < t->cols; j++) f->ids[i][j] = (int32_t)((const float *)t->data)[j];
     }
+}
+
+static void open_fixture(struct fixture *f, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
+    char path[512], adapter_path[512];
+    snprintf(path, sizeof path, GOLDEN "%s", model);
+    snprintf(adapter_path, sizeof adapter_path, GOLDEN "%s", adapter ? adapter : "");
+    const char *golden = adapter ? adapter : strncmp(model, "llama_tiny", 10) == 0 ? "llama_tiny" : model;
+    open_paths(f, golden, path, adapter ? adapter_path : NULL, kind, use);
 }
 
 static void close_fixture(struct fixture *f) {
@@ -240,8 +250,66 @@ static void bf16_is_near(void **state) {
     }
 }
 
+static char scratch[] = "/tmp/rapt_golden_XXXXXX";
+
+/* Saved adapters and exported folders, merged or not, are the same model again; so is what full training writes. */
+static void written_files_are_the_model(void **state) {
+    (void)state;
+    static const struct {
+        enum dtype type;
+        double tolerance;
+    } types[] = {{DTYPE_F32, 1e-4}, {DTYPE_F16, 0.03}, {DTYPE_BF16, 0.25}};
+    struct fixture f;
+    struct lora_options o;
+    ok(adapter_read_options(&o, GOLDEN "llama_tiny_lora"));
+    for (int gguf = 0; gguf < 2; gguf++) {
+        open_fixture(&f, gguf ? "llama_tiny_gguf/model.gguf" : "llama_tiny", "llama_tiny_lora", MATMUL_F32, MODEL_INFER);
+        ok(adapter_save(&f.model, &o, f.theta, scratch, "base"));
+        for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+            struct fixture again;
+            char folder[64];
+            snprintf(folder, sizeof folder, "%s/merged", scratch);
+            ok(file_make_dirs(folder));
+            ok(export_hf(&f.model, f.theta, folder, types[t].type));
+            open_paths(&again, "llama_tiny_lora", folder, NULL, MATMUL_F32, MODEL_INFER);
+            for (int i = 0; i < SEQUENCES; i++) check_logits(&again, i, types[t].tolerance);
+            close_fixture(&again);
+        }
+        close_fixture(&f);
+        open_paths(&f, "llama_tiny_lora", GOLDEN "llama_tiny", scratch, MATMUL_F32, MODEL_ADAPTER);
+        for (int i = 0; i < SEQUENCES; i++) check_logits(&f, i, 1e-4);
+        struct gradient_error e = check_backward(&f, false, true);
+        assert_true(e.worst <= 1e-4);
+        close_fixture(&f);
+    }
+    open_fixture(&f, "llama_untied", NULL, MATMUL_F32, MODEL_FULL);
+    ok(export_hf(&f.model, NULL, scratch, DTYPE_F32));
+    close_fixture(&f);
+    open_paths(&f, "llama_untied", scratch, NULL, MATMUL_F32, MODEL_INFER);
+    for (int i = 0; i < SEQUENCES; i++) check_logits(&f, i, 1e-4);
+    close_fixture(&f);
+}
+
+static void remove_scratch(const char *folder) {
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char *path = file_join(folder, e->d_name);
+        if (file_is_dir(path))
+            remove_scratch(path);
+        else
+            unlink(path);
+        free(path);
+    }
+    if (d) closedir(d);
+    rmdir(folder);
+}
+
 int main(void) {
+    if (!mkdtemp(scratch)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(logits_are_transformers), cmocka_unit_test(gradients_are_transformers),
-                                       cmocka_unit_test(bf16_is_near)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+                                       cmocka_unit_test(bf16_is_near), cmocka_unit_test(written_files_are_the_model)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    remove_scratch(scratch);
+    return failed;
 }
