@@ -157,7 +157,7 @@ static status run_stage(struct runner *w, size_t index) {
     const struct recipe_stage *stage = &w->r->stages[index];
     const struct recipe_mark *before = recipe_state_get(&w->state, stage->name);
     char key[HASH_HEX_SIZE], time[32];
-    TRY(recipe_stage_key(key, w->r, index));
+    TRY(recipe_stage_key(key, &w->state, w->r, index));
     bool same = before && strcmp(before->key, key) == 0 && !w->o->force;
     if (same && before->finished && recipe_stage_has_outputs(stage)) {
         log_info("[%zu/%zu] %s: done before, kept", index + 1, w->r->stage_count, stage->name);

@@ -2,18 +2,24 @@
 #include "pipeline/recipe_state.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "format/json.h"
 
 #define FOLDER_DEPTH_MAX 16
+#define MEMO_SIZE_MIN ((uint64_t)16 << 20) /* smaller files are hashed faster than looked up */
 
 /* ---- keys ---- */
 
 struct walk {
+    struct recipe_state *state;
     const struct recipe *r;
     size_t stage;
     struct buf digest; /* "hash path" lines */
@@ -50,10 +56,30 @@ static status add_folder(struct walk *w, const char *path, int depth) {
     return s;
 }
 
+static status hash_file(char out[HASH_HEX_SIZE], struct recipe_state *s, const char *path) {
+    struct stat st;
+    if (stat(path, &st) != 0) return FAIL(ST_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return FAIL(ST_IO, "%s: a stage reads files and folders, and this is neither", path);
+    if ((uint64_t)st.st_size < MEMO_SIZE_MIN) return hash_path(out, path);
+    int64_t changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    for (size_t i = 0; i < s->memo_count; i++) {
+        const struct recipe_memo *m = &s->memos[i];
+        if (m->size != (uint64_t)st.st_size || m->changed_ns != changed_ns || strcmp(m->path, path) != 0) continue;
+        memcpy(out, m->hash, HASH_HEX_SIZE);
+        return ST_OK;
+    }
+    TRY(hash_path(out, path));
+    if (s->memo_count == RECIPE_MEMO_MAX) return ST_OK;
+    struct recipe_memo *m = &s->memos[s->memo_count++];
+    *m = (struct recipe_memo){.path = mem_text(path), .size = (uint64_t)st.st_size, .changed_ns = changed_ns};
+    memcpy(m->hash, out, HASH_HEX_SIZE);
+    return ST_OK;
+}
+
 static status add_path(struct walk *w, const char *path, int depth) {
     char hex[HASH_HEX_SIZE];
     if (file_is_dir(path)) return add_folder(w, path, depth);
-    TRY(hash_path(hex, path));
+    TRY(hash_file(hex, w->state, path));
     buf_printf(&w->digest, "%s %s\n", hex, path);
     return ST_OK;
 }
@@ -79,8 +105,8 @@ static status digest_stage(struct walk *w) {
     return ST_OK;
 }
 
-status recipe_stage_key(char out[HASH_HEX_SIZE], const struct recipe *r, size_t stage) {
-    struct walk w = {.r = r, .stage = stage};
+status recipe_stage_key(char out[HASH_HEX_SIZE], struct recipe_state *state, const struct recipe *r, size_t stage) {
+    struct walk w = {.state = state, .r = r, .stage = stage};
     status s = digest_stage(&w);
     if (s == ST_OK) hash_hex(out, w.digest.data, w.digest.size);
     buf_release(&w.digest);
@@ -122,8 +148,24 @@ static status read_state(struct recipe_state *s, const struct buf *text) {
     return ST_OK;
 }
 
+/* A lock of the kernel's: it goes when the process ends, however that is. */
+static status lock_folder(struct recipe_state *s, const char *folder) {
+    char *path = file_join(folder, ".recipe-lock");
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    status code = ST_OK;
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0)
+        code = FAIL(ST_IO, "%s: cannot create: %s", path, strerror(errno));
+    else if (fcntl(s->lock, F_SETLK, &whole) != 0 && (errno == EACCES || errno == EAGAIN))
+        code = FAIL(ST_IO, "%s: another rapt run is at work in this folder", folder);
+    free(path);
+    return code; /* a file system without locks goes without */
+}
+
 status recipe_state_load(struct recipe_state *s, const struct recipe *r) {
-    *s = (struct recipe_state){.path = file_join(r->output, RECIPE_STATE_NAME)};
+    *s = (struct recipe_state){.path = file_join(r->output, RECIPE_STATE_NAME), .lock = -1};
+    TRY(file_make_dirs(r->output));
+    TRY(lock_folder(s, r->output));
     if (!file_exists(s->path)) return ST_OK;
     struct buf text = {0};
     status code = file_read(&text, s->path);
@@ -137,7 +179,9 @@ status recipe_state_load(struct recipe_state *s, const struct recipe *r) {
 
 void recipe_state_release(struct recipe_state *s) {
     free(s->path);
-    *s = (struct recipe_state){0};
+    for (size_t i = 0; i < s->memo_count; i++) free(s->memos[i].path);
+    if (s->lock >= 0) close(s->lock);
+    *s = (struct recipe_state){.lock = -1};
 }
 
 static struct recipe_mark *find_mark(struct recipe_state *s, const char *stage) {
@@ -174,8 +218,7 @@ static status write_state(const struct recipe_state *s, const struct recipe *r) 
                    m->finished ? "true" : "false", m->seconds);
     }
     buf_append_text(&b, "\n]}\n");
-    status code = file_make_dirs(r->output);
-    if (code == ST_OK) code = file_write(s->path, b.data, b.size);
+    status code = file_write(s->path, b.data, b.size);
     buf_release(&b);
     return code;
 }

@@ -2,7 +2,8 @@
 # rapt run: a pipeline, what is kept and what runs again, refusals before anything runs.
 set -euo pipefail
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+pid=
+trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || true; rm -rf "$dir"' EXIT
 cd "$dir"
 unset RECIPE_INPUT
 fails() { # exit code, pattern on stderr, command...
@@ -107,6 +108,17 @@ RECIPE_INPUT=bad.jsonl "$RAPT" run r.yaml --set output=runs/bad 2>err || code=$?
 grep -q 'stage pair (r.yaml:5): bad.jsonl:1' err
 [ ! -e runs/bad/pairs/counts.json ]
 [ -z "$(find runs/bad -name '*.tmp.*')" ]
+# one run at a time in a folder
+{ yes "$(head -1 in.jsonl)" || true; } | head -400000 >big.jsonl
+"$RAPT" run r.yaml --set input=big.jsonl,output=runs/slow >out 2>err2 &
+pid=$!
+until [ -e runs/slow/recipe-state.json ]; do sleep 0.01; done
+kill -STOP $pid
+fails 1 'runs/slow: another rapt run is at work' "$RAPT" run r.yaml --set output=runs/slow
+kill -CONT $pid
+wait $pid || { cat err2; exit 1; }
+mkfifo pipe.jsonl
+fails 1 'stage pair: pipe.jsonl: a stage reads files and folders' timeout 20 "$RAPT" run r.yaml --set input=pipe.jsonl
 # refusals come before the first stage
 sed 's/mode: "${mode}"/mood: own/' r.yaml >typo.yaml
 fails 2 'typo.yaml:10: stage augment: unknown option --mood; did you mean --mode' "$RAPT" run typo.yaml --set output=runs/typo

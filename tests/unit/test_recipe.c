@@ -233,41 +233,42 @@ static void keys_see_changes(void **unused) {
                                "  - {name: a, run: tool, with: {input: in.txt, rate: \"${rate}\", output: o/d}}\n"
                                "  - {name: b, run: tool, with: {input: o/d, output: o/d/later.txt}}\n";
     struct recipe r;
+    struct recipe_state state = {.lock = -1};
     char first[2][HASH_HEX_SIZE], again[2][HASH_HEX_SIZE];
     assert_int_equal(file_write("in.txt", "x", 1), ST_OK);
     assert_int_equal(file_make_dirs("o/d/sub"), ST_OK);
     assert_int_equal(file_write("o/d/sub/f", "1", 1), ST_OK);
     assert_int_equal(load(&r, text, NULL), ST_OK);
-    for (size_t i = 0; i < 2; i++) assert_int_equal(recipe_stage_key(first[i], &r, i), ST_OK);
+    for (size_t i = 0; i < 2; i++) assert_int_equal(recipe_stage_key(first[i], &state, &r, i), ST_OK);
     assert_false(recipe_stage_has_outputs(&r.stages[1]));
     /* what b itself writes into the folder it reads changes nothing; neither do checkpoints */
     assert_int_equal(file_write("o/d/later.txt", "1", 1), ST_OK);
     assert_int_equal(file_make_dirs("o/d/checkpoint-3"), ST_OK);
     assert_int_equal(file_write("o/d/checkpoint-3/w", "1", 1), ST_OK);
     assert_true(recipe_stage_has_outputs(&r.stages[1]));
-    for (size_t i = 0; i < 2; i++) assert_int_equal(recipe_stage_key(again[i], &r, i), ST_OK);
+    for (size_t i = 0; i < 2; i++) assert_int_equal(recipe_stage_key(again[i], &state, &r, i), ST_OK);
     for (size_t i = 0; i < 2; i++) assert_string_equal(first[i], again[i]);
     assert_int_equal(file_write("o/d/sub/f", "2", 1), ST_OK);
-    for (size_t i = 0; i < 2; i++) assert_int_equal(recipe_stage_key(again[i], &r, i), ST_OK);
+    for (size_t i = 0; i < 2; i++) assert_int_equal(recipe_stage_key(again[i], &state, &r, i), ST_OK);
     assert_string_equal(first[0], again[0]);
     assert_string_not_equal(first[1], again[1]);
     recipe_release(&r);
     struct opt_list set = {.items = {"rate=0.50"}, .count = 1};
     assert_int_equal(load(&r, text, &set), ST_OK); /* the same number written otherwise */
-    assert_int_equal(recipe_stage_key(again[0], &r, 0), ST_OK);
+    assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_OK);
     assert_string_equal(first[0], again[0]);
     recipe_release(&r);
     set.items[0] = "rate=0.6";
     assert_int_equal(load(&r, text, &set), ST_OK);
-    assert_int_equal(recipe_stage_key(again[0], &r, 0), ST_OK);
+    assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_OK);
     assert_string_not_equal(first[0], again[0]);
     assert_int_equal(file_write("in.txt", "y", 1), ST_OK);
     recipe_release(&r);
     assert_int_equal(load(&r, text, NULL), ST_OK);
-    assert_int_equal(recipe_stage_key(again[0], &r, 0), ST_OK);
+    assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_OK);
     assert_string_not_equal(first[0], again[0]);
     assert_int_equal(unlink("in.txt"), 0);
-    assert_int_equal(recipe_stage_key(again[0], &r, 0), ST_IO);
+    assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_IO);
     recipe_release(&r);
 }
 
