@@ -8,4 +8,4 @@ command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-python3 "$here/malformed.py" "$RAPT" "$here/../golden" "$dir"
+python3 "$here/malformed.py" "$RAPT" "$here/../golden" "$dir" templates

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes every golden again and compares it with the stored one. Exits 77 (skipped) where the Python packages are missing.
-# RAPT_PYTHON: the interpreter, default python3. With arguments: only these scripts. --write: store what was made.
+# With RAPT set (the binary), also has transformers and peft load what rapt writes. RAPT_PYTHON: the interpreter, default python3.
+# With arguments: only these scripts. --write: store what was made.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${RAPT_PYTHON:-python3}
@@ -29,3 +30,7 @@ if [ $write = 1 ]; then
   done
 fi
 "$python" "$here/compare.py" "$here/../golden" "$dir"
+if [ -n "${RAPT:-}" ] && [ $# = 0 ]; then
+  if "$RAPT" train --help >/dev/null 2>&1 && "$RAPT" export --help >/dev/null 2>&1; then "$python" "$here/check_files.py" "$RAPT"
+  else echo "check_files.py skipped: this build has no rapt train or export"; fi
+fi
