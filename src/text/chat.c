@@ -1,0 +1,102 @@
+/* chat: the variables that transformers hands to a chat template, around the interpreter in text/jinja. */
+#include "text/chat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/jinja.h"
+
+#define EXTRA_MAX 64 /* template variables given by the caller */
+
+struct chat_template {
+    struct jinja *template;
+    struct buf bos, eos; /* JSON strings; empty when the tokenizer has none, then the name is undefined */
+    bool has_system;
+};
+
+static status put_token(struct buf *out, const char *text, const char *what) {
+    struct json parsed;
+    if (!text) return ST_OK;
+    json_put_text(out, text);
+    status s = json_parse(&parsed, out->data, out->size);
+    return s == ST_OK ? s : status_note(s, "%s: ", what);
+}
+
+/* Renders with a system text in front, and looks for it. */
+static bool probe_system(const struct chat_template *c) {
+    static const char text[] = "rapt-system-probe";
+    static const char messages[] =
+        "[{\"role\": \"system\", \"content\": \"rapt-system-probe\"}, {\"role\": \"user\", \"content\": \"Hello\"}]";
+    struct buf out = {0};
+    bool yes = chat_render(c, &out, (struct json){messages, sizeof messages - 1}, (struct json){0}, (struct json){0}, true) == ST_OK &&
+               strstr(buf_text(&out), text) != NULL;
+    buf_release(&out);
+    return yes;
+}
+
+status chat_compile(struct chat_template **out, const char *source, const char *bos_text, const char *eos_text) {
+    struct chat_template *c = mem_zero(1, sizeof *c);
+    status s = jinja_compile(&c->template, source, strlen(source));
+    if (s == ST_OK) s = put_token(&c->bos, bos_text, "the begin-of-text token");
+    if (s == ST_OK) s = put_token(&c->eos, eos_text, "the end-of-text token");
+    if (s == ST_OK) c->has_system = probe_system(c);
+    *out = s == ST_OK ? c : NULL;
+    if (s != ST_OK) chat_free(c);
+    return s;
+}
+
+void chat_free(struct chat_template *c) {
+    if (!c) return;
+    jinja_free(c->template);
+    buf_release(&c->bos);
+    buf_release(&c->eos);
+    free(c);
+}
+
+/* The caller's members override the special tokens, as in transformers, but not what the call itself names. */
+static status add_extras(struct jinja_var *vars, size_t *count, char **names, size_t *name_count, struct json kwargs) {
+    static const char *const reserved[] = {"messages", "tools", "documents", "add_generation_prompt"};
+    struct json key, value;
+    for (struct json_iter it = json_iter_begin(kwargs); json_iter_next(&it, &key, &value);) {
+        size_t at = 0;
+        for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+            if (i != 2 && json_equals(key, reserved[i]))
+                return FAIL(ST_USAGE, "%s is not a template variable that can be given", reserved[i]);
+        }
+        if (*name_count == EXTRA_MAX) return FAIL(ST_USAGE, "more than %d template variables", EXTRA_MAX);
+        char *name = names[(*name_count)++] = json_text(key);
+        while (at < *count && strcmp(vars[at].name, name) != 0) at++;
+        vars[at] = (struct jinja_var){name, value};
+        if (at == *count) ++*count;
+    }
+    return ST_OK;
+}
+
+status chat_render(const struct chat_template *c, struct buf *out, struct json messages, struct json tools, struct json kwargs,
+                   bool add_generation_prompt) {
+    static const struct json null = {"null", 4}, yes = {"true", 4}, no = {"false", 5};
+    struct jinja_var vars[6 + EXTRA_MAX] = {
+        {"messages", messages},
+        {"tools", tools.size ? tools : null},
+        {"documents", null},
+        {"add_generation_prompt", add_generation_prompt ? yes : no},
+        {"bos_token", {c->bos.data, c->bos.size}},
+        {"eos_token", {c->eos.data, c->eos.size}},
+    };
+    char *names[EXTRA_MAX];
+    size_t count = 6, name_count = 0;
+    if (json_kind_of(messages) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "messages: expected an array, got %s", json_kind_name(json_kind_of(messages)));
+    struct json key, item;
+    size_t number = 1;
+    for (struct json_iter it = json_iter_begin(messages); json_iter_next(&it, &key, &item); number++) {
+        if (json_kind_of(item) == JSON_OBJECT) continue;
+        return FAIL(ST_FORMAT, "message %zu: expected an object, got %s", number, json_kind_name(json_kind_of(item)));
+    }
+    status s = add_extras(vars, &count, names, &name_count, kwargs);
+    if (s == ST_OK && (s = jinja_render(c->template, out, vars, count, NULL)) != ST_OK) status_note(s, "chat template: ");
+    for (size_t i = 0; i < name_count; i++) free(names[i]);
+    return s;
+}
+
+bool chat_has_system(const struct chat_template *c) { return c->has_system; }
