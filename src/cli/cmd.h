@@ -19,6 +19,15 @@ typedef status cmd_fn(int argc, char **argv);
     X(tokenize, "Look") \
 
 /* clang-format on */
+#define COMMAND_LIST(X)                                                                                                                    \
+    X(train, "Train")                                                                                                                      \
+    X(logps, "Train")                                                                                                                     \
+    X(inspect, "Look")                                                                                                                     \
+    X(pair, "Data")                                                                                                                        \
+    X(tokenize, "Look")                                                                                                                    \
+    X(augment, "Data")                                                                                                                     \
+    X(eval, "Measure")                                                                                                                     \
+    X(run, "Pipeline")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \
     extern const struct opt_spec cmd_##name##_spec;                                                                                        \
