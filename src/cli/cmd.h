@@ -20,14 +20,18 @@ typedef status cmd_fn(int argc, char **argv);
 
 /* clang-format on */
 #define COMMAND_LIST(X)                                                                                                                    \
-    X(train, "Train")                                                                                                                      \
-    X(logps, "Train")                                                                                                                     \
-    X(inspect, "Look")                                                                                                                     \
     X(pair, "Data")                                                                                                                        \
     X(tokenize, "Look")                                                                                                                    \
     X(augment, "Data")                                                                                                                     \
     X(eval, "Measure")                                                                                                                     \
     X(run, "Pipeline")
+    X(eval, "Measure")
+    X(train, "Train")                                                                                                                      \
+    X(logps, "Train")                                                                                                                      \
+    X(export, "Use")                                                                                                                       \
+    X(eval, "Measure")                                                                                                                     \
+    X(inspect, "Look")                                                                                                                     \
+    X(tokenize, "Look")
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \
     extern const struct opt_spec cmd_##name##_spec;                                                                                        \
@@ -36,7 +40,7 @@ COMMAND_LIST(COMMAND_DECLARE)
 
 struct cmd {
     const char *name;
-    const char *group;   /* heading in rapt --help */
+    const char *group; /* heading in rapt --help */
     const struct opt_spec *spec;
     cmd_fn *run;
 };
