@@ -32,6 +32,18 @@ typedef status cmd_fn(int argc, char **argv);
     X(eval, "Measure")                                                                                                                     \
     X(inspect, "Look")                                                                                                                     \
     X(tokenize, "Look")
+/* clang-format off: one row a line, each ending alike, so that branches merge */
+#define COMMAND_LIST(X) \
+    X(pair, "Data") \
+    X(augment, "Data") \
+    X(train, "Train") \
+    X(logps, "Train") \
+    X(export, "Use") \
+    X(eval, "Measure") \
+    X(inspect, "Look") \
+    X(tokenize, "Look") \
+
+/* clang-format on */
 
 #define COMMAND_DECLARE(name, group)                                                                                                       \
     extern const struct opt_spec cmd_##name##_spec;                                                                                        \

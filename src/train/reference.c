@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "format/json.h"
+#include "num/cpu.h"
 #include "train/trainer_state.h"
 
 status reference_fill(struct trainer *t, double *out, float *cache, const uint32_t *rows, size_t count) {
