@@ -12,34 +12,12 @@ typedef status cmd_fn(int argc, char **argv);
 #define COMMAND_LIST(X) \
     X(pair, "Data") \
     X(augment, "Data") \
-    X(run, "Train") \
-    X(eval, "Measure") \
-    X(report, "Measure") \
-    X(inspect, "Look") \
-    X(tokenize, "Look") \
-
-/* clang-format on */
-#define COMMAND_LIST(X)                                                                                                                    \
-    X(pair, "Data")                                                                                                                        \
-    X(tokenize, "Look")                                                                                                                    \
-    X(augment, "Data")                                                                                                                     \
-    X(eval, "Measure")                                                                                                                     \
-    X(run, "Pipeline")
-    X(eval, "Measure")
-    X(train, "Train")                                                                                                                      \
-    X(logps, "Train")                                                                                                                      \
-    X(export, "Use")                                                                                                                       \
-    X(eval, "Measure")                                                                                                                     \
-    X(inspect, "Look")                                                                                                                     \
-    X(tokenize, "Look")
-/* clang-format off: one row a line, each ending alike, so that branches merge */
-#define COMMAND_LIST(X) \
-    X(pair, "Data") \
-    X(augment, "Data") \
     X(train, "Train") \
     X(logps, "Train") \
+    X(run, "Train") \
     X(export, "Use") \
     X(eval, "Measure") \
+    X(report, "Measure") \
     X(inspect, "Look") \
     X(tokenize, "Look") \
 
