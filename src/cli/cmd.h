@@ -20,6 +20,7 @@ typedef status cmd_fn(int argc, char **argv);
     X(report, "Measure") \
     X(inspect, "Look") \
     X(tokenize, "Look") \
+    X(template, "Look") \
 
 /* clang-format on */
 
