@@ -109,11 +109,29 @@ static void sift_largest(struct sampler_item *heap, size_t at, size_t count) {
     heap[at] = x;
 }
 
+/* Leaves out what certainly lies below the top_p mass, so that the heap is small: items fall into steps of score below the largest, and the
+ * steps behind the one that reaches the mass go. Rounding of sums is far below the margin. */
+#define STEPS 256
+static size_t keep_steps(struct sampler_item *items, size_t count, double mass) {
+    double held[STEPS] = {0}, sum = 0;
+    size_t last = 0, kept = 0;
+    float most = items[0].score;
+    for (size_t i = 1; i < count; i++) most = items[i].score > most ? items[i].score : most;
+#define STEP_OF(x) ((most - (x)) * 8.0f < STEPS - 1 ? (size_t)((most - (x)) * 8.0f) : STEPS - 1)
+    for (size_t i = 0; i < count; i++) held[STEP_OF(items[i].score)] += (double)items[i].weight;
+    while (last < STEPS - 1 && (sum += held[last]) < mass * (1 + 1e-6)) last++;
+    for (size_t i = 0; i < count; i++)
+        if (STEP_OF(items[i].score) <= last) items[kept++] = items[i];
+#undef STEP_OF
+    return kept;
+}
+
 /* Keeps an item while those above it hold less than top_p of the mass (TopPLogitsWarper drops what, with everything below it, holds no more
  * than 1 - top_p). A heap gives them in falling order without sorting the vocabulary; they end up in front, in that order. */
 static size_t keep_top_p(struct sampler *s, size_t count, double total) {
     double above = 0;
     size_t kept = 0;
+    count = keep_steps(s->items, count, s->options.top_p * total);
     for (size_t i = count / 2; i-- > 0;) sift_largest(s->items, i, count);
     /* the heap shrinks from the back; the popped ones are put there and turned round at the end */
     while (kept < count && (kept == 0 || above < s->options.top_p * total)) {
