@@ -14,6 +14,8 @@ struct file_map {
 };
 status file_map_open(struct file_map *m, const char *path);
 void file_map_release(struct file_map *m);
+/* Lets the kernel drop the pages read so far: they come back from the file when touched. For big files whose content was copied. */
+void file_map_drop_pages(const struct file_map *m);
 
 /* Lines of a text file, read in chunks: memory is bounded by the longest line. A path of "-" is stdin. */
 struct file_lines {

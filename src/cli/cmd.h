@@ -12,13 +12,17 @@ typedef status cmd_fn(int argc, char **argv);
 #define COMMAND_LIST(X) \
     X(pair, "Data") \
     X(augment, "Data") \
+    X(train, "Train") \
+    X(logps, "Train") \
     X(run, "Train") \
+    X(export, "Use") \
     X(generate, "Use") \
     X(chat, "Use") \
     X(eval, "Measure") \
     X(report, "Measure") \
     X(inspect, "Look") \
     X(tokenize, "Look") \
+    X(template, "Look") \
 
 /* clang-format on */
 
@@ -29,7 +33,7 @@ COMMAND_LIST(COMMAND_DECLARE)
 
 struct cmd {
     const char *name;
-    const char *group;   /* heading in rapt --help */
+    const char *group; /* heading in rapt --help */
     const struct opt_spec *spec;
     cmd_fn *run;
 };

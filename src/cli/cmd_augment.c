@@ -9,10 +9,11 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 #include "data/augment.h"
+#include "data/encode.h"
 
 struct augment_cli {
-    const char *input, *output, *mode, *goals, *placement, *template, *template_file, *ties, *on_disagree, *score_range, *score_from, *rule,
-        *exclude;
+    const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
+        *score_from, *rule, *exclude;
     const char *test_output, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
@@ -43,8 +44,10 @@ static const struct opt_row rows[] = {
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "Stop after N used pairs (responses with --mode sft); 0 is no limit."},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "Of every random draw. The test split does not depend on it."},
     {"The goal's text", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"placement", OPT_CHOICE, FIELD(placement), NULL, "system", "system|user|after",
-     "Where the goal stands: in the system turn, before the first user turn, or at the end of the last one."},
+    {"placement", OPT_CHOICE, FIELD(placement), NULL, "system", "system|user|after|auto",
+     "Where the goal stands: in the system turn, before the first user turn, or at the end of the last one. "
+     "auto: system where the chat template of --model takes a system turn, else user."},
+    {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "For --placement auto: the model, or its tokenizer, whose chat template decides."},
     {"goal-template", OPT_STR, FIELD(template), "TEXT", NULL, NULL,
      "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines."},
     {"goal-template-file", OPT_STR, FIELD(template_file), "FILE", NULL, NULL,
@@ -93,6 +96,17 @@ static status parse_range(double *low, double *high, const char *name, const cha
     return ST_OK;
 }
 
+/* A template takes a system turn when a probe render neither fails nor loses its text. */
+static status decide_placement(enum goal_placement *out, const char *model) {
+    struct encoder encoder = {0};
+    status s = encoder_open(&encoder, model);
+    if (s == ST_OK && !encoder.chat) s = FAIL(ST_UNSUPPORTED, "%s: --placement auto needs a chat template: %s", model, encoder.why_no_chat);
+    if (s == ST_OK) *out = chat_has_system(encoder.chat) ? GOAL_SYSTEM : GOAL_USER;
+    if (s == ST_OK) log_info("placement: %s", goal_placement_name(*out));
+    encoder_release(&encoder);
+    return s;
+}
+
 static status read_style(struct goal_style *style, const struct augment_cli *o) {
     if (o->template && o->template_file) return FAIL(ST_USAGE, "--goal-template and --goal-template-file exclude each other");
     if (o->template_file) {
@@ -111,6 +125,8 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
         style->text = mem_text(o->template);
     }
     style->placement = goal_placement_parse(o->placement);
+    if ((style->placement == GOAL_AUTO) != (o->model != NULL)) return FAIL(ST_USAGE, "--placement auto and --model M go together");
+    if (o->model) TRY(decide_placement(&style->placement, o->model));
     TRY(parse_range(&style->low, &style->high, "score-range", o->score_range));
     style->quantum = o->quantize;
     return goal_style_check(style);

@@ -1,26 +1,45 @@
-/* rapt eval TASK: evaluations from a table of tasks, over log-prob files. */
+/* rapt eval TASK: evaluations from a table of tasks, over models or log-prob files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "cli/cli_model.h"
 #include "cli/cmd.h"
 #include "eval/eval.h"
+#include "eval/score_pairs.h"
 
 struct eval_options {
-    struct opt_list logps;
+    struct opt_list logps, adapters;
+    const char *model, *data, *dtype;
     const char *reference, *output, *score_range;
     bool json;
-    int64_t resamples, seed;
+    int64_t resamples, seed, max_length, budget, threads;
 };
 
 static const struct opt_row rows[] = {
+    {"with models", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"model", OPT_STR, offsetof(struct eval_options, model), "M", NULL, NULL, "the base model; it is evaluated too and is the reference"},
+    {"adapter", OPT_LIST, offsetof(struct eval_options, adapters), "[NAME=]D", NULL, NULL,
+     "adapters trained on it, or folders of fully trained models. Several: differences are to the first."},
+    {"data", OPT_STR, offsetof(struct eval_options, data), "F", NULL, NULL,
+     "goal-conditioned test rows, both halves of each pair (rapt augment --test-output)"},
+    {"max-length", OPT_INT, offsetof(struct eval_options, max_length), "N", "1024", NULL,
+     "as in train; rows whose prompt reaches it are left out and counted; 0 = no limit"},
+    {"micro-batch-tokens", OPT_INT, offsetof(struct eval_options, budget), "N", "2048", NULL, "positions computed at a time"},
+    {"dtype", OPT_CHOICE, offsetof(struct eval_options, dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
+    {"threads", OPT_INT, offsetof(struct eval_options, threads), "N", "0", NULL, "0 = all cores"},
+    {"with log-prob files", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"logps", OPT_LIST, offsetof(struct eval_options, logps), "[NAME=]FILE", NULL, NULL,
      "Log-prob rows of a policy, as rapt logps writes them. Several: differences are to the first."},
     {"reference", OPT_STR, offsetof(struct eval_options, reference), "FILE", NULL, NULL,
      "Log-prob rows of the reference model on the same data. Rows that carry ref_logps_chosen and ref_logps_rejected do without."},
-    {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL, "The scale of the scores; its middle parts high from low pairs."},
-    {"resamples", OPT_INT, offsetof(struct eval_options, resamples), "N", "2000", NULL, "Bootstrap resamples, over prompts, behind the 95% intervals."},
+    {"both", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL,
+     "The scale of the scores; its middle parts high from low pairs."},
+    {"resamples", OPT_INT, offsetof(struct eval_options, resamples), "N", "2000", NULL,
+     "Bootstrap resamples, over prompts, behind the 95% intervals."},
     {"seed", OPT_INT, offsetof(struct eval_options, seed), "N", "0", NULL, "Of the bootstrap."},
     {"json", OPT_FLAG, offsetof(struct eval_options, json), NULL, NULL, NULL, "Print JSON instead of tables."},
     {"output", OPT_STR, offsetof(struct eval_options, output), "FILE", NULL, NULL, "Write the JSON to this file too."},
@@ -32,7 +51,8 @@ const struct opt_spec cmd_eval_spec = {
     .positional = "TASK",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt eval goal-accuracy --logps policy.jsonl --reference base.jsonl\n"
+    .example = "rapt eval goal-accuracy --model M.gguf --adapter ra=runs/ra --adapter plain=runs/plain --data test.jsonl\n"
+               "rapt eval goal-accuracy --logps policy.jsonl --reference base.jsonl\n"
                "rapt eval goal-accuracy --logps paired=a.jsonl --logps plain=b.jsonl --reference base.jsonl --json\n"
                "rapt eval unlearning --logps policy.jsonl --reference base.jsonl",
     .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum) or unlearning (change of log-prob a token by score).",
@@ -47,21 +67,57 @@ static status unknown_task(const char *name) {
     return code;
 }
 
-/* "name=file", or a file whose path is its name. A file that exists under the whole text is taken whole. */
-static status load_run(struct logps_rows *run, const char *text) {
+/* "name=path", or a path that is its own name. A path that exists under the whole text is taken whole. */
+static const char *split_name(char **name, const char *text) {
     const char *equals = strchr(text, '=');
-    if (!equals || equals == text || file_exists(text)) return logps_rows_load(run, text, text);
-    char *name = mem_text_n(text, (size_t)(equals - text));
-    status code = logps_rows_load(run, name, equals + 1);
-    free(name);
-    return code;
+    bool whole = !equals || equals == text || file_exists(text);
+    *name = whole ? mem_text(text) : mem_text_n(text, (size_t)(equals - text));
+    return whole ? text : equals + 1;
 }
 
-static status load_all(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o) {
+static status load_files(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o) {
     if (o->reference) TRY(logps_rows_load(base, "reference", o->reference));
     for (size_t i = 0; i < o->logps.count; i++) {
-        TRY(load_run(&runs[i], o->logps.items[i]));
+        char *name;
+        const char *path = split_name(&name, o->logps.items[i]);
+        status s = logps_rows_load(&runs[i], name, path);
+        free(name);
+        TRY(s);
         if (o->reference) TRY(logps_rows_join(&runs[i], base));
+    }
+    return ST_OK;
+}
+
+/* Adapters sit on the model; a folder with a config.json and no adapter_config.json is a model of its own. */
+static status score_one(struct logps_rows *run, const struct eval_options *o, const char *name, const char *adapter) {
+    struct score_options so = {.model = o->model,
+                               .adapter = adapter,
+                               .input = o->data,
+                               .what = name,
+                               .max_length = (size_t)o->max_length,
+                               .budget = (size_t)o->budget,
+                               .kind = cli_dtype(o->dtype)};
+    uint64_t nulls;
+    if (adapter) {
+        char *config = file_join(adapter, "adapter_config.json"), *model = file_join(adapter, "config.json");
+        if (!file_exists(config) && file_exists(model)) so.model = adapter, so.adapter = NULL;
+        free(config);
+        free(model);
+    }
+    TRY(score_pairs_rows(run, &nulls, name, &so));
+    if (nulls && !adapter) log_warn("%s: %llu rows left out: the prompt reaches --max-length", o->data, (unsigned long long)nulls);
+    return ST_OK;
+}
+
+static status score_models(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o) {
+    TRY(score_one(base, o, "base", NULL));
+    for (size_t i = 0; i < o->adapters.count; i++) {
+        char *name;
+        const char *path = split_name(&name, o->adapters.items[i]);
+        status s = score_one(&runs[i], o, name, path);
+        free(name);
+        TRY(s);
+        TRY(logps_rows_join(&runs[i], base));
     }
     return ST_OK;
 }
@@ -76,6 +132,22 @@ static status evaluate(const struct eval_task *task, const struct eval_input *in
     return code;
 }
 
+static status check_inputs(const struct eval_options *o, const struct opt_result *r, const char *task) {
+    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads"},
+                             *const with_files[] = {"logps", "reference"};
+    if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task);
+    for (size_t i = 0; i < 6; i++)
+        if (!o->model && opt_given(r, &cmd_eval_spec, with_model[i]))
+            return FAIL(ST_USAGE, "--%s has no effect without --model", with_model[i]);
+    for (size_t i = 0; i < 2; i++)
+        if (o->model && opt_given(r, &cmd_eval_spec, with_files[i]))
+            return FAIL(ST_USAGE, "--%s has no effect with --model", with_files[i]);
+    if (o->model && !o->data) return FAIL(ST_USAGE, "--model needs --data F, the test rows");
+    if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    if (o->max_length < 0) return FAIL(ST_USAGE, "--max-length expects 0 or more");
+    return cli_threads(o->threads);
+}
+
 status cmd_eval_run(int argc, char **argv) {
     struct eval_options o = {0};
     struct opt_result result;
@@ -84,18 +156,19 @@ status cmd_eval_run(int argc, char **argv) {
     if (done) return ST_OK;
     const struct eval_task *task = result.positional_count == 1 ? eval_find(result.positional[0]) : NULL;
     if (!task) return unknown_task(result.positional_count == 1 ? result.positional[0] : NULL);
-    if (o.logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --logps FILE", task->name);
+    TRY(check_inputs(&o, &result, task->name));
     if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
-    struct eval_input in = {.run_count = o.logps.count, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}};
+    const size_t run_count = o.model ? o.adapters.count : o.logps.count;
+    struct eval_input in = {.run_count = run_count, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}};
     char behind;
     if (sscanf(o.score_range, "%lf,%lf%c", &in.low, &in.high, &behind) != 2 || !(in.low < in.high))
         return FAIL(ST_USAGE, "--score-range expects two numbers such as 1,10, found '%s'", o.score_range);
-    struct logps_rows *runs = mem_zero(o.logps.count, sizeof *runs), base = {0};
-    status code = load_all(runs, &base, &o);
+    struct logps_rows *runs = mem_zero(run_count + 1, sizeof *runs), base = {0};
+    status code = o.model ? score_models(runs, &base, &o) : load_files(runs, &base, &o);
     in.runs = runs;
-    in.base = o.reference ? &base : NULL;
+    in.base = base.count ? &base : NULL;
     if (code == ST_OK) code = evaluate(task, &in, &o);
-    for (size_t i = 0; i < o.logps.count; i++) logps_rows_release(&runs[i]);
+    for (size_t i = 0; i < run_count; i++) logps_rows_release(&runs[i]);
     logps_rows_release(&base);
     free(runs);
     return code;

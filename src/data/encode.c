@@ -26,6 +26,8 @@ void encoder_release(struct encoder *e) {
     *e = (struct encoder){0};
 }
 
+status encoder_save(const struct encoder *e, const char *folder) { return e->tokenizer ? tokenizer_save(e->tokenizer, folder) : ST_OK; }
+
 void encoded_release(struct encoded *x) {
     ids_release(&x->prompt);
     ids_release(&x->chosen);

@@ -17,6 +17,8 @@ struct encoder {
 /* Opens the tokenizer of a model, and its chat template when it has one. */
 status encoder_open(struct encoder *e, const char *model_path);
 void encoder_release(struct encoder *e);
+/* Writes the tokenizer beside weights that are saved into `folder`, as Hugging Face files. Nothing without a tokenizer. */
+status encoder_save(const struct encoder *e, const char *folder);
 
 struct encoded {
     struct ids prompt, chosen, rejected; /* rejected stays empty for RECORD_SFT */

@@ -48,6 +48,11 @@ void checkpoint_release(struct checkpoint *c) {
     *c = (struct checkpoint){0};
 }
 
+void checkpoint_drop_pages(const struct checkpoint *c) {
+    if (c->is_gguf) file_map_drop_pages(&c->gguf.map);
+    for (size_t i = 0; i < c->st.map_count && !c->is_gguf; i++) file_map_drop_pages(&c->st.maps[i]);
+}
+
 status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows, size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
     family_tensor_name(base, c->config.family, role, layer, c->is_gguf);

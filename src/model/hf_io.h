@@ -18,6 +18,8 @@ struct checkpoint {
 /* PATH: a folder with config.json and *.safetensors, or a .gguf file. */
 status checkpoint_open(struct checkpoint *c, const char *path);
 void checkpoint_release(struct checkpoint *c);
+/* Once the weights are copied: the file's pages may leave memory. */
+void checkpoint_drop_pages(const struct checkpoint *c);
 
 /* A tensor's rows as stored. */
 struct tensor_view {

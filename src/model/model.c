@@ -154,6 +154,7 @@ static status prepare(struct model *m) {
     float *scratch = NULL;
     if (m->kind == MATMUL_BF16 && m->use != MODEL_FULL) TRY(mem_try_alloc(&scratch, largest, sizeof(float), "weight conversion"));
     status s = load_weights(m, scratch);
+    checkpoint_drop_pages(&m->checkpoint);
     free(scratch);
     return s;
 }

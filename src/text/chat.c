@@ -72,6 +72,44 @@ static status add_extras(struct jinja_var *vars, size_t *count, char **names, si
     return ST_OK;
 }
 
+static struct json reasoning_of(struct json message) {
+    static const char *const names[] = {"reasoning_content", "thinking", "reasoning"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct json v = json_get(message, names[i]);
+        if (json_kind_of(v) > JSON_NULL) return v;
+    }
+    return (struct json){0};
+}
+
+/* chat_template_utils.py, _alias_reasoning_fields: what a model thought has three names, and a template reads any. Of members of one
+ * name the last counts and the first's place stays, as in Python's {"thinking": x, **message, "reasoning_content": x}. Messages without
+ * any stay untouched: *messages then remains the caller's. */
+static void alias_reasoning(struct buf *out, struct json *messages) {
+    struct json key, message;
+    bool any = false;
+    for (struct json_iter it = json_iter_begin(*messages); !any && json_iter_next(&it, &key, &message);)
+        any = reasoning_of(message).size > 0;
+    if (!any) return;
+    buf_append_char(out, '[');
+    for (struct json_iter it = json_iter_begin(*messages); json_iter_next(&it, &key, &message);) {
+        struct json thought = reasoning_of(message);
+        if (out->size > 1) buf_append_char(out, ',');
+        if (!thought.size) {
+            buf_append(out, message.text, message.size);
+            continue;
+        }
+        buf_append_text(out, "{\"thinking\":");
+        buf_append(out, thought.text, thought.size);
+        buf_append_char(out, ',');
+        buf_append(out, message.text + 1, message.size - 2);
+        buf_append_text(out, ",\"reasoning_content\":");
+        buf_append(out, thought.text, thought.size);
+        buf_append_char(out, '}');
+    }
+    buf_append_char(out, ']');
+    *messages = (struct json){out->data, out->size};
+}
+
 status chat_render(const struct chat_template *c, struct buf *out, struct json messages, struct json tools, struct json kwargs,
                    bool add_generation_prompt) {
     static const struct json null = {"null", 4}, yes = {"true", 4}, no = {"false", 5};
@@ -87,15 +125,22 @@ status chat_render(const struct chat_template *c, struct buf *out, struct json m
     size_t count = 6, name_count = 0;
     if (json_kind_of(messages) != JSON_ARRAY)
         return FAIL(ST_FORMAT, "messages: expected an array, got %s", json_kind_name(json_kind_of(messages)));
+    if (json_kind_of(kwargs) > JSON_NULL && json_kind_of(kwargs) != JSON_OBJECT) {
+        return FAIL(ST_FORMAT, "template variables: expected an object, got %s", json_kind_name(json_kind_of(kwargs)));
+    }
     struct json key, item;
     size_t number = 1;
     for (struct json_iter it = json_iter_begin(messages); json_iter_next(&it, &key, &item); number++) {
         if (json_kind_of(item) == JSON_OBJECT) continue;
         return FAIL(ST_FORMAT, "message %zu: expected an object, got %s", number, json_kind_name(json_kind_of(item)));
     }
+    struct buf aliased = {0};
+    alias_reasoning(&aliased, &messages);
+    vars[0].value = messages;
     status s = add_extras(vars, &count, names, &name_count, kwargs);
-    if (s == ST_OK && (s = jinja_render(c->template, out, vars, count, NULL)) != ST_OK) status_note(s, "chat template: ");
+    if (s == ST_OK) s = jinja_render(c->template, out, vars, count, NULL);
     for (size_t i = 0; i < name_count; i++) free(names[i]);
+    buf_release(&aliased);
     return s;
 }
 

@@ -62,7 +62,10 @@ static void machine(struct buf *out, const struct trainer *t) {
 }
 
 static status save_weights(const struct trainer *t, const char *folder) {
-    if (t->o->full) return export_hf(&t->model, NULL, folder, DTYPE_F32);
+    if (t->o->full) {
+        TRY(export_hf(&t->model, NULL, folder, DTYPE_F32));
+        return encoder_save(&t->encoder, folder);
+    }
     return adapter_save(&t->model, &t->o->lora, t->model.params.value, folder, t->o->model);
 }
 

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "format/json.h"
+#include "num/cpu.h"
 #include "train/trainer_state.h"
 
 status reference_fill(struct trainer *t, double *out, float *cache, const uint32_t *rows, size_t count) {
@@ -65,10 +67,56 @@ static status take_line(struct trainer *t, float *cache, const struct loaded *da
     return ST_OK;
 }
 
+static status same_text(struct json meta, const char *key, const char *want, const char *what) {
+    struct json v = json_get(meta, key);
+    if (json_equals(v, want)) return ST_OK;
+    return FAIL(ST_MISMATCH, "%s: made with %.*s, this run has \"%s\"%s", key, (int)v.size, v.size ? v.text : "", want, what);
+}
+
+static status check_meta(const struct trainer *t, struct json meta) {
+    const struct train_options *o = t->o;
+    char model[HASH_HEX_SIZE];
+    struct buf cpu = {0};
+    int64_t length = -1;
+    bool adapter = false;
+    const char *drift = "; --allow-drift takes it all the same";
+    TRY(hash_path(model, o->model));
+    TRY(same_text(meta, "model_hash", model, ""));
+    TRY(same_text(meta, "tokenizer_hash", tokenizer_hash(t->encoder.tokenizer), ""));
+    if (!json_int(&length, json_get(meta, "max_length")) || length != (int64_t)o->max_length)
+        return FAIL(ST_MISMATCH, "max_length: made with %lld, this run has %zu", (long long)length, o->max_length);
+    if (!json_bool(&adapter, json_get(meta, "adapter")) || adapter != (o->adapter != NULL))
+        return FAIL(ST_MISMATCH, "adapter: made %s an adapter, and the reference of this run is %s", adapter ? "with" : "without", o->adapter ? "--adapter" : "the base model");
+    if (o->allow_drift) return ST_OK;
+    TRY(same_text(meta, "dtype", matmul_kind_name(o->kind), drift));
+    cpu_describe(&cpu);
+    status s = same_text(meta, "instruction_set", buf_text(&cpu), drift);
+    buf_release(&cpu);
+    return s;
+}
+
+/* FILE.meta.json, which rapt logps writes; files made elsewhere have none and are held against token counts alone. */
+static status read_meta(const struct trainer *t, const char *path) {
+    struct buf name = {0}, text = {0};
+    struct json meta;
+    status s = ST_OK;
+    buf_printf(&name, "%s.meta.json", path);
+    if (file_exists(buf_text(&name))) {
+        s = file_read(&text, buf_text(&name));
+        if (s == ST_OK) s = json_parse(&meta, buf_text(&text), text.size);
+        if (s == ST_OK) s = check_meta(t, meta);
+        if (s != ST_OK) status_note(s, "%s: ", buf_text(&name));
+    }
+    buf_release(&name);
+    buf_release(&text);
+    return s;
+}
+
 status reference_from_file(struct trainer *t, float *cache, const struct loaded *data, const char *path) {
     struct file_lines lines;
     const char *text;
     size_t size, row = 0;
+    TRY(read_meta(t, path));
     TRY(file_lines_open(&lines, path));
     status s = ST_OK;
     while (s == ST_OK) { /* line n of the file belongs to line n of the training data; dropped rows are passed over */

@@ -42,7 +42,7 @@ assert r["other_goal"]["chosen"]["all"]["value"] == -1 and r["no_goal"] is None
 P
 fails 1 'no reference log-probs' "$RAPT" eval unlearning --logps policy.jsonl
 fails 2 'expected one of: goal-accuracy, unlearning' "$RAPT" eval nothing --logps policy.jsonl
-fails 2 'expects --logps' "$RAPT" eval goal-accuracy
+fails 2 'expects --model M --data F, or --logps FILE' "$RAPT" eval goal-accuracy
 fails 2 'score-range expects' "$RAPT" eval goal-accuracy --logps policy.jsonl --score-range 5
 head -1 base.jsonl >short.jsonl
 fails 1 'is not among the reference' "$RAPT" eval goal-accuracy --logps policy.jsonl --reference short.jsonl

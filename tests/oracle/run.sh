@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes every golden again and compares it with the stored one. Exits 77 (skipped) where the Python packages are missing.
-# With RAPT set (the binary), also has transformers and peft load what rapt writes. RAPT_PYTHON: the interpreter, default python3.
-# With arguments: only these scripts. --write: store what was made.
+# RAPT_PYTHON: the interpreter, default python3. RAPT: the binary; set, transformers and peft also load what it writes. RAPT_MODEL: a GGUF
+# whose log-probs are compared too. Arguments: only these scripts. --write: store what was made.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${RAPT_PYTHON:-python3}
@@ -31,6 +31,8 @@ if [ $write = 1 ]; then
 fi
 "$python" "$here/compare.py" "$here/../golden" "$dir"
 if [ -n "${RAPT:-}" ] && [ $# = 0 ]; then
+  if [ -n "${RAPT_MODEL:-}" ] && "$RAPT" logps --help >/dev/null 2>&1; then "$python" "$here/check_model.py" "$RAPT" "$RAPT_MODEL"
+  else echo "check_model.py skipped: RAPT_MODEL is not set"; fi
   if "$RAPT" train --help >/dev/null 2>&1 && "$RAPT" export --help >/dev/null 2>&1; then "$python" "$here/check_files.py" "$RAPT"
   else echo "check_files.py skipped: this build has no rapt train or export"; fi
 fi

@@ -53,12 +53,16 @@ static void variables_are_handed_over(void **state) {
                      "<s></s>TrueTrue");
     expect_rendering("{{ tools[0].name }}{{ x }}{{ bos_token }}", "[]", "[{\"name\": \"f\"}]", "{\"x\": 3, \"bos_token\": \"B\"}", false,
                      "f3B");
+    expect_rendering("{{ messages[0] | tojson }}{{ messages[1] }}", "[{\"role\": \"user\", \"reasoning\": \"r\"}, {\"a\": 1}]", NULL, NULL,
+                     false, "{\"thinking\": \"r\", \"role\": \"user\", \"reasoning\": \"r\", \"reasoning_content\": \"r\"}{'a': 1}");
     expect_rendering("{{ x is defined }}", "[]", NULL, NULL, false, "False");
     expect_rendering("x", "[]", NULL, "{\"messages\": []}", false, "error: messages is not a template variable that can be given");
+    expect_rendering("x", "[]", NULL, "[1]", false, "error: template variables: expected an object, got an array");
+    expect_rendering("x", "[]", NULL, "null", false, "x");
     expect_rendering("x", "{}", NULL, NULL, false, "error: messages: expected an array, got an object");
     expect_rendering("x", "[{}, 1]", NULL, NULL, false, "error: message 2: expected an object, got a number");
     expect_rendering("a\n{{ raise_exception('odd') }}", "[]", NULL, NULL, false,
-                     "error: chat template: template line 2: the template refuses this conversation: odd");
+                     "error: template line 2: the template refuses this conversation: odd");
     expect_rendering("a\n{% if %}", "[]", NULL, NULL, false, "error: template line 2: expected an expression, got end of statement block");
 }
 

@@ -1,0 +1,118 @@
+/* rapt template: conversations -> the text a model sees, through its chat template. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cmd.h"
+#include "data/encode.h"
+#include "data/source.h"
+
+struct options {
+    const char *model, *input;
+    bool generation, json;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+static const struct opt_row rows[] = {
+    {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder, a .gguf file (also vocab-only) or a tokenizer.json"},
+    {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "conversations, one JSON row a line; - is stdin"},
+    {"add-generation-prompt", OPT_FLAG, FIELD(generation), NULL, NULL, NULL,
+     "open the assistant's turn at the end; of rows with an answer the prompt alone is rendered"},
+    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON object a row: {\"line\": N, \"text\": \"...\"}"},
+};
+
+const struct opt_spec cmd_template_spec = {
+    .command = "template",
+    .summary = "Conversations as the text a model sees, through its chat template.",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+    .example = "rapt template --model SmolLM2-135M-Instruct.Q4_1.gguf --input prompts.jsonl --add-generation-prompt",
+    .notes =
+        "A row is {\"messages\": [...]}, {\"prompt\": [...]}, or a pair, whose prompt and chosen answer are rendered as one conversation. "
+        "Its members tools and chat_template_kwargs go to the template. Each rendering is followed by a line break.",
+};
+
+/* The messages that a row's rendering shows, as one JSON array in *messages (a view of the row or of `joined`). */
+static status row_messages(struct json *messages, struct record *r, struct buf *joined, struct json row, bool prompt_alone) {
+    *messages = json_get(row, "messages");
+    if (messages->size && !json_get(row, "prompt").size) {
+        r->tools = json_get(row, "tools");
+        r->chat_template_kwargs = json_get(row, "chat_template_kwargs");
+        return ST_OK;
+    }
+    TRY(source_read_row(r, row));
+    if (!r->conversational) return FAIL(ST_FORMAT, "the row holds plain text; a chat template renders lists of messages");
+    *messages = (struct json){buf_text(&r->prompt), r->prompt.size};
+    if (prompt_alone || !r->chosen.size) return ST_OK;
+    struct json answer = {buf_text(&r->chosen), r->chosen.size};
+    bool both = json_count(*messages) && json_count(answer);
+    buf_clear(joined);
+    buf_append(joined, messages->text, messages->size - 1);
+    if (both) buf_append_char(joined, ',');
+    buf_append(joined, answer.text + 1, answer.size - 1);
+    *messages = (struct json){joined->data, joined->size};
+    return ST_OK;
+}
+
+static status show_row(const struct options *o, const struct encoder *e, struct record *r, struct buf *joined, struct json row,
+                       uint64_t line) {
+    struct buf text = {0}, out = {0};
+    struct json messages;
+    record_clear(r);
+    status s = row_messages(&messages, r, joined, row, o->generation);
+    if (s == ST_OK) s = chat_render(e->chat, &text, messages, r->tools, r->chat_template_kwargs, o->generation);
+    if (s == ST_OK && o->json) {
+        buf_printf(&out, "{\"line\": %llu, \"text\": ", (unsigned long long)line);
+        json_put_string(&out, buf_text(&text), text.size);
+        buf_append_char(&out, '}');
+    } else if (s == ST_OK) {
+        buf_append(&out, buf_text(&text), text.size);
+    }
+    buf_append_char(&out, '\n');
+    if (s == ST_OK && fwrite(out.data, 1, out.size, stdout) != out.size) s = FAIL(ST_IO, "stdout: write failed");
+    buf_release(&text);
+    buf_release(&out);
+    return s;
+}
+
+static bool is_blank(const char *text, size_t size) {
+    while (size && strchr(" \t\r", text[size - 1]) && text[size - 1]) size--;
+    return size == 0;
+}
+
+static status show_rows(const struct options *o, const struct encoder *e) {
+    struct file_lines lines;
+    struct record r = {0};
+    struct buf joined = {0};
+    struct json row;
+    const char *text;
+    size_t size;
+    status s;
+    TRY(file_lines_open(&lines, o->input));
+    while ((s = file_lines_next(&lines, &text, &size)) == ST_OK && text) {
+        if (is_blank(text, size)) continue;
+        s = json_parse(&row, text, size);
+        if (s == ST_OK) s = show_row(o, e, &r, &joined, row, lines.number);
+        if (s == ST_OK) continue;
+        s = status_note(s, "%s: line %llu: ", o->input, (unsigned long long)lines.number);
+        break;
+    }
+    file_lines_release(&lines);
+    record_release(&r);
+    buf_release(&joined);
+    return s;
+}
+
+status cmd_template_run(int argc, char **argv) {
+    struct options o = {0};
+    struct opt_result r;
+    struct encoder e;
+    bool done;
+    TRY(cmd_parse(&r, &cmd_template_spec, &o, argc, argv, &done));
+    if (done) return ST_OK;
+    if (!o.model || !o.input) return FAIL(ST_USAGE, "--model and --input are needed");
+    TRY(encoder_open(&e, o.model));
+    status s = e.chat ? show_rows(&o, &e) : FAIL(ST_UNSUPPORTED, "%s: %s", o.model, e.why_no_chat);
+    encoder_release(&e);
+    return s;
+}

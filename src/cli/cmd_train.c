@@ -1,0 +1,199 @@
+/* rapt train: options -> struct train_options. */
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cli_model.h"
+#include "cli/cmd.h"
+#include "train/trainer.h"
+
+struct options {
+    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *loss_type, *schedule, *optim, *order, *dtype, *bad_row;
+    double beta, label_smoothing, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
+    int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, seed, rank, threads;
+    struct opt_list targets;
+    bool full, resume, no_shuffle, recompute, allow_drift;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+static const struct opt_row rows[] = {
+    {"what", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "the base model: a Hugging Face folder or a .gguf file"},
+    {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "go on from this PEFT adapter; it is also the reference (TRL's rule)"},
+    {"train-data", OPT_STR, FIELD(train_data), "F", NULL, NULL, "JSONL of preference pairs (rapt augment writes them), or SFT rows under --objective sft"},
+    {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "JSONL to evaluate on before, during (--eval-steps) and after"},
+    {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
+    {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|sft", "preference loss on pairs, or cross-entropy of completions"},
+    {"loss-type", OPT_STR, FIELD(loss_type), "NAME", "sigmoid", NULL, "sigmoid, hinge, ipo, sft"},
+    {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
+    {"label-smoothing", OPT_DOUBLE, FIELD(label_smoothing), "E", "0", NULL, "cDPO: probability that a label is wrong"},
+    {"ref-logps", OPT_STR, FIELD(ref_logps), "F", NULL, NULL, "reference log-probs of the training data, as rapt logps writes them"},
+    {"LoRA", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"full", OPT_FLAG, FIELD(full), NULL, NULL, NULL, "train every weight instead of a LoRA adapter"},
+    {"lora-r", OPT_INT, FIELD(rank), "R", "16", NULL, "rank"},
+    {"lora-alpha", OPT_DOUBLE, FIELD(lora_alpha), "A", "32", NULL, "scale: the update is alpha / r times B A"},
+    {"lora-dropout", OPT_DOUBLE, FIELD(lora_dropout), "P", "0", NULL, "dropout on the adapter's input; turns position sharing off"},
+    {"lora-target-modules", OPT_LIST, FIELD(targets), "NAMES", "all-linear", NULL, "projections to adapt, or all-linear"},
+    {"optimizer", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"learning-rate", OPT_DOUBLE, FIELD(learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
+    {"lr-scheduler-type", OPT_STR, FIELD(schedule), "NAME", "linear", NULL, "linear, cosine, constant, constant_with_warmup"},
+    {"warmup-ratio", OPT_DOUBLE, FIELD(warmup_ratio), "P", "0", NULL, "part of all steps that warms up"},
+    {"warmup-steps", OPT_INT, FIELD(warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
+    {"optim", OPT_STR, FIELD(optim), "NAME", "adamw", NULL, "adamw, sgd"},
+    {"weight-decay", OPT_DOUBLE, FIELD(weight_decay), "X", "0", NULL, "decoupled weight decay; norms are left out"},
+    {"adam-beta1", OPT_DOUBLE, FIELD(adam_beta1), "X", "0.9", NULL, "AdamW's first decay"},
+    {"adam-beta2", OPT_DOUBLE, FIELD(adam_beta2), "X", "0.999", NULL, "AdamW's second decay"},
+    {"adam-epsilon", OPT_DOUBLE, FIELD(adam_epsilon), "X", "1e-8", NULL, "AdamW's epsilon"},
+    {"max-grad-norm", OPT_DOUBLE, FIELD(max_grad_norm), "X", "1", NULL, "clip the gradient's norm; 0 = never"},
+    {"how long", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"num-train-epochs", OPT_DOUBLE, FIELD(epochs), "X", "1", NULL, "passes over the data"},
+    {"max-steps", OPT_INT, FIELD(max_steps), "N", "0", NULL, "optimizer steps; wins over the epochs when > 0"},
+    {"per-device-train-batch-size", OPT_INT, FIELD(batch), "N", "8", NULL, "rows a micro-batch"},
+    {"per-device-eval-batch-size", OPT_INT, FIELD(eval_batch), "N", "8", NULL, "rows a micro-batch of evaluation"},
+    {"gradient-accumulation-steps", OPT_INT, FIELD(accumulation), "N", "1", NULL, "micro-batches an optimizer step"},
+    {"max-length", OPT_INT, FIELD(max_length), "N", "1024", NULL, "responses are cut here; rows whose prompt reaches it are dropped; 0 = no limit"},
+    {"order", OPT_CHOICE, FIELD(order), NULL, "paired", "paired|shuffled", "keep the two halves of a pair in one step, or shuffle all rows (the paper)"},
+    {"no-shuffle", OPT_FLAG, FIELD(no_shuffle), NULL, NULL, NULL, "file order"},
+    {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "order of rows, initial adapter, dropout"},
+    {"when", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"logging-steps", OPT_INT, FIELD(logging_steps), "N", "10", NULL, "a line of metrics.jsonl every N steps"},
+    {"eval-steps", OPT_INT, FIELD(eval_steps), "N", "0", NULL, "evaluate every N steps; 0 = before and after only"},
+    {"save-steps", OPT_INT, FIELD(save_steps), "N", "0", NULL, "a checkpoint every N steps; 0 = only when interrupted"},
+    {"save-total-limit", OPT_INT, FIELD(save_limit), "N", "0", NULL, "keep this many checkpoints; 0 = all"},
+    {"resume", OPT_FLAG, FIELD(resume), NULL, NULL, NULL, "go on from the newest checkpoint of --output-dir"},
+    {"allow-drift", OPT_FLAG, FIELD(allow_drift), NULL, NULL, NULL, "resume also on another instruction set, dtype or thread count"},
+    {"machine", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
+    {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
+    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "1024", NULL, "positions computed at a time; grows to the longest row; more is faster and takes memory"},
+    {"recompute", OPT_FLAG, FIELD(recompute), NULL, NULL, NULL, "keep only layer inputs and compute each layer again in backward: less memory, a third more time"},
+    {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT/train.rejected.jsonl"},
+};
+
+const struct opt_spec cmd_train_spec = {
+    .command = "train",
+    .summary = "Train a goal-conditioned model: DPO and its kin on pairs, or SFT; LoRA by default.",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+    .example = "rapt train --model SmolLM2-135M-Instruct.Q4_1.gguf --train-data pairs.aug.jsonl --eval-data test.aug.jsonl \\\n    --output-dir runs/ra --learning-rate 3e-4 --per-device-train-batch-size 4",
+};
+
+static status positive(const char *name, int64_t v, int64_t limit) {
+    if (v < 1 || v > limit) return FAIL(ST_USAGE, "--%s expects 1 to %lld, not %lld", name, (long long)limit, (long long)v);
+    return ST_OK;
+}
+
+static status not_negative(const char *name, int64_t v) {
+    return v < 0 ? FAIL(ST_USAGE, "--%s expects 0 or more, not %lld", name, (long long)v) : ST_OK;
+}
+
+static status check_numbers(const struct options *o) {
+    TRY(positive("per-device-train-batch-size", o->batch, 1024));
+    TRY(positive("per-device-eval-batch-size", o->eval_batch, 1024));
+    TRY(positive("gradient-accumulation-steps", o->accumulation, 1 << 20));
+    TRY(positive("micro-batch-tokens", o->budget, 1 << 22));
+    const struct { const char *name; int64_t value; } counts[] = {
+        {"max-steps", o->max_steps}, {"warmup-steps", o->warmup_steps}, {"max-length", o->max_length}, {"logging-steps", o->logging_steps},
+        {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) TRY(not_negative(counts[i].name, counts[i].value));
+    if (!o->full) TRY(positive("lora-r", o->rank, 65536));
+    if (!(o->epochs > 0) || !(o->learning_rate >= 0)) return FAIL(ST_USAGE, "--num-train-epochs and --learning-rate must be positive");
+    return ST_OK;
+}
+
+/* An option without effect is refused, not ignored. */
+static status check_effect(const struct opt_result *r, const struct options *o, bool sft) {
+    static const char *const lora[] = {"lora-r", "lora-alpha", "lora-dropout", "lora-target-modules"};
+    static const char *const pairs[] = {"loss-type", "beta", "label-smoothing", "ref-logps"};
+    for (size_t i = 0; i < 4; i++) {
+        if (o->full && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --full", lora[i]);
+        if (o->adapter && i != 2 && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --adapter, which brings its own", lora[i]);
+        if (sft && opt_given(r, &cmd_train_spec, pairs[i])) return FAIL(ST_USAGE, "--%s has no effect with --objective sft", pairs[i]);
+    }
+    if (o->full && o->adapter) return FAIL(ST_USAGE, "--adapter has no effect with --full; merge it first (rapt export --format hf)");
+    if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
+    if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
+    if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
+    return ST_OK;
+}
+
+static void on_interrupt(int number) {
+    (void)number;
+    trainer_interrupt();
+}
+
+static void catch_interrupts(void) {
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND}; /* the second one kills */
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static status set_lora(struct train_options *t, const struct options *o) {
+    if (o->adapter) {
+        TRY(adapter_read_options(&t->lora, o->adapter));
+        t->lora.dropout = o->lora_dropout;
+        return ST_OK;
+    }
+    if (o->targets.count > LORA_TARGETS_MAX) return FAIL(ST_USAGE, "--lora-target-modules takes at most %d names", LORA_TARGETS_MAX);
+    t->lora = (struct lora_options){.rank = (size_t)o->rank, .alpha = o->lora_alpha, .dropout = o->lora_dropout, .target_count = o->targets.count};
+    memcpy(t->lora.targets, o->targets.items, o->targets.count * sizeof o->targets.items[0]);
+    return ST_OK;
+}
+
+static status set_loss(struct train_options *t, const struct options *o) {
+    if (t->sft) return ST_OK;
+    t->loss = loss_find(o->loss_type);
+    if (!t->loss) return FAIL(ST_USAGE, "--loss-type: no loss '%s'; there are: sigmoid, hinge, ipo, sft", o->loss_type);
+    t->loss_params = (struct loss_params){.beta = o->beta, .label_smoothing = o->label_smoothing};
+    if (o->ref_logps && !(t->loss->needs & LOSS_NEEDS_REFERENCE)) return FAIL(ST_USAGE, "--ref-logps has no effect with --loss-type %s", o->loss_type);
+    return t->loss->check(&t->loss_params);
+}
+
+static void set_rest(struct train_options *t, const struct options *o) {
+    t->model = o->model, t->adapter = o->adapter, t->train_data = o->train_data, t->eval_data = o->eval_data, t->output_dir = o->output_dir;
+    t->ref_logps = o->ref_logps, t->full = o->full, t->epochs = o->epochs, t->learning_rate = o->learning_rate, t->warmup_ratio = o->warmup_ratio;
+    t->weight_decay = o->weight_decay, t->max_grad_norm = o->max_grad_norm, t->max_steps = (uint64_t)o->max_steps;
+    t->warmup_steps = (uint64_t)o->warmup_steps, t->schedule = o->schedule, t->optimizer = o->optim, t->optim = optim_params_preset();
+    t->optim.beta1 = o->adam_beta1, t->optim.beta2 = o->adam_beta2, t->optim.eps = o->adam_epsilon;
+    t->batch = (size_t)o->batch, t->accumulation = (size_t)o->accumulation, t->eval_batch = (size_t)o->eval_batch, t->max_length = (size_t)o->max_length;
+    t->token_budget = (size_t)o->budget, t->seed = (uint64_t)o->seed, t->logging_steps = (uint64_t)o->logging_steps;
+    t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
+    t->resume = o->resume, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
+    t->kind = cli_dtype(o->dtype);
+    t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && !t->sft ? ORDER_PAIRED : ORDER_SHUFFLED;
+}
+
+status cmd_train_run(int argc, char **argv) {
+    struct options o = {0};
+    struct opt_result r;
+    struct train_options t = {0};
+    bool done;
+    TRY(cmd_parse(&r, &cmd_train_spec, &o, argc, argv, &done));
+    if (done) return ST_OK;
+    if (!o.model || !o.train_data || !o.output_dir) return FAIL(ST_USAGE, "--model, --train-data and --output-dir are needed");
+    t.sft = strcmp(o.objective, "sft") == 0;
+    TRY(check_numbers(&o));
+    TRY(check_effect(&r, &o, t.sft));
+    if (!optim_find(o.optim)) return FAIL(ST_USAGE, "--optim: no optimizer '%s'; there are: adamw, sgd", o.optim);
+    TRY(set_loss(&t, &o));
+    if (!o.full) TRY(set_lora(&t, &o));
+    set_rest(&t, &o);
+    if (t.order == ORDER_PAIRED && o.batch * o.accumulation % 2)
+        return FAIL(ST_USAGE, "--order paired keeps both halves of a pair in one step: batch size x accumulation must be even, is %lld", (long long)(o.batch * o.accumulation));
+    t.order_given = opt_given(&r, &cmd_train_spec, "order");
+    TRY(cli_threads(o.threads));
+    struct buf json = {0};
+    opt_json(&json, &cmd_train_spec, &o);
+    t.options_json = buf_text(&json);
+    catch_interrupts();
+    status s = trainer_run(&t);
+    buf_release(&json);
+    TRY(s);
+    log_info("done: %s holds the %s; try: rapt generate --model %s%s%s --goal 10 --prompt \"...\"", o.output_dir, o.full ? "model" : "adapter", o.full ? o.output_dir : o.model,
+             o.full ? "" : " --adapter ", o.full ? "" : o.output_dir);
+    return ST_OK;
+}
