@@ -140,8 +140,7 @@ status jv_slice(struct jrender *r, struct jvalue *out, struct jvalue v, const st
     int64_t at[3];
     if (v.kind == JV_UNDEFINED) return jr_fail(r, "%s", v.why);
     if (v.kind != JV_STRING && (v.kind != JV_LIST || v.list->type > JL_TUPLE)) {
-        *out = jv_undefined(jr_text(r, "'%s object' cannot be sliced", jv_type_name(v)));
-        return ST_OK;
+        return jr_fail(r, "'%s' object cannot be sliced", jv_type_name(v));
     }
     TRY(slice_indices(r, at, bounds, (int64_t)(v.kind == JV_STRING ? v.s->chars : v.list->count)));
     if (v.kind == JV_STRING) return slice_string(r, out, v.s, at);

@@ -404,10 +404,11 @@ FILTER(filter_last) {
 FILTER(filter_reverse) {
     struct jlist *items = NULL;
     const struct jvalue bounds[3] = {{0}, {0}, jv_int(-1)};
+    bool one_pass = v.kind == JV_LIST && v.list->type == JL_ITERATOR;
     UNUSED;
     if (v.kind == JV_STRING) return jv_slice(r, out, v, bounds);
     TRY(jv_items(r, &items, v));
-    TRY(jv_list(r, out, JL_ITERATOR, items->count));
+    TRY(jv_list(r, out, one_pass ? JL_LIST : JL_ITERATOR, items->count)); /* what Python cannot reverse becomes a list */
     for (size_t i = items->count; i-- > 0;) TRY(jv_append(r, out->list, items->items[i]));
     return ST_OK;
 }

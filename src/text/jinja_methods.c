@@ -577,7 +577,7 @@ static bool loop_value(struct jvalue *out, const struct jloop *loop, const char 
 status jv_method(struct jrender *r, struct jvalue *out, struct jvalue self, const char *name) {
     *out = (struct jvalue){0};
     if (self.kind == JV_LOOP && loop_value(out, self.loop, name)) return ST_OK;
-    if (self.kind == JV_LIST && self.list->type > JL_TUPLE) return ST_OK;
+    if (self.kind == JV_LIST && (self.list->type > JL_TUPLE || (self.list->type == JL_TUPLE && strcmp(name, "copy") == 0))) return ST_OK;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (methods[i].kind != self.kind || strcmp(methods[i].name, name) != 0) continue;
         struct jmethod *m = NULL;

@@ -297,6 +297,11 @@ static status parse_slice(struct parser *p, struct jnode **node) {
     n->a = *node;
     *node = n;
     p->at++;
+    if (p->at->kind == JT_RBRACKET) { /* a[]: jinja2 takes it for the empty tuple */
+        n->b = node_new(p, JN_TUPLE);
+        p->at++;
+        return ST_OK;
+    }
     if (p->at->kind != JT_COLON) {
         TRY(parse_expression(p, &n->b));
         if (p->at->kind == JT_COMMA) { /* a[1, 2]: the index is a tuple */

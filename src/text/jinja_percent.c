@@ -114,7 +114,8 @@ static status named_value(struct jrender *r, struct jvalue *out, const struct js
 
 static status percent_into(struct jrender *r, struct buf *out, const struct jstr *f, const struct jcall *call) {
     size_t next = 0;
-    bool named = call->keyword_count > 0 || (call->positional_count == 1 && call->positional[0].kind == JV_DICT);
+    enum jkind one = call->positional_count == 1 ? call->positional[0].kind : JV_NONE;
+    bool named = call->keyword_count > 0 || one == JV_DICT || one == JV_LIST || one == JV_UNDEFINED; /* what has items may go unused */
     for (size_t at = 0; at < f->size; at++) {
         struct spec s;
         struct jvalue v = {0};

@@ -33,7 +33,7 @@ PLAIN(test_float, v.kind == JV_FLOAT)
 PLAIN(test_boolean, v.kind == JV_BOOL)
 PLAIN(test_true, v.kind == JV_BOOL && v.b)
 PLAIN(test_false, v.kind == JV_BOOL && !v.b)
-PLAIN(test_callable, v.kind == JV_MACRO || v.kind == JV_FUNCTION || v.kind == JV_METHOD)
+PLAIN(test_callable, v.kind == JV_UNDEFINED || v.kind == JV_MACRO || v.kind == JV_FUNCTION || v.kind == JV_METHOD)
 PLAIN(test_escaped, false)
 PLAIN(test_filter, v.kind == JV_STRING && v.s->size < 64 && !memchr(v.s->data, 0, v.s->size) &&
                        jinja_filter_find(jr_text(r, "%.*s", (int)v.s->size, v.s->data)))

@@ -165,6 +165,8 @@ static status hash_value(struct jrender *r, uint64_t *out, struct jvalue key, in
             TRY(hash_value(r, &h, key.list->items[i], depth + 1));
             *out = *out * 0x9e3779b97f4a7c15u + h;
         }
+    } else if (key.kind >= JV_NAMESPACE || (key.kind == JV_LIST && key.list->type == JL_ITERATOR)) { /* objects: themselves alone */
+        *out = hash_bytes(&key.method, sizeof key.method, 3);
     } else {
         return jr_fail(r, "unhashable type: '%s'", jv_type_name(key));
     }
