@@ -86,7 +86,7 @@ void progress_begin(struct progress *p, const char *what, const char *unit, uint
 }
 
 void progress_update(struct progress *p, uint64_t done, const char *extra) {
-    if (log_level < LOG_INFO) return;
+    if (log_level < LOG_INFO || (p->total && done >= p->total)) return; /* the last one is progress_end's */
     double now = log_now_s();
     int tty = isatty(2);
     if (now - p->start_s < 2.0 || now - p->last_s < (tty ? 0.1 : 10.0)) return;
