@@ -140,12 +140,9 @@ static status load_weights(struct model *m, float *scratch) {
     return load_linear(&m->head, m, scratch);
 }
 
-static status prepare(struct model *m) {
+static status load(struct model *m) {
     const struct model_config *c = &m->config;
     size_t largest = c->vocab * c->hidden;
-    TRY(mem_try_alloc(&m->layers, c->layers, sizeof *m->layers, "layers"));
-    describe_layers(m);
-    if (m->use == MODEL_FULL) TRY(plan_full(m));
     TRY(mem_try_alloc(&m->norms, 2 * c->layers + 1, c->hidden * sizeof(float), "norm weights"));
     for (size_t i = 0; i < 4; i++) {
         const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
@@ -159,13 +156,28 @@ static status prepare(struct model *m) {
     return s;
 }
 
-status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
+status model_describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
     *m = (struct model){.kind = kind, .use = use};
     TRY(checkpoint_open(&m->checkpoint, path));
     m->config = m->checkpoint.config;
-    status s = prepare(m);
+    status s = mem_try_alloc(&m->layers, m->config.layers, sizeof *m->layers, "layers");
+    if (s == ST_OK) {
+        describe_layers(m);
+        if (m->use == MODEL_FULL) s = plan_full(m);
+    }
     if (s != ST_OK) model_release(m);
     return s;
+}
+
+status model_load(struct model *m) {
+    status s = load(m);
+    if (s != ST_OK) model_release(m);
+    return s;
+}
+
+status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
+    TRY(model_describe(m, path, kind, use));
+    return model_load(m);
 }
 
 static void release_linear(struct linear *l, void *context) {

@@ -38,6 +38,9 @@ struct model {
 
 /* Opens and prepares. kind decides how products are computed. */
 status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);
+/* The two halves of model_open: shapes, from which memory can be planned and adapters attached; then the weights. A failure releases m. */
+status model_describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);
+status model_load(struct model *m);
 void model_release(struct model *m);
 /* Grows the table of rotations; called by whoever knows the longest sequence. Error past the model's longest position. */
 status model_need_positions(struct model *m, size_t count);

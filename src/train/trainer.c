@@ -43,9 +43,10 @@ static status load_data(struct trainer *t) {
     return ST_OK;
 }
 
+/* Shapes and the adapter; the weights follow when the memory plan has been told. */
 static status open_model(struct trainer *t) {
     const struct train_options *o = t->o;
-    TRY(model_open(&t->model, o->model, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER));
+    TRY(model_describe(&t->model, o->model, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER));
     int32_t longest = t->train.longest > t->eval.longest ? t->train.longest : t->eval.longest;
     TRY(model_need_positions(&t->model, (size_t)longest));
     if (o->full) return ST_OK;
@@ -75,6 +76,7 @@ static status plan_memory(struct trainer *t) {
     size_t weights = model_weight_bytes(&t->model.config, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER), run = run_bytes(&t->model, &plan);
     log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
              mib(weights), mib(t->model.params.size * (o->full ? 12 : 16)), budget, mib(run));
+    TRY(model_load(&t->model));
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
     const size_t n = 2 * BATCH_ROWS_MAX;
