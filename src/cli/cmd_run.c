@@ -78,13 +78,14 @@ static status make_folders(const struct recipe_stage *stage) {
     return ST_OK;
 }
 
-/* The command's argv; with --resume at its end when `resume`. Caller frees the array alone. */
+/* The command's argv. At its end --resume when `resume`; else a command that would refuse to start over is told to. Caller frees the array alone. */
 static char **stage_argv(int *argc, const struct recipe_stage *stage, bool resume) {
-    static char option[] = "--resume";
+    static char go_on[] = "--resume", start_over[] = "--overwrite-output-dir";
     char **argv = mem_alloc(((size_t)stage->argc + 2) * sizeof *argv);
     *argc = stage->argc;
     memcpy(argv, stage->argv, (size_t)stage->argc * sizeof *argv);
-    if (resume) argv[(*argc)++] = option;
+    if (resume) argv[(*argc)++] = go_on;
+    else if (has_option(stage->spec, "overwrite-output-dir")) argv[(*argc)++] = start_over;
     argv[*argc] = NULL;
     return argv;
 }

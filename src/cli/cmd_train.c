@@ -14,7 +14,7 @@ struct options {
     double beta, label_smoothing, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, seed, rank, threads;
     struct opt_list targets;
-    bool full, resume, no_shuffle, recompute, allow_drift;
+    bool full, resume, overwrite, no_shuffle, recompute, allow_drift;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -63,6 +63,7 @@ static const struct opt_row rows[] = {
     {"save-steps", OPT_INT, FIELD(save_steps), "N", "0", NULL, "a checkpoint every N steps; 0 = only when interrupted"},
     {"save-total-limit", OPT_INT, FIELD(save_limit), "N", "0", NULL, "keep this many checkpoints; 0 = all"},
     {"resume", OPT_FLAG, FIELD(resume), NULL, NULL, NULL, "go on from the newest checkpoint of --output-dir"},
+    {"overwrite-output-dir", OPT_FLAG, FIELD(overwrite), NULL, NULL, NULL, "remove the checkpoints of an earlier run in --output-dir"},
     {"allow-drift", OPT_FLAG, FIELD(allow_drift), NULL, NULL, NULL, "resume also on another instruction set, dtype or thread count"},
     {"machine", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
@@ -115,6 +116,7 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     }
     if (o->full && o->adapter) return FAIL(ST_USAGE, "--adapter has no effect with --full; merge it first (rapt export --format hf)");
     if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
+    if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
     if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
     return ST_OK;
@@ -162,7 +164,7 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->batch = (size_t)o->batch, t->accumulation = (size_t)o->accumulation, t->eval_batch = (size_t)o->eval_batch, t->max_length = (size_t)o->max_length;
     t->token_budget = (size_t)o->budget, t->seed = (uint64_t)o->seed, t->logging_steps = (uint64_t)o->logging_steps;
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
-    t->resume = o->resume, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
+    t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
     t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && !t->sft ? ORDER_PAIRED : ORDER_SHUFFLED;
 }

@@ -38,9 +38,9 @@ static void identity(struct buf *out, const struct trainer *t) {
     char hex[HASH_HEX_SIZE];
     hash_hex(hex, t->train.ids.data, t->train.ids.count * sizeof(int32_t));
     buf_printf(out,
-               "{\"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
+               "{\"model\": \"%s\", \"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
                "\"total_steps\": %llu",
-               hex, t->model.params.size, o->batch, o->accumulation, (int)t->order_kind, (unsigned long long)o->seed,
+               t->model_hash, hex, t->model.params.size, o->batch, o->accumulation, (int)t->order_kind, (unsigned long long)o->seed,
                (unsigned long long)t->total_steps);
     buf_printf(out, ", \"loss\": \"%s\", \"beta\": %.17g, \"label_smoothing\": %.17g", o->sft ? "sft objective" : o->loss->name,
                o->loss_params.beta, o->loss_params.label_smoothing);
@@ -248,6 +248,22 @@ static status resume_from(struct trainer *t, const char *folder) {
     return s == ST_OK ? s : status_note(s, "%s: ", folder);
 }
 
+status checkpoint_clear(const struct trainer *t) {
+    struct buf path = {0};
+    status s = ST_OK;
+    for (long n; s == ST_OK && (n = newest(t->o->output_dir, -1)) >= 0;) {
+        if (!t->o->overwrite) {
+            s = FAIL(ST_USAGE, "%s holds checkpoints of an earlier run: --resume goes on from checkpoint-%ld, --overwrite-output-dir removes them", t->o->output_dir, n);
+            break;
+        }
+        buf_clear(&path);
+        buf_printf(&path, "%s/checkpoint-%ld", t->o->output_dir, n);
+        s = remove_folder(buf_text(&path));
+    }
+    buf_release(&path);
+    return s;
+}
+
 status checkpoint_resume(struct trainer *t, bool *found) {
     long n = newest(t->o->output_dir, -1);
     *found = n >= 0;
@@ -264,12 +280,11 @@ status checkpoint_save_final(struct trainer *t, const char *folder) { return sav
 
 status manifest_write(struct trainer *t, bool finished) {
     struct buf b = {0};
-    char model[HASH_HEX_SIZE], data[HASH_HEX_SIZE];
-    TRY(hash_path(model, t->o->model));
+    char data[HASH_HEX_SIZE];
     TRY(hash_path(data, t->o->train_data));
     buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false",
                t->o->options_json);
-    buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", model, data);
+    buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", t->model_hash, data);
     buf_printf(&b,
                "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, "
                "\"prefix_mismatch\": %zu},\n",

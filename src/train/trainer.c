@@ -285,6 +285,8 @@ static status copy_goal(const struct train_options *o) {
 
 static status prepare(struct trainer *t) {
     TRY(file_make_dirs(t->o->output_dir));
+    if (!t->o->resume) TRY(checkpoint_clear(t));
+    TRY(hash_path(t->model_hash, t->o->model));
     TRY(copy_goal(t->o));
     t->log_path = file_join(t->o->output_dir, "metrics.jsonl");
     TRY(load_data(t));

@@ -4,10 +4,12 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "train/batch.h"
 #include "train/trainer.h"
 
 struct trainer {
+    char model_hash[HASH_HEX_SIZE]; /* of the base model's files */
     const struct train_options *o;
     struct encoder encoder;
     struct loaded train, eval;
@@ -50,6 +52,8 @@ status step_evaluate(struct trainer *t, struct metrics *m);
 
 /* checkpoint.c */
 status checkpoint_save(struct trainer *t);
+/* A fresh run in a folder with checkpoints: refused, or under overwrite they are removed, so that no later --resume takes them for its own. */
+status checkpoint_clear(const struct trainer *t);
 /* Finds the newest whole checkpoint of output_dir and loads it; *found = false when there is none. */
 status checkpoint_resume(struct trainer *t, bool *found);
 status checkpoint_save_final(struct trainer *t, const char *folder);
