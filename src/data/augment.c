@@ -26,6 +26,7 @@ struct run {
     struct buf line;
     double *prompt_goals; /* [prompt_goal_count] of the row's responses */
     size_t prompt_goal_count, prompt_goal_capacity;
+    struct goal_counts goals; /* of the training rows */
     uint64_t extra; /* source_row - row index: under PAIR_ALL a row may hold several pairs */
     /* AUGMENT_SHUFFLED: the first pass collects the goals of the used pairs, the second hands them out in another order */
     bool collect;
@@ -58,15 +59,17 @@ static status tuple_take(struct run *x, double goal[2]) {
 }
 
 /* Rows gather in x->line until the input row is done, so that a row which turns out broken leaves nothing behind. */
-static void count_line(struct run *x, bool test) {
-    if (test)
+static void count_line(struct run *x, const struct augment_emit *e, bool test) {
+    if (test) {
         x->counts->test_rows_written++;
-    else
-        x->counts->rows_written++;
+        return;
+    }
+    x->counts->rows_written++;
+    if (e->has_goal && !x->collect) goal_counts_add(&x->goals, e->goal);
 }
 
 static status put_pair(struct run *x, const struct augment_emit *e, const double score[2], bool test) {
-    count_line(x, test);
+    count_line(x, e, test);
     return augment_put_pair(&x->line, &x->writer, e, score);
 }
 
@@ -181,7 +184,7 @@ static status one_completion(struct run *x, const struct buf *text, double raw, 
     count_scale(x, score);
     TRY(augment_writer_set(&x->writer, text, NULL, (int64_t)(x->record.index + x->extra)));
     x->counts->pairs_train++;
-    count_line(x, false);
+    count_line(x, &e, false);
     return augment_put_completion(&x->line, &x->writer, &e, score);
 }
 
@@ -274,7 +277,7 @@ static status collect_tuples(struct run *x) {
 }
 
 /* OUTPUT.goal.json; a stale one of an earlier run goes away when this one has no goals. */
-static status put_sidecar(const struct augment_options *o) {
+static status put_sidecar(const struct augment_options *o, const struct goal_counts *counts) {
     struct stat st;
     if (strcmp(o->output, "-") == 0 || (stat(o->output, &st) == 0 && !S_ISREG(st.st_mode))) return ST_OK;
     struct buf name = {0};
@@ -282,7 +285,7 @@ static status put_sidecar(const struct augment_options *o) {
     status s = ST_OK;
     bool goals = o->mode != AUGMENT_PLAIN || (o->test_output && !o->test_unconditioned);
     if (goals)
-        s = goal_style_save(o->style, buf_text(&name));
+        s = goal_style_save(o->style, counts, buf_text(&name));
     else if (file_exists(buf_text(&name)) && unlink(buf_text(&name)) != 0)
         s = FAIL(ST_IO, "%s: cannot remove", buf_text(&name));
     buf_release(&name);
@@ -298,7 +301,7 @@ static status run_all(struct run *x) {
     TRY(all_rows(x));
     TRY(source_commit(&x->source));
     if (o->test_output) TRY(file_out_commit(&x->test));
-    TRY(put_sidecar(o));
+    TRY(put_sidecar(o, &x->goals));
     return file_out_commit(&x->train);
 }
 
@@ -311,6 +314,7 @@ status augment_run(struct augment_counts *counts, const struct augment_options *
     file_out_abandon(&x.test);
     source_release(&x.source);
     record_release(&x.record);
+    goal_counts_release(&x.goals);
     augment_writer_release(&x.writer);
     augment_emits_release(&x.emits);
     pair_list_release(&x.pairs);

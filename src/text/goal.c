@@ -83,7 +83,49 @@ status goal_style_load(struct goal_style *g, const char *path) {
     return code;
 }
 
-status goal_style_save(const struct goal_style *g, const char *path) {
+void goal_counts_add(struct goal_counts *c, double goal) {
+    size_t low = 0, high = c->size;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (c->goal[middle] < goal) low = middle + 1;
+        else high = middle;
+    }
+    if (low < c->size && c->goal[low] == goal) {
+        c->count[low]++;
+        return;
+    }
+    if (c->size == GOAL_COUNTS_MAX) {
+        c->overflow = true;
+        return;
+    }
+    if (!c->goal) {
+        c->goal = mem_alloc(GOAL_COUNTS_MAX * sizeof *c->goal);
+        c->count = mem_alloc(GOAL_COUNTS_MAX * sizeof *c->count);
+    }
+    memmove(c->goal + low + 1, c->goal + low, (c->size - low) * sizeof *c->goal);
+    memmove(c->count + low + 1, c->count + low, (c->size - low) * sizeof *c->count);
+    c->goal[low] = goal;
+    c->count[low] = 1;
+    c->size++;
+}
+
+void goal_counts_release(struct goal_counts *c) {
+    free(c->goal);
+    free(c->count);
+    *c = (struct goal_counts){0};
+}
+
+static void put_counts(struct buf *out, const struct goal_style *g, const struct goal_counts *c) {
+    buf_append_text(out, ", \"histogram\": {");
+    for (size_t i = 0; i < c->size; i++) {
+        buf_append_text(out, i ? ", \"" : "\"");
+        goal_put_score(out, g, c->goal[i]);
+        buf_printf(out, "\": %llu", (unsigned long long)c->count[i]);
+    }
+    buf_append_char(out, '}');
+}
+
+status goal_style_save(const struct goal_style *g, const struct goal_counts *counts, const char *path) {
     struct buf out = {0};
     buf_append_text(&out, "{\"text\": ");
     json_put_text(&out, g->text);
@@ -93,6 +135,7 @@ status goal_style_save(const struct goal_style *g, const char *path) {
     json_put_double(&out, g->high);
     buf_append_text(&out, ", \"quantum\": ");
     json_put_double(&out, g->quantum);
+    if (counts && !counts->overflow) put_counts(&out, g, counts);
     buf_append_text(&out, "}\n");
     status code = file_write(path, out.data, out.size);
     buf_release(&out);

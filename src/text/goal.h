@@ -26,7 +26,21 @@ void goal_style_release(struct goal_style *g);
 /* Errors when the template lacks {s}. */
 status goal_style_check(const struct goal_style *g);
 status goal_style_load(struct goal_style *g, const char *path); /* JSON written by goal_style_save */
-status goal_style_save(const struct goal_style *g, const char *path);
+/* counts: how often each goal stands in the training data, written as "histogram": {"8": 12, ...}; NULL or overflown: left out. */
+struct goal_counts;
+status goal_style_save(const struct goal_style *g, const struct goal_counts *counts, const char *path);
+
+/* Distinct goals in ascending order. Scores that are all different (a reward model's, not quantised) overflow it. Zeroed = empty. */
+#define GOAL_COUNTS_MAX 4096
+struct goal_counts {
+    double *goal;
+    uint64_t *count;
+    size_t size;
+    bool overflow;
+};
+void goal_counts_add(struct goal_counts *c, double goal);
+void goal_counts_release(struct goal_counts *c);
+
 
 /* Appends the shortest decimal form of a score: 8, 8.5, 7.25. Quantised when the style says so. */
 void goal_put_score(struct buf *out, const struct goal_style *g, double score);

@@ -32,7 +32,7 @@ diff want got
 printf 'goal {s} of {b}:\n' >template
 $A --placement user --goal-template-file template --score-range 0,9 2>/dev/null
 diff want o.jsonl
-echo '{"text": "goal {s} of {b}:", "placement": "user", "low": 0, "high": 9, "quantum": 0}' | diff - o.jsonl.goal.json
+echo '{"text": "goal {s} of {b}:", "placement": "user", "low": 0, "high": 9, "quantum": 0, "histogram": {"3": 1, "8": 1}}' | diff - o.jsonl.goal.json
 for pattern in 'rows read  *5$' 'pairs used for training  *1$' 'equal responses  *1$' 'empty response  *1$' 'print the same  *1$' 'scored below rejected  *1$'; do
     grep -q "$pattern" err || { echo "no '$pattern'"; cat err; exit 1; }
 done

@@ -142,7 +142,7 @@ static void styles_survive_a_file(void **state) {
     goal_style_default(&g);
     g.placement = GOAL_AFTER;
     g.low = 0, g.high = 4, g.quantum = 0.25;
-    assert_int_equal(goal_style_save(&g, path), ST_OK);
+    assert_int_equal(goal_style_save(&g, NULL, path), ST_OK);
     assert_int_equal(goal_style_load(&h, path), ST_OK);
     assert_string_equal(h.text, g.text);
     assert_true(h.placement == GOAL_AFTER && h.low == 0 && h.high == 4 && h.quantum == 0.25);
