@@ -78,14 +78,24 @@ static status make_folders(const struct recipe_stage *stage) {
     return ST_OK;
 }
 
-/* The command's argv. At its end --resume when `resume`; else a command that would refuse to start over is told to. Caller frees the array alone. */
-static char **stage_argv(int *argc, const struct recipe_stage *stage, bool resume) {
+/* What to do about training that an earlier run of this recipe began in the same folder. */
+enum again { AGAIN_NOT, AGAIN_RESUME, AGAIN_OVER };
+
+static bool has_argument(const struct recipe_stage *stage, const char *text) {
+    for (int i = 0; i < stage->argc; i++)
+        if (strcmp(stage->argv[i], text) == 0) return true;
+    return false;
+}
+
+/* The command's argv, with an option for `again` at its end unless the recipe has one of its own. Caller frees the array alone. */
+static char **stage_argv(int *argc, const struct recipe_stage *stage, enum again again) {
     static char go_on[] = "--resume", start_over[] = "--overwrite-output-dir";
     char **argv = mem_alloc(((size_t)stage->argc + 2) * sizeof *argv);
+    bool own = has_argument(stage, go_on) || has_argument(stage, start_over);
     *argc = stage->argc;
     memcpy(argv, stage->argv, (size_t)stage->argc * sizeof *argv);
-    if (resume) argv[(*argc)++] = go_on;
-    else if (has_option(stage->spec, "overwrite-output-dir")) argv[(*argc)++] = start_over;
+    if (again == AGAIN_RESUME && !own) argv[(*argc)++] = go_on;
+    if (again == AGAIN_OVER && !own) argv[(*argc)++] = start_over;
     argv[*argc] = NULL;
     return argv;
 }
@@ -119,24 +129,25 @@ static status redirect_end(struct redirect *d, status s) {
     return s;
 }
 
-static status call_once(const struct recipe_stage *stage, bool resume) {
+static status call_once(const struct recipe_stage *stage, enum again again) {
     struct redirect d;
     int argc;
     TRY(make_folders(stage));
     TRY(redirect_begin(&d, stage->stdout_path));
-    char **argv = stage_argv(&argc, stage, resume);
+    char **argv = stage_argv(&argc, stage, again);
     status s = stage_function(stage)(argc, argv);
     free(argv);
     return redirect_end(&d, s);
 }
 
 /* A checkpoint that another setting of the same stage left behind is refused by the command; then it starts from the beginning. */
-static status call(const struct recipe_stage *stage, bool resume) {
-    resume = resume && has_option(stage->spec, "resume");
-    status s = call_once(stage, resume);
-    if (!resume || s != ST_MISMATCH) return s;
+static status call(const struct recipe_stage *stage, enum again again) {
+    if (again == AGAIN_RESUME && !has_option(stage->spec, "resume")) again = AGAIN_NOT;
+    if (again == AGAIN_OVER && !has_option(stage->spec, "overwrite-output-dir")) again = AGAIN_NOT;
+    status s = call_once(stage, again);
+    if (again != AGAIN_RESUME || s != ST_MISMATCH) return s;
     log_warn("cannot go on from what is there (%s); starting again", status_message());
-    return call_once(stage, false);
+    return call_once(stage, has_option(stage->spec, "overwrite-output-dir") ? AGAIN_OVER : AGAIN_NOT);
 }
 
 static void print_time(char out[32], double seconds) {
@@ -165,12 +176,15 @@ static status run_stage(struct runner *w, size_t index) {
         w->kept++;
         return ST_OK;
     }
-    bool resume = same && !before->finished;
+    /* A folder that this recipe did not begin is the command's to refuse, unless --force says what to do. */
+    enum again again = same && !before->finished ? AGAIN_RESUME : before || w->o->force ? AGAIN_OVER : AGAIN_NOT;
+    bool known = before != NULL;
     log_info("[%zu/%zu] %s: %s%s", index + 1, w->r->stage_count, stage->name, stage->title ? stage->title : "rapt ",
              stage->title ? "" : stage->spec->command);
     TRY(recipe_state_put(&w->state, w->r, stage->name, key, false, 0));
     double start_s = log_now_s();
-    status s = call(stage, resume);
+    status s = call(stage, again);
+    if (s == ST_USAGE && !known) TRY(recipe_state_drop(&w->state, w->r, stage->name)); /* it did not begin; what lies there is not ours */
     if (s == ST_INTERRUPTED) log_info("the same rapt run goes on from there");
     if (s != ST_OK) return status_note(s, "stage %s (%s:%zu): ", stage->name, w->r->path, stage->line);
     double seconds = log_now_s() - start_s;

@@ -13,6 +13,7 @@
 struct var {
     const char *name, *raw, *value;
     size_t line;
+    bool used; /* named by vars or in a text: what --set gives must be */
     enum { VAR_NEW, VAR_BUSY, VAR_DONE } state;
 };
 
@@ -82,6 +83,7 @@ static status fill_one(struct loader *l, struct buf *out, const char *inside, si
     struct var *v = find_var(l, name, name_size);
     const char *value = NULL;
     if (v) {
+        v->used = true;
         TRY(var_value(l, v, line, depth));
         value = v->value;
     } else {
@@ -116,9 +118,13 @@ static status fill(struct loader *l, struct buf *out, const char *text, size_t s
 
 static status add_var(struct loader *l, const char *name, const char *raw, size_t line) {
     if (!is_name(name, strlen(name))) return AT_LINE(ST_FORMAT, line, "'%s' is no name for a variable (letters, digits, _ - .)", name);
-    if (find_var(l, name, strlen(name))) return ST_OK; /* --set came first */
+    struct var *set = find_var(l, name, strlen(name));
+    if (set) { /* --set came first */
+        set->used = true;
+        return ST_OK;
+    }
     if (l->var_count == VARS_MAX) return AT_LINE(ST_FORMAT, line, "more than %d variables", VARS_MAX);
-    l->vars[l->var_count++] = (struct var){.name = name, .raw = raw, .line = line};
+    l->vars[l->var_count++] = (struct var){.name = name, .raw = raw, .line = line, .used = true};
     return ST_OK;
 }
 
@@ -447,6 +453,8 @@ static status read_recipe(struct loader *l) {
         TRY(expect(l, closing, YAML_SCALAR, "closing"));
         TRY(fill_text(l, &r->closing, closing->text, closing->line, 0));
     }
+    for (size_t i = 0; i < l->var_count; i++)
+        if (!l->vars[i].used) return FAIL(ST_USAGE, "--set %s has no effect: %s has no such variable", l->vars[i].name, r->path);
     return check_inputs(l);
 }
 

@@ -236,3 +236,11 @@ status recipe_state_put(struct recipe_state *s, const struct recipe *r, const ch
     m->seconds = seconds;
     return write_state(s, r);
 }
+
+status recipe_state_drop(struct recipe_state *s, const struct recipe *r, const char *stage) {
+    struct recipe_mark *m = find_mark(s, stage);
+    if (!m) return ST_OK;
+    memmove(m, m + 1, (size_t)(&s->marks[s->count] - (m + 1)) * sizeof *m);
+    s->count--;
+    return write_state(s, r);
+}

@@ -42,6 +42,8 @@ void recipe_state_release(struct recipe_state *s);
 const struct recipe_mark *recipe_state_get(const struct recipe_state *s, const char *stage);
 /* Sets a stage's mark and writes the file. */
 status recipe_state_put(struct recipe_state *s, const struct recipe *r, const char *stage, const char *key, bool finished, double seconds);
+/* Forgets a stage's mark and writes the file. Keeps the thread's message of a failure unless writing fails too. */
+status recipe_state_drop(struct recipe_state *s, const struct recipe *r, const char *stage);
 
 /* The key as things stand now. ST_IO where an input is missing or unreadable. */
 status recipe_stage_key(char out[HASH_HEX_SIZE], struct recipe_state *s, const struct recipe *r, size_t stage);

@@ -161,6 +161,12 @@ static void set_wins(void **unused) {
     assert_string_equal(r.stages[0].argv[1], "1,2");
     assert_string_equal(r.stages[0].outputs.items[0], "other/x");
     recipe_release(&r);
+    set = (struct opt_list){.items = {"g=3"}, .count = 1}; /* nothing names it */
+    assert_int_equal(load(&r, "output: o\nstages: [{name: a, run: tool}]\n", &set), ST_USAGE);
+    assert_non_null(strstr(status_message(), "--set g has no effect"));
+    recipe_release(&r);
+    assert_int_equal(load(&r, "output: o\nstages: [{name: a, run: tool, with: {goal: \"${g}\"}}]\n", &set), ST_OK);
+    recipe_release(&r);
 }
 
 static void refuses_bad_recipes(void **unused) {
@@ -287,6 +293,9 @@ static void keeps_state(void **unused) {
     assert_true(recipe_state_get(&s, "a")->finished);
     assert_false(recipe_state_get(&s, "b")->finished);
     assert_string_equal(recipe_state_get(&s, "a")->key, "00112233445566778899aabbccddeeff");
+    assert_int_equal(recipe_state_drop(&s, &r, "a"), ST_OK);
+    assert_null(recipe_state_get(&s, "a"));
+    assert_non_null(recipe_state_get(&s, "b"));
     recipe_state_release(&s);
     static const char *const broken[] = {
         "", "[1]", "{\"stages\": [{\"name\": 3}]}",
