@@ -211,28 +211,63 @@ void opt_help(struct buf *out, const struct opt_spec *spec) {
     }
 }
 
+/* Text for a Markdown page: what Markdown reads as marks stands as itself. */
+static void markdown_text(struct buf *out, const char *text) {
+    for (const char *p = text; *p; p++) {
+        if (strchr("*_<>|[]`\\", *p)) buf_append_char(out, '\\');
+        buf_append_char(out, *p);
+    }
+}
+
+static void markdown_row(struct buf *out, const struct opt_row *row) {
+    struct buf syntax = {0};
+    row_syntax(&syntax, row);
+    buf_append_text(out, "| `");
+    for (const char *p = buf_text(&syntax); *p; p++) {
+        if (*p == '|') buf_append_char(out, '\\'); /* in a table even code must not hold a bare one */
+        buf_append_char(out, *p);
+    }
+    buf_append_text(out, "` | ");
+    if (row->kind == OPT_FLAG && row->preset && strcmp(row->preset, "true") == 0)
+        buf_printf(out, "on; `--no-%s`", row->name);
+    else if (row->kind != OPT_FLAG && row->preset)
+        buf_printf(out, "`%s`", row->preset);
+    buf_append_text(out, " | ");
+    markdown_text(out, row->help);
+    buf_append_text(out, " |\n");
+    buf_release(&syntax);
+}
+
+/* Lines stay lines (a backslash at the end), blank ones part paragraphs. */
+static void markdown_notes(struct buf *out, const char *notes) {
+    while (*notes) {
+        size_t n = strcspn(notes, "\n"), line_breaks = strspn(notes + n, "\n");
+        char *line = mem_text_n(notes, n);
+        markdown_text(out, line);
+        free(line);
+        notes += n + line_breaks;
+        buf_append_text(out, line_breaks == 1 && *notes ? "\\\n" : "\n\n");
+    }
+}
+
 void opt_markdown(struct buf *out, const struct opt_spec *spec) {
-    buf_printf(out, "# rapt %s\n\n%s\n\n", spec->command, spec->summary);
-    if (spec->example) buf_printf(out, "```sh\n%s\n```\n\n", spec->example);
-    if (spec->notes) buf_printf(out, "%s\n\n", spec->notes);
+    buf_printf(out, "# rapt %s\n\n", spec->command);
+    markdown_text(out, spec->summary);
+    buf_printf(out, "\n\n```\nrapt %s%s%s [options]\n```\n\n", spec->command, spec->positional ? " " : "", spec->positional ? spec->positional : "");
+    if (spec->notes) markdown_notes(out, spec->notes);
+    if (spec->example) buf_printf(out, "Example:\n\n```sh\n%s\n```\n\n", spec->example);
     bool open = false;
     for (size_t i = 0; i < spec->row_count; i++) {
         const struct opt_row *row = &spec->rows[i];
         if (row->kind == OPT_HEADING) {
-            buf_printf(out, "%s## %s\n\n", open ? "\n" : "", row->name);
+            buf_printf(out, "%s## ", open ? "\n" : "");
+            markdown_text(out, row->name);
+            buf_append_text(out, "\n\n");
             open = false;
             continue;
         }
         if (!open) buf_append_text(out, "| option | default | meaning |\n|---|---|---|\n"), open = true;
-        struct buf syntax = {0};
-        row_syntax(&syntax, row);
-        buf_append_text(out, "| `");
-        for (const char *p = buf_text(&syntax); *p; p++) {
-            if (*p == '|') buf_append_char(out, '\\');
-            buf_append_char(out, *p);
-        }
-        buf_printf(out, "` | %s | %s |\n", row->preset ? row->preset : "", row->help);
-        buf_release(&syntax);
+        markdown_row(out, row);
     }
 }
 

@@ -16,11 +16,54 @@ static void print_help(void) {
         if (strcmp(group, cmd_table[i].group) != 0) printf("\n%s:\n", group = cmd_table[i].group);
         printf("  %-10s %s\n", cmd_table[i].name, cmd_table[i].spec->summary);
     }
-    printf("\nrapt COMMAND --help lists a command's options with an example.\n");
+    printf("\nrapt COMMAND --help lists a command's options with an example.\n"
+           "rapt help COMMAND --markdown prints the same as a Markdown page, rapt help --markdown the table of commands.\n");
+}
+
+/* The table above as Markdown, each command with a link to its page: docs/commands/README.md. */
+static void print_markdown_index(void) {
+    printf("# Commands\n\nPrinted by `rapt help --markdown` (tools/docs.sh), as every page of this folder.\n\n| command | group | does "
+           "|\n|---|---|---|\n");
+    for (size_t i = 0; i < cmd_count; i++)
+        printf("| [`rapt %s`](%s.md) | %s | %s |\n", cmd_table[i].name, cmd_table[i].name, cmd_table[i].group, cmd_table[i].spec->summary);
+}
+
+/* rapt help [COMMAND] [--markdown] */
+static int help(int argc, char **argv) {
+    const char *name = NULL;
+    bool markdown = false;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--markdown") == 0) {
+            markdown = true;
+        } else if (argv[i][0] != '-' && !name) {
+            name = argv[i];
+        } else {
+            log_error("rapt help takes a command's name and --markdown, not '%s'", argv[i]);
+            return 2;
+        }
+    }
+    if (!name) {
+        if (markdown)
+            print_markdown_index();
+        else
+            print_help();
+        return 0;
+    }
+    for (size_t i = 0; i < cmd_count; i++) {
+        if (strcmp(name, cmd_table[i].name) != 0) continue;
+        struct buf text = {0};
+        (markdown ? opt_markdown : opt_help)(&text, cmd_table[i].spec);
+        fputs(buf_text(&text), stdout);
+        buf_release(&text);
+        return 0;
+    }
+    log_error("unknown command '%s'; rapt --help lists them", name);
+    return 2;
 }
 
 /* libgomp's threads spin for milliseconds while they wait, which on cores that other work shares costs more than the work itself: 2 threads
- * beside 2 busy processes run 10 times slower. It reads its settings before main, so the process starts itself once more with a short spin. */
+ * beside 2 busy processes run 10 times slower. It reads its settings before main, so the process starts itself once more with a short spin.
+ */
 static void spin_less(char **argv) {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "20000", 1) != 0) return;
     execv("/proc/self/exe", argv); /* comes back only on failure; then it spins */
@@ -29,7 +72,8 @@ static void spin_less(char **argv) {
 int main(int argc, char **argv) {
     spin_less(argv);
     signal(SIGPIPE, SIG_IGN);
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (argc >= 2 && strcmp(argv[1], "help") == 0) return help(argc - 2, argv + 2);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help();
         return argc < 2 ? 2 : 0;
     }
