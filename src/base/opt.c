@@ -287,6 +287,16 @@ static void json_text(struct buf *out, const char *text) {
     buf_append_char(out, '"');
 }
 
+/* The shortest of 15 to 17 digits that reads back as the same number. */
+static void put_double(struct buf *out, double value) {
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    buf_append_text(out, text);
+}
+
 void opt_json(struct buf *out, const struct opt_spec *spec, const void *options) {
     const char *separator = "";
     buf_append_char(out, '{');
@@ -301,7 +311,7 @@ void opt_json(struct buf *out, const struct opt_spec *spec, const void *options)
         } else if (row->kind == OPT_INT) {
             buf_printf(out, "%lld", (long long)*(const int64_t *)(const void *)field);
         } else if (row->kind == OPT_DOUBLE) {
-            buf_printf(out, "%.17g", *(const double *)(const void *)field);
+            put_double(out, *(const double *)(const void *)field);
         } else if (row->kind == OPT_LIST) {
             const struct opt_list *list = (const struct opt_list *)(const void *)field;
             buf_append_char(out, '[');

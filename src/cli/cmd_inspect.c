@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "model/lora.h"
+#include "text/tokenizer.h"
+#include "train/memory.h"
 #include "data/source.h"
 #include "format/gguf.h"
 #include "format/json.h"
@@ -15,7 +18,8 @@ struct inspect_options {
 };
 static const struct opt_row rows[] = {
     {"json", OPT_FLAG, offsetof(struct inspect_options, json), NULL, NULL, NULL, "Print one JSON object instead of text."},
-    {"tensors", OPT_FLAG, offsetof(struct inspect_options, tensors), NULL, NULL, NULL, "List every tensor of a model with its type and shape."},
+    {"tensors", OPT_FLAG, offsetof(struct inspect_options, tensors), NULL, NULL, NULL,
+     "List every tensor of a model with its type and shape."},
 };
 const struct opt_spec cmd_inspect_spec = {
     .command = "inspect",
@@ -152,8 +156,8 @@ static void put_tensor(struct facts *f, const char *name, size_t size, enum dtyp
 static void gguf_facts(struct facts *f, const struct gguf *g) {
     static const struct {
         const char *key, *suffix;
-    } numbers[] = {{"layers", "block_count"},           {"hidden_size", "embedding_length"}, {"intermediate_size", "feed_forward_length"},
-                   {"heads", "attention.head_count"},   {"kv_heads", "attention.head_count_kv"}, {"context_length", "context_length"},
+    } numbers[] = {{"layers", "block_count"},         {"hidden_size", "embedding_length"},     {"intermediate_size", "feed_forward_length"},
+                   {"heads", "attention.head_count"}, {"kv_heads", "attention.head_count_kv"}, {"context_length", "context_length"},
                    {"rope_theta", "rope.freq_base"}};
     struct gguf_text family = {0}, text;
     if (gguf_text_of(&family, g, "general.architecture")) fact_text_n(f, "family", family.data, family.size);
@@ -259,9 +263,10 @@ static status folder_template(struct facts *f, const char *folder) {
 }
 
 static status inspect_hf(struct facts *f, const char *path, const struct inspect_options *o) {
-    static const char *const names[] = {"model_type", "architectures", "hidden_size", "intermediate_size", "num_hidden_layers",
-                                        "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size", "max_position_embeddings",
-                                        "rope_theta", "tie_word_embeddings", "torch_dtype", "dtype"};
+    static const char *const names[] = {
+        "model_type",          "architectures", "hidden_size", "intermediate_size",       "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim",      "vocab_size",  "max_position_embeddings", "rope_theta",        "tie_word_embeddings",
+        "torch_dtype",         "dtype"};
     struct buf text = {0};
     struct json config = {0};
     status st = read_json(&config, &text, path, "config.json");
@@ -275,7 +280,8 @@ static status inspect_hf(struct facts *f, const char *path, const struct inspect
 }
 
 static status inspect_adapter(struct facts *f, const char *path, const struct inspect_options *o) {
-    static const char *const names[] = {"peft_type", "base_model_name_or_path", "task_type", "r", "lora_alpha", "use_rslora", "target_modules"};
+    static const char *const names[] = {"peft_type",  "base_model_name_or_path", "task_type", "r", "lora_alpha",
+                                        "use_rslora", "target_modules"};
     struct buf text = {0};
     struct json config = {0};
     status st = read_json(&config, &text, path, "adapter_config.json");
@@ -342,7 +348,7 @@ static status run_facts(struct facts *f, const char *path) {
 
 #define FIELDS_MAX 256
 #define FORMS_MAX 64
-struct spread { /* of numbers */
+struct spread {                        /* of numbers */
     uint64_t count, bins[10], outside; /* bins: [0,1) ... [9,10]; outside: below 0 or above 10 */
     double sum, least, most;
 };
@@ -517,6 +523,36 @@ static bool ends_with(const char *text, const char *end) {
     return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
+/* What a model needs to be trained as `rapt train` would by default, and how its tokenizer reads text. A model or tokenizer that cannot be
+ * used is told with its reason: the file itself can still be looked at. */
+static void training_facts(struct facts *f, const char *path) {
+    const struct lora_options lora = {.rank = 16, .alpha = 32, .target_count = 1, .targets = {"all-linear"}};
+    const struct run_plan plan = {.tokens = 1024, .scored = 1024, .train = true};
+    group_begin(f, "training_memory_mib", strlen("training_memory_mib"));
+    for (int full = 0; full < 2; full++) {
+        struct model m;
+        status s = model_describe(&m, path, matmul_kind_auto(), full ? MODEL_FULL : MODEL_ADAPTER);
+        if (s == ST_OK && !full) s = lora_attach(&m, &lora, 0, true);
+        if (s == ST_OK) {
+            const struct train_memory t = train_memory_of(&m, &plan);
+            fact_int(f, full ? "full" : "lora_r16", (t.weights + t.trained + t.activations) >> 20);
+        } else {
+            fact_text(f, full ? "full" : "lora_r16", status_message());
+        }
+        model_release(&m);
+    }
+    group_end(f);
+    struct tokenizer *t = NULL;
+    struct buf text = {0};
+    if (tokenizer_open(&t, path) == ST_OK)
+        tokenizer_describe(t, &text);
+    else
+        buf_append_text(&text, status_message());
+    fact_text(f, "tokenizer_summary", buf_text(&text));
+    buf_release(&text);
+    tokenizer_free(t);
+}
+
 static status inspect_path(struct facts *f, const char *path, const struct inspect_options *o) {
     if (file_is_dir(path)) {
         bool adapter = has_file(path, "adapter_config.json"), model = has_file(path, "config.json");
@@ -525,6 +561,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
             TRY(inspect_adapter(f, path, o));
         } else if (model) {
             TRY(inspect_hf(f, path, o));
+            training_facts(f, path);
         } else if (run) {
             fact_text(f, "kind", "run");
         } else {
@@ -532,7 +569,11 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
         }
         return run ? run_facts(f, path) : ST_OK;
     }
-    if (ends_with(path, ".gguf")) return inspect_gguf(f, path, o);
+    if (ends_with(path, ".gguf")) {
+        TRY(inspect_gguf(f, path, o));
+        training_facts(f, path);
+        return ST_OK;
+    }
     if (ends_with(path, ".safetensors") || ends_with(path, ".safetensors.index.json")) {
         fact_text(f, "kind", "safetensors");
         return safetensors_facts(f, path, o);

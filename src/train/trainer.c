@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "format/json.h"
+#include "train/memory.h"
 #include "train/trainer_state.h"
 
 static volatile sig_atomic_t interrupted;
@@ -73,9 +74,9 @@ static status plan_memory(struct trainer *t) {
     if (budget < longest) budget = longest;
     struct run_plan plan = {
         .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0};
-    size_t weights = model_weight_bytes(&t->model.config, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER), run = run_bytes(&t->model, &plan);
+    const struct train_memory memory = train_memory_of(&t->model, &plan);
     log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
-             mib(weights), mib(t->model.params.size * (o->full ? 12 : 16)), budget, mib(run));
+             mib(memory.weights), mib(memory.trained), budget, mib(memory.activations));
     TRY(model_load(&t->model));
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
