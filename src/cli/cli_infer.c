@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 status sampling_from_flags(struct sampler_options *out, const struct sampling_flags *f, const struct opt_result *given,
                            const struct opt_spec *spec) {

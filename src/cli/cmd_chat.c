@@ -13,7 +13,7 @@
 #include "cli/cli_model.h"
 #include "cli/cmd.h"
 #include "model/peft_io.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 struct options {
     const char *model, *adapter, *goal, *style, *system, *dtype;

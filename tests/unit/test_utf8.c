@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 static void clean_is(const char *in, const char *want) {
     struct buf b = {0};
