@@ -202,6 +202,15 @@ status file_write(const char *path, const void *data, size_t size) {
     return file_out_commit(&o);
 }
 
+status file_copy_if_there(const char *to, const char *from) {
+    struct buf text = {0};
+    if (!file_exists(from)) return ST_OK;
+    status s = file_read(&text, from);
+    if (s == ST_OK) s = file_write(to, buf_text(&text), text.size);
+    buf_release(&text);
+    return s;
+}
+
 status file_make_dirs(const char *path) {
     char *copy = mem_text(path);
     for (char *p = copy + 1;; p++) {

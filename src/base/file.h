@@ -47,6 +47,8 @@ void file_out_abandon(struct file_out *o);
 
 status file_read(struct buf *out, const char *path);
 status file_write(const char *path, const void *data, size_t size);
+/* A whole copy of a small file under its new name; nothing happens when there is no such file. */
+status file_copy_if_there(const char *to, const char *from);
 status file_make_dirs(const char *path);
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);

@@ -40,13 +40,7 @@ static enum dtype storage(const char *name) {
 static status copy_goal(const struct options *o) {
     const char *from = o->adapter ? o->adapter : o->model;
     char *path = file_join(from, "goal.json"), *to = file_join(o->output, "goal.json");
-    struct buf text = {0};
-    status s = ST_OK;
-    if (file_exists(path)) {
-        s = file_read(&text, path);
-        if (s == ST_OK) s = file_write(to, buf_text(&text), text.size);
-    }
-    buf_release(&text);
+    status s = file_copy_if_there(to, path);
     free(path);
     free(to);
     return s;

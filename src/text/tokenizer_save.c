@@ -157,15 +157,10 @@ static status copy_files(const struct tokenizer *t, const char *folder) {
     static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
                                         "generation_config.json"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct buf text = {0};
-        char *from = file_join(t->path, names[i]);
-        status s = ST_OK;
-        if (file_exists(from)) {
-            s = file_read(&text, from);
-            if (s == ST_OK) s = write_in(folder, names[i], buf_text(&text), text.size);
-        }
-        buf_release(&text);
+        char *from = file_join(t->path, names[i]), *to = file_join(folder, names[i]);
+        status s = file_copy_if_there(to, from);
         free(from);
+        free(to);
         TRY(s);
     }
     return ST_OK;

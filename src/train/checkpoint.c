@@ -280,11 +280,9 @@ status checkpoint_save_final(struct trainer *t, const char *folder) { return sav
 
 status manifest_write(struct trainer *t, bool finished) {
     struct buf b = {0};
-    char data[HASH_HEX_SIZE];
-    TRY(hash_path(data, t->o->train_data));
     buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false",
                t->o->options_json);
-    buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", t->model_hash, data);
+    buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", t->model_hash, t->data_hash);
     buf_printf(&b,
                "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, "
                "\"prefix_mismatch\": %zu},\n",

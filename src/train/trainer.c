@@ -266,21 +266,16 @@ static status open_log(struct trainer *t, bool resumed) {
 /* goal.json, how the data asks for its goals (rapt augment writes it beside the data), goes beside the weights trained on them, so that
  * generate and chat ask the same way. Data without one: an adapter that is trained on keeps its own. */
 static status copy_goal(const struct train_options *o) {
-    struct buf from = {0}, text = {0};
+    struct buf from = {0};
     buf_printf(&from, "%s.goal.json", o->train_data);
     if (!file_exists(buf_text(&from)) && o->adapter) {
         buf_clear(&from);
         buf_printf(&from, "%s/goal.json", o->adapter);
     }
-    status s = ST_OK;
-    if (file_exists(buf_text(&from))) {
-        char *to = file_join(o->output_dir, "goal.json");
-        s = file_read(&text, buf_text(&from));
-        if (s == ST_OK) s = file_write(to, buf_text(&text), text.size);
-        free(to);
-    }
+    char *to = file_join(o->output_dir, "goal.json");
+    status s = file_copy_if_there(to, buf_text(&from));
+    free(to);
     buf_release(&from);
-    buf_release(&text);
     return s;
 }
 
@@ -288,6 +283,7 @@ static status prepare(struct trainer *t) {
     TRY(file_make_dirs(t->o->output_dir));
     if (!t->o->resume) TRY(checkpoint_clear(t));
     TRY(hash_path(t->model_hash, t->o->model));
+    TRY(hash_path(t->data_hash, t->o->train_data));
     TRY(copy_goal(t->o));
     t->log_path = file_join(t->o->output_dir, "metrics.jsonl");
     TRY(load_data(t));

@@ -9,7 +9,7 @@
 #include "train/trainer.h"
 
 struct trainer {
-    char model_hash[HASH_HEX_SIZE]; /* of the base model's files */
+    char model_hash[HASH_HEX_SIZE], data_hash[HASH_HEX_SIZE]; /* of the base model's files, and of the training data */
     const struct train_options *o;
     struct encoder encoder;
     struct loaded train, eval;
