@@ -5,19 +5,21 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/pages.h"
 
 #define ARENA_ALIGN ((size_t)64)
 
 struct arena_block {
     struct arena_block *next;
     char *memory; /* aligned start inside the allocation */
-    size_t used, size;
+    size_t used, size, total; /* total: bytes of the allocation that the block is the head of */
 };
 
 void arena_release(struct arena *a) {
     for (struct arena_block *b = a->head; b;) {
         struct arena_block *next = b->next;
-        free(b);
+        if (b->total >= PAGES_WORTH) pages_give(b, b->total);
+        else free(b);
         b = next;
     }
     *a = (struct arena){.block_size = a->block_size};
@@ -28,8 +30,9 @@ static struct arena_block *arena_grow(struct arena *a, size_t bytes) {
     if (bytes > size) size = bytes;
     if (!size_add(&total, size, sizeof(struct arena_block) + ARENA_ALIGN)) return NULL;
     mem_count_one();
-    struct arena_block *b = calloc(1, total);
+    struct arena_block *b = total >= PAGES_WORTH ? pages_take(total) : calloc(1, total);
     if (!b) return NULL;
+    b->total = total;
     uintptr_t start = ((uintptr_t)(b + 1) + ARENA_ALIGN - 1) & ~(uintptr_t)(ARENA_ALIGN - 1);
     b->memory = (char *)b + (start - (uintptr_t)b);
     b->size = size;

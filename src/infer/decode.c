@@ -214,17 +214,16 @@ static status attend_cache(struct layer_acts *a, void *context, const struct run
     return ST_OK;
 }
 
-/* The rows through all layers: r->x [T, C]. */
+/* The rows through all layers, to r->x [T, C]. */
 static status run_layers(struct decoder *d) {
     struct run *r = &d->run;
     const size_t c = d->model->config.hidden, t = d->row_count, padded = padded_rows(t);
+    float *x = r->layers[0].x;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < t; i++) model_embedding_row(r->x + i * c, d->model, d->row_id[i]);
-    memset(r->x + t * c, 0, (padded - t) * c * sizeof(float));
-    for (size_t i = 0; i < d->model->config.layers; i++) {
-        memcpy(r->layers[i].x, r->x, padded * c * sizeof(float));
-        TRY(block_forward_attend(r->x, &r->layers[i], r, i, attend_cache, d, d->theta, t, padded));
-    }
+    for (size_t i = 0; i < t; i++) model_embedding_row(x + i * c, d->model, d->row_id[i]);
+    memset(x + t * c, 0, (padded - t) * c * sizeof(float));
+    for (size_t i = 0; i < d->model->config.layers; i++)
+        TRY(block_forward_attend(run_layer_output(r, i), &r->layers[i], r, i, attend_cache, d, d->theta, t, padded, false));
     return ST_OK;
 }
 
@@ -269,7 +268,7 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
         for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->want_row[from + i] * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
         rmsnorm_forward(r->hn, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
-        TRY(linear_forward(r->logits, NULL, r->hn, &d->model->head, NULL, &r->scratch, padded, false));
+        TRY(matmul_weight_forward(r->logits, d->model->config.vocab, NULL, 0, (struct mat){.f = r->hn, .ld = c}, &d->model->head.w, padded));
         TRY(pick_rows(d, calls, from, n));
     }
     return ST_OK;

@@ -7,11 +7,10 @@
 /* A layer's attention: reads a->qkv [T, (H + 2K) D] as the product left it, turns queries and keys by their positions and writes
  * a->attn [T, H D]. block_forward's looks at the tree of the packed batch, infer/decode's at a cache. */
 typedef status block_attend_fn(struct layer_acts *a, void *context, const struct run *r, size_t layer);
-/* x[T, C] in place through one layer; t rows are real, padded are computed. */
-status block_forward_attend(float *x, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context, const float *theta,
-                            size_t t, size_t padded);
-/* x[T, C] in place; a keeps what backward needs (a->x was filled by the caller). padded: rows computed, a multiple of MODEL_T_UNIT. */
-status block_forward(float *x, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded);
+/* out[T, C] = the layer on a->x, which it may be; t rows are real, padded (a multiple of MODEL_T_UNIT) are computed. keep: for block_backward. */
+status block_forward_attend(float *out, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context, const float *theta,
+                            size_t t, size_t padded, bool keep);
+status block_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded, bool keep);
 /* r->dx [T, C]: in the gradient of the layer's output, out that of its input. Adds parameter gradients. */
 status block_backward(struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded);
 /* Floats that attention's backward wants as scratch for t tokens. */

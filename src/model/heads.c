@@ -24,7 +24,21 @@ static size_t chunk_rows(const struct run *r, size_t left) { return left >= r->c
 
 static status chunk_logits(struct run *r, size_t from, size_t rows) {
     const size_t c = r->m->config.hidden;
-    return matmul_weight_forward(r->logits, r->m->config.vocab, (struct mat){.f = r->hn + from * c, .ld = c}, &r->m->head.w, rows, false);
+    return matmul_weight_forward(r->logits, r->m->config.vocab, NULL, 0, (struct mat){.f = r->hn + from * c, .ld = c}, &r->m->head.w, rows);
+}
+
+/* expected[rows, C] = sum over v of p_v W_v, from the chunk's logits. */
+static status chunk_expected(struct run *r, size_t from, size_t rows, size_t real) {
+    const size_t c = r->m->config.hidden, v = r->m->config.vocab;
+    struct mat probs = {.f = r->logits, .ld = v};
+    memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
+    if (r->m->kind == MATMUL_BF16) {
+        softmax_rows_half(r->logits, r->lse + from, real, v, v);
+        probs = (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * v};
+    } else {
+        softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
+    }
+    return matmul_weight_backward(r->expected + from * c, c, NULL, 0, probs, &r->m->head.w, rows);
 }
 
 status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
@@ -46,9 +60,7 @@ status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
             r->logp[entry] = r->logits[(slot - from) * v + (size_t)tree->scores[entry].target] - r->lse[slot];
         }
         if (!keep || !frozen) continue;
-        softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
-        memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
-        TRY(matmul_weight_backward(r->expected + from * c, c, (struct mat){.f = r->logits, .ld = v}, &m->head.w, rows, false));
+        TRY(chunk_expected(r, from, rows, real));
     }
     return ST_OK;
 }
@@ -86,7 +98,7 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
         for (int32_t i = first; i < entry; i++)
             r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] += dlogp[i] * tree->scores[i].weight;
         struct mat dlogits = {.f = r->logits, .ld = v};
-        TRY(matmul_weight_backward(r->dhn + from * c, c, dlogits, &m->head.w, rows, false));
+        TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
         TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c, rows, true));
     }
     return ST_OK;

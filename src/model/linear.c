@@ -25,33 +25,103 @@ static void scale_rows(float *x, float scale, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] *= scale;
 }
 
-/* The operand of x, rounded once for all products that read it. */
-static struct mat operand(const float *x, size_t ld, enum matmul_kind kind, const struct linear_scratch *s, size_t t) {
-    struct mat m = {.f = x, .ld = ld};
-    if (kind == MATMUL_BF16 && s->half) {
-        matmul_to_bf16(s->half, x, ld, t, ld);
-        m.h = s->half;
-    }
-    return m;
+/* x with its bf16 form where products read that, rounded once for all of them. */
+static struct mat operand(struct mat x, size_t n, enum matmul_kind kind, const struct linear_scratch *s, size_t t) {
+    if (kind != MATMUL_BF16 || x.h || !s->half) return x;
+    matmul_to_bf16(s->half, n, x.f, x.ld, t, n);
+    return (struct mat){.f = x.f, .h = s->half, .ld = n};
 }
 
-/* Rows [from, from+..) of a column block of m. */
+/* A column block of m. */
 static struct mat columns(struct mat m, size_t col) {
     if (m.f) m.f += col;
     if (m.h) m.h += col;
     return m;
 }
 
-status linear_forward(float *y, float *u, const float *x, const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t,
-                      bool accumulate) {
+static bool in_one_pass(const struct linear *l, const struct linear_scratch *s) { return l->w.tiles && s->half && s->dropout.p == 0; }
+
+static size_t u_half_width(const struct linear *l) { return (l->u_width + 31) / 32 * 32; }
+
+/* --- the adapter's product in the same pass as the weight's: u is made first, then [x | u] times [W | B] --- */
+
+static void pack_up(const struct linear *l, const float *theta, const struct linear_scratch *s) {
+    memset(s->pack_b, 0, gemm_amx_bytes(l->u_width, l->out));
+    for (size_t i = 0; i < l->part_count; i++) {
+        const struct linear_part *p = &l->part[i];
+        if (p->adapted) gemm_amx_pack_block(s->pack_b, l->u_width, p->u_col, p->row, theta + p->b_offset, l->rank, true, l->rank, p->rows);
+    }
+}
+
+/* g's product gets a second: a2 = bf16 of u[T, u_width], b2 packed [u_width, n]. */
+static void add_second(struct gemm_amx *g, const float *u, const uint16_t *packed, const struct linear *l, const struct linear_scratch *s) {
+    g->k2 = g->lda2 = u_half_width(l);
+    gemm_amx_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
+    g->a2 = s->u_half;
+    g->b2 = packed;
+}
+
+static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struct linear *l, const float *theta,
+                         const struct linear_scratch *s) {
+    x = operand(x, l->in, l->w.kind, s, g->m);
+    g->n = l->out, g->k = l->in, g->a = x.h, g->lda = x.ld, g->b = l->w.forward;
+    if (theta && l->u_width) {
+        gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, true, l->in, l->u_width);
+        gemm_amx_run(
+            &(struct gemm_amx){.m = g->m, .n = l->u_width, .k = l->in, .a = x.h, .lda = x.ld, .b = s->pack_a, .c = u, .ldc = l->u_width});
+        scale_rows(u, l->scale, g->m * l->u_width);
+        pack_up(l, theta, s);
+        add_second(g, u, s->pack_b, l, s);
+    }
+    gemm_amx_run(g);
+}
+
+/* du = scale * dy B by parts; then dx = [dy | du] [W | A]. */
+static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear *l, const float *theta, const struct linear_scratch *s) {
+    g->n = l->in, g->k = l->out, g->a = dy.h, g->lda = dy.ld, g->b = l->w.backward;
+    if (theta && l->u_width) {
+        for (size_t i = 0; i < l->part_count; i++) {
+            const struct linear_part *p = &l->part[i];
+            if (!p->adapted) continue;
+            gemm_amx_pack(s->pack_b, theta + p->b_offset, l->rank, false, p->rows, l->rank);
+            gemm_amx_run(&(struct gemm_amx){.m = g->m,
+                                            .n = l->rank,
+                                            .k = p->rows,
+                                            .a = dy.h + p->row,
+                                            .lda = dy.ld,
+                                            .b = s->pack_b,
+                                            .c = s->du + p->u_col,
+                                            .ldc = l->u_width});
+        }
+        scale_rows(s->du, l->scale, g->m * l->u_width);
+        gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, false, l->u_width, l->in);
+        add_second(g, s->du, s->pack_a, l, s);
+    }
+    if (g->c || g->finish) gemm_amx_run(g);
+}
+
+status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
+                             const struct linear_scratch *s, size_t t) {
+    CHECK(in_one_pass(l, s));
+    forward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
+    return ST_OK;
+}
+
+status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta,
+                      const struct linear_scratch *s, size_t t) {
+    if (in_one_pass(l, s)) {
+        forward_pass(&(struct gemm_amx){.m = t, .init = init, .ld_init = l->out, .c = y, .ldc = l->out}, u, x, l, theta, s);
+        return ST_OK;
+    }
     struct mat in = operand(x, l->in, l->w.kind, s, t);
-    TRY(matmul_weight_forward(y, l->out, in, &l->w, t, accumulate));
+    TRY(matmul_weight_forward(y, l->out, init, l->out, in, &l->w, t));
     if (!theta || !l->u_width) return ST_OK;
     if (s->dropout.p > 0) {
-        drop(s->dropped, x, &s->dropout, dropout_salt(l), t, l->in);
-        in = operand(s->dropped, l->in, l->w.kind, s, t);
+        drop(s->dropped, x.f, &s->dropout, dropout_salt(l), t, l->in);
+        in = operand((struct mat){.f = s->dropped, .ld = l->in}, l->in, l->w.kind, s, t);
     }
-    TRY(matmul(u, l->u_width, l->w.kind, in, false, (struct mat){.f = theta + l->a_offset, .ld = l->in}, true, t, l->u_width, l->in, false));
+    TRY(matmul(u, l->u_width, l->w.kind, in, false, (struct mat){.f = theta + l->a_offset, .ld = l->in}, true, t, l->u_width, l->in,
+               false));
     scale_rows(u, l->scale, t * l->u_width);
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
@@ -62,39 +132,72 @@ status linear_forward(float *y, float *u, const float *x, const struct linear *l
     return ST_OK;
 }
 
-/* Gradients of A and B, and du = scale * dy B, from which the adapter's part of dx follows. */
-static status adapter_backward(float *grad, struct mat dy, const float *x, const float *u, const struct linear *l, const float *theta,
-                               const struct linear_scratch *s, size_t t) {
+/* Gradients of A and B from du = scale * dy B. `du_half`: its bf16 form where there is one. */
+static status adapter_gradients(float *grad, struct mat dy, struct mat x, const float *u, const uint16_t *du_half, const struct linear *l,
+                                const struct linear_scratch *s, size_t t) {
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
-        struct mat up = {.f = u + p->u_col, .ld = l->u_width}, b = {.f = theta + p->b_offset, .ld = l->rank}, dyp = columns(dy, p->row);
-        if (grad) TRY(matmul(grad + p->b_offset, l->rank, l->w.kind, dyp, true, up, false, p->rows, l->rank, t, true));
-        TRY(matmul(s->du + p->u_col, l->u_width, l->w.kind, dyp, false, b, false, t, l->rank, p->rows, false));
+        struct mat up = {.f = u + p->u_col, .ld = l->u_width};
+        TRY(matmul(grad + p->b_offset, l->rank, l->w.kind, columns(dy, p->row), true, up, false, p->rows, l->rank, t, true));
     }
-    scale_rows(s->du, l->scale, t * l->u_width);
-    if (!grad) return ST_OK;
-    struct mat du = {.f = s->du, .ld = l->u_width}, in = {.f = x, .ld = l->in};
+    struct mat du = {.f = s->du, .ld = l->u_width};
+    if (du_half) du = (struct mat){.h = du_half, .ld = u_half_width(l)};
     if (s->dropout.p > 0) {
-        drop(s->dropped, x, &s->dropout, dropout_salt(l), t, l->in);
-        in.f = s->dropped;
+        drop(s->dropped, x.f, &s->dropout, dropout_salt(l), t, l->in);
+        x = (struct mat){.f = s->dropped, .ld = l->in};
     }
-    return matmul(grad + l->a_offset, l->in, l->w.kind, du, true, in, false, l->u_width, l->in, t, true);
+    return matmul(grad + l->a_offset, l->in, l->w.kind, du, true, x, false, l->u_width, l->in, t, true);
 }
 
-status linear_backward(float *dx, float *grad, const float *dy, const float *x, const float *u, const struct linear *l, const float *theta,
-                       const struct linear_scratch *s, size_t t, bool accumulate) {
-    struct mat dym = operand(dy, l->out, l->w.kind, s, t);
-    if (dx) TRY(matmul_weight_backward(dx, l->in, dym, &l->w, t, accumulate));
-    if (grad && l->w_offset != LINEAR_FROZEN)
-        TRY(matmul(grad + l->w_offset, l->in, l->w.kind, dym, true, (struct mat){.f = x, .ld = l->in}, false, l->out, l->in, t, true));
+static status weight_gradient(float *grad, struct mat dy, struct mat x, const struct linear *l, size_t t) {
+    return matmul(grad + l->w_offset, l->in, l->w.kind, dy, true, x, false, l->out, l->in, t, true);
+}
+
+/* After dx in one pass: what the parameters get. */
+static status gradients_after_pass(float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
+                                   const struct linear_scratch *s, size_t t) {
+    if (!grad) return ST_OK;
+    if (l->w_offset != LINEAR_FROZEN) TRY(weight_gradient(grad, dy, x, l, t));
     if (!theta || !l->u_width) return ST_OK;
-    TRY(adapter_backward(grad, dym, x, u, l, theta, s, t));
-    if (!dx) return ST_OK;
+    return adapter_gradients(grad, dy, x, u, s->u_half, l, s, t);
+}
+
+status linear_backward_finish(const struct linear_finish *f, float *grad, struct mat dy, struct mat x, const float *u,
+                              const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
+    CHECK(in_one_pass(l, s));
+    dy = operand(dy, l->out, l->w.kind, s, t);
+    backward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
+    return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
+}
+
+/* The adapter's part of dx, through the dropout mask where there is one. */
+static status adapter_input_gradient(float *dx, const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
     struct mat du = {.f = s->du, .ld = l->u_width}, a = {.f = theta + l->a_offset, .ld = l->in};
     if (s->dropout.p == 0) return matmul(dx, l->in, l->w.kind, du, false, a, false, t, l->in, l->u_width, true);
     TRY(matmul(s->dropped, l->in, l->w.kind, du, false, a, false, t, l->in, l->u_width, false));
     drop(s->dropped, s->dropped, &s->dropout, dropout_salt(l), t, l->in);
     for (size_t i = 0; i < t * l->in; i++) dx[i] += s->dropped[i];
     return ST_OK;
+}
+
+status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
+                       const struct linear_scratch *s, size_t t, bool accumulate) {
+    dy = operand(dy, l->out, l->w.kind, s, t);
+    if (in_one_pass(l, s)) {
+        backward_pass(&(struct gemm_amx){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta, s);
+        return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
+    }
+    if (dx) TRY(matmul_weight_backward(dx, l->in, accumulate ? dx : NULL, l->in, dy, &l->w, t));
+    if (grad && l->w_offset != LINEAR_FROZEN) TRY(weight_gradient(grad, dy, x, l, t));
+    if (!theta || !l->u_width) return ST_OK;
+    for (size_t i = 0; i < l->part_count; i++) {
+        const struct linear_part *p = &l->part[i];
+        if (!p->adapted) continue;
+        struct mat b = {.f = theta + p->b_offset, .ld = l->rank};
+        TRY(matmul(s->du + p->u_col, l->u_width, l->w.kind, columns(dy, p->row), false, b, false, t, l->rank, p->rows, false));
+    }
+    scale_rows(s->du, l->scale, t * l->u_width);
+    if (grad) TRY(adapter_gradients(grad, dy, x, u, NULL, l, s, t));
+    return dx ? adapter_input_gradient(dx, l, theta, s, t) : ST_OK;
 }

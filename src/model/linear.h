@@ -6,6 +6,7 @@
 
 #include "model/arch.h"
 #include "model/params.h"
+#include "num/gemm_amx.h"
 #include "num/matmul.h"
 
 #define LINEAR_PARTS_MAX 3
@@ -35,19 +36,35 @@ struct dropout {
     uint64_t key;
 };
 
-/* Working memory of one run; sized for the widest linear. */
+/* Working memory of one run; sized for the widest linear. bf16 buffers have GEMM_AMX_K elements to spare behind them. */
 struct linear_scratch {
-    uint16_t *half;      /* [T, max(in, out)] bf16 form of an operand; NULL under fp32 */
-    float *du;           /* [T, max u_width]; NULL without adapters */
-    float *dropped;      /* [T, max in]; NULL without dropout */
+    uint16_t *half;            /* [T, max(in, out)] bf16 form of an operand; NULL under fp32 */
+    uint16_t *u_half;          /* [T, max u_width rounded up to 32]; these three NULL without adapters or tiles */
+    uint16_t *pack_a, *pack_b; /* LoRA's A and B, packed */
+    float *du;                 /* [T, max u_width]; NULL without adapters */
+    float *dropped;            /* [T, max in]; NULL without dropout */
     struct dropout dropout;
 };
 
-/* y[T, out] (+)= ... ; theta: the vector that adapters are read from, NULL = adapter off. u[T, u_width] keeps scale * A x for backward. */
-status linear_forward(float *y, float *u, const float *x, const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t,
-                      bool accumulate);
+/* Operands come as fp32, bf16 or both (struct mat); where products read bf16 and only fp32 is there, it is rounded here. Dropout wants x in fp32. */
+
+/* y[T, out] = init + ...; init: NULL = 0, may be y. theta: the vector that adapters are read from, NULL = adapter off. u[T, u_width] keeps scale * A x
+ * for backward. */
+status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t);
 /* dx[T, in] (+)=; grad: gradients of the parameter vector, added to, NULL = only dx. dx may be NULL when nobody needs it. */
-status linear_backward(float *dx, float *grad, const float *dy, const float *x, const float *u, const struct linear *l, const float *theta,
+status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
                        const struct linear_scratch *s, size_t t, bool accumulate);
+
+/* Products whose finished blocks go to a function instead of memory: where the weight is packed in tiles and dropout is off. */
+struct linear_finish {
+    gemm_amx_finish *block;
+    void *context;
+    size_t half_offset; /* struct gemm_amx */
+};
+status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
+                             const struct linear_scratch *s, size_t t);
+/* x is read after the last block is finished: the function may write it. */
+status linear_backward_finish(const struct linear_finish *f, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l,
+                              const float *theta, const struct linear_scratch *s, size_t t);
 
 #endif

@@ -111,7 +111,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
         TRY(view_of(&v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer));
         tensor_view_rows(plain + l->part[i].row * l->in, &v);
     }
-    return matmul_weight_init(&l->w, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
+    return matmul_weight_init(&l->w, &m->packed, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
 static status load_norm(float **out, struct model *m, float *frozen, enum tensor_role role, size_t layer, size_t offset) {
@@ -140,6 +140,16 @@ static status load_weights(struct model *m, float *scratch) {
     return load_linear(&m->head, m, scratch);
 }
 
+static size_t packed_bytes(const struct model *m) {
+    size_t all = 0;
+    for (size_t i = 0; i < m->config.layers; i++) {
+        const struct model_layer *l = &m->layers[i];
+        const struct linear *of[] = {&l->qkv, &l->o, &l->gate_up, &l->down};
+        for (size_t k = 0; k < 4; k++) all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + 256;
+    }
+    return all + matmul_weight_bytes(m->kind, m->head.out, m->head.in, m->use != MODEL_INFER) + 256;
+}
+
 static status load(struct model *m) {
     const struct model_config *c = &m->config;
     size_t largest = c->vocab * c->hidden;
@@ -149,6 +159,7 @@ static status load(struct model *m) {
         if (all[i]->in * all[i]->out > largest) largest = all[i]->in * all[i]->out;
     }
     float *scratch = NULL;
+    m->packed.block_size = packed_bytes(m); /* one block: it lies on large pages */
     if (m->kind == MATMUL_BF16 && m->use != MODEL_FULL) TRY(mem_try_alloc(&scratch, largest, sizeof(float), "weight conversion"));
     status s = load_weights(m, scratch);
     checkpoint_drop_pages(&m->checkpoint);
@@ -182,7 +193,6 @@ status model_open(struct model *m, const char *path, enum matmul_kind kind, enum
 
 static void release_linear(struct linear *l, void *context) {
     (void)context;
-    matmul_weight_release(&l->w);
     free(l->owned);
 }
 
@@ -191,6 +201,7 @@ void model_release(struct model *m) {
         model_each_linear(m, release_linear, NULL);
         release_linear(&m->head, NULL);
     }
+    arena_release(&m->packed);
     free(m->layers);
     free(m->norms);
     free(m->rope);
@@ -222,6 +233,8 @@ void model_head_row(float *out, const struct model *m, int32_t id) {
     if (m->head.w_offset != LINEAR_FROZEN) memcpy(out, m->params.value + m->head.w_offset + (size_t)id * c, c * sizeof(float));
     else tensor_view_row(out, &m->head_view, (size_t)id);
 }
+
+float *model_grad_at(const struct model *m, size_t offset) { return offset == LINEAR_FROZEN ? NULL : m->params.grad + offset; }
 
 struct refresh {
     struct model *m;

@@ -32,6 +32,7 @@ struct model {
     size_t embed_offset;    /* full: the embedding in the parameter vector */
     struct params params;   /* LoRA: the adapter; full: everything */
     float *norms;           /* owned storage of the frozen norms */
+    struct arena packed;    /* weights packed for products */
     float *rope;            /* [max_position_used, D] cos and sin */
     size_t rope_positions;
 };
@@ -47,6 +48,8 @@ status model_need_positions(struct model *m, size_t count);
 /* Row `id` of the embedding, out [C]; and of the output head. */
 void model_embedding_row(float *out, const struct model *m, int32_t id);
 void model_head_row(float *out, const struct model *m, int32_t id);
+/* Where the gradient at an offset of the parameter vector goes; NULL for LINEAR_FROZEN. */
+float *model_grad_at(const struct model *m, size_t offset);
 /* After an optimizer step of full training: packed copies follow the parameters. */
 status model_refresh(struct model *m);
 /* Calls visit for every linear of every layer. */

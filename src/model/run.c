@@ -27,7 +27,7 @@ static void take(struct taker *k, void *out, size_t count, size_t size) {
     memcpy(out, &p, sizeof p);
 }
 
-static void take_layer(struct taker *k, struct layer_acts *a, const struct model *m, size_t layer, size_t t) {
+static void take_layer(struct taker *k, struct layer_acts *a, const struct model *m, size_t layer, size_t t, bool train) {
     const struct model_config *c = &m->config;
     const struct model_layer *l = &m->layers[layer];
     take(k, &a->rstd1, t, sizeof(float));
@@ -36,7 +36,8 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     take(k, &a->attn, t * l->o.in, sizeof(float));
     take(k, &a->lse, t * c->heads, sizeof(float));
     take(k, &a->mid, t * c->hidden, sizeof(float));
-    take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
+    if (m->kind != MATMUL_BF16) take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
+    else if (train) take(k, &a->gate_up_half, t * l->gate_up.out, sizeof(uint16_t));
     take(k, &a->u_qkv, t * l->qkv.u_width, sizeof(float));
     take(k, &a->u_o, t * l->o.u_width, sizeof(float));
     take(k, &a->u_gate_up, t * l->gate_up.u_width, sizeof(float));
@@ -59,12 +60,12 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
     struct layer_acts shared = {0}, *a;
     float *x = NULL;
     take(k, &r->layers, m->config.layers, sizeof *r->layers);
-    if (!each) take_layer(k, &shared, m, 0, t);
+    if (!each) take_layer(k, &shared, m, 0, t, r->plan.train);
     if (!r->plan.train) take(k, &x, t * m->config.hidden, sizeof(float));
     for (size_t i = 0; i < m->config.layers; i++) {
         struct layer_acts counted = {0};
         a = r->layers ? &r->layers[i] : &counted;
-        if (each) take_layer(k, a, m, i, t);
+        if (each) take_layer(k, a, m, i, t, r->plan.train);
         else *a = shared;
         if (r->plan.train) take(k, &a->x, t * m->config.hidden, sizeof(float));
         else a->x = x;
@@ -92,26 +93,44 @@ static void take_head(struct taker *k, struct run *r) {
     if (r->m->head.w_offset == LINEAR_FROZEN) take(k, &r->expected, (s + 256) * c->hidden, sizeof(float));
 }
 
+/* Inputs of products, and where the adapters' matrices are packed. A product in bf16 reads a little behind its last row. */
+static void take_operands(struct taker *k, struct run *r, size_t t) {
+    const struct model_config *c = &r->m->config;
+    const size_t gate_up = r->m->layers[0].gate_up.out, u = largest_of(r->m, 1), widest = largest_of(r->m, 0);
+    const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout;
+    r->one_pass = tiles && !r->plan.dropout && c->ffn % 16 == 0;
+    if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
+    if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
+    if (r->plan.train && !half) take(k, &r->dgate_up, t * gate_up, sizeof(float));
+    if (r->plan.train && !r->one_pass) take(k, &r->dact, t * c->ffn, sizeof(float));
+    if (half && !r->one_pass) take(k, &r->gate_up, t * gate_up, sizeof(float));
+    if (r->plan.train && u) take(k, &r->scratch.du, t * u, sizeof(float));
+    if (r->plan.dropout) take(k, &r->scratch.dropped, t * largest_of(r->m, 2), sizeof(float));
+    if (!half) return;
+    take(k, &r->h_half, t * c->hidden + GEMM_AMX_K, sizeof(uint16_t));
+    take(k, &r->act_half, t * c->ffn + GEMM_AMX_K, sizeof(uint16_t));
+    if (r->plan.train) take(k, &r->dgate_up_half, t * gate_up + GEMM_AMX_K, sizeof(uint16_t));
+    take(k, &r->scratch.half, t * widest + GEMM_AMX_K, sizeof(uint16_t));
+    if (!tiles || !u) return;
+    take(k, &r->scratch.u_half, t * ((u + 31) / 32 * 32), sizeof(uint16_t));
+    take(k, &r->scratch.pack_a, gemm_amx_bytes(widest, u), 1);
+    take(k, &r->scratch.pack_b, gemm_amx_bytes(widest, u), 1);
+}
+
 static void take_all(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[0];
     size_t t = run_round(r->plan.tokens);
     take_layers(k, r, t);
     take(k, &r->x, t * c->hidden, sizeof(float));
-    take(k, &r->h, t * c->hidden, sizeof(float));
-    take(k, &r->act, t * c->ffn, sizeof(float));
-    if (r->m->kind == MATMUL_BF16) take(k, &r->scratch.half, t * largest_of(r->m, 0), sizeof(uint16_t));
+    take_operands(k, r, t);
     if (r->plan.train) {
         take(k, &r->dx, t * c->hidden, sizeof(float));
         take(k, &r->dh, t * c->hidden, sizeof(float));
-        take(k, &r->dgate_up, t * l->gate_up.out, sizeof(float));
         take(k, &r->dqkv, t * l->qkv.out, sizeof(float));
         take(k, &r->dattn, t * l->o.in, sizeof(float));
-        take(k, &r->dact, t * c->ffn, sizeof(float));
         take(k, &r->attention_scratch, block_attention_scratch(r->m, t), sizeof(float));
-        if (largest_of(r->m, 1)) take(k, &r->scratch.du, t * largest_of(r->m, 1), sizeof(float));
     }
-    if (r->plan.dropout) take(k, &r->scratch.dropped, t * largest_of(r->m, 2), sizeof(float));
     take_head(k, r);
 }
 
@@ -125,6 +144,7 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan) {
 
 status run_init(struct run *r, struct model *m, const struct run_plan *plan) {
     *r = (struct run){.m = m, .plan = *plan};
+    r->arena.block_size = run_bytes(m, plan) + ((m->config.layers + 4) << 10); /* one block: it lies on large pages; plus every buffer's alignment */
     struct taker k = {.arena = &r->arena};
     take_all(&k, r);
     r->bytes = k.bytes;
@@ -145,14 +165,13 @@ static void embed(float *x, const struct run *r, const struct seqtree *tree, siz
     memset(x + t * c, 0, (padded - t) * c * sizeof(float));
 }
 
+float *run_layer_output(struct run *r, size_t layer) { return layer + 1 < r->m->config.layers ? r->layers[layer + 1].x : r->x; }
+
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep) {
-    const size_t t = (size_t)tree->node_count, padded = run_round(t), c = r->m->config.hidden;
+    const size_t t = (size_t)tree->node_count, padded = run_round(t);
     CHECK(t <= r->plan.tokens && (size_t)tree->score_count <= r->plan.scored && (!keep || r->plan.train));
-    embed(r->x, r, tree, padded);
-    for (size_t i = 0; i < r->m->config.layers; i++) {
-        memcpy(r->layers[i].x, r->x, padded * c * sizeof(float));
-        TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded));
-    }
+    embed(r->layers[0].x, r, tree, padded);
+    for (size_t i = 0; i < r->m->config.layers; i++) TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
     return heads_forward(r, tree, keep);
 }
 
@@ -170,10 +189,7 @@ status run_backward(struct run *r, const struct seqtree *tree, const float *thet
     const size_t padded = run_round((size_t)tree->node_count);
     TRY(heads_backward(r, tree, dlogp, padded));
     for (size_t i = r->m->config.layers; i-- > 0;) {
-        if (r->plan.recompute) {
-            memcpy(r->x, r->layers[i].x, padded * r->m->config.hidden * sizeof(float));
-            TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded));
-        }
+        if (r->plan.recompute) TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded, true));
         TRY(block_backward(r, i, tree, theta, padded));
     }
     embed_backward(r, tree);

@@ -24,7 +24,8 @@ struct layer_acts { /* what backward needs of one layer */
     float *attn;    /* [T, H D] */
     float *lse;     /* [T, H] */
     float *mid;     /* [T, C] after attention's residual */
-    float *gate_up; /* [T, 2F] */
+    float *gate_up;        /* [T, 2F]; NULL where products read bf16: then */
+    uint16_t *gate_up_half; /* [T, 2F] */
     float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, u_width] */
 };
 
@@ -34,10 +35,13 @@ struct run {
     struct arena arena;
     struct layer_acts *layers; /* [layers]; under recompute all but x is shared */
     float *x;       /* [T, C] the residual stream behind the last layer */
-    float *h;       /* [T, C] a normed input */
-    float *act;     /* [T, F] */
+    /* Inputs of products: fp32, or bf16 where products read that (fp32 as well under dropout). */
+    float *h, *act, *dgate_up;                     /* [T, C] normed; [T, F]; [T, 2F] */
+    uint16_t *h_half, *act_half, *dgate_up_half;
+    float *gate_up; /* [T, 2F] in bf16 runs whose activation is not done behind the product */
+    bool one_pass;  /* tiles, no dropout: the activation is done behind the product */
     float *dx, *dh; /* [T, C] */
-    float *dgate_up, *dqkv, *dattn, *dact, *attention_scratch;
+    float *dqkv, *dattn, *dact, *attention_scratch;
     struct linear_scratch scratch;
     /* head */
     size_t chunk;          /* rows of logits at a time */
@@ -65,6 +69,8 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan);
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep);
 /* dlogp[score_count]: d loss / d log-prob of each entry. Adds to m->params.grad. The last run_forward must have kept. */
 status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp);
+/* Where a layer's output goes: the next layer's input, or r->x. */
+float *run_layer_output(struct run *r, size_t layer);
 /* Sums of log-probs by sequence, in nats: out[sequence_count] (double, fixed order). */
 void run_sums(double *out, const struct run *r, const struct seqtree *tree);
 

@@ -1,5 +1,6 @@
 #include "num/act.h"
 
+#include "num/half.h"
 #include "num/vexp.h"
 
 void swiglu_forward(float *out, const float *gate_up, size_t t, size_t f) {
@@ -12,16 +13,50 @@ void swiglu_forward(float *out, const float *gate_up, size_t t, size_t f) {
     }
 }
 
+static inline void gradient(float *dg, float *du, float d, float g, float u) {
+    const float s = 1.0f / (1.0f + vexp(-g)), silu = g * s;
+    *du = d * silu;
+    *dg = d * u * (s + silu * (1.0f - s));
+}
+
 void swiglu_backward(float *dgate_up, const float *dout, const float *gate_up, size_t t, size_t f) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) {
         const float *g = gate_up + i * 2 * f, *u = g + f, *d = dout + i * f;
         float *dg = dgate_up + i * 2 * f, *du = dg + f;
 #pragma omp simd
+        for (size_t j = 0; j < f; j++) gradient(&dg[j], &du[j], d[j], g[j], u[j]);
+    }
+}
+
+void swiglu_forward_half(uint16_t *out, uint16_t *kept, const float *gate_up, size_t t, size_t f) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) {
+        const float *g = gate_up + i * 2 * f, *u = g + f;
+        uint16_t *o = out + i * f;
+#pragma omp simd
+        for (size_t j = 0; j < f; j++) o[j] = half_of(g[j] / (1.0f + vexp(-g[j])) * u[j]);
+        for (size_t j = 0; kept && j < 2 * f; j++) kept[i * 2 * f + j] = half_of(g[j]);
+    }
+}
+
+void swiglu_expand(float *gate_up, const uint16_t *kept, size_t t, size_t f) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++)
+        for (size_t j = i * 2 * f; j < (i + 1) * 2 * f; j++) gate_up[j] = float_of(kept[j]);
+}
+
+void swiglu_backward_half(uint16_t *dgate_up, const float *dout, const float *gate_up, size_t t, size_t f) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) {
+        const float *g = gate_up + i * 2 * f, *u = g + f, *d = dout + i * f;
+        uint16_t *dg = dgate_up + i * 2 * f, *du = dg + f;
+#pragma omp simd
         for (size_t j = 0; j < f; j++) {
-            const float s = 1.0f / (1.0f + vexp(-g[j])), silu = g[j] * s;
-            du[j] = d[j] * silu;
-            dg[j] = d[j] * u[j] * (s + silu * (1.0f - s));
+            float gate, up;
+            gradient(&gate, &up, d[j], g[j], u[j]);
+            dg[j] = half_of(gate);
+            du[j] = half_of(up);
         }
     }
 }

@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "num/cpu.h"
 #include "num/dtype.h"
+#include "num/gemm_amx.h"
+#include "num/half.h"
 
 /* One cached primitive. Shapes come from a fixed set (models have few, token counts are rounded by the caller), so the table stays small. */
 struct plan {
@@ -171,16 +173,15 @@ static status plan_run(const struct plan_key *key, float *c, const void *a, cons
     return ST_OK;
 }
 
-void matmul_to_bf16(uint16_t *out, const float *in, size_t ld, size_t rows, size_t cols) {
+void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
+    if (cpu_has_amx_bf16()) {
+        gemm_amx_half(out, ldo, in, ldi, rows, cols);
+        return;
+    }
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
     for (size_t r = 0; r < rows; r++) {
-        const uint32_t *x = (const uint32_t *)(const void *)(in + r * ld);
-        uint16_t *y = out + r * cols;
-        for (size_t i = 0; i < cols; i++) { /* round to nearest even; NaN keeps a payload bit */
-            uint32_t u = x[i], rounded = (u + 0x7fffu + ((u >> 16) & 1)) >> 16;
-            uint32_t nan = (u >> 16) | 64;
-            y[i] = (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
-        }
+        for (size_t i = 0; i < cols; i++) out[r * ldo + i] = half_of(in[r * ldi + i]);
+        for (size_t i = cols; i < ldo; i++) out[r * ldo + i] = 0;
     }
 }
 
@@ -192,14 +193,14 @@ static status as_half(const uint16_t **out, size_t *ld, struct half_scratch *scr
         return ST_OK;
     }
     size_t count;
-    if (!size_mul(&count, rows, cols)) return FAIL(ST_NOMEM, "matrix product: operand size overflows");
+    if (!size_mul(&count, rows, cols) || !size_add(&count, count, GEMM_AMX_K)) return FAIL(ST_NOMEM, "matrix product: operand size overflows");
     if (count > scratch->count) {
         free(scratch->data);
         scratch->count = 0;
         TRY(mem_try_alloc(&scratch->data, count, sizeof(uint16_t), "bf16 operand"));
         scratch->count = count;
     }
-    matmul_to_bf16(scratch->data, x.f, x.ld, rows, cols);
+    matmul_to_bf16(scratch->data, cols, x.f, x.ld, rows, cols);
     *out = scratch->data;
     *ld = cols;
     return ST_OK;
@@ -233,8 +234,11 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     return plan_run(&key, c, ah, bh);
 }
 
+bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && cpu_has_amx_bf16(); }
+
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
-    return kind == MATMUL_BF16 ? n * k * 2 * (with_backward ? 2 : 1) : 0;
+    if (kind != MATMUL_BF16) return 0;
+    return (matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n) : n * k * sizeof(uint16_t)) * (with_backward ? 2 : 1);
 }
 
 /* Packs plain [n,k] as the b operand: of x W^T when `transposed`, else of dy W. */
@@ -259,53 +263,70 @@ static status pack(void *out, const float *plain, size_t n, size_t k, bool trans
     return ST_OK;
 }
 
-static status pack_new(void **out, const float *plain, size_t n, size_t k, bool transposed) {
+static status pack_new(void **out, struct arena *memory, const float *plain, size_t n, size_t k, bool transposed) {
     dnnl_memory_desc_t to;
     TRY(packed_desc(&to, transposed ? n : k, transposed ? k : n));
-    size_t size = dnnl_memory_desc_get_size(&to);
-    mem_count_one();
-    if (posix_memalign(out, 64, size) != 0) return FAIL(ST_NOMEM, "packed weight: cannot allocate %zu bytes", size);
+    TRY(arena_try_take(memory, out, dnnl_memory_desc_get_size(&to), 1, "packed weight"));
     return pack(*out, plain, n, k, transposed);
 }
 
-status matmul_weight_init(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain};
+status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward) {
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind)};
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
-    TRY(pack_new(&w->forward, plain, n, k, true));
-    if (with_backward) TRY(pack_new(&w->backward, plain, n, k, false));
+    if (w->tiles) {
+        TRY(arena_try_take(memory, &w->forward, gemm_amx_bytes(k, n), 1, "packed weight"));
+        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k), 1, "packed weight"));
+        return matmul_weight_update(w, plain);
+    }
+    TRY(pack_new(&w->forward, memory, plain, n, k, true));
+    if (with_backward) TRY(pack_new(&w->backward, memory, plain, n, k, false));
     return ST_OK;
 }
 
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
     if (w->kind != MATMUL_BF16) return ST_OK;
+    if (w->tiles) {
+        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n);
+        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k);
+        return ST_OK;
+    }
     TRY(pack(w->forward, plain, w->n, w->k, true));
     if (w->backward) TRY(pack(w->backward, plain, w->n, w->k, false));
     return ST_OK;
 }
 
-void matmul_weight_release(struct matmul_weight *w) {
-    free(w->forward);
-    free(w->backward);
-    *w = (struct matmul_weight){0};
+static void copy_rows(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+    for (size_t r = 0; r < rows; r++) memcpy(out + r * ldo, in + r * ldi, cols * sizeof(float));
 }
 
-static status packed_product(float *c, size_t ldc, struct mat a, const void *b, size_t m, size_t n, size_t k, bool accumulate) {
+/* c[m,n] = init + a[m,k] b, with b as matmul_weight packed it. */
+static status packed_product(float *c, size_t ldc, const float *init, size_t ld_init, struct mat a, const struct matmul_weight *w, const void *b, size_t m, size_t n,
+                             size_t k) {
     const uint16_t *ah = NULL;
     size_t lda = 0;
+    if (!m) return ST_OK;
     TRY(as_half(&ah, &lda, &half_a, a, m, k));
-    struct plan_key key = {.kind = MATMUL_BF16, .packed = 1, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = lda, .ldc = ldc};
+    if (w->tiles) {
+        gemm_amx_run(&(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = c, .ldc = ldc});
+        return ST_OK;
+    }
+    if (init && init != c) copy_rows(c, ldc, init, ld_init, m, n);
+    struct plan_key key = {.kind = MATMUL_BF16, .packed = 1, .accumulate = init != NULL, .m = m, .n = n, .k = k, .lda = lda, .ldc = ldc};
     return plan_run(&key, c, ah, b);
 }
 
-status matmul_weight_forward(float *y, size_t ldy, struct mat x, const struct matmul_weight *w, size_t m, bool accumulate) {
-    if (w->kind == MATMUL_BF16) return packed_product(y, ldy, x, w->forward, m, w->n, w->k, accumulate);
-    return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, accumulate);
+status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, size_t m) {
+    if (w->kind == MATMUL_BF16) return packed_product(y, ldy, init, ld_init, x, w, w->forward, m, w->n, w->k);
+    if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
+    return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, init != NULL);
 }
 
-status matmul_weight_backward(float *dx, size_t lddx, struct mat dy, const struct matmul_weight *w, size_t m, bool accumulate) {
-    if (w->kind == MATMUL_BF16) return packed_product(dx, lddx, dy, w->backward, m, w->k, w->n, accumulate);
-    return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, accumulate);
+status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w, size_t m) {
+    if (w->kind == MATMUL_BF16) return packed_product(dx, lddx, init, ld_init, dy, w, w->backward, m, w->k, w->n);
+    if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
+    return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, init != NULL);
 }
 
 void matmul_shutdown(void) {

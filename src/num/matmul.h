@@ -6,7 +6,7 @@
 #ifndef RAPT_NUM_MATMUL_H
 #define RAPT_NUM_MATMUL_H
 
-#include "base/status.h"
+#include "base/arena.h"
 
 enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_REFERENCE };
 const char *matmul_kind_name(enum matmul_kind kind);
@@ -27,23 +27,25 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
 struct matmul_weight {
     enum matmul_kind kind;
     size_t n, k;
+    bool tiles;         /* packed for gemm_amx; else for oneDNN */
     const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
     void *forward;      /* MATMUL_BF16: packed for x W^T */
     void *backward;     /* MATMUL_BF16: packed for dy W; NULL when no input gradient is needed */
 };
-/* Prepares w. Under MATMUL_BF16 the data is copied and `plain` may go away afterwards; else it must live on. */
-status matmul_weight_init(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
-/* Bytes that matmul_weight_init allocates. */
+/* Prepares w. Under MATMUL_BF16 the data is copied into `memory` and `plain` may go away afterwards; else it must live on. */
+status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
+/* Does this CPU pack weights of that kind for gemm_amx? */
+bool matmul_packs_tiles(enum matmul_kind kind);
+/* Bytes that matmul_weight_init takes. */
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward);
 /* After `plain` changed (full training): packs again into the same memory. */
 status matmul_weight_update(struct matmul_weight *w, const float *plain);
-void matmul_weight_release(struct matmul_weight *w);
-/* y[M,N] (+)= x[M,K] W^T; dx[M,K] (+)= dy[M,N] W. */
-status matmul_weight_forward(float *y, size_t ldy, struct mat x, const struct matmul_weight *w, size_t m, bool accumulate);
-status matmul_weight_backward(float *dx, size_t lddx, struct mat dy, const struct matmul_weight *w, size_t m, bool accumulate);
+/* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself. */
+status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, size_t m);
+status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w, size_t m);
 
-/* Rounds rows of floats to bf16. out [rows, cols] dense. */
-void matmul_to_bf16(uint16_t *out, const float *in, size_t ld, size_t rows, size_t cols);
+/* Rounds rows of floats to bf16: out [rows, ldo], zero behind cols. */
+void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
 /* Frees every cached primitive and scratch buffer (for leak checks). */
 void matmul_shutdown(void);
 

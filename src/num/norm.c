@@ -2,21 +2,46 @@
 
 #include <math.h>
 
+#include "num/half.h"
+
+static float rstd_of(const float *x, size_t c, float eps) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t j = 0; j < c; j++) sum += x[j] * x[j];
+    return 1.0f / sqrtf(sum / (float)c + eps);
+}
+
 void rmsnorm_forward(float *out, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) {
         const float *xi = x + i * c;
-        float *oi = out + i * c, sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < c; j++) sum += xi[j] * xi[j];
-        const float r = 1.0f / sqrtf(sum / (float)c + eps);
-        rstd[i] = r;
-        for (size_t j = 0; j < c; j++) oi[j] = weight[j] * (xi[j] * r);
+        const float r = rstd[i] = rstd_of(xi, c, eps);
+        for (size_t j = 0; j < c; j++) out[i * c + j] = weight[j] * (xi[j] * r);
+    }
+}
+
+void rmsnorm_forward_half(uint16_t *out, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) {
+        const float *xi = x + i * c;
+        const float r = rstd[i] = rstd_of(xi, c, eps);
+        for (size_t j = 0; j < c; j++) out[i * c + j] = half_of(weight[j] * (xi[j] * r));
+    }
+}
+
+void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd, const float *weight, size_t t, size_t c) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) {
+        const float *xi = x + i * c;
+        const float r = rstd[i];
+        for (size_t j = 0; out && j < c; j++) out[i * c + j] = weight[j] * (xi[j] * r);
+        for (size_t j = 0; half && j < c; j++) half[i * c + j] = half_of(weight[j] * (xi[j] * r));
     }
 }
 
 /* With n = x r: dx = r (w dout - n mean(w dout n)); dweight = sum over t of dout n. */
-void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float *x, const float *weight, const float *rstd, size_t t, size_t c) {
+void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float *x, const float *weight, const float *rstd, size_t t,
+                      size_t c) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) {
         const float *xi = x + i * c, *di = dout + i * c;

@@ -3,9 +3,14 @@
 #define RAPT_NUM_NORM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* out[T,C] = x rstd w; rstd[T] = 1 / sqrt(mean(x^2) + eps). */
 void rmsnorm_forward(float *out, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps);
+/* The same with out in bf16. */
+void rmsnorm_forward_half(uint16_t *out, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps);
+/* forward's output once more from rstd[T]: cheaper than keeping it for every layer. out or half may be NULL. */
+void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd, const float *weight, size_t t, size_t c);
 /* dx[T,C] += ...; dweight[C] += ... unless NULL. Sums run in an order that does not depend on threads. */
 void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float *x, const float *weight, const float *rstd, size_t t, size_t c);
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "num/half.h"
 #include "num/vexp.h"
 
 #define LANE_BLOCK 512 /* floats summed in fp32 lanes before a double takes over */
@@ -45,5 +46,23 @@ void softmax_rows(float *probs, const float *logits, const float *lse, size_t ro
         const float l = lse[r];
 #pragma omp simd
         for (size_t j = 0; j < vocab; j++) p[j] = vexp(x[j] - l);
+    }
+}
+
+void softmax_rows_half(float *logits, const float *lse, size_t rows, size_t vocab, size_t stride) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = logits + r * stride;
+        uint16_t *p = (uint16_t *)(void *)(logits + r * stride);
+        const float l = lse[r];
+        for (size_t from = 0; from < vocab;
+             from += LANE_BLOCK) { /* a block is read before its narrower half is written over earlier ones */
+            const size_t n = vocab - from < LANE_BLOCK ? vocab - from : LANE_BLOCK;
+            float block[LANE_BLOCK];
+#pragma omp simd
+            for (size_t j = 0; j < n; j++) block[j] = vexp(x[from + j] - l);
+            for (size_t j = 0; j < n; j++) p[from + j] = half_of(block[j]);
+        }
+        for (size_t j = vocab; j < vocab + 32 && j < 2 * stride; j++) p[j] = 0; /* a product reads whole tiles */
     }
 }

@@ -9,5 +9,7 @@
 void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, const float *logits, size_t rows, size_t vocab, size_t stride);
 /* probs[R, V] = exp(logits - lse); may alias logits. */
 void softmax_rows(float *probs, const float *logits, const float *lse, size_t rows, size_t vocab, size_t stride);
+/* The same in bf16 and in place: row r of the probabilities begins where row r of the logits did, so their stride is 2 * stride. */
+void softmax_rows_half(float *logits, const float *lse, size_t rows, size_t vocab, size_t stride);
 
 #endif

@@ -247,15 +247,16 @@ static void weights(void **state) {
     fill(x, M * K, 14), fill(dy, M * N, 15);
     for (int kind = 0; kind < 3; kind++) {
         struct matmul_weight packed;
+        struct arena memory = {0};
         const double limit = kind == MATMUL_BF16 ? 0.15 : 2e-5;
         fill(w, N * K, 16);
-        ok(matmul_weight_init(&packed, (enum matmul_kind)kind, w, N, K, true));
+        ok(matmul_weight_init(&packed, &memory, (enum matmul_kind)kind, w, N, K, true));
         for (int round = 0; round < 2; round++) {
             for (int accumulate = 0; accumulate < 2; accumulate++) {
                 fill(y, M * N, 17), fill(dx, M * K, 18);
                 const float y0 = accumulate ? y[5] : 0, dx0 = accumulate ? dx[5] : 0;
-                ok(matmul_weight_forward(y, N, (struct mat){.f = x, .ld = K}, &packed, M, accumulate));
-                ok(matmul_weight_backward(dx, K, (struct mat){.f = dy, .ld = N}, &packed, M, accumulate));
+                ok(matmul_weight_forward(y, N, accumulate ? y : NULL, N, (struct mat){.f = x, .ld = K}, &packed, M));
+                ok(matmul_weight_backward(dx, K, accumulate ? dx : NULL, K, (struct mat){.f = dy, .ld = N}, &packed, M));
                 assert_true(fabs((double)y[5] - (double)y0 - product(x, false, w, true, K, K, 0, 5, K)) < limit);
                 assert_true(fabs((double)dx[5] - (double)dx0 - product(dy, false, w, false, N, K, 0, 5, N)) < limit);
                 /* adjoint: <dy, x W^T> = <dy W, x> */
@@ -264,7 +265,7 @@ static void weights(void **state) {
             fill(w, N * K, 19);
             ok(matmul_weight_update(&packed, w));
         }
-        matmul_weight_release(&packed);
+        arena_release(&memory);
     }
 }
 
@@ -283,7 +284,7 @@ struct linear_case {
 #define THETA (sizeof(((struct linear_case *)0)->theta) / sizeof(float))
 static double linear_objective(void *context) {
     struct linear_case *k = context;
-    ok(linear_forward(k->y, k->u, k->x, &k->l, k->theta, &k->scratch, T_LINEAR, false));
+    ok(linear_forward(k->y, NULL, k->u, (struct mat){.f = k->x, .ld = IN}, &k->l, k->theta, &k->scratch, T_LINEAR));
     return dot(k->y, k->dy, T_LINEAR * OUT);
 }
 
@@ -307,19 +308,21 @@ static void check_linear(enum matmul_kind kind, float dropout, bool full, bool a
     k.l.part[2] = (struct linear_part){
         .role = TENSOR_V, .row = 8, .rows = 4, .adapted = adapters, .u_col = RANK, .b_offset = OUT * IN + 2 * RANK * IN + 5 * RANK};
     k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = dropout, .key = 77}};
-    ok(matmul_weight_init(&k.l.w, kind, full ? k.theta : k.w, OUT, IN, true));
+    struct arena memory = {0};
+    ok(matmul_weight_init(&k.l.w, &memory, kind, full ? k.theta : k.w, OUT, IN, true));
     linear_objective(&k);
     for (size_t i = 0; i < THETA; i++) grad[i] = 0.5f;
     for (size_t i = 0; i < T_LINEAR * IN; i++) dx[i] = 0.25f;
-    ok(linear_backward(dx, grad, k.dy, k.x, k.u, &k.l, k.theta, &k.scratch, T_LINEAR, true));
+    const struct mat dy = {.f = k.dy, .ld = OUT}, x = {.f = k.x, .ld = IN};
+    ok(linear_backward(dx, grad, dy, x, k.u, &k.l, k.theta, &k.scratch, T_LINEAR, true));
     for (size_t i = 0; i < THETA; i++) grad[i] -= 0.5f;
     for (size_t i = 0; i < T_LINEAR * IN; i++) dx[i] -= 0.25f;
     check_slopes("linear dx", k.x, dx, T_LINEAR * IN, linear_objective, &k);
     check_slopes("linear parameters", k.theta, grad, THETA, linear_objective, &k); /* includes that unused ones get 0 */
     static float again[T_LINEAR * IN];
-    ok(linear_backward(again, NULL, k.dy, k.x, k.u, &k.l, k.theta, &k.scratch, T_LINEAR, false)); /* written, not added; no gradients */
+    ok(linear_backward(again, NULL, dy, x, k.u, &k.l, k.theta, &k.scratch, T_LINEAR, false)); /* written, not added; no gradients */
     for (size_t i = 0; i < T_LINEAR * IN; i++) assert_true(fabs((double)again[i] - (double)dx[i]) < 1e-5 * (1 + fabs((double)dx[i])));
-    matmul_weight_release(&k.l.w);
+    arena_release(&memory);
 }
 
 static void linear_gradient(void **state) {
@@ -346,7 +349,8 @@ static void dropout_mask(void **state) {
             .in = IN, .out = OUT, .part_count = 1, .w_offset = LINEAR_FROZEN, .rank = RANK, .u_width = RANK, .a_offset = 0, .scale = 1};
         k.l.part[0] = (struct linear_part){.rows = OUT, .adapted = true, .b_offset = RANK * IN};
         k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = 0.25f, .key = key}};
-        ok(matmul_weight_init(&k.l.w, MATMUL_REFERENCE, k.w, OUT, IN, true));
+        struct arena memory = {0};
+        ok(matmul_weight_init(&k.l.w, &memory, MATMUL_REFERENCE, k.w, OUT, IN, true));
         linear_objective(&k);
         for (size_t i = 0; i < T_LINEAR * IN; i++, all++) {
             if (k.dropped[i] == 0)
@@ -358,7 +362,7 @@ static void dropout_mask(void **state) {
         memcpy(first, k.dropped, sizeof first);
         linear_objective(&k);
         assert_memory_equal(first, k.dropped, sizeof first);
-        matmul_weight_release(&k.l.w);
+        arena_release(&memory);
     }
     assert_true(fabs((double)dropped / (double)all - 0.25) < 0.03);
     assert_true(fabs((double)changed / (double)all - 0.375) < 0.04); /* 2 p (1 - p): keys are independent */

@@ -1,0 +1,85 @@
+#include "model/mlp.h"
+
+#include "num/act.h"
+#include "num/norm.h"
+
+static struct mat normed(const struct run *r) { return (struct mat){.f = r->h, .h = r->h_half, .ld = r->m->config.hidden}; }
+
+struct mat mlp_normed(struct run *r, float *rstd, const float *x, const float *weight, size_t padded) {
+    const size_t c = r->m->config.hidden;
+    const float eps = (float)r->m->config.norm_eps;
+    if (r->h) rmsnorm_forward(r->h, rstd, x, weight, padded, c, eps);
+    if (r->h_half) rmsnorm_forward_half(r->h_half, rstd, x, weight, padded, c, eps);
+    return normed(r);
+}
+
+struct mat mlp_normed_again(struct run *r, const float *x, const float *rstd, const float *weight, size_t padded) {
+    rmsnorm_again(r->h, r->h_half, x, rstd, weight, padded, r->m->config.hidden);
+    return normed(r);
+}
+
+static struct mat activated(const struct run *r) { return (struct mat){.f = r->act, .h = r->act_half, .ld = r->m->config.ffn}; }
+
+static struct mat gate_up_gradient(const struct run *r) {
+    return (struct mat){.f = r->dgate_up, .h = r->dgate_up_half, .ld = 2 * r->m->config.ffn};
+}
+
+static void activate(struct run *r, uint16_t *kept, const float *gate_up, size_t padded) {
+    const size_t f = r->m->config.ffn;
+    if (r->act) swiglu_forward(r->act, gate_up, padded, f);
+    if (r->act_half) swiglu_forward_half(r->act_half, kept, gate_up, padded, f);
+}
+
+/* act = silu(gate) up from the normed input; what backward needs of gate and up stays in a. */
+static status gate_forward(struct layer_acts *a, struct run *r, const struct linear *l, struct mat h, const float *theta, size_t padded,
+                           bool keep) {
+    const size_t f = r->m->config.ffn;
+    if (r->one_pass) {
+        struct swiglu_blocks s = {.act = r->act_half, .kept = keep ? a->gate_up_half : NULL, .f = f};
+        const struct linear_finish finish = {swiglu_forward_blocks, &s, f};
+        return linear_forward_finish(&finish, a->u_gate_up, h, l, theta, &r->scratch, padded);
+    }
+    float *gate_up = a->gate_up ? a->gate_up : r->gate_up;
+    TRY(linear_forward(gate_up, NULL, a->u_gate_up, h, l, theta, &r->scratch, padded));
+    activate(r, keep ? a->gate_up_half : NULL, gate_up, padded);
+    return ST_OK;
+}
+
+status mlp_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const float *theta, size_t padded, bool keep) {
+    const struct model_layer *l = &r->m->layers[layer];
+    const struct mat h = mlp_normed(r, a->rstd2, a->mid, l->norm2, padded);
+    TRY(gate_forward(a, r, &l->gate_up, h, theta, padded, keep));
+    return linear_forward(out, a->mid, a->u_down, activated(r), &l->down, theta, &r->scratch, padded);
+}
+
+/* Through down and the activation: the gradient of gate and up, and down's own gradients, which want the activation once more. */
+static status gate_backward(struct run *r, const struct layer_acts *a, const struct linear *l, const float *theta, size_t padded) {
+    const size_t f = r->m->config.ffn;
+    const struct mat dx = {.f = r->dx, .ld = r->m->config.hidden};
+    float *grad = r->m->params.grad;
+    if (r->one_pass) {
+        struct swiglu_blocks s = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = r->dgate_up_half, .f = f};
+        const struct linear_finish finish = {swiglu_backward_blocks, &s, 0};
+        return linear_backward_finish(&finish, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded);
+    }
+    const float *gate_up = a->gate_up ? a->gate_up : r->gate_up;
+    if (a->gate_up_half) swiglu_expand(r->gate_up, a->gate_up_half, padded, f);
+    activate(r, NULL, gate_up, padded);
+    TRY(linear_backward(r->dact, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded, false));
+    if (r->dgate_up)
+        swiglu_backward(r->dgate_up, r->dact, gate_up, padded, f);
+    else
+        swiglu_backward_half(r->dgate_up_half, r->dact, gate_up, padded, f);
+    return ST_OK;
+}
+
+status mlp_backward(struct run *r, size_t layer, const float *theta, size_t padded) {
+    struct model *m = r->m;
+    const struct model_layer *l = &m->layers[layer];
+    const struct layer_acts *a = &r->layers[layer];
+    TRY(gate_backward(r, a, &l->down, theta, padded));
+    const struct mat h = mlp_normed_again(r, a->mid, a->rstd2, l->norm2, padded);
+    TRY(linear_backward(r->dh, m->params.grad, gate_up_gradient(r), h, a->u_gate_up, &l->gate_up, theta, &r->scratch, padded, false));
+    rmsnorm_backward(r->dx, model_grad_at(m, l->norm2_offset), r->dh, a->mid, l->norm2, a->rstd2, padded, m->config.hidden);
+    return ST_OK;
+}

@@ -1,0 +1,15 @@
+/* mlp: the gated feed-forward half of a layer, and the normed inputs that both halves share. */
+#ifndef RAPT_MODEL_MLP_H
+#define RAPT_MODEL_MLP_H
+
+#include "model/run.h"
+
+/* The normed rows of x[T, C] in the form that products read, in r's buffers; rstd[T] out. `again` makes them from a kept rstd. */
+struct mat mlp_normed(struct run *r, float *rstd, const float *x, const float *weight, size_t padded);
+struct mat mlp_normed_again(struct run *r, const float *x, const float *rstd, const float *weight, size_t padded);
+/* out[T, C] = a->mid + mlp(norm(a->mid)). keep: for mlp_backward. */
+status mlp_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const float *theta, size_t padded, bool keep);
+/* r->dx [T, C]: in the gradient of the layer's output, out that of a->mid. Adds parameter gradients. */
+status mlp_backward(struct run *r, size_t layer, const float *theta, size_t padded);
+
+#endif

@@ -1,0 +1,46 @@
+/* gemm_amx: bf16 matrix products on the tile registers, for CPUs where cpu_has_amx_bf16(). What oneDNN does not offer and training needs:
+ * LoRA's product added in the same pass, accumulators that start from another matrix (the residual), and work on a block while it is in the
+ * first-level cache (the activation). Every element is summed in the same order whatever the number of threads. */
+#ifndef RAPT_NUM_GEMM_AMX_H
+#define RAPT_NUM_GEMM_AMX_H
+
+#include "base/status.h"
+
+#define GEMM_AMX_K 32 /* the a operand is read up to the next multiple of this many columns; what lies there must be finite */
+#define GEMM_AMX_BLOCK 32
+
+/* Bytes of a packed [K,N] operand; K and N are rounded up to 32 with zeros. */
+size_t gemm_amx_bytes(size_t k, size_t n);
+/* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. */
+void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n);
+/* The same into rows [k_from, ..) and columns [n_from, ..) of a packed [K,N] that was zeroed before: blocks of LoRA's B. */
+void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_from, const float *plain, size_t ld, bool transposed,
+                         size_t k, size_t n);
+
+/* Takes rows [i, i+rows) of a finished block: block[32][32], whose columns 0..15 are columns [j, j+16) of the product and 16..31 are
+ * [second, second+16). Called by several threads, each for rows and columns of its own. */
+typedef void gemm_amx_finish(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
+
+struct gemm_amx {
+    size_t m, n, k;
+    const uint16_t *a; /* [M,K] bf16 */
+    size_t lda;
+    const uint16_t *b;  /* packed [K,N] */
+    const uint16_t *a2; /* [M,K2] bf16 and packed [K2,N]: a product added in the same pass; NULL = none. K2 a multiple of 32 */
+    size_t lda2, k2;
+    const uint16_t *b2;
+    const float *init; /* [M,N] where the sums start; NULL = 0; may be c */
+    size_t ld_init;
+    float *c; /* [M,N] out; NULL when finish stores instead */
+    size_t ldc;
+    gemm_amx_finish *finish;
+    void *context;
+    size_t half_offset; /* with finish: 0 = blocks of 32 neighbouring columns; else columns j and j + half_offset go together, half_offset =
+                           N/2, a multiple of 16 */
+};
+void gemm_amx_run(const struct gemm_amx *g);
+
+/* Rows of floats to bf16 (nearest even): out[rows, ldo], columns behind `cols` up to ldo are zero. */
+void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
+
+#endif
