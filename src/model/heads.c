@@ -19,8 +19,11 @@ static void find_slots(struct run *r, const struct seqtree *tree) {
     }
 }
 
-/* Rows of a product over `left` remaining slots: a whole chunk, or the rest rounded up to 16. */
-static size_t chunk_rows(const struct run *r, size_t left) { return left >= r->chunk ? r->chunk : (left + 15) / 16 * 16; }
+/* Rows of the next product over `left` remaining slots: even chunks, rounded up to 16. */
+static size_t chunk_rows(const struct run *r, size_t left) {
+    const size_t chunks = (left + r->chunk - 1) / r->chunk, rows = (left + chunks - 1) / chunks;
+    return (rows + 15) / 16 * 16;
+}
 
 static status chunk_logits(struct run *r, size_t from, size_t rows) {
     const size_t c = r->m->config.hidden;
@@ -51,8 +54,9 @@ status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
     rmsnorm_forward(r->hn, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
     memset(r->hn + slots * c, 0, 16 * c * sizeof(float));
     int32_t entry = 0;
-    for (size_t from = 0; from < slots; from += r->chunk) {
-        size_t rows = chunk_rows(r, slots - from), real = slots - from < rows ? slots - from : rows;
+    for (size_t from = 0, rows; from < slots; from += rows) {
+        rows = chunk_rows(r, slots - from);
+        const size_t real = slots - from < rows ? slots - from : rows;
         TRY(chunk_logits(r, from, rows));
         logp_rows(r->lse + from, r->entropy + from, r->argmax + from, r->mean_logit + from, r->logits, real, v, v);
         for (; entry < tree->score_count && (size_t)r->score_slot[entry] < from + real; entry++) {
@@ -84,8 +88,9 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
     struct model *m = r->m;
     const size_t c = m->config.hidden, v = m->config.vocab, slots = (size_t)r->slot_count;
     int32_t entry = 0;
-    for (size_t from = 0; from < slots; from += r->chunk) {
-        size_t rows = chunk_rows(r, slots - from), real = slots - from < rows ? slots - from : rows;
+    for (size_t from = 0, rows; from < slots; from += rows) {
+        rows = chunk_rows(r, slots - from);
+        const size_t real = slots - from < rows ? slots - from : rows;
         TRY(chunk_logits(r, from, rows));
         softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
         memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));

@@ -20,8 +20,9 @@ struct mat mlp_normed_again(struct run *r, const float *x, const float *rstd, co
 
 static struct mat activated(const struct run *r) { return (struct mat){.f = r->act, .h = r->act_half, .ld = r->m->config.ffn}; }
 
-static struct mat gate_up_gradient(const struct run *r) {
-    return (struct mat){.f = r->dgate_up, .h = r->dgate_up_half, .ld = 2 * r->m->config.ffn};
+/* In fp32 the gradient takes the place of what it was computed from. */
+static struct mat gate_up_gradient(const struct run *r, const struct layer_acts *a) {
+    return (struct mat){.f = a->gate_up, .h = r->dgate_up_half, .ld = 2 * r->m->config.ffn};
 }
 
 static void activate(struct run *r, uint16_t *kept, const float *gate_up, size_t padded) {
@@ -66,7 +67,7 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
     if (a->gate_up_half) swiglu_expand(r->gate_up, a->gate_up_half, padded, f);
     activate(r, NULL, gate_up, padded);
     TRY(linear_backward(r->dact, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded, false));
-    if (r->dgate_up)
+    if (a->gate_up)
         swiglu_backward(r->dgate_up, r->dact, gate_up, padded, f);
     else
         swiglu_backward_half(r->dgate_up_half, r->dact, gate_up, padded, f);
@@ -79,7 +80,7 @@ status mlp_backward(struct run *r, size_t layer, const float *theta, size_t padd
     const struct layer_acts *a = &r->layers[layer];
     TRY(gate_backward(r, a, &l->down, theta, padded));
     const struct mat h = mlp_normed_again(r, a->mid, a->rstd2, l->norm2, padded);
-    TRY(linear_backward(r->dh, m->params.grad, gate_up_gradient(r), h, a->u_gate_up, &l->gate_up, theta, &r->scratch, padded, false));
+    TRY(linear_backward(r->dh, m->params.grad, gate_up_gradient(r, a), h, a->u_gate_up, &l->gate_up, theta, &r->scratch, padded, false));
     rmsnorm_backward(r->dx, model_grad_at(m, l->norm2_offset), r->dh, a->mid, l->norm2, a->rstd2, padded, m->config.hidden);
     return ST_OK;
 }

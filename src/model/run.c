@@ -74,7 +74,7 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
 
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
-    size_t s = run_round(r->plan.scored), rows = ((size_t)4 << 20) / c->vocab / 16 * 16;
+    size_t s = run_round(r->plan.scored), rows = ((size_t)7680 << 10) / c->vocab / 16 * 16;
     r->chunk = rows < 16 ? 16 : rows > 256 ? 256 : rows;
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
@@ -101,7 +101,6 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     r->one_pass = tiles && !r->plan.dropout && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
     if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
-    if (r->plan.train && !half) take(k, &r->dgate_up, t * gate_up, sizeof(float));
     if (r->plan.train && !r->one_pass) take(k, &r->dact, t * c->ffn, sizeof(float));
     if (half && !r->one_pass) take(k, &r->gate_up, t * gate_up, sizeof(float));
     if (r->plan.train && u) take(k, &r->scratch.du, t * u, sizeof(float));

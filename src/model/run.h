@@ -36,8 +36,8 @@ struct run {
     struct layer_acts *layers; /* [layers]; under recompute all but x is shared */
     float *x;       /* [T, C] the residual stream behind the last layer */
     /* Inputs of products: fp32, or bf16 where products read that (fp32 as well under dropout). */
-    float *h, *act, *dgate_up;                     /* [T, C] normed; [T, F]; [T, 2F] */
-    uint16_t *h_half, *act_half, *dgate_up_half;
+    float *h, *act; /* [T, C] normed; [T, F] */
+    uint16_t *h_half, *act_half, *dgate_up_half; /* the last [T, 2F] */
     float *gate_up; /* [T, 2F] in bf16 runs whose activation is not done behind the product */
     bool one_pass;  /* tiles, no dropout: the activation is done behind the product */
     float *dx, *dh; /* [T, C] */

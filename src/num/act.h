@@ -7,7 +7,7 @@
 
 /* out[T,F]; gate_up[T,2F] holds gate, then up. */
 void swiglu_forward(float *out, const float *gate_up, size_t t, size_t f);
-/* dgate_up[T,2F] is written. */
+/* dgate_up[T,2F] is written; it may be gate_up. */
 void swiglu_backward(float *dgate_up, const float *dout, const float *gate_up, size_t t, size_t f);
 
 /* The bf16 forms, where products read and write that: out[T,F] and kept[T,2F] (gate_up as backward wants it) are bf16; kept may be NULL. */
