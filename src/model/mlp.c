@@ -68,7 +68,7 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
     activate(r, NULL, gate_up, padded);
     TRY(linear_backward(r->dact, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded, false));
     if (a->gate_up)
-        swiglu_backward(r->dgate_up, r->dact, gate_up, padded, f);
+        swiglu_backward(a->gate_up, r->dact, gate_up, padded, f);
     else
         swiglu_backward_half(r->dgate_up_half, r->dact, gate_up, padded, f);
     return ST_OK;
