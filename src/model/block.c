@@ -8,8 +8,8 @@
 #include "num/norm.h"
 #include "num/rope.h"
 
-size_t block_attention_scratch(const struct model *m, size_t t) {
-    return attention_backward_scratch(t, m->config.heads, m->config.kv_heads, m->config.head_dim);
+size_t block_attention_scratch(const struct model *m, size_t t, bool backward) {
+    return attention_scratch(t, m->config.heads, m->config.kv_heads, m->config.head_dim, m->kind == MATMUL_BF16, backward);
 }
 
 static float attention_scale(const struct model_config *c) { return 1.0f / sqrtf((float)c->head_dim); }
@@ -17,8 +17,8 @@ static float attention_scale(const struct model_config *c) { return 1.0f / sqrtf
 /* Products run over `padded` rows, so what attention leaves untouched behind the real tokens must be zero. */
 static void zero_tail(float *x, size_t t, size_t padded, size_t ld) { memset(x + t * ld, 0, (padded - t) * ld * sizeof(float)); }
 
-status block_forward_attend(float *out, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context, const float *theta,
-                            size_t t, size_t padded, bool keep) {
+status block_forward_attend(float *out, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context,
+                            const float *theta, size_t t, size_t padded, bool keep) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[layer];
     const struct mat h = mlp_normed(r, a->rstd1, a->x, l->norm1, padded);
@@ -35,11 +35,13 @@ static status attend_tree(struct layer_acts *a, void *context, const struct run 
     const struct model_config *c = &r->m->config;
     const size_t stride = r->m->layers[layer].qkv.out;
     rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
-    attention_forward(a->attn, a->lse, a->qkv, tree, c->heads, c->kv_heads, c->head_dim, stride, attention_scale(c));
+    attention_forward(a->attn, a->lse, a->qkv, tree, c->heads, c->kv_heads, c->head_dim, stride, attention_scale(c),
+                      r->m->kind == MATMUL_BF16, r->attention_scratch);
     return ST_OK;
 }
 
-status block_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded, bool keep) {
+status block_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta,
+                     size_t padded, bool keep) {
     return block_forward_attend(out, a, r, layer, attend_tree, &tree, theta, (size_t)tree->node_count, padded, keep);
 }
 
@@ -52,7 +54,8 @@ status block_backward(struct run *r, size_t layer, const struct seqtree *tree, c
     TRY(mlp_backward(r, layer, theta, padded));
     const struct mat dx = {.f = r->dx, .ld = c->hidden}, attn = {.f = a->attn, .ld = heads * d}, dqkv = {.f = r->dqkv, .ld = stride};
     TRY(linear_backward(r->dattn, m->params.grad, dx, attn, a->u_o, &l->o, theta, &r->scratch, padded, false));
-    attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, heads, kv, d, stride, attention_scale(c), r->attention_scratch);
+    attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, heads, kv, d, stride, attention_scale(c), m->kind == MATMUL_BF16,
+                       r->attention_scratch);
     zero_tail(r->dqkv, t, padded, stride);
     rope_apply(r->dqkv, m->rope, tree->depth, t, heads + kv, d, stride, true);
     const struct mat h = mlp_normed_again(r, a->x, a->rstd1, l->norm1, padded);

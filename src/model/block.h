@@ -13,8 +13,8 @@ status block_forward_attend(float *out, struct layer_acts *a, struct run *r, siz
 status block_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded, bool keep);
 /* r->dx [T, C]: in the gradient of the layer's output, out that of its input. Adds parameter gradients. */
 status block_backward(struct run *r, size_t layer, const struct seqtree *tree, const float *theta, size_t padded);
-/* Floats that attention's backward wants as scratch for t tokens. */
-size_t block_attention_scratch(const struct model *m, size_t t);
+/* Bytes that attention wants as scratch for t tokens. */
+size_t block_attention_scratch(const struct model *m, size_t t, bool backward);
 /* t rounded up to MODEL_T_UNIT. */
 size_t run_round(size_t t);
 

@@ -27,8 +27,10 @@ static status add(struct exporter *x, enum tensor_role role, size_t layer, const
     snprintf(name, sizeof name, "%s.weight", base);
     TRY(arena_try_take(&x->arena, &copy, rows * cols, x->type == DTYPE_F32 ? 4 : 2, "exported tensor"));
     convert(copy, data, x->type, rows * cols);
-    if (rows == 1) safetensors_add(&x->writer, name, x->type, shape + 1, 1, copy);
-    else safetensors_add(&x->writer, name, x->type, shape, 2, copy);
+    if (rows == 1)
+        safetensors_add(&x->writer, name, x->type, shape + 1, 1, copy);
+    else
+        safetensors_add(&x->writer, name, x->type, shape, 2, copy);
     return ST_OK;
 }
 
@@ -44,7 +46,8 @@ static status add_linear(struct exporter *x, const struct linear *l) {
     }
     if (l->w_offset != LINEAR_FROZEN) memcpy(w, x->m->params.value + l->w_offset, l->out * l->in * sizeof *w);
     if (s == ST_OK && x->theta) lora_merge_into(w, l, x->theta);
-    for (size_t i = 0; i < l->part_count && s == ST_OK; i++) s = add(x, l->part[i].role, l->layer, w + l->part[i].row * l->in, l->part[i].rows, l->in);
+    for (size_t i = 0; i < l->part_count && s == ST_OK; i++)
+        s = add(x, l->part[i].role, l->layer, w + l->part[i].row * l->in, l->part[i].rows, l->in);
     free(w);
     return s;
 }

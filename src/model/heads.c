@@ -97,14 +97,16 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
         int32_t first = entry;
         for (size_t s = from; s < from + real; s++) {
             float *row = r->logits + (s - from) * v, sum = 0;
-            for (; entry < tree->score_count && (size_t)r->score_slot[entry] == s; entry++) sum += dlogp[entry] * tree->scores[entry].weight;
+            for (; entry < tree->score_count && (size_t)r->score_slot[entry] == s; entry++)
+                sum += dlogp[entry] * tree->scores[entry].weight;
             for (size_t j = 0; j < v; j++) row[j] *= -sum;
         }
         for (int32_t i = first; i < entry; i++)
             r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] += dlogp[i] * tree->scores[i].weight;
         struct mat dlogits = {.f = r->logits, .ld = v};
         TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
-        TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c, rows, true));
+        TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c,
+                   rows, true));
     }
     return ST_OK;
 }
@@ -113,8 +115,10 @@ status heads_backward(struct run *r, const struct seqtree *tree, const float *dl
     struct model *m = r->m;
     const size_t c = m->config.hidden, slots = (size_t)r->slot_count;
     float *dnorm = m->norm_offset == LINEAR_FROZEN ? NULL : m->params.grad + m->norm_offset;
-    if (m->head.w_offset == LINEAR_FROZEN) frozen_backward(r, tree, dlogp);
-    else TRY(trained_backward(r, tree, dlogp));
+    if (m->head.w_offset == LINEAR_FROZEN)
+        frozen_backward(r, tree, dlogp);
+    else
+        TRY(trained_backward(r, tree, dlogp));
     float *dhs = r->hn; /* the normed rows are not needed any more */
     memset(dhs, 0, slots * c * sizeof(float));
     rmsnorm_backward(dhs, dnorm, r->dhn, r->hs, m->norm, r->rstd, slots, c);

@@ -34,16 +34,21 @@ static status open_gguf(struct checkpoint *c, const char *path) {
 status checkpoint_open(struct checkpoint *c, const char *path) {
     *c = (struct checkpoint){.path = mem_text(path), .is_gguf = ends_with(path, ".gguf")};
     status s;
-    if (c->is_gguf) s = open_gguf(c, path);
-    else if (file_is_dir(path)) s = open_folder(c, path);
-    else s = FAIL(ST_IO, "%s: not found as a model (a folder with config.json and *.safetensors, or a .gguf file)", path);
+    if (c->is_gguf)
+        s = open_gguf(c, path);
+    else if (file_is_dir(path))
+        s = open_folder(c, path);
+    else
+        s = FAIL(ST_IO, "%s: not found as a model (a folder with config.json and *.safetensors, or a .gguf file)", path);
     if (s != ST_OK) checkpoint_release(c);
     return s;
 }
 
 void checkpoint_release(struct checkpoint *c) {
-    if (c->is_gguf) gguf_release(&c->gguf);
-    else safetensors_release(&c->st);
+    if (c->is_gguf)
+        gguf_release(&c->gguf);
+    else
+        safetensors_release(&c->st);
     free(c->path);
     *c = (struct checkpoint){0};
 }
@@ -53,7 +58,8 @@ void checkpoint_drop_pages(const struct checkpoint *c) {
     for (size_t i = 0; i < c->st.map_count && !c->is_gguf; i++) file_map_drop_pages(&c->st.maps[i]);
 }
 
-status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows, size_t cols) {
+status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows,
+                         size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
     family_tensor_name(base, c->config.family, role, layer, c->is_gguf);
     snprintf(name, sizeof name, "%s.weight", base);
@@ -69,7 +75,8 @@ status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, en
     }
     if (!out->data) return FAIL(ST_FORMAT, "%s: tensor '%s' is missing", c->path, name);
     if (out->rows != rows || out->cols != cols)
-        return FAIL(ST_FORMAT, "%s: tensor '%s' has shape [%zu, %zu], expected [%zu, %zu]", c->path, name, out->rows, out->cols, rows, cols);
+        return FAIL(ST_FORMAT, "%s: tensor '%s' has shape [%zu, %zu], expected [%zu, %zu]", c->path, name, out->rows, out->cols, rows,
+                    cols);
     out->row_bytes = dtype_row_bytes(out->type, cols);
     if (!out->row_bytes)
         return FAIL(ST_FORMAT, "%s: tensor '%s': rows of %zu do not fit type %s", c->path, name, cols, dtype_table[out->type].name);

@@ -18,7 +18,8 @@ static bool is_target(struct attach *a, const char *name) {
     for (size_t i = 0; i < a->options->target_count; i++) {
         const char *t = a->options->targets[i];
         size_t n = strlen(name), k = strlen(t);
-        bool match = strcmp(t, "all-linear") == 0 || strcmp(t, name) == 0 || (n > k && name[n - k - 1] == '.' && strcmp(name + n - k, t) == 0);
+        bool match =
+            strcmp(t, "all-linear") == 0 || strcmp(t, name) == 0 || (n > k && name[n - k - 1] == '.' && strcmp(name + n - k, t) == 0);
         if (match) a->used[i] = found = true;
     }
     return found;
@@ -73,7 +74,10 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     model_each_linear(m, attach_linear, &a);
     for (size_t i = 0; i < o->target_count; i++)
         if (!a.used[i])
-            return FAIL(ST_USAGE, "LoRA target '%s' matches no projection (known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, all-linear)", o->targets[i]);
+            return FAIL(
+                ST_USAGE,
+                "LoRA target '%s' matches no projection (known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, all-linear)",
+                o->targets[i]);
     TRY(params_allocate(&m->params, with_grad));
     initialise(&m->params, seed);
     return ST_OK;

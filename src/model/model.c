@@ -11,10 +11,10 @@
 static void role_shape(size_t *rows, size_t *cols, const struct model_config *c, enum tensor_role role) {
     const size_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     const size_t shapes[TENSOR_ROLES][2] = {
-        [TENSOR_NORM1] = {1, c->hidden},  [TENSOR_Q] = {q, c->hidden},        [TENSOR_K] = {kv, c->hidden},
-        [TENSOR_V] = {kv, c->hidden},     [TENSOR_O] = {c->hidden, q},        [TENSOR_NORM2] = {1, c->hidden},
-        [TENSOR_GATE] = {c->ffn, c->hidden}, [TENSOR_UP] = {c->ffn, c->hidden}, [TENSOR_DOWN] = {c->hidden, c->ffn},
-        [TENSOR_EMBED] = {c->vocab, c->hidden}, [TENSOR_NORM] = {1, c->hidden}, [TENSOR_HEAD] = {c->vocab, c->hidden},
+        [TENSOR_NORM1] = {1, c->hidden},        [TENSOR_Q] = {q, c->hidden},       [TENSOR_K] = {kv, c->hidden},
+        [TENSOR_V] = {kv, c->hidden},           [TENSOR_O] = {c->hidden, q},       [TENSOR_NORM2] = {1, c->hidden},
+        [TENSOR_GATE] = {c->ffn, c->hidden},    [TENSOR_UP] = {c->ffn, c->hidden}, [TENSOR_DOWN] = {c->hidden, c->ffn},
+        [TENSOR_EMBED] = {c->vocab, c->hidden}, [TENSOR_NORM] = {1, c->hidden},    [TENSOR_HEAD] = {c->vocab, c->hidden},
     };
     *rows = shapes[role][0];
     *cols = shapes[role][1];
@@ -91,8 +91,10 @@ static status plan_full(struct model *m) {
         add_linear_params(&l->down, m);
     }
     m->norm_offset = add_param(m, TENSOR_NORM, 0);
-    if (m->config.tied) m->head.w_offset = m->embed_offset;
-    else m->head.w_offset = add_param(m, TENSOR_HEAD, 0);
+    if (m->config.tied)
+        m->head.w_offset = m->embed_offset;
+    else
+        m->head.w_offset = add_param(m, TENSOR_HEAD, 0);
     return params_allocate(&m->params, true);
 }
 
@@ -213,7 +215,8 @@ void model_release(struct model *m) {
 status model_need_positions(struct model *m, size_t count) {
     if (count <= m->rope_positions) return ST_OK;
     if (count > m->config.max_position)
-        return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's %zu positions; lower --max-length", count, m->config.max_position);
+        return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's %zu positions; lower --max-length", count,
+                    m->config.max_position);
     free(m->rope);
     m->rope_positions = 0;
     TRY(mem_try_alloc(&m->rope, count, m->config.head_dim * sizeof(float), "rotation table"));
@@ -224,14 +227,18 @@ status model_need_positions(struct model *m, size_t count) {
 
 void model_embedding_row(float *out, const struct model *m, int32_t id) {
     const size_t c = m->config.hidden;
-    if (m->embed_offset != LINEAR_FROZEN) memcpy(out, m->params.value + m->embed_offset + (size_t)id * c, c * sizeof(float));
-    else tensor_view_row(out, &m->embed_view, (size_t)id);
+    if (m->embed_offset != LINEAR_FROZEN)
+        memcpy(out, m->params.value + m->embed_offset + (size_t)id * c, c * sizeof(float));
+    else
+        tensor_view_row(out, &m->embed_view, (size_t)id);
 }
 
 void model_head_row(float *out, const struct model *m, int32_t id) {
     const size_t c = m->config.hidden;
-    if (m->head.w_offset != LINEAR_FROZEN) memcpy(out, m->params.value + m->head.w_offset + (size_t)id * c, c * sizeof(float));
-    else tensor_view_row(out, &m->head_view, (size_t)id);
+    if (m->head.w_offset != LINEAR_FROZEN)
+        memcpy(out, m->params.value + m->head.w_offset + (size_t)id * c, c * sizeof(float));
+    else
+        tensor_view_row(out, &m->head_view, (size_t)id);
 }
 
 float *model_grad_at(const struct model *m, size_t offset) { return offset == LINEAR_FROZEN ? NULL : m->params.grad + offset; }

@@ -11,7 +11,8 @@ size_t params_add(struct params *p, const char *name, size_t rows, size_t cols, 
         p->items = mem_resize(p->items, p->capacity * sizeof *p->items);
     }
     size_t offset = p->size;
-    p->items[p->count++] = (struct param){.name = mem_text(name), .rows = rows, .cols = cols, .offset = offset, .vector = vector, .decay = !vector};
+    p->items[p->count++] =
+        (struct param){.name = mem_text(name), .rows = rows, .cols = cols, .offset = offset, .vector = vector, .decay = !vector};
     p->size += rows * cols;
     return offset;
 }

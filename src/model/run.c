@@ -36,8 +36,10 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     take(k, &a->attn, t * l->o.in, sizeof(float));
     take(k, &a->lse, t * c->heads, sizeof(float));
     take(k, &a->mid, t * c->hidden, sizeof(float));
-    if (m->kind != MATMUL_BF16) take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
-    else if (train) take(k, &a->gate_up_half, t * l->gate_up.out, sizeof(uint16_t));
+    if (m->kind != MATMUL_BF16)
+        take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
+    else if (train)
+        take(k, &a->gate_up_half, t * l->gate_up.out, sizeof(uint16_t));
     take(k, &a->u_qkv, t * l->qkv.u_width, sizeof(float));
     take(k, &a->u_o, t * l->o.u_width, sizeof(float));
     take(k, &a->u_gate_up, t * l->gate_up.u_width, sizeof(float));
@@ -65,10 +67,14 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
     for (size_t i = 0; i < m->config.layers; i++) {
         struct layer_acts counted = {0};
         a = r->layers ? &r->layers[i] : &counted;
-        if (each) take_layer(k, a, m, i, t, r->plan.train);
-        else *a = shared;
-        if (r->plan.train) take(k, &a->x, t * m->config.hidden, sizeof(float));
-        else a->x = x;
+        if (each)
+            take_layer(k, a, m, i, t, r->plan.train);
+        else
+            *a = shared;
+        if (r->plan.train)
+            take(k, &a->x, t * m->config.hidden, sizeof(float));
+        else
+            a->x = x;
     }
 }
 
@@ -123,12 +129,12 @@ static void take_all(struct taker *k, struct run *r) {
     take_layers(k, r, t);
     take(k, &r->x, t * c->hidden, sizeof(float));
     take_operands(k, r, t);
+    take(k, &r->attention_scratch, block_attention_scratch(r->m, t, r->plan.train), 1);
     if (r->plan.train) {
         take(k, &r->dx, t * c->hidden, sizeof(float));
         take(k, &r->dh, t * c->hidden, sizeof(float));
         take(k, &r->dqkv, t * l->qkv.out, sizeof(float));
         take(k, &r->dattn, t * l->o.in, sizeof(float));
-        take(k, &r->attention_scratch, block_attention_scratch(r->m, t), sizeof(float));
     }
     take_head(k, r);
 }
@@ -143,7 +149,8 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan) {
 
 status run_init(struct run *r, struct model *m, const struct run_plan *plan) {
     *r = (struct run){.m = m, .plan = *plan};
-    r->arena.block_size = run_bytes(m, plan) + ((m->config.layers + 4) << 10); /* one block: it lies on large pages; plus every buffer's alignment */
+    r->arena.block_size =
+        run_bytes(m, plan) + ((m->config.layers + 4) << 10); /* one block: it lies on large pages; plus every buffer's alignment */
     struct taker k = {.arena = &r->arena};
     take_all(&k, r);
     r->bytes = k.bytes;
@@ -170,7 +177,8 @@ status run_forward(struct run *r, const struct seqtree *tree, const float *theta
     const size_t t = (size_t)tree->node_count, padded = run_round(t);
     CHECK(t <= r->plan.tokens && (size_t)tree->score_count <= r->plan.scored && (!keep || r->plan.train));
     embed(r->layers[0].x, r, tree, padded);
-    for (size_t i = 0; i < r->m->config.layers; i++) TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
+    for (size_t i = 0; i < r->m->config.layers; i++)
+        TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
     return heads_forward(r, tree, keep);
 }
 
@@ -197,6 +205,5 @@ status run_backward(struct run *r, const struct seqtree *tree, const float *thet
 
 void run_sums(double *out, const struct run *r, const struct seqtree *tree) {
     for (int32_t i = 0; i < tree->sequence_count; i++) out[i] = 0;
-    for (int32_t i = 0; i < tree->score_count; i++)
-        out[tree->scores[i].sequence] += (double)r->logp[i] * (double)tree->scores[i].weight;
+    for (int32_t i = 0; i < tree->score_count; i++) out[tree->scores[i].sequence] += (double)r->logp[i] * (double)tree->scores[i].weight;
 }

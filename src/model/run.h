@@ -41,7 +41,8 @@ struct run {
     float *gate_up; /* [T, 2F] in bf16 runs whose activation is not done behind the product */
     bool one_pass;  /* tiles, no dropout: the activation is done behind the product */
     float *dx, *dh; /* [T, C] */
-    float *dqkv, *dattn, *dact, *attention_scratch;
+    float *dqkv, *dattn, *dact;
+    void *attention_scratch;
     struct linear_scratch scratch;
     /* head */
     size_t chunk;          /* rows of logits at a time */

@@ -1,9 +1,11 @@
-/* amx: the tile registers, for files named *_amx.c. A tile is 16 rows of 64 bytes. _tile_dpbf16ps(c, a, b) adds to c[16,16] (fp32) the product of
- * a[16,32] (bf16, row-major) and b, which holds 32 x 16 bf16 with rows 2i and 2i+1 interleaved: b[i][2j] and b[i][2j+1] are elements (2i, j) and (2i+1, j). */
+/* amx: the tile registers, for files named *_amx.c. A tile is 16 rows of 64 bytes. _tile_dpbf16ps(c, a, b) adds to c[16,16] (fp32) the
+ * product of a[16,32] (bf16, row-major) and b, which holds 32 x 16 bf16 with rows 2i and 2i+1 interleaved: b[i][2j] and b[i][2j+1] are
+ * elements (2i, j) and (2i+1, j). */
 #ifndef RAPT_NUM_AMX_H
 #define RAPT_NUM_AMX_H
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* All eight tiles at full size. Per thread; whoever else uses tiles (oneDNN) sets its own, so every parallel region begins with it. */
@@ -15,6 +17,22 @@ static inline void amx_begin(void) {
     } config = {.palette = 1};
     for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
     _tile_loadconfig(&config);
+}
+
+/* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. */
+static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+    const uint16_t *lower = a + 16 * lda;
+    const size_t stride = lda * sizeof *a;
+    for (size_t s = 0; s < steps; s++) {
+        _tile_loadd(6, b0 + s * 512, 64);
+        _tile_loadd(4, a + s * 32, stride);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, b1 + s * 512, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_loadd(5, lower + s * 32, stride);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
 }
 
 static inline void amx_end(void) { _tile_release(); }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "num/attention_amx.h"
 #include "num/attention_block.h"
 #include "num/cpu.h"
 
@@ -39,16 +40,30 @@ static void run_blocks(attention_query_fn *fn, const struct attention_args *a, i
 }
 
 void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads, size_t head_dim,
-                       size_t stride, float scale) {
+                       size_t stride, float scale, bool half, void *scratch) {
     CHECK(head_dim <= ATTENTION_HEAD_DIM_MAX);
-    struct attention_args a = {.qkv = qkv, .tree = tree, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .stride = stride, .scale = scale, .out = out, .lse = lse};
-    run_blocks(kernels()->forward, &a, ATTENTION_Q, heads);
+    struct attention_args a = {.qkv = qkv,
+                               .tree = tree,
+                               .heads = heads,
+                               .kv_heads = kv_heads,
+                               .head_dim = head_dim,
+                               .stride = stride,
+                               .scale = scale,
+                               .out = out,
+                               .lse = lse};
+    if (half && cpu_has_amx_bf16())
+        attention_amx_forward(&a, scratch);
+    else
+        run_blocks(kernels()->forward, &a, ATTENTION_Q, heads);
 }
 
-size_t attention_backward_scratch(size_t tokens, size_t heads, size_t kv_heads, size_t head_dim) {
-    (void)kv_heads;
-    (void)head_dim;
-    return tokens * heads;
+/* Backward: delta [T, H], then what the tiles need. */
+static size_t delta_bytes(size_t tokens, size_t heads) { return (tokens * heads * sizeof(float) + 63) / 64 * 64; }
+
+size_t attention_scratch(size_t tokens, size_t heads, size_t kv_heads, size_t head_dim, bool half, bool backward) {
+    const size_t tiles =
+        half && cpu_has_amx_bf16() ? attention_amx_scratch(tokens, heads, kv_heads, head_dim, backward) * sizeof(uint16_t) : 0;
+    return tiles + (backward ? delta_bytes(tokens, heads) : 0);
 }
 
 /* delta[T, H] = sum over D of dout * out: the softmax gradient's common term. */
@@ -63,10 +78,25 @@ static void compute_delta(float *delta, const float *dout, const float *out, siz
 }
 
 void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv, const struct seqtree *tree,
-                        size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale, float *scratch) {
-    compute_delta(scratch, dout, out, (size_t)tree->node_count, heads, head_dim);
-    struct attention_args a = {.qkv = qkv, .tree = tree, .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .stride = stride, .scale = scale,
-                               .lse = (float *)(uintptr_t)lse, .dout = dout, .delta = scratch, .dqkv = dqkv};
+                        size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale, bool half, void *scratch) {
+    const size_t t = (size_t)tree->node_count;
+    float *delta = scratch;
+    compute_delta(delta, dout, out, t, heads, head_dim);
+    struct attention_args a = {.qkv = qkv,
+                               .tree = tree,
+                               .heads = heads,
+                               .kv_heads = kv_heads,
+                               .head_dim = head_dim,
+                               .stride = stride,
+                               .scale = scale,
+                               .lse = (float *)(uintptr_t)lse,
+                               .dout = dout,
+                               .delta = delta,
+                               .dqkv = dqkv};
+    if (half && cpu_has_amx_bf16()) {
+        attention_amx_backward(&a, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, heads)));
+        return;
+    }
     run_blocks(kernels()->backward_query, &a, ATTENTION_Q, heads);
     run_blocks(kernels()->backward_key, &a, ATTENTION_K, kv_heads);
 }

@@ -9,13 +9,14 @@
 
 #define ATTENTION_HEAD_DIM_MAX 256
 
-/* out[T, H D]; lse[T, H] = log sum exp of the scaled scores, for backward. */
+/* out[T, H D]; lse[T, H] = log sum exp of the scaled scores, for backward. half: products may be bf16, on CPUs that have tiles for them.
+ * scratch: attention_scratch() bytes, aligned to 64. */
 void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads, size_t head_dim,
-                       size_t stride, float scale);
-/* dqkv[T, stride] is written. scratch: attention_backward_scratch() floats. */
+                       size_t stride, float scale, bool half, void *scratch);
+/* dqkv[T, stride] is written. */
 void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv, const struct seqtree *tree,
-                        size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale, float *scratch);
-size_t attention_backward_scratch(size_t tokens, size_t heads, size_t kv_heads, size_t head_dim);
+                        size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale, bool half, void *scratch);
+size_t attention_scratch(size_t tokens, size_t heads, size_t kv_heads, size_t head_dim, bool half, bool backward);
 
 /* The twins: node by node along its ancestors, sums in double. */
 void attention_forward_reference(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads,

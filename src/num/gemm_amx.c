@@ -67,21 +67,6 @@ static void configure(size_t rows) {
     _tile_loadconfig(&config);
 }
 
-static void steps_two_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
-    const uint16_t *lower = a + 16 * lda;
-    const size_t stride = lda * sizeof *a;
-    for (size_t s = 0; s < steps; s++) {
-        _tile_loadd(6, b0 + s * TILE_ELEMENTS, 64);
-        _tile_loadd(4, a + s * 32, stride);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b1 + s * TILE_ELEMENTS, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, lower + s * 32, stride);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-}
-
 static void steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++) {
@@ -124,14 +109,14 @@ static void product_steps(const struct gemm_amx *g, size_t i, size_t rows, size_
     const uint16_t *a = g->a + i * g->lda + from * 32, *b0 = g->b + (j / 16 * all + from) * TILE_ELEMENTS,
                    *b1 = g->b + (second / 16 * all + from) * TILE_ELEMENTS;
     if (rows > 16)
-        steps_two_rows(a, g->lda, b0, b1, steps);
+        amx_steps(a, g->lda, b0, b1, steps);
     else
         steps_one_row(a, g->lda, b0, b1, steps);
     if (!last || !g->a2) return;
     const uint16_t *a2 = g->a2 + i * g->lda2, *c0 = g->b2 + j / 16 * extra * TILE_ELEMENTS,
                    *c1 = g->b2 + second / 16 * extra * TILE_ELEMENTS;
     if (rows > 16)
-        steps_two_rows(a2, g->lda2, c0, c1, extra);
+        amx_steps(a2, g->lda2, c0, c1, extra);
     else
         steps_one_row(a2, g->lda2, c0, c1, extra);
 }

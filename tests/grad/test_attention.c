@@ -1,4 +1,5 @@
-/* Attention against its twin (both instruction sets), and the twin's gradient against finite differences. */
+/* Attention against its twin (fp32, and bf16 on the tile registers where there are any), and the twin's gradient against finite
+ * differences. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,8 @@
 struct setup {
     struct seqtree tree;
     size_t heads, kv, d, stride;
-    float *qkv, *out, *lse, *dout, *dqkv, *scratch;
+    float *qkv, *out, *lse, *dout, *dqkv;
+    void *scratch;
     float scale;
 };
 
@@ -32,7 +34,7 @@ static void build(struct setup *s, size_t heads, size_t kv, size_t d, int32_t pr
     s->out = calloc(t * heads * d, sizeof(float));
     s->dout = calloc(t * heads * d, sizeof(float));
     s->lse = calloc(t * heads, sizeof(float));
-    s->scratch = calloc(attention_backward_scratch(t, heads, kv, d), sizeof(float));
+    s->scratch = aligned_alloc(64, (attention_scratch(t, heads, kv, d, true, true) + 127) / 64 * 64);
     struct rng r = rng_seeded(7);
     for (size_t i = 0; i < t * s->stride; i++) s->qkv[i] = (float)rng_normal(&r);
     for (size_t i = 0; i < t * heads * d; i++) s->dout[i] = (float)rng_normal(&r);
@@ -49,18 +51,35 @@ static double worst(const float *a, const float *b, size_t n) {
     return most;
 }
 
+/* The norm of the difference against that of b. */
+static double distance(const float *a, const float *b, size_t n) {
+    double d = 0, all = 0;
+    for (size_t i = 0; i < n; i++) d += pow((double)a[i] - (double)b[i], 2), all += pow((double)b[i], 2);
+    return sqrt(d / all);
+}
+
 static void check_twins(size_t heads, size_t kv, size_t d, int32_t prefix, int32_t tail1, int32_t tail2) {
     struct setup s;
     build(&s, heads, kv, d, prefix, tail1, tail2);
     size_t t = (size_t)s.tree.node_count, n = t * heads * d;
     float *out = calloc(n, sizeof(float)), *lse = calloc(t * heads, sizeof(float)), *dqkv = calloc(t * s.stride, sizeof(float));
     attention_forward_reference(out, lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale);
-    attention_forward(s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale);
+    attention_forward(s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale, false, s.scratch);
     assert_true(worst(out, s.out, n) < 5e-6);
     assert_true(worst(lse, s.lse, t * heads) < 5e-6);
     attention_backward_reference(dqkv, s.dout, out, lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale);
-    attention_backward(s.dqkv, s.dout, s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale, s.scratch);
+    attention_backward(s.dqkv, s.dout, s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale, false, s.scratch);
     assert_true(worst(dqkv, s.dqkv, t * s.stride) < 1e-4);
+    /* bf16 operands: errors of a few 2^-9 of what is summed, and the same bits every time */
+    float *again = calloc(t * s.stride, sizeof(float));
+    attention_forward(s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale, true, s.scratch);
+    assert_true(worst(out, s.out, n) < 0.03 && distance(out, s.out, n) < 6e-3);
+    assert_true(worst(lse, s.lse, t * heads) < 0.03);
+    attention_backward(s.dqkv, s.dout, s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale, true, s.scratch);
+    assert_true(distance(dqkv, s.dqkv, t * s.stride) < 8e-3);
+    attention_backward(again, s.dout, s.out, s.lse, s.qkv, &s.tree, heads, kv, d, s.stride, s.scale, true, s.scratch);
+    assert_memory_equal(again, s.dqkv, t * s.stride * sizeof(float));
+    free(again);
     free(out), free(lse), free(dqkv);
     destroy(&s);
 }
@@ -71,6 +90,8 @@ static void fast_equals_reference(void **state) {
     check_twins(9, 3, 64, 70, 101, 33);
     check_twins(3, 1, 40, 130, 64, 65);
     check_twins(2, 2, 128, 1, 90, 31);
+    check_twins(6, 2, 96, 32, 32, 64);
+    check_twins(8, 2, 80, 200, 90, 7);
 }
 
 /* sum(dout * out) as a function of one input. */

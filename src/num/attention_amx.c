@@ -1,0 +1,481 @@
+/* attention_amx: nodes in blocks of 32, whatever segment they belong to. A block of queries meets the key blocks it sees (and a block of
+ * keys the query blocks that see it) in chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole
+ * chunk.
+ *
+ * Operands are rounded to bf16 once a call and laid out three ways:
+ *   rows   [block][32][dp]              a of a product with the other side
+ *   across [block][2][dp/32][16][16][2] b of scores: 16 nodes are columns, pairs of elements rows
+ *   along  [block][dp/16][16][16][2]    b of sums over nodes: pairs of nodes are rows
+ * Scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the model's log-probs: for them what
+ * rounding left over is kept as well, and s = q k + left(q) k + q left(k). */
+#include "num/attention_amx.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "num/amx.h"
+#include "num/vexp.h"
+
+#define BLOCK 32
+#define CHUNK 8 /* blocks */
+#define WIDTH (BLOCK * CHUNK)
+#define D_MAX ATTENTION_HEAD_DIM_MAX
+
+static size_t padded_dim(size_t d) { return (d + 31) / 32 * 32; }
+static size_t block_count(size_t t) { return (t + BLOCK - 1) / BLOCK; }
+
+enum form { ROWS, ACROSS, ALONG, ROWS_LEFT, ACROSS_LEFT, FORMS };
+
+/* The packed operands of a call: one array for each head and form. */
+struct operands {
+    const struct attention_args *a;
+    size_t blocks, dp, head_size; /* bf16 elements of a head in one form */
+    uint16_t *q[FORMS], *k[FORMS], *v[FORMS], *dout[FORMS];
+};
+
+static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
+    return forms[form] + head * o->head_size + block * BLOCK * o->dp;
+}
+
+/* --- layouts --- */
+
+static void store_half(uint16_t *out, __m512 x) { _mm256_storeu_si256((__m256i *)(void *)out, (__m256i)_mm512_cvtneps_pbh(x)); }
+
+/* left: what rounding to bf16 lost, itself in bf16; may be NULL. */
+static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t stride, size_t count, size_t d, size_t dp) {
+    for (size_t r = 0; r < BLOCK; r++)
+        for (size_t j = 0; j < dp; j += 16) {
+            const __mmask16 mask = r >= count || j >= d ? 0 : d - j >= 16 ? 0xffff : (__mmask16)((1u << (d - j)) - 1);
+            const __m512 x = _mm512_maskz_loadu_ps(mask, in + r * stride + j);
+            const __m256i half = (__m256i)_mm512_cvtneps_pbh(x);
+            _mm256_storeu_si256((__m256i *)(void *)(out + r * dp + j), half);
+            if (left)
+                store_half(left + r * dp + j, _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))));
+        }
+}
+
+static void to_across(uint16_t *out, const uint16_t *rows, size_t dp) {
+    for (size_t half = 0; half < 2; half++)
+        for (size_t step = 0; step < dp / 32; step++, out += 512)
+            for (size_t r = 0; r < 16; r++)
+                for (size_t pair = 0; pair < 16; pair++)
+                    memcpy(out + pair * 32 + 2 * r, rows + (half * 16 + r) * dp + step * 32 + 2 * pair, 4);
+}
+
+static void to_along(uint16_t *out, const uint16_t *rows, size_t dp) {
+    for (size_t tile = 0; tile < dp / 16; tile++)
+        for (size_t pair = 0; pair < 16; pair++, out += 32) {
+            const uint16_t *even = rows + 2 * pair * dp + tile * 16;
+            const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)even));
+            const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(even + dp)));
+            _mm512_storeu_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+        }
+}
+
+/* One block of one head into the forms that exist. */
+static void pack_block(const struct operands *o, uint16_t *const *forms, size_t head, size_t block, const float *base, size_t stride) {
+    uint16_t local[BLOCK * D_MAX], local_left[BLOCK * D_MAX];
+    const size_t first = block * BLOCK, t = (size_t)o->a->tree->node_count, count = t - first < BLOCK ? t - first : BLOCK;
+    uint16_t *rows = forms[ROWS] ? block_at(o, forms, ROWS, head, block) : local;
+    uint16_t *left = forms[ROWS_LEFT] ? block_at(o, forms, ROWS_LEFT, head, block) : forms[ACROSS_LEFT] ? local_left : NULL;
+    to_rows(rows, left, base + first * stride, stride, count, o->a->head_dim, o->dp);
+    if (forms[ACROSS]) to_across(block_at(o, forms, ACROSS, head, block), rows, o->dp);
+    if (forms[ACROSS_LEFT]) to_across(block_at(o, forms, ACROSS_LEFT, head, block), left, o->dp);
+    if (forms[ALONG]) to_along(block_at(o, forms, ALONG, head, block), rows, o->dp);
+}
+
+static void pack_all(const struct operands *o) {
+    const struct attention_args *a = o->a;
+    const size_t heads = a->heads, kv = a->kv_heads, d = a->head_dim, all = heads + 2 * kv + (a->dout ? heads : 0);
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < all * o->blocks; i++) {
+        const size_t what = i / o->blocks, block = i % o->blocks;
+        if (what < heads)
+            pack_block(o, o->q, what, block, a->qkv + what * d, a->stride);
+        else if (what < heads + kv)
+            pack_block(o, o->k, what - heads, block, a->qkv + what * d, a->stride);
+        else if (what < heads + 2 * kv)
+            pack_block(o, o->v, what - heads - kv, block, a->qkv + what * d, a->stride);
+        else
+            pack_block(o, o->dout, what - heads - 2 * kv, block, a->dout + (what - heads - 2 * kv) * d, heads * d);
+    }
+}
+
+/* Lays the forms out in scratch; with scratch NULL only counts. */
+static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
+    const size_t heads = o->a->heads, kv = o->a->kv_heads;
+    const struct {
+        uint16_t **forms;
+        size_t heads;
+        bool used[FORMS];
+    } plan[] = {{o->q, heads, {true, backward, backward, true, backward}},
+                {o->k, kv, {backward, true, backward, backward, true}},
+                {o->v, kv, {backward, backward, !backward}},
+                {o->dout, heads, {backward, backward, backward}}};
+    size_t at = 0;
+    for (size_t i = 0; i < 4; i++)
+        for (int form = 0; form < FORMS; form++) {
+            if (!plan[i].used[form]) continue;
+            if (scratch) plan[i].forms[form] = scratch + at;
+            at += plan[i].heads * o->head_size;
+        }
+    return at;
+}
+
+static struct operands operands_of(const struct attention_args *a, size_t t) {
+    const size_t dp = padded_dim(a->head_dim);
+    return (struct operands){.a = a, .blocks = block_count(t), .dp = dp, .head_size = block_count(t) * BLOCK * dp};
+}
+
+size_t attention_amx_scratch(size_t t, size_t heads, size_t kv_heads, size_t head_dim, bool backward) {
+    const struct attention_args a = {.heads = heads, .kv_heads = kv_heads, .head_dim = head_dim};
+    struct operands o = operands_of(&a, t);
+    return lay_out(&o, NULL, backward);
+}
+
+/* --- who sees whom --- */
+
+static int32_t segment_of(const struct seqtree *t, int32_t node) {
+    int32_t low = 0, high = t->segment_count - 1;
+    while (low < high) {
+        const int32_t middle = (low + high + 1) / 2;
+        if (t->segments[middle].start <= node)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static bool descends(const struct seqtree *t, int32_t segment, int32_t ancestor) {
+    while (segment > ancestor) segment = t->segments[segment].parent;
+    return segment == ancestor;
+}
+
+static uint32_t bits_between(int32_t from, int32_t to, int32_t base) {
+    from = from > base ? from - base : 0;
+    to = to - base < BLOCK ? to - base : BLOCK;
+    return from >= to ? 0 : (uint32_t)((((uint64_t)1 << (to - from)) - 1) << from);
+}
+
+/* seen[i]: which nodes of block `key` node i of block `query` sees. False when none sees any; *full when all see all. */
+static bool visible(uint32_t seen[BLOCK], bool *full, const struct seqtree *t, size_t query, size_t key) {
+    const int32_t q0 = (int32_t)query * BLOCK, k0 = (int32_t)key * BLOCK, last = t->node_count - 1;
+    const int32_t q1 = q0 + BLOCK - 1 < last ? q0 + BLOCK - 1 : last, k1 = k0 + BLOCK - 1;
+    *full = false;
+    if (k0 > q1) return false;
+    int32_t qs = segment_of(t, q0);
+    const int32_t q_end = segment_of(t, q1), ks = segment_of(t, k0);
+    if (k1 < q0 && q1 == q0 + BLOCK - 1 && qs == q_end && ks == segment_of(t, k1)) {
+        *full = descends(t, qs, ks);
+        return *full;
+    }
+    uint32_t any = 0;
+    for (int32_t i = 0; i < BLOCK; i++) {
+        seen[i] = 0;
+        if (q0 + i > last) continue;
+        while (t->segments[qs].start + t->segments[qs].count <= q0 + i) qs++;
+        seen[i] = bits_between(t->segments[qs].start, q0 + i + 1, k0);
+        for (int32_t g = t->segments[qs].parent; g >= 0; g = t->segments[g].parent)
+            seen[i] |= bits_between(t->segments[g].start, t->segments[g].start + t->segments[g].count, k0);
+        any |= seen[i];
+    }
+    return any != 0;
+}
+
+/* The blocks that one block meets. */
+struct chunk {
+    size_t count, block[CHUNK], head[CHUNK];
+    uint32_t seen[CHUNK][BLOCK];
+};
+
+static void chunk_add(struct chunk *c, size_t block, size_t head, const uint32_t *seen, bool full) {
+    c->block[c->count] = block;
+    c->head[c->count] = head;
+    if (full)
+        memset(c->seen[c->count], 0xff, sizeof c->seen[0]);
+    else
+        memcpy(c->seen[c->count], seen, sizeof c->seen[0]);
+    c->count++;
+}
+
+static void transpose_bits(uint32_t *out, const uint32_t *in) {
+    for (int j = 0; j < BLOCK; j++) {
+        uint32_t row = 0;
+        for (int i = 0; i < BLOCK; i++) row |= (in[i] >> j & 1) << i;
+        out[j] = row;
+    }
+}
+
+/* --- products --- */
+
+struct side {
+    const uint16_t *main, *left; /* left: NULL = not kept */
+};
+
+static struct side side_of(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
+    const enum form left = form == ROWS ? ROWS_LEFT : ACROSS_LEFT;
+    return (struct side){block_at(o, forms, form, head, block), forms[left] ? block_at(o, forms, left, head, block) : NULL};
+}
+
+/* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
+static void scores(float *s, struct side rows, struct side across, size_t dp) {
+    const size_t steps = dp / 32, second = steps * 512;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    amx_steps(rows.main, dp, across.main, across.main + second, steps);
+    if (rows.left) {
+        amx_steps(rows.left, dp, across.main, across.main + second, steps);
+        amx_steps(rows.main, dp, across.left, across.left + second, steps);
+    }
+    _tile_stored(0, s, WIDTH * 4);
+    _tile_stored(1, s + 16, WIDTH * 4);
+    _tile_stored(2, s + 16 * WIDTH, WIDTH * 4);
+    _tile_stored(3, s + 16 * WIDTH + 16, WIDTH * 4);
+}
+
+/* sum[32, dp] += p[32, 32 count] times the chunk's blocks of b, which are laid out `along`. */
+static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size_t count, size_t dp) {
+    for (size_t j = 0; j < dp; j += 32) {
+        float *c = sum + j;
+        _tile_loadd(0, c, dp * 4);
+        _tile_loadd(1, c + 16, dp * 4);
+        _tile_loadd(2, c + 16 * dp, dp * 4);
+        _tile_loadd(3, c + 16 * dp + 16, dp * 4);
+        for (size_t i = 0; i < count; i++) amx_steps(p + i * BLOCK, WIDTH, b[i] + j / 16 * 512, b[i] + (j / 16 + 1) * 512, 1);
+        _tile_stored(0, c, dp * 4);
+        _tile_stored(1, c + 16, dp * 4);
+        _tile_stored(2, c + 16 * dp, dp * 4);
+        _tile_stored(3, c + 16 * dp + 16, dp * 4);
+    }
+}
+
+/* vexp for a vector: the same polynomial. x <= 0 up to rounding; small x give 0. */
+static inline __m512 exp16(__m512 x) {
+    const __m512 y = _mm512_max_ps(x, _mm512_set1_ps(-87.3f));
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(y, _mm512_set1_ps(1.44269504088896341f)), 0);
+    const __m512 r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), _mm512_fmadd_ps(n, _mm512_set1_ps(-0.693359375f), y));
+    __m512 p = _mm512_set1_ps(1.9875691500e-4f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+    p = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.3f), _CMP_NLT_UQ), p, n); /* NaN stays */
+}
+
+/* --- forward --- */
+
+/* The rows' softmax goes on over a chunk of scores: p in bf16, o and sum rescaled to the new maximum. */
+static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const float *s, const struct chunk *c, size_t dp, float scale) {
+    const size_t vectors = c->count * 2;
+    for (size_t i = 0; i < BLOCK; i++) {
+        __m512 top = _mm512_set1_ps(-INFINITY), add = _mm512_setzero_ps();
+        for (size_t v = 0; v < vectors; v++) {
+            const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
+            top = _mm512_mask_max_ps(top, mask, top, _mm512_loadu_ps(s + i * WIDTH + v * 16));
+        }
+        const float here = _mm512_reduce_max_ps(top) * scale, now = here > most[i] ? here : most[i];
+        if (now == -INFINITY) { /* sees nothing of the chunk: a row behind the last node, or of another tree */
+            memset(p + i * WIDTH, 0, vectors * 16 * sizeof *p);
+            continue;
+        }
+        const __m512 shift = _mm512_set1_ps(-now), factor = _mm512_set1_ps(scale);
+        for (size_t v = 0; v < vectors; v++) {
+            const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
+            const __m512 e = _mm512_maskz_mov_ps(mask, exp16(_mm512_fmadd_ps(_mm512_loadu_ps(s + i * WIDTH + v * 16), factor, shift)));
+            add = _mm512_add_ps(add, e);
+            store_half(p + i * WIDTH + v * 16, e);
+        }
+        if (now != most[i]) {
+            const float shrink = most[i] == -INFINITY ? 0.0f : vexp(most[i] - now);
+            for (size_t k = 0; k < dp; k++) o[i * dp + k] *= shrink;
+            sum[i] *= shrink;
+            most[i] = now;
+        }
+        sum[i] += _mm512_reduce_add_ps(add);
+    }
+}
+
+static void forward_chunk(const struct operands *n, float *o, float *most, float *sum, const struct chunk *c, size_t query, size_t head,
+                          size_t kv) {
+    _Alignas(64) float s[BLOCK * WIDTH];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH];
+    uint16_t *values[CHUNK];
+    for (size_t i = 0; i < c->count; i++) {
+        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
+        values[i] = block_at(n, n->v, ALONG, kv, c->block[i]);
+    }
+    softmax_chunk(p, o, most, sum, s, c, n->dp, n->a->scale);
+    add_weighted(o, p, values, c->count, n->dp);
+}
+
+static void forward_queries(const struct operands *n, size_t query, size_t kv) {
+    const struct attention_args *a = n->a;
+    const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
+    for (size_t head = kv * group; head < (kv + 1) * group; head++) {
+        _Alignas(64) float o[BLOCK * D_MAX];
+        float most[BLOCK], sum[BLOCK];
+        struct chunk c = {0};
+        memset(o, 0, BLOCK * n->dp * sizeof *o);
+        for (size_t i = 0; i < BLOCK; i++) most[i] = -INFINITY, sum[i] = 0;
+        for (size_t key = 0; key <= query; key++) {
+            uint32_t seen[BLOCK] = {0};
+            bool full;
+            if (visible(seen, &full, a->tree, query, key)) chunk_add(&c, key, head, seen, full);
+            if (c.count == CHUNK || (key == query && c.count)) {
+                forward_chunk(n, o, most, sum, &c, query, head, kv);
+                c.count = 0;
+            }
+        }
+        for (size_t i = 0; i < BLOCK && first + i < t; i++) {
+            const float inverse = 1.0f / sum[i];
+            for (size_t k = 0; k < d; k++) a->out[((first + i) * a->heads + head) * d + k] = o[i * n->dp + k] * inverse;
+            a->lse[(first + i) * a->heads + head] = most[i] + logf(sum[i]);
+        }
+    }
+}
+
+/* --- backward --- */
+
+/* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
+static void query_chunk(const struct operands *n, float *dq, const struct chunk *c, size_t query, size_t head, size_t kv) {
+    _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
+    _Alignas(64) uint16_t ds[BLOCK * WIDTH];
+    const struct attention_args *a = n->a;
+    const size_t t = (size_t)a->tree->node_count;
+    const __m512 scale = _mm512_set1_ps(a->scale);
+    uint16_t *keys[CHUNK];
+    for (size_t i = 0; i < c->count; i++) {
+        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
+        scores(g + i * BLOCK, side_of(n, n->dout, ROWS, head, query), side_of(n, n->v, ACROSS, kv, c->block[i]), n->dp);
+        keys[i] = block_at(n, n->k, ALONG, kv, c->block[i]);
+    }
+    for (size_t i = 0; i < BLOCK; i++) {
+        const size_t node = query * BLOCK + i, at = (node < t ? node : t - 1) * a->heads + head;
+        const __m512 lse = _mm512_set1_ps(-a->lse[at]), delta = _mm512_set1_ps(a->delta[at]);
+        for (size_t v = 0; v < 2 * c->count; v++) {
+            const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
+            const __m512 p = exp16(_mm512_fmadd_ps(_mm512_loadu_ps(s + i * WIDTH + v * 16), scale, lse));
+            const __m512 x = _mm512_mul_ps(_mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + i * WIDTH + v * 16), delta)), scale);
+            store_half(ds + i * WIDTH + v * 16, _mm512_maskz_mov_ps(mask, x));
+        }
+    }
+    add_weighted(dq, ds, keys, c->count, n->dp);
+}
+
+static void backward_queries(const struct operands *n, size_t query, size_t kv) {
+    const struct attention_args *a = n->a;
+    const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
+    for (size_t head = kv * group; head < (kv + 1) * group; head++) {
+        _Alignas(64) float dq[BLOCK * D_MAX];
+        struct chunk c = {0};
+        memset(dq, 0, BLOCK * n->dp * sizeof *dq);
+        for (size_t key = 0; key <= query; key++) {
+            uint32_t seen[BLOCK] = {0};
+            bool full;
+            if (visible(seen, &full, a->tree, query, key)) chunk_add(&c, key, head, seen, full);
+            if (c.count == CHUNK || (key == query && c.count)) {
+                query_chunk(n, dq, &c, query, head, kv);
+                c.count = 0;
+            }
+        }
+        for (size_t i = 0; i < BLOCK && first + i < t; i++)
+            memcpy(a->dqkv + (first + i) * a->stride + head * d, dq + i * n->dp, d * sizeof *dq);
+    }
+}
+
+/* dk and dv of a block of keys from a chunk of (query block, head): rows of s and g are keys, columns queries. */
+static void key_chunk(const struct operands *n, float *dk, float *dv, const struct chunk *c, size_t key, size_t kv) {
+    _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH], lse[WIDTH], delta[WIDTH];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH], ds[BLOCK * WIDTH];
+    const struct attention_args *a = n->a;
+    const size_t t = (size_t)a->tree->node_count;
+    uint16_t *queries[CHUNK], *douts[CHUNK];
+    for (size_t i = 0; i < c->count; i++) {
+        scores(s + i * BLOCK, side_of(n, n->k, ROWS, kv, key), side_of(n, n->q, ACROSS, c->head[i], c->block[i]), n->dp);
+        scores(g + i * BLOCK, side_of(n, n->v, ROWS, kv, key), side_of(n, n->dout, ACROSS, c->head[i], c->block[i]), n->dp);
+        queries[i] = block_at(n, n->q, ALONG, c->head[i], c->block[i]);
+        douts[i] = block_at(n, n->dout, ALONG, c->head[i], c->block[i]);
+        for (size_t j = 0; j < BLOCK; j++) {
+            const size_t node = c->block[i] * BLOCK + j, at = (node < t ? node : t - 1) * a->heads + c->head[i];
+            lse[i * BLOCK + j] = a->lse[at];
+            delta[i * BLOCK + j] = a->delta[at];
+        }
+    }
+    const __m512 scale = _mm512_set1_ps(a->scale);
+    for (size_t i = 0; i < BLOCK; i++)
+        for (size_t v = 0; v < 2 * c->count; v++) {
+            const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
+            const size_t at = i * WIDTH + v * 16;
+            const __m512 e =
+                _mm512_maskz_mov_ps(mask, exp16(_mm512_fmsub_ps(_mm512_loadu_ps(s + at), scale, _mm512_loadu_ps(lse + v * 16))));
+            store_half(p + at, e);
+            const __m512 x =
+                _mm512_mul_ps(_mm512_mul_ps(e, _mm512_sub_ps(_mm512_loadu_ps(g + at), _mm512_loadu_ps(delta + v * 16))), scale);
+            store_half(ds + at, x);
+        }
+    add_weighted(dv, p, douts, c->count, n->dp);
+    add_weighted(dk, ds, queries, c->count, n->dp);
+}
+
+static void backward_keys(const struct operands *n, size_t key, size_t kv) {
+    const struct attention_args *a = n->a;
+    const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = key * BLOCK, t = (size_t)a->tree->node_count;
+    _Alignas(64) float dk[BLOCK * D_MAX], dv[BLOCK * D_MAX];
+    struct chunk c = {0};
+    memset(dk, 0, BLOCK * n->dp * sizeof *dk);
+    memset(dv, 0, BLOCK * n->dp * sizeof *dv);
+    for (size_t query = key; query < n->blocks; query++) {
+        uint32_t seen[BLOCK] = {0}, seen_by[BLOCK] = {0};
+        bool full;
+        if (!visible(seen, &full, a->tree, query, key)) continue;
+        if (!full) transpose_bits(seen_by, seen);
+        for (size_t head = kv * group; head < (kv + 1) * group; head++) {
+            chunk_add(&c, query, head, seen_by, full);
+            if (c.count < CHUNK) continue;
+            key_chunk(n, dk, dv, &c, key, kv);
+            c.count = 0;
+        }
+    }
+    if (c.count) key_chunk(n, dk, dv, &c, key, kv);
+    for (size_t i = 0; i < BLOCK && first + i < t; i++) {
+        float *row = a->dqkv + (first + i) * a->stride;
+        memcpy(row + (a->heads + kv) * d, dk + i * n->dp, d * sizeof *dk);
+        memcpy(row + (a->heads + a->kv_heads + kv) * d, dv + i * n->dp, d * sizeof *dv);
+    }
+}
+
+/* --- all blocks --- */
+
+typedef void block_fn(const struct operands *n, size_t block, size_t kv);
+
+/* `late`: blocks that come late in the batch have most to do and go first. Which thread takes one does not matter: each writes rows of its
+ * own. */
+static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
+    const size_t kv = n->a->kv_heads, all = n->blocks * kv;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (size_t i = 0; i < all; i++) {
+        amx_begin();
+        fn(n, late ? n->blocks - 1 - i / kv : i / kv, i % kv);
+        amx_end();
+    }
+}
+
+void attention_amx_forward(const struct attention_args *a, uint16_t *scratch) {
+    struct operands n = operands_of(a, (size_t)a->tree->node_count);
+    lay_out(&n, scratch, false);
+    pack_all(&n);
+    run_blocks(forward_queries, &n, true);
+}
+
+void attention_amx_backward(const struct attention_args *a, uint16_t *scratch) {
+    struct operands n = operands_of(a, (size_t)a->tree->node_count);
+    lay_out(&n, scratch, true);
+    pack_all(&n);
+    run_blocks(backward_queries, &n, true);
+    run_blocks(backward_keys, &n, false);
+}

@@ -1,0 +1,13 @@
+/* attention_amx: attention with bf16 products on the tile registers; softmax, sums and gradients of scores in fp32. Same meaning as
+ * attention.h. */
+#ifndef RAPT_NUM_ATTENTION_AMX_H
+#define RAPT_NUM_ATTENTION_AMX_H
+
+#include "num/attention_block.h"
+
+/* bf16 elements of working memory for t nodes. */
+size_t attention_amx_scratch(size_t t, size_t heads, size_t kv_heads, size_t head_dim, bool backward);
+void attention_amx_forward(const struct attention_args *a, uint16_t *scratch);
+void attention_amx_backward(const struct attention_args *a, uint16_t *scratch);
+
+#endif
