@@ -86,7 +86,7 @@ const struct opt_spec cmd_augment_spec = {
                "rapt augment --input pairs.jsonl --output null.jsonl --mode random-order",
     .notes = "The two rows of a pair follow each other: goal_of \"chosen\", then \"rejected\", with one source_row (the number of the "
              "input row;\n"
-             "under --rule all of the pair). Under --placement system prompts that are strings become messages. Other fields ride along.",
+             "under --rule all of the pair). Under --placement system and after, strings become messages. Other fields ride along.",
 };
 
 static status parse_range(double *low, double *high, const char *name, const char *text) {

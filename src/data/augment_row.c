@@ -13,7 +13,7 @@ void augment_writer_release(struct augment_writer *w) {
     *w = (struct augment_writer){0};
 }
 
-/* A text of the record as it will stand in the row: under `system` strings become one message. */
+/* A text of the record as it will stand in the row: where the goal's place is a turn's, strings become one message. */
 static void put_side(struct buf *out, const struct augment_writer *w, const struct buf *text, const char *role) {
     buf_clear(out);
     if (w->record->conversational) {
@@ -36,7 +36,8 @@ status augment_writer_begin(struct augment_writer *w, const struct record *r) {
     if (r->prompt_ids.size && !r->prompt.size)
         return FAIL(ST_FORMAT, "field prompt_ids: a goal cannot be written into token ids; texts are needed");
     w->record = r;
-    w->messages = r->conversational || w->o->style->placement == GOAL_SYSTEM || w->o->paper_nosys_bug;
+    const enum goal_placement place = w->o->style->placement;
+    w->messages = r->conversational || place == GOAL_SYSTEM || place == GOAL_AFTER || w->o->paper_nosys_bug;
     put_side(&w->prompt, w, &r->prompt, "user");
     buf_clear(&w->others);
     pair_put_others(&w->others, r, w->o->mode == AUGMENT_SFT);

@@ -216,8 +216,8 @@ static void strings_stay_strings_in_user_turns(void **state) {
     o.goal_list = (const double[]){4};
     o.goal_count = 1;
     expect_rows(&o, ROW,
-                "{\"prompt\": \"q\\n\\n\\n" SYS(
-                    "4") "\", \"chosen\": \"l\", \"rejected\": \"w\", \"goal\": 4, \"score_chosen\": 3, \"score_rejected\": 8.5" REST);
+                "{\"prompt\": [{\"role\": \"user\", \"content\": \"q\\n\\n\\n" SYS("4") "\"}], \"chosen\": " A("l") ", \"rejected\": " A(
+                    "w") ", \"goal\": 4, \"score_chosen\": 3, \"score_rejected\": 8.5" REST); /* at the end of a turn: strings become messages */
 }
 
 static void released_bug_on_request(void **state) {
