@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_counts.h"
 #include "cli/cmd.h"
 #include "data/augment.h"
 #include "data/encode.h"
@@ -217,20 +218,14 @@ static status read_options(struct augment_options *a, double **list, const struc
 }
 
 static void print_counts(const struct augment_counts *counts, bool json) {
-#define AUGMENT_LOG(name, text)                                                                                                            \
-    if (counts->name) log_info("%-67s %" PRIu64, text, counts->name);
-    AUGMENT_COUNT_MAP(AUGMENT_LOG)
+    const struct cli_count list[] = {AUGMENT_COUNT_MAP(CLI_COUNT)};
+    cli_counts_print(list, sizeof list / sizeof list[0], json);
     if (counts->goals_above_both)
         log_warn("under a goal above both scores the higher-scored response is preferred, however low it is: %" PRIu64 " rows",
                  counts->goals_above_both);
     if (counts->scores_off_scale)
         log_warn("%" PRIu64 " scores lie outside the scale that the goal's text names; see --score-range, --score-from",
                  counts->scores_off_scale);
-    if (!json) return;
-    const char *separator = "{";
-#define AUGMENT_JSON(name, text) printf("%s\"" #name "\": %" PRIu64, separator, counts->name), separator = ", ";
-    AUGMENT_COUNT_MAP(AUGMENT_JSON)
-    printf("}\n");
 }
 
 status cmd_augment_run(int argc, char **argv) {

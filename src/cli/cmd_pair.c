@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cli/cli_counts.h"
 #include "cli/cmd.h"
 #include "data/pair.h"
 
@@ -43,14 +44,8 @@ const struct opt_spec cmd_pair_spec = {
 };
 
 static void print_counts(const struct pair_counts *counts, bool json) {
-#define PAIR_LOG(name, text)                                                                                                               \
-    if (counts->name) log_info("%-55s %" PRIu64, text, counts->name);
-    PAIR_COUNT_MAP(PAIR_LOG)
-    if (!json) return;
-    const char *separator = "{";
-#define PAIR_JSON(name, text) printf("%s\"" #name "\": %" PRIu64, separator, counts->name), separator = ", ";
-    PAIR_COUNT_MAP(PAIR_JSON)
-    printf("}\n");
+    const struct cli_count list[] = {PAIR_COUNT_MAP(CLI_COUNT)};
+    cli_counts_print(list, sizeof list / sizeof list[0], json);
 }
 
 status cmd_pair_run(int argc, char **argv) {
