@@ -209,7 +209,7 @@ static status attend_cache(struct layer_acts *a, void *context, const struct run
     struct decoder *d = context;
     const struct model_config *c = &r->m->config;
     const size_t stride = r->m->layers[layer].qkv.out;
-    rope_apply(a->qkv, r->m->rope, d->row_position, d->row_count, c->heads + c->kv_heads, c->head_dim, stride, false);
+    if (!c->no_rope[layer]) rope_apply(a->qkv, r->m->rope, d->row_position, d->row_count, c->heads + c->kv_heads, c->head_dim, stride, false);
     kv_cache_attend(a->attn, &d->cache, layer, a->qkv, stride, d->spans, d->span_count, 1.0f / sqrtf((float)c->head_dim));
     return ST_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Llama's names, which most families took over. */
 static const struct tensor_name llama_names[TENSOR_ROLES] = {
     [TENSOR_NORM1] = {"model.layers.%zu.input_layernorm", "blk.%zu.attn_norm"},
     [TENSOR_Q] = {"model.layers.%zu.self_attn.q_proj", "blk.%zu.attn_q"},
@@ -13,13 +14,19 @@ static const struct tensor_name llama_names[TENSOR_ROLES] = {
     [TENSOR_GATE] = {"model.layers.%zu.mlp.gate_proj", "blk.%zu.ffn_gate"},
     [TENSOR_UP] = {"model.layers.%zu.mlp.up_proj", "blk.%zu.ffn_up"},
     [TENSOR_DOWN] = {"model.layers.%zu.mlp.down_proj", "blk.%zu.ffn_down"},
+    [TENSOR_Q_NORM] = {"model.layers.%zu.self_attn.q_norm", "blk.%zu.attn_q_norm"},
+    [TENSOR_K_NORM] = {"model.layers.%zu.self_attn.k_norm", "blk.%zu.attn_k_norm"},
     [TENSOR_EMBED] = {"model.embed_tokens", "token_embd"},
     [TENSOR_NORM] = {"model.norm", "output_norm"},
     [TENSOR_HEAD] = {"lm_head", "output"},
 };
 
 const struct family family_table[] = {
-    {"llama", "LlamaForCausalLM", "llama", true, llama_names, "Llama 2, SmolLM, SmolLM2 and others of that form, without rope scaling"},
+    {.name = "llama", .architecture = "LlamaForCausalLM", .gguf_arch = "llama", .gguf_permutes_qk = true, .names = llama_names, .help = "Llama 2, 3, 3.1, 3.2, SmolLM, SmolLM2"},
+    {.name = "mistral", .architecture = "MistralForCausalLM", .gguf_arch = "llama", .gguf_permutes_qk = true, .names = llama_names, .help = "Mistral, Zephyr; sequences up to the sliding window"},
+    {.name = "qwen2", .architecture = "Qwen2ForCausalLM", .gguf_arch = "qwen2", .qkv_bias = true, .names = llama_names, .help = "Qwen2, Qwen2.5"},
+    {.name = "qwen3", .architecture = "Qwen3ForCausalLM", .gguf_arch = "qwen3", .qk_norm = true, .names = llama_names, .help = "Qwen3"},
+    {.name = "smollm3", .architecture = "SmolLM3ForCausalLM", .gguf_arch = "smollm3", .gguf_permutes_qk = true, .no_rope_step = 4, .names = llama_names, .help = "SmolLM3"},
 };
 const size_t family_count = sizeof family_table / sizeof family_table[0];
 

@@ -17,12 +17,22 @@ static float attention_scale(const struct model_config *c) { return 1.0f / sqrtf
 /* Products run over `padded` rows, so what attention leaves untouched behind the real tokens must be zero. */
 static void zero_tail(float *x, size_t t, size_t padded, size_t ld) { memset(x + t * ld, 0, (padded - t) * ld * sizeof(float)); }
 
+static struct head_norm head_norm_of(const struct model *m, size_t layer) {
+    const struct model_config *c = &m->config;
+    const struct model_layer *l = &m->layers[layer];
+    return (struct head_norm){.q_norm = l->q_norm, .k_norm = l->k_norm, .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim, .stride = l->qkv.out, .eps = (float)c->norm_eps};
+}
+
 status block_forward_attend(float *out, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context,
                             const float *theta, size_t t, size_t padded, bool keep) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[layer];
     const struct mat h = mlp_normed(r, a->rstd1, a->x, l->norm1, padded);
     TRY(linear_forward(a->qkv, NULL, a->u_qkv, h, &l->qkv, theta, &r->scratch, padded));
+    if (c->qk_norm) {
+        const struct head_norm n = head_norm_of(r->m, layer);
+        headnorm_forward(a->qkv, keep ? a->qk_raw : NULL, a->qk_rstd, &n, padded);
+    }
     TRY(attend(a, context, r, layer));
     zero_tail(a->attn, t, padded, c->heads * c->head_dim);
     const struct mat attn = {.f = a->attn, .ld = c->heads * c->head_dim};
@@ -34,7 +44,7 @@ static status attend_tree(struct layer_acts *a, void *context, const struct run 
     const struct seqtree *tree = *(const struct seqtree *const *)context;
     const struct model_config *c = &r->m->config;
     const size_t stride = r->m->layers[layer].qkv.out;
-    rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
+    if (!c->no_rope[layer]) rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
     attention_forward(a->attn, a->lse, a->qkv, tree, c->heads, c->kv_heads, c->head_dim, stride, attention_scale(c),
                       r->m->kind == MATMUL_BF16, r->attention_scratch);
     return ST_OK;
@@ -57,7 +67,11 @@ status block_backward(struct run *r, size_t layer, const struct seqtree *tree, c
     attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, heads, kv, d, stride, attention_scale(c), m->kind == MATMUL_BF16,
                        r->attention_scratch);
     zero_tail(r->dqkv, t, padded, stride);
-    rope_apply(r->dqkv, m->rope, tree->depth, t, heads + kv, d, stride, true);
+    if (!c->no_rope[layer]) rope_apply(r->dqkv, m->rope, tree->depth, t, heads + kv, d, stride, true);
+    if (c->qk_norm) {
+        const struct head_norm n = head_norm_of(m, layer);
+        headnorm_backward(r->dqkv, model_grad_at(m, l->q_norm_offset), model_grad_at(m, l->k_norm_offset), a->qk_raw, a->qk_rstd, &n, t);
+    }
     const struct mat h = mlp_normed_again(r, a->x, a->rstd1, l->norm1, padded);
     TRY(linear_backward(r->dh, m->params.grad, dqkv, h, a->u_qkv, &l->qkv, theta, &r->scratch, padded, false));
     rmsnorm_backward(r->dx, model_grad_at(m, l->norm1_offset), r->dh, a->x, l->norm1, a->rstd1, padded, c->hidden);

@@ -10,10 +10,26 @@
 
 struct family; /* model/arch.h */
 
+#define MODEL_LAYERS_MAX 1024
+#define ROPE_PAIRS_MAX 512
+
+/* How rotations are stretched for long contexts, as transformers' modeling_rope_utils. */
+enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_DIVISORS };
+struct rope_config {
+    enum rope_kind kind;
+    double base, factor, low_freq_factor, high_freq_factor;
+    size_t original_max_position;
+    float divisor[ROPE_PAIRS_MAX]; /* ROPE_DIVISORS: of each frequency, as GGUF stores them (rope_freqs) */
+};
+
 struct model_config {
     const struct family *family;
     size_t vocab, hidden, layers, heads, kv_heads, head_dim, ffn, max_position;
-    double rope_base, norm_eps;
+    double norm_eps;
+    struct rope_config rope;
+    bool no_rope[MODEL_LAYERS_MAX]; /* layers without rotation (SmolLM3) */
+    bool qkv_bias, o_bias, qk_norm;
+    size_t window;         /* positions a layer looks back, 0 = all; longer sequences are refused */
     bool tied;             /* the output head is the embedding */
     int64_t bos, eos, pad; /* -1 = not stated */
 };
@@ -23,7 +39,9 @@ status model_config_from_json(struct model_config *c, struct json config);
 status model_config_from_gguf(struct model_config *c, const struct gguf *g);
 /* Parameters in all, LoRA not counted. */
 size_t model_config_parameters(const struct model_config *c);
+/* frequency[head_dim / 2] of the rotations, with the stretching applied. */
+void rope_config_frequencies(float *frequency, const struct rope_config *r, size_t head_dim);
 /* The same as a config.json that transformers loads. */
-void model_config_put_json(struct buf *out, const struct model_config *c, const char *torch_dtype);
+status model_config_put_json(struct buf *out, const struct model_config *c, const char *torch_dtype);
 
 #endif

@@ -19,12 +19,12 @@ static void convert(void *out, const float *in, enum dtype type, size_t n) {
         ((uint16_t *)out)[i] = type == DTYPE_F16 ? dtype_float_to_half(in[i]) : dtype_float_to_bf16(in[i]);
 }
 
-static status add(struct exporter *x, enum tensor_role role, size_t layer, const float *data, size_t rows, size_t cols) {
+static status add_named(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows, size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
     size_t shape[2] = {rows, cols};
     void *copy;
     family_tensor_name(base, x->m->config.family, role, layer, false);
-    snprintf(name, sizeof name, "%s.weight", base);
+    snprintf(name, sizeof name, "%s.%s", base, suffix);
     TRY(arena_try_take(&x->arena, &copy, rows * cols, x->type == DTYPE_F32 ? 4 : 2, "exported tensor"));
     convert(copy, data, x->type, rows * cols);
     if (rows == 1)
@@ -32,6 +32,10 @@ static status add(struct exporter *x, enum tensor_role role, size_t layer, const
     else
         safetensors_add(&x->writer, name, x->type, shape, 2, copy);
     return ST_OK;
+}
+
+static status add(struct exporter *x, enum tensor_role role, size_t layer, const float *data, size_t rows, size_t cols) {
+    return add_named(x, role, "weight", layer, data, rows, cols);
 }
 
 static status add_linear(struct exporter *x, const struct linear *l) {
@@ -48,6 +52,8 @@ static status add_linear(struct exporter *x, const struct linear *l) {
     if (s == ST_OK && x->theta) lora_merge_into(w, l, x->theta);
     for (size_t i = 0; i < l->part_count && s == ST_OK; i++)
         s = add(x, l->part[i].role, l->layer, w + l->part[i].row * l->in, l->part[i].rows, l->in);
+    for (size_t i = 0; i < l->part_count && s == ST_OK && l->bias; i++)
+        s = add_named(x, l->part[i].role, "bias", l->layer, l->bias + l->part[i].row, 1, l->part[i].rows);
     free(w);
     return s;
 }
@@ -66,6 +72,8 @@ static status add_all(struct exporter *x) {
         const struct model_layer *l = &m->layers[i];
         s = add(x, TENSOR_NORM1, i, l->norm1, 1, c);
         if (s == ST_OK) s = add_linear(x, &l->qkv);
+        if (s == ST_OK && l->q_norm) s = add(x, TENSOR_Q_NORM, i, l->q_norm, 1, m->config.head_dim);
+        if (s == ST_OK && l->k_norm) s = add(x, TENSOR_K_NORM, i, l->k_norm, 1, m->config.head_dim);
         if (s == ST_OK) s = add_linear(x, &l->o);
         if (s == ST_OK) s = add(x, TENSOR_NORM2, i, l->norm2, 1, c);
         if (s == ST_OK) s = add_linear(x, &l->gate_up);
@@ -77,8 +85,8 @@ static status add_all(struct exporter *x) {
 static status write_config(const struct model *m, const char *folder, enum dtype type) {
     struct buf b = {0};
     char *path = file_join(folder, "config.json");
-    model_config_put_json(&b, &m->config, type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16");
-    status s = file_write(path, b.data, b.size);
+    status s = model_config_put_json(&b, &m->config, type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16");
+    if (s == ST_OK) s = file_write(path, b.data, b.size);
     free(path);
     buf_release(&b);
     return s;

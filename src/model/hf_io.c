@@ -58,11 +58,11 @@ void checkpoint_drop_pages(const struct checkpoint *c) {
     for (size_t i = 0; i < c->st.map_count && !c->is_gguf; i++) file_map_drop_pages(&c->st.maps[i]);
 }
 
-status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows,
-                         size_t cols) {
+static status find_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, const char *suffix, size_t layer,
+                          size_t rows, size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
     family_tensor_name(base, c->config.family, role, layer, c->is_gguf);
-    snprintf(name, sizeof name, "%s.weight", base);
+    snprintf(name, sizeof name, "%s.%s", base, suffix);
     *out = (struct tensor_view){0};
     if (c->is_gguf) {
         const struct gguf_tensor *t = gguf_tensor_find(&c->gguf, name);
@@ -83,12 +83,30 @@ status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, en
     return ST_OK;
 }
 
+status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows,
+                         size_t cols) {
+    return find_tensor(out, c, role, "weight", layer, rows, cols);
+}
+
+/* Where row r of `rows` lies: [head, half, i] of the Hugging Face layout is at [head, i, half] of a GGUF that permutes. */
+static size_t permuted(size_t r, size_t rows, size_t heads) {
+    const size_t d = rows / heads, head = r / d, in_head = r % d;
+    return head * d + (in_head % (d / 2)) * 2 + in_head / (d / 2);
+}
+
+status checkpoint_bias(float *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t n) {
+    struct tensor_view v;
+    float *stored;
+    TRY(find_tensor(&v, c, role, "bias", layer, 1, n));
+    TRY(mem_try_alloc(&stored, n, sizeof *stored, "bias"));
+    dtype_table[v.type].expand(stored, v.data, n);
+    for (size_t r = 0; r < n; r++) out[r] = stored[v.heads ? permuted(r, n, v.heads) : r];
+    free(stored);
+    return ST_OK;
+}
+
 void tensor_view_row(float *out, const struct tensor_view *v, size_t r) {
-    size_t at = r;
-    if (v->heads) { /* [head, half, i] of the Hugging Face layout lies at [head, i, half] */
-        size_t d = v->rows / v->heads, head = r / d, in_head = r % d;
-        at = head * d + (in_head % (d / 2)) * 2 + in_head / (d / 2);
-    }
+    const size_t at = v->heads ? permuted(r, v->rows, v->heads) : r;
     dtype_table[v->type].expand(out, v->data + at * v->row_bytes, v->cols);
 }
 

@@ -107,14 +107,27 @@ status linear_forward_finish(const struct linear_finish *f, float *u, struct mat
     return ST_OK;
 }
 
+static void add_rows(float *y, const float *row, size_t t, size_t n) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++)
+        for (size_t j = 0; j < n; j++) y[i * n + j] += row[j];
+}
+
 status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta,
                       const struct linear_scratch *s, size_t t) {
+    if (l->bias && init) { /* both: the bias goes to where the sums start */
+        if (init != y) memcpy(y, init, t * l->out * sizeof *y);
+        add_rows(y, l->bias, t, l->out);
+        init = y;
+    }
+    const float *begin = init ? init : l->bias;
+    const size_t ld = init ? l->out : 0; /* 0: every row starts from the bias */
     if (in_one_pass(l, s)) {
-        forward_pass(&(struct gemm_amx){.m = t, .init = init, .ld_init = l->out, .c = y, .ldc = l->out}, u, x, l, theta, s);
+        forward_pass(&(struct gemm_amx){.m = t, .init = begin, .ld_init = ld, .c = y, .ldc = l->out}, u, x, l, theta, s);
         return ST_OK;
     }
     struct mat in = operand(x, l->in, l->w.kind, s, t);
-    TRY(matmul_weight_forward(y, l->out, init, l->out, in, &l->w, t));
+    TRY(matmul_weight_forward(y, l->out, begin, ld, in, &l->w, t));
     if (!theta || !l->u_width) return ST_OK;
     if (s->dropout.p > 0) {
         drop(s->dropped, x.f, &s->dropout, dropout_salt(l), t, l->in);
@@ -150,7 +163,16 @@ static status adapter_gradients(float *grad, struct mat dy, struct mat x, const 
     return matmul(grad + l->a_offset, l->in, l->w.kind, du, true, x, false, l->u_width, l->in, t, true);
 }
 
+/* Each thread owns columns, so rows add up in order. */
+static void bias_gradient(float *dbias, const float *dy, size_t t, size_t n) {
+#pragma omp parallel for schedule(static)
+    for (size_t from = 0; from < n; from += 64)
+        for (size_t i = 0; i < t; i++)
+            for (size_t j = from; j < n && j < from + 64; j++) dbias[j] += dy[i * n + j];
+}
+
 static status weight_gradient(float *grad, struct mat dy, struct mat x, const struct linear *l, size_t t) {
+    if (l->bias) bias_gradient(grad + l->bias_offset, dy.f, t, l->out);
     return matmul(grad + l->w_offset, l->in, l->w.kind, dy, true, x, false, l->out, l->in, t, true);
 }
 

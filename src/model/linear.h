@@ -1,6 +1,6 @@
 /* linear: projections that read the same input, fused into one product (q|k|v, gate|up), each with its own LoRA pair.
  *
- * y = x W^T + (alpha / r) B A dropout(x)      (Hu et al. 2021; peft tuners/lora/layer.py) */
+ * y = x W^T + bias + (alpha / r) B A dropout(x)      (Hu et al. 2021; peft tuners/lora/layer.py) */
 #ifndef RAPT_MODEL_LINEAR_H
 #define RAPT_MODEL_LINEAR_H
 
@@ -25,6 +25,9 @@ struct linear {
     struct matmul_weight w; /* [out, in] */
     float *owned;           /* frozen fp32 copy behind w, or NULL */
     size_t w_offset;        /* in the parameter vector under full training, else LINEAR_FROZEN */
+    bool biased;
+    float *bias;            /* [out], or NULL */
+    size_t bias_offset;     /* as w_offset */
     size_t rank, u_width;   /* u_width = rank x adapted parts; 0 = no adapter */
     size_t a_offset;        /* A of the adapted parts, one after another: [u_width, in] */
     float scale;            /* alpha / rank */

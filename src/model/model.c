@@ -14,6 +14,7 @@ static void role_shape(size_t *rows, size_t *cols, const struct model_config *c,
         [TENSOR_NORM1] = {1, c->hidden},        [TENSOR_Q] = {q, c->hidden},       [TENSOR_K] = {kv, c->hidden},
         [TENSOR_V] = {kv, c->hidden},           [TENSOR_O] = {c->hidden, q},       [TENSOR_NORM2] = {1, c->hidden},
         [TENSOR_GATE] = {c->ffn, c->hidden},    [TENSOR_UP] = {c->ffn, c->hidden}, [TENSOR_DOWN] = {c->hidden, c->ffn},
+        [TENSOR_Q_NORM] = {1, c->head_dim}, [TENSOR_K_NORM] = {1, c->head_dim},
         [TENSOR_EMBED] = {c->vocab, c->hidden}, [TENSOR_NORM] = {1, c->hidden},    [TENSOR_HEAD] = {c->vocab, c->hidden},
     };
     *rows = shapes[role][0];
@@ -27,7 +28,7 @@ static status view_of(struct tensor_view *v, const struct model *m, enum tensor_
 }
 
 static void linear_describe(struct linear *l, const struct model_config *c, size_t layer, const enum tensor_role *roles, size_t count) {
-    *l = (struct linear){.layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN};
+    *l = (struct linear){.layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN};
     for (size_t i = 0; i < count; i++) {
         size_t rows, cols;
         role_shape(&rows, &cols, c, roles[i]);
@@ -37,13 +38,17 @@ static void linear_describe(struct linear *l, const struct model_config *c, size
     }
 }
 
-static size_t add_param(struct model *m, enum tensor_role role, size_t layer) {
+static size_t add_named(struct model *m, enum tensor_role role, size_t layer, const char *suffix, size_t rows, size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
+    family_tensor_name(base, m->config.family, role, layer, false);
+    snprintf(name, sizeof name, "%s.%s", base, suffix);
+    return params_add(&m->params, name, rows, cols, rows == 1);
+}
+
+static size_t add_param(struct model *m, enum tensor_role role, size_t layer) {
     size_t rows, cols;
     role_shape(&rows, &cols, &m->config, role);
-    family_tensor_name(base, m->config.family, role, layer, false);
-    snprintf(name, sizeof name, "%s.weight", base);
-    return params_add(&m->params, name, rows, cols, rows == 1);
+    return add_named(m, role, layer, "weight", rows, cols);
 }
 
 static void describe_layers(struct model *m) {
@@ -55,7 +60,9 @@ static void describe_layers(struct model *m) {
         linear_describe(&l->o, &m->config, i, o, 1);
         linear_describe(&l->gate_up, &m->config, i, gate_up, 2);
         linear_describe(&l->down, &m->config, i, down, 1);
-        l->norm1_offset = l->norm2_offset = LINEAR_FROZEN;
+        l->qkv.biased = m->config.qkv_bias;
+        l->o.biased = m->config.o_bias;
+        l->norm1_offset = l->norm2_offset = l->q_norm_offset = l->k_norm_offset = LINEAR_FROZEN;
     }
     linear_describe(&m->head, &m->config, 0, head, 1);
     m->norm_offset = m->embed_offset = LINEAR_FROZEN;
@@ -66,6 +73,10 @@ static void add_linear_params(struct linear *l, void *context) {
     for (size_t i = 0; i < l->part_count; i++) { /* parts follow each other, so the fused matrix is contiguous */
         size_t offset = add_param(m, l->part[i].role, l->layer);
         if (i == 0) l->w_offset = offset;
+    }
+    for (size_t i = 0; i < l->part_count && l->biased; i++) {
+        size_t offset = add_named(m, l->part[i].role, l->layer, "bias", 1, l->part[i].rows);
+        if (i == 0) l->bias_offset = offset;
     }
 }
 
@@ -86,6 +97,10 @@ static status plan_full(struct model *m) {
         l->norm1_offset = add_param(m, TENSOR_NORM1, i);
         add_linear_params(&l->qkv, m);
         add_linear_params(&l->o, m);
+        if (m->config.qk_norm) {
+            l->q_norm_offset = add_param(m, TENSOR_Q_NORM, i);
+            l->k_norm_offset = add_param(m, TENSOR_K_NORM, i);
+        }
         l->norm2_offset = add_param(m, TENSOR_NORM2, i);
         add_linear_params(&l->gate_up, m);
         add_linear_params(&l->down, m);
@@ -96,6 +111,15 @@ static status plan_full(struct model *m) {
     else
         m->head.w_offset = add_param(m, TENSOR_HEAD, 0);
     return params_allocate(&m->params, true);
+}
+
+static status load_bias(struct linear *l, struct model *m) {
+    if (!l->biased) return ST_OK;
+    if (l->bias_offset != LINEAR_FROZEN) l->bias = m->params.value + l->bias_offset;
+    else TRY(arena_try_take(&m->packed, &l->bias, l->out, sizeof(float), "biases"));
+    for (size_t i = 0; i < l->part_count; i++)
+        TRY(checkpoint_bias(l->bias + l->part[i].row, &m->checkpoint, l->part[i].role, l->layer, l->part[i].rows));
+    return ST_OK;
 }
 
 /* Reads the parts of l into plain [out, in] and prepares the product. */
@@ -113,6 +137,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
         TRY(view_of(&v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer));
         tensor_view_rows(plain + l->part[i].row * l->in, &v);
     }
+    TRY(load_bias(l, m));
     return matmul_weight_init(&l->w, &m->packed, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
@@ -130,6 +155,9 @@ static status load_weights(struct model *m, float *scratch) {
         struct model_layer *l = &m->layers[i];
         TRY(load_norm(&l->norm1, m, m->norms + 2 * i * c, TENSOR_NORM1, i, l->norm1_offset));
         TRY(load_norm(&l->norm2, m, m->norms + (2 * i + 1) * c, TENSOR_NORM2, i, l->norm2_offset));
+        float *heads = m->norms + (2 * m->config.layers + 1) * c + 2 * i * m->config.head_dim;
+        if (m->config.qk_norm) TRY(load_norm(&l->q_norm, m, heads, TENSOR_Q_NORM, i, l->q_norm_offset));
+        if (m->config.qk_norm) TRY(load_norm(&l->k_norm, m, heads + m->config.head_dim, TENSOR_K_NORM, i, l->k_norm_offset));
         TRY(load_linear(&l->qkv, m, scratch));
         TRY(load_linear(&l->o, m, scratch));
         TRY(load_linear(&l->gate_up, m, scratch));
@@ -147,7 +175,7 @@ static size_t packed_bytes(const struct model *m) {
     for (size_t i = 0; i < m->config.layers; i++) {
         const struct model_layer *l = &m->layers[i];
         const struct linear *of[] = {&l->qkv, &l->o, &l->gate_up, &l->down};
-        for (size_t k = 0; k < 4; k++) all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + 256;
+        for (size_t k = 0; k < 4; k++) all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + of[k]->out * sizeof(float) + 256;
     }
     return all + matmul_weight_bytes(m->kind, m->head.out, m->head.in, m->use != MODEL_INFER) + 256;
 }
@@ -155,7 +183,7 @@ static size_t packed_bytes(const struct model *m) {
 static status load(struct model *m) {
     const struct model_config *c = &m->config;
     size_t largest = c->vocab * c->hidden;
-    TRY(mem_try_alloc(&m->norms, 2 * c->layers + 1, c->hidden * sizeof(float), "norm weights"));
+    TRY(mem_try_alloc(&m->norms, (2 * c->layers + 1) * c->hidden + 2 * c->layers * c->head_dim, sizeof(float), "norm weights"));
     for (size_t i = 0; i < 4; i++) {
         const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
         if (all[i]->in * all[i]->out > largest) largest = all[i]->in * all[i]->out;
@@ -217,10 +245,14 @@ status model_need_positions(struct model *m, size_t count) {
     if (count > m->config.max_position)
         return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's %zu positions; lower --max-length", count,
                     m->config.max_position);
+    if (m->config.window && count > m->config.window)
+        return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's sliding window of %zu, which is not supported; lower --max-length", count, m->config.window);
     free(m->rope);
     m->rope_positions = 0;
     TRY(mem_try_alloc(&m->rope, count, m->config.head_dim * sizeof(float), "rotation table"));
-    rope_table(m->rope, count, m->config.head_dim, m->config.rope_base);
+    float frequency[ROPE_PAIRS_MAX];
+    rope_config_frequencies(frequency, &m->config.rope, m->config.head_dim);
+    rope_table(m->rope, frequency, count, m->config.head_dim);
     m->rope_positions = count;
     return ST_OK;
 }

@@ -18,6 +18,8 @@ struct model_layer {
     struct linear qkv, o, gate_up, down;
     float *norm1, *norm2;              /* [C] */
     size_t norm1_offset, norm2_offset; /* in the parameter vector, or LINEAR_FROZEN */
+    float *q_norm, *k_norm;            /* [D]; NULL in families without */
+    size_t q_norm_offset, k_norm_offset;
 };
 struct model {
     struct checkpoint checkpoint; /* stays open: embedding rows are read from it when frozen */
@@ -31,8 +33,8 @@ struct model {
     struct tensor_view embed_view, head_view; /* frozen rows */
     size_t embed_offset;    /* full: the embedding in the parameter vector */
     struct params params;   /* LoRA: the adapter; full: everything */
-    float *norms;           /* owned storage of the frozen norms */
-    struct arena packed;    /* weights packed for products */
+    float *norms;           /* owned storage of the frozen norms: two [C] a layer, the last, then two [D] a layer where heads are normed */
+    struct arena packed;    /* weights packed for products, and biases */
     float *rope;            /* [max_position_used, D] cos and sin */
     size_t rope_positions;
 };

@@ -33,6 +33,8 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     take(k, &a->rstd1, t, sizeof(float));
     take(k, &a->rstd2, t, sizeof(float));
     take(k, &a->qkv, t * l->qkv.out, sizeof(float));
+    if (c->qk_norm) take(k, &a->qk_raw, t * (c->heads + c->kv_heads) * c->head_dim, sizeof(float));
+    if (c->qk_norm) take(k, &a->qk_rstd, t * (c->heads + c->kv_heads), sizeof(float));
     take(k, &a->attn, t * l->o.in, sizeof(float));
     take(k, &a->lse, t * c->heads, sizeof(float));
     take(k, &a->mid, t * c->hidden, sizeof(float));

@@ -21,6 +21,7 @@ struct layer_acts { /* what backward needs of one layer */
     float *x;       /* [T, C] input */
     float *rstd1, *rstd2; /* [T] */
     float *qkv;     /* [T, (H + 2K) D] after rope */
+    float *qk_raw, *qk_rstd; /* [T, (H + K) D] before their norm, [T, H + K]; NULL in families without */
     float *attn;    /* [T, H D] */
     float *lse;     /* [T, H] */
     float *mid;     /* [T, C] after attention's residual */

@@ -1,6 +1,7 @@
 #include "num/norm.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "num/half.h"
 
@@ -59,4 +60,45 @@ void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float 
         for (size_t i = 0; i < t; i++)
             for (size_t j = from; j < to; j++) dweight[j] += dout[i * c + j] * (x[i * c + j] * rstd[i]);
     }
+}
+
+void headnorm_forward(float *qkv, float *raw, float *rstd, const struct head_norm *n, size_t t) {
+    const size_t all = n->heads + n->kv_heads, d = n->head_dim;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++)
+        for (size_t h = 0; h < all; h++) {
+            float *x = qkv + i * n->stride + h * d;
+            const float *w = h < n->heads ? n->q_norm : n->k_norm;
+            const float r = rstd_of(x, d, n->eps);
+            if (raw) memcpy(raw + (i * all + h) * d, x, d * sizeof *x);
+            rstd[i * all + h] = r;
+            for (size_t j = 0; j < d; j++) x[j] = w[j] * (x[j] * r);
+        }
+}
+
+/* The weights' gradients want dqkv as it came, so they go first. */
+static void headnorm_weights(float *dw, const float *dqkv, const float *raw, const float *rstd, const struct head_norm *n, size_t t, size_t from, size_t to) {
+    const size_t all = n->heads + n->kv_heads, d = n->head_dim;
+    if (!dw) return;
+#pragma omp parallel for schedule(static)
+    for (size_t j = 0; j < d; j++)
+        for (size_t i = 0; i < t; i++)
+            for (size_t h = from; h < to; h++) dw[j] += dqkv[i * n->stride + h * d + j] * (raw[(i * all + h) * d + j] * rstd[i * all + h]);
+}
+
+void headnorm_backward(float *dqkv, float *dq_norm, float *dk_norm, const float *raw, const float *rstd, const struct head_norm *n, size_t t) {
+    const size_t all = n->heads + n->kv_heads, d = n->head_dim;
+    headnorm_weights(dq_norm, dqkv, raw, rstd, n, t, 0, n->heads);
+    headnorm_weights(dk_norm, dqkv, raw, rstd, n, t, n->heads, all);
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++)
+        for (size_t h = 0; h < all; h++) {
+            float *g = dqkv + i * n->stride + h * d, sum = 0;
+            const float *x = raw + (i * all + h) * d, *w = h < n->heads ? n->q_norm : n->k_norm;
+            const float r = rstd[i * all + h];
+#pragma omp simd reduction(+ : sum)
+            for (size_t j = 0; j < d; j++) sum += w[j] * g[j] * x[j];
+            const float back = sum * r * r * r / (float)d;
+            for (size_t j = 0; j < d; j++) g[j] = w[j] * g[j] * r - x[j] * back;
+        }
 }

@@ -14,4 +14,15 @@ void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd
 /* dx[T,C] += ...; dweight[C] += ... unless NULL. Sums run in an order that does not depend on threads. */
 void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float *x, const float *weight, const float *rstd, size_t t, size_t c);
 
+/* Every query and key head of qkv[T, stride] normed by itself, in place: the first `heads` by q_norm[D], the next `kv_heads` by k_norm[D].
+ * raw[T, (H + K) D] keeps what they were and rstd[T, H + K] the factors, for backward; raw may be NULL. */
+struct head_norm {
+    const float *q_norm, *k_norm;
+    size_t heads, kv_heads, head_dim, stride;
+    float eps;
+};
+void headnorm_forward(float *qkv, float *raw, float *rstd, const struct head_norm *n, size_t t);
+/* dqkv: in the gradient of the normed heads, out of the raw ones. dq_norm, dk_norm [D] are added to, or NULL. */
+void headnorm_backward(float *dqkv, float *dq_norm, float *dk_norm, const float *raw, const float *rstd, const struct head_norm *n, size_t t);
+
 #endif

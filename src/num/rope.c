@@ -2,13 +2,11 @@
 
 #include <math.h>
 
-void rope_table(float *cos_sin, size_t positions, size_t head_dim, double base) {
+void rope_table(float *cos_sin, const float *frequency, size_t positions, size_t head_dim) {
     const size_t half = head_dim / 2;
     for (size_t i = 0; i < half; i++) {
-        const float exponent = (float)(2 * i) / (float)head_dim;
-        const float frequency = 1.0f / powf((float)base, exponent);
         for (size_t p = 0; p < positions; p++) {
-            const double angle = (double)((float)p * frequency);
+            const double angle = (double)((float)p * frequency[i]);
             cos_sin[p * head_dim + i] = (float)cos(angle);
             cos_sin[p * head_dim + half + i] = (float)sin(angle);
         }

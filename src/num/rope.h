@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* cos_sin [positions, D]: D/2 cosines, then D/2 sines. Frequencies and angles are rounded to fp32 where transformers rounds them. */
-void rope_table(float *cos_sin, size_t positions, size_t head_dim, double base);
+/* cos_sin [positions, D]: D/2 cosines, then D/2 sines of position * frequency[D/2]. Angles are rounded to fp32 where transformers rounds them. */
+void rope_table(float *cos_sin, const float *frequency, size_t positions, size_t head_dim);
 /* Turns the first `heads` heads of each row of qkv[T, stride] in place by its depth; inverse turns gradients back. */
 void rope_apply(float *qkv, const float *cos_sin, const int32_t *depth, size_t t, size_t heads, size_t head_dim, size_t stride, _Bool inverse);
 

@@ -131,7 +131,9 @@ static void rope_gradient(void **state) {
     static float table[64 * 16], dx[N_MAX];
     static const int32_t depth[] = {0, 1, 17, 63, 2};
     static struct rope_case k = {.t = 5, .heads = 3, .d = 16, .stride = 4 * 16, .table = table, .depth = depth};
-    rope_table(table, 64, 16, 10000);
+    float frequency[8];
+    for (int i = 0; i < 8; i++) frequency[i] = powf(10000, -(float)i / 8);
+    rope_table(table, frequency, 64, 16);
     const size_t n = k.t * k.stride;
     fill(k.x, n, 7), fill(k.dout, n, 8);
     memcpy(dx, k.dout, n * sizeof(float));

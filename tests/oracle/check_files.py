@@ -12,6 +12,7 @@ from oracle import fixed, next_logps
 
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 RAPT = sys.argv[1]
@@ -42,6 +43,21 @@ def compare(what, model, tokenizer, arguments, tolerance):
     print(f"{what}: {worst:.2g}")
 
 
+def compare_family(source, folder):
+    """What is exported from a family's model gives the logits of its golden."""
+    name = source.name if source.is_dir() else source.parent.name
+    rapt("export", "--model", source, "--output", folder / name)
+    golden = load_file(GOLDEN / name.removesuffix("_gguf") / "golden.safetensors")
+    model, worst = AutoModelForCausalLM.from_pretrained(folder / name, dtype=torch.float32, attn_implementation="eager").eval(), 0.0
+    for i in range(3):
+        with torch.no_grad():
+            got = model(input_ids=golden[f"input_ids.{i}"].long()[None]).logits[0]
+        want = golden[f"logits.{i}"]
+        worst = max(worst, ((got - want).abs().max() / (want.max() - want.min())).item())
+    assert worst < 1e-5, f"{name} exported: logits differ by {worst:g} of their range"
+    print(f"{name} exported: {worst:.2g}")
+
+
 def load(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
 
@@ -65,6 +81,9 @@ def main():
                 compare(f"{source.name} exported as {kind}", *load(output), ["--model", output], 1e-4)
             merged, tokenizer = load(folder / f"{source.name}.f32")
             compare(f"{source.name} merged", merged, tokenizer, ["--model", tiny, "--adapter", folder / "all"], 1e-4)
+        for name in ("llama3", "llama_bias", "mistral", "qwen2", "qwen2_gguf", "qwen3", "qwen3_gguf", "smollm3", "smollm3_gguf"):
+            source = GOLDEN / name / "model.gguf"
+            compare_family(source if source.exists() else source.parent, folder / "families")
 
 
 main()

@@ -33,6 +33,8 @@ def spread_norms(model):
             p.data.copy_(1 + 0.3 * torch.randn_like(p))
         elif p.dim() == 2:
             p.data.copy_(torch.randn_like(p) * (0.8 if "embed" in name else 1.5 / p.shape[1] ** 0.5))
+        elif name.endswith(".bias"):
+            p.data.copy_(torch.randn_like(p) * 0.4)
     return model
 
 

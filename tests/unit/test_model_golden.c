@@ -1,5 +1,5 @@
 /* The model against transformers: log-probs of every vocabulary entry at every position, the statistics of the logits, and the gradient of
- * every parameter, on small random Llamas (tests/oracle/make_llama.py). */
+ * every parameter, on small random models of every family (tests/oracle/make_llama.py, make_families.py), from both forms of file. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,7 +68,10 @@ static void open_fixture(struct fixture *f, const char *model, const char *adapt
     char path[512], adapter_path[512];
     snprintf(path, sizeof path, GOLDEN "%s", model);
     snprintf(adapter_path, sizeof adapter_path, GOLDEN "%s", adapter ? adapter : "");
-    const char *golden = adapter ? adapter : strncmp(model, "llama_tiny", 10) == 0 ? "llama_tiny" : model;
+    char golden[64]; /* a GGUF is held against the folder it was made from */
+    snprintf(golden, sizeof golden, "%s", adapter ? adapter : model);
+    char *gguf = strstr(golden, "_gguf/");
+    if (gguf) *gguf = '\0';
     open_paths(f, golden, path, adapter ? adapter_path : NULL, kind, use);
 }
 
@@ -212,7 +215,17 @@ static const struct {
 } cases[] = {{"llama_tiny", NULL, MODEL_FULL},
              {"llama_untied", NULL, MODEL_FULL},
              {"llama_tiny_gguf/model.gguf", NULL, MODEL_FULL},
-             {"llama_tiny", "llama_tiny_lora", MODEL_ADAPTER}};
+             {"llama_tiny", "llama_tiny_lora", MODEL_ADAPTER},
+             {"llama3", NULL, MODEL_FULL},
+             {"llama3_gguf/model.gguf", NULL, MODEL_FULL},
+             {"llama_bias", NULL, MODEL_FULL},
+             {"mistral", NULL, MODEL_FULL},
+             {"qwen2", NULL, MODEL_FULL},
+             {"qwen2_gguf/model.gguf", NULL, MODEL_FULL},
+             {"qwen3", NULL, MODEL_FULL},
+             {"qwen3_gguf/model.gguf", NULL, MODEL_FULL},
+             {"smollm3", NULL, MODEL_FULL},
+             {"smollm3_gguf/model.gguf", NULL, MODEL_FULL}};
 static void logits_are_transformers(void **state) {
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
