@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 static status read_number(double *out, struct json object, const char *key, bool required) {
     struct json value = json_get(object, key);
@@ -195,6 +196,11 @@ static bool is_blank(const char *text, size_t size) {
     return size == 0;
 }
 
+/* What rapt logps writes for a row whose prompt reaches --max-length. */
+static bool is_unscored(struct json object) {
+    return json_kind_of(json_get(object, "logps_chosen")) == JSON_NULL && json_kind_of(json_get(object, "logps_rejected")) == JSON_NULL;
+}
+
 static status load_lines(struct logps_rows *r, struct file_lines *lines) {
     for (;;) {
         const char *text;
@@ -205,6 +211,10 @@ static status load_lines(struct logps_rows *r, struct file_lines *lines) {
         if (!text) return ST_OK;
         if (is_blank(text, size)) continue;
         status code = json_parse(&object, text, size);
+        if (code == ST_OK && is_unscored(object)) {
+            r->unscored++;
+            continue;
+        }
         if (code == ST_OK) code = logps_row_read(&row, object, lines->number - 1);
         if (code != ST_OK) return status_note(code, "line %" PRIu64 ": ", lines->number);
         TRY(logps_rows_add(r, &row));
@@ -217,6 +227,7 @@ status logps_rows_load(struct logps_rows *r, const char *name, const char *path)
     status code = file_lines_open(&lines, path);
     if (code == ST_OK) {
         code = load_lines(r, &lines);
+        if (code == ST_OK && r->unscored) log_info("%s: %zu rows without log-probs (null: the prompt reached --max-length) are left out", path, r->unscored);
         if (code == ST_OK) code = logps_rows_finish(r);
         if (code != ST_OK) status_note(code, "%s: ", path);
         file_lines_release(&lines);

@@ -22,6 +22,7 @@ struct logps_rows {
     char *name; /* of the run, for tables; owned */
     struct logps_row *rows;
     size_t count, capacity;
+    size_t unscored; /* rows whose log-probs are null, left out */
 };
 
 /* Reads one row object as `rapt logps` writes it, in the file's order. `number` stands in for a missing source_row. */

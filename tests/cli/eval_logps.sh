@@ -53,3 +53,10 @@ echo '{"logps_chosen":-1}' >bad.jsonl
 fails 1 'line 1: field logps_rejected is missing' "$RAPT" eval goal-accuracy --logps bad.jsonl
 : >empty.jsonl
 fails 1 'empty.jsonl: no rows' "$RAPT" eval goal-accuracy --logps empty.jsonl
+# Rows that rapt logps could not score carry null: left out and counted, in policy and reference alike.
+null='{"source_row":7,"goal":8,"goal_of":"chosen","score_chosen":8,"score_rejected":3,"prompt":"long","logps_chosen":null,"logps_rejected":null,"tokens_chosen":null,"tokens_rejected":null}'
+for f in policy base; do { cat $f.jsonl; echo "$null"; } >$f.null.jsonl; done
+"$RAPT" eval goal-accuracy --logps p=policy.null.jsonl --reference base.null.jsonl >with 2>err
+"$RAPT" eval goal-accuracy --logps p=policy.jsonl --reference base.jsonl >without
+diff with without
+grep -q '1 rows without log-probs' err
