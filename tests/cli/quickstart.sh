@@ -37,9 +37,7 @@ long() { # folder, further options...
   shift
   exec "$RAPT" run examples/quickstart.yaml --set "output=$folder,data=$dir/data.jsonl,steps=60,rate=1e-3" "$@"
 }
-(long "$dir/c" --only pairs) 2>/dev/null
-(long "$dir/c" --only augment) 2>/dev/null
-(long "$dir/c" --only train) 2>/dev/null
+for stage in augment augment-sft sft train; do (long "$dir/c" --only $stage) 2>/dev/null; done
 long "$dir/b" 2>"$dir/b.err" &
 pid=$!
 for _ in $(seq 600); do
