@@ -11,7 +11,7 @@
 
 struct options {
     const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *loss_type, *schedule, *optim, *order, *dtype, *bad_row;
-    double beta, label_smoothing, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
+    double beta, label_smoothing, discopop_tau, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, seed, rank, threads;
     struct opt_list targets;
     bool full, resume, overwrite, no_shuffle, recompute, allow_drift;
@@ -26,9 +26,10 @@ static const struct opt_row rows[] = {
     {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "JSONL to evaluate on before, during (--eval-steps) and after"},
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
     {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|sft", "preference loss on pairs, or cross-entropy of completions"},
-    {"loss-type", OPT_STR, FIELD(loss_type), "NAME", "sigmoid", NULL, "sigmoid, hinge, ipo, sft"},
+    {"loss-type", OPT_STR, FIELD(loss_type), "NAME", "sigmoid", NULL, "sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot, aot_unpaired, apo_zero, apo_down, discopop, sigmoid_norm, sft"},
     {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
-    {"label-smoothing", OPT_DOUBLE, FIELD(label_smoothing), "E", "0", NULL, "cDPO: probability that a label is wrong"},
+    {"label-smoothing", OPT_DOUBLE, FIELD(label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot"},
+    {"discopop-tau", OPT_DOUBLE, FIELD(discopop_tau), "T", "0", NULL, "temperature of discopop's blend; 0 = 0.05"},
     {"ref-logps", OPT_STR, FIELD(ref_logps), "F", NULL, NULL, "reference log-probs of the training data, as rapt logps writes them"},
     {"LoRA", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"full", OPT_FLAG, FIELD(full), NULL, NULL, NULL, "train every weight instead of a LoRA adapter"},
@@ -108,11 +109,12 @@ static status check_numbers(const struct options *o) {
 /* An option without effect is refused, not ignored. */
 static status check_effect(const struct opt_result *r, const struct options *o, bool sft) {
     static const char *const lora[] = {"lora-r", "lora-alpha", "lora-dropout", "lora-target-modules"};
-    static const char *const pairs[] = {"loss-type", "beta", "label-smoothing", "ref-logps"};
+    static const char *const pairs[] = {"loss-type", "beta", "label-smoothing", "ref-logps", "discopop-tau"};
+    for (size_t i = 0; sft && i < sizeof pairs / sizeof pairs[0]; i++)
+        if (opt_given(r, &cmd_train_spec, pairs[i])) return FAIL(ST_USAGE, "--%s has no effect with --objective sft", pairs[i]);
     for (size_t i = 0; i < 4; i++) {
         if (o->full && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --full", lora[i]);
         if (o->adapter && i != 2 && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --adapter, which brings its own", lora[i]);
-        if (sft && opt_given(r, &cmd_train_spec, pairs[i])) return FAIL(ST_USAGE, "--%s has no effect with --objective sft", pairs[i]);
     }
     if (o->full && o->adapter) return FAIL(ST_USAGE, "--adapter has no effect with --full; merge it first (rapt export --format hf)");
     if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
@@ -150,9 +152,9 @@ static status set_loss(struct train_options *t, const struct options *o) {
     if (t->sft) return ST_OK;
     t->loss = loss_find(o->loss_type);
     if (!t->loss) return FAIL(ST_USAGE, "--loss-type: no loss '%s'; there are: sigmoid, hinge, ipo, sft", o->loss_type);
-    t->loss_params = (struct loss_params){.beta = o->beta, .label_smoothing = o->label_smoothing};
+    t->loss_params = (struct loss_params){.beta = o->beta, .label_smoothing = o->label_smoothing, .discopop_tau = o->discopop_tau};
     if (o->ref_logps && !(t->loss->needs & LOSS_NEEDS_REFERENCE)) return FAIL(ST_USAGE, "--ref-logps has no effect with --loss-type %s", o->loss_type);
-    return t->loss->check(&t->loss_params);
+    return loss_check_params(t->loss, &t->loss_params);
 }
 
 static void set_rest(struct train_options *t, const struct options *o) {

@@ -14,11 +14,17 @@ enum loss_needs {
     LOSS_NEEDS_LENGTHS = 1 << 2,   /* loss_batch.lengths must be there */
     LOSS_NEEDS_PAIRS = 1 << 3,     /* k must be 2: chosen, rejected */
     LOSS_NEEDS_BETA = 1 << 4,      /* loss_params.beta has an effect and must be > 0 */
+    LOSS_TAKES_SMOOTHING = 1 << 5, /* loss_params.label_smoothing has an effect: 0 <= e < 0.5 */
+    LOSS_NEEDS_SMOOTHING = 1 << 6, /* and must be > 0 */
+    LOSS_TAKES_TAU = 1 << 7,       /* loss_params.discopop_tau has an effect */
 };
+
+#define LOSS_DISCOPOP_TAU 0.05
 
 struct loss_params {
     double beta;            /* TRL's --beta */
     double label_smoothing; /* TRL's --label-smoothing: 0 <= e < 0.5 */
+    double discopop_tau;    /* TRL's --discopop-tau; 0 = its default, LOSS_DISCOPOP_TAU */
 };
 
 struct loss_batch {
@@ -41,8 +47,6 @@ struct loss_row {
     /* ST_MISMATCH for a batch that lacks what the row needs or has none of the tokens it averages over, ST_FORMAT for a log-prob that is
      * not finite (a broken model, or a run that diverged). */
     status (*compute)(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
-    /* ST_USAGE for a parameter out of range, and for one that this loss would ignore. */
-    status (*check)(const struct loss_params *p);
 };
 
 extern const struct loss_row loss_table[];
@@ -50,25 +54,24 @@ extern const size_t loss_count;
 /* NULL when there is no such row. */
 const struct loss_row *loss_find(const char *name);
 
+/* ST_USAGE for a parameter out of range, and for one that this loss would ignore. */
+status loss_check_params(const struct loss_row *row, const struct loss_params *p);
+
 /* For the rows' own files. */
 /* Is everything there that `needs` (enum loss_needs) names, and finite? */
 status loss_check_batch(const struct loss_batch *b, const char *name, unsigned needs);
-/* 0 < beta < infinity. */
-status loss_check_beta(const struct loss_params *p, const char *name);
-/* label_smoothing must be 0: for losses that have no use for it. */
-status loss_check_no_smoothing(const struct loss_params *p, const char *name);
 /* log(1 + e^x) and 1 / (1 + e^-x) without overflow or cancellation. */
 double loss_softplus(double x);
 double loss_sigmoid(double x);
+/* A loss that is a mean over pairs of a function of s_w and s_l, s = policy - reference: writes r from `point`, which returns the loss of a pair and
+ * writes its derivatives. */
+typedef double loss_point_fn(double *dw, double *dl, double sw, double sl, const struct loss_params *p);
+status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p, const char *name, loss_point_fn *point);
 
 /* One line a row: what each computes stands in its file. */
-status loss_sigmoid_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
-status loss_sigmoid_check(const struct loss_params *p);
-status loss_hinge_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
-status loss_hinge_check(const struct loss_params *p);
-status loss_ipo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
-status loss_ipo_check(const struct loss_params *p);
-status loss_sft_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
-status loss_sft_check(const struct loss_params *p);
+typedef status loss_compute_fn(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);
+loss_compute_fn loss_sigmoid_compute, loss_hinge_compute, loss_ipo_compute, loss_sft_compute, loss_sigmoid_norm_compute;
+loss_compute_fn loss_exo_pair_compute, loss_nca_pair_compute, loss_robust_compute, loss_bco_pair_compute, loss_sppo_hard_compute;
+loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compute, loss_apo_down_compute, loss_discopop_compute;
 
 #endif

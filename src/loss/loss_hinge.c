@@ -1,11 +1,6 @@
 /* hinge: max(0, 1 - beta margin), margin = (policy_w - reference_w) - (policy_l - reference_l) (TRL dpo_trainer.py, loss_type hinge). */
 #include "loss/loss.h"
 
-status loss_hinge_check(const struct loss_params *p) {
-    TRY(loss_check_beta(p, "hinge"));
-    return loss_check_no_smoothing(p, "hinge");
-}
-
 status loss_hinge_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     TRY(loss_check_batch(b, "hinge", LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS));
     double total = 0, scale = p->beta / (double)b->groups;

@@ -2,11 +2,6 @@
  *   (s_w / max(n_w, 1) - s_l / max(n_l, 1) - 1 / (2 beta))^2. */
 #include "loss/loss.h"
 
-status loss_ipo_check(const struct loss_params *p) {
-    TRY(loss_check_beta(p, "ipo"));
-    return loss_check_no_smoothing(p, "ipo");
-}
-
 status loss_ipo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     TRY(loss_check_batch(b, "ipo", LOSS_NEEDS_REFERENCE | LOSS_NEEDS_LENGTHS | LOSS_NEEDS_PAIRS));
     double total = 0, groups = (double)b->groups;

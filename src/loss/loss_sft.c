@@ -2,8 +2,6 @@
  * the chosen one; the others get no gradient (TRL dpo_trainer.py, loss_type sft). beta is not looked at. */
 #include "loss/loss.h"
 
-status loss_sft_check(const struct loss_params *p) { return loss_check_no_smoothing(p, "sft"); }
-
 status loss_sft_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     (void)p;
     TRY(loss_check_batch(b, "sft", LOSS_NEEDS_LENGTHS));

@@ -29,8 +29,9 @@ static void gradients_are_the_slopes(void **state) {
                 lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
             }
             struct loss_params p = {.beta = 0.05 + rng_uniform(&rng)};
-            if (strcmp(loss_table[row].name, "sigmoid") == 0) p.label_smoothing = 0.4 * rng_uniform(&rng);
-            assert_int_equal(loss_table[row].check(&p), ST_OK);
+            if (loss_table[row].needs & LOSS_TAKES_SMOOTHING) p.label_smoothing = 0.01 + 0.4 * rng_uniform(&rng);
+            if ((loss_table[row].needs & LOSS_TAKES_TAU) && trial % 2) p.discopop_tau = 0.2 + rng_uniform(&rng);
+            assert_int_equal(loss_check_params(&loss_table[row], &p), ST_OK);
             struct loss_batch b = {groups, k, policy, reference, lengths, NULL};
             struct loss_result r = {0, d}, up = {0, unused}, down = {0, unused};
             assert_int_equal(loss_table[row].compute(&r, &b, &p), ST_OK);
@@ -76,7 +77,7 @@ static void goldens(void **state) {
         seen[row - loss_table] = true;
         double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], want[SEQUENCES_MAX], d[SEQUENCES_MAX], value, k;
         int32_t tokens[SEQUENCES_MAX];
-        struct loss_params p;
+        struct loss_params p = {0};
         assert_true(json_double(&p.beta, json_get(c, "beta")) && json_double(&p.label_smoothing, json_get(c, "label_smoothing")));
         assert_true(json_double(&value, json_get(c, "value")) && json_double(&k, json_get(c, "k")));
         size_t n = read_numbers(policy, json_get(c, "policy"));
@@ -101,18 +102,21 @@ static void refusals(void **state) {
     (void)state;
     for (size_t row = 0; row < loss_count; row++) {
         const struct loss_row *l = &loss_table[row];
-        bool smoothing = strcmp(l->name, "sigmoid") == 0;
+        const bool smoothing = l->needs & LOSS_TAKES_SMOOTHING;
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
-        assert_int_equal(l->check(&(struct loss_params){.beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
-        assert_int_equal(l->check(&(struct loss_params){.beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
-        assert_int_equal(l->check(&(struct loss_params){.beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
         if (l->needs & LOSS_NEEDS_BETA) {
-            assert_int_equal(l->check(&(struct loss_params){.beta = 0}), ST_USAGE);
-            assert_int_equal(l->check(&(struct loss_params){.beta = INFINITY}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = INFINITY}), ST_USAGE);
         }
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
+                         l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         double policy[2] = {-1, -2}, d[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
-        struct loss_params p = {.beta = 0.1};
+        struct loss_params p = {.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {0, d};
         struct loss_batch b = {1, 2, policy, policy, lengths, NULL};
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);

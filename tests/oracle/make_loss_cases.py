@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes OUTPUT_FOLDER/loss/cases.json: values and gradients of every loss, by numpy in long double. The gradients are closed forms,
-written here independently of src/loss (tests/grad/test_loss.c holds both to finite differences).
+"""Writes OUTPUT_FOLDER/loss/cases.json: values and gradients of every loss: four by numpy in long double with closed forms, written here
+independently of src/loss, the others as torch expressions in float64 as TRL has them, with torch's own gradients (tests/grad/test_loss.c holds
+all to finite differences).
 
 Formulas: TRL 1.x trl/trainer/dpo_trainer.py (compute_loss); label smoothing on sigmoid: TRL 0.24.
 usage: make_loss_cases.py OUTPUT_FOLDER"""
@@ -9,6 +10,8 @@ import pathlib
 import sys
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 L = np.longdouble
 
@@ -46,6 +49,46 @@ def compute(name, policy, reference, lengths, beta, eps):
     return value, d / groups
 
 
+def trl(name, policy, reference, lengths, beta, eps, tau=0.05):
+    """The branches of DPOTrainer._compute_loss (TRL 1.16), reverse_kl."""
+    pc, pr, rc, rr = policy[:, 0], policy[:, 1], reference[:, 0], reference[:, 1]
+    c, r = pc - rc, pr - rr
+    d = c - r
+    if name == "exo_pair":
+        e = torch.tensor(eps, dtype=torch.float64)
+        return torch.sigmoid(beta * d) * (F.logsigmoid(beta * d) - torch.log1p(-e)) + torch.sigmoid(-beta * d) * (F.logsigmoid(-beta * d) - torch.log(e))
+    if name == "nca_pair":
+        return -F.logsigmoid(beta * c) - 0.5 * F.logsigmoid(-beta * c) - 0.5 * F.logsigmoid(-beta * r)
+    if name == "robust":
+        return (-(1 - eps) * F.logsigmoid(beta * d) + eps * F.logsigmoid(-beta * d)) / (1 - 2 * eps)
+    if name == "bco_pair":
+        return -F.logsigmoid(beta * c) - F.logsigmoid(-beta * r)
+    if name == "sppo_hard":
+        return (c - 0.5 / beta) ** 2 + (r + 0.5 / beta) ** 2
+    if name in ("aot", "aot_unpaired"):
+        x, y = (pc - pr, rc - rr) if name == "aot" else (c, r)
+        delta = torch.sort(x, dim=0)[0] - torch.sort(y, dim=0)[0]
+        return -F.logsigmoid(beta * delta) * (1 - eps) - F.logsigmoid(-beta * delta) * eps
+    if name == "apo_zero":
+        return 1 - torch.sigmoid(beta * c) + torch.sigmoid(beta * r)
+    if name == "apo_down":
+        return torch.sigmoid(beta * c) + 1 - torch.sigmoid(beta * (c - r))
+    if name == "discopop":
+        m = torch.sigmoid(d * beta / tau)
+        return -F.logsigmoid(d * beta) * (1 - m) + torch.exp(-d * beta) * m
+    if name == "sigmoid_norm":
+        n = lengths.clamp(min=1.0)
+        return -F.logsigmoid(beta * (c / n[:, 0] - r / n[:, 1]))
+    raise ValueError(name)
+
+
+def by_torch(name, policy, reference, lengths, beta, eps):
+    x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
+    value = trl(name, x, torch.tensor(reference, dtype=torch.float64), torch.tensor(lengths, dtype=torch.float64), beta, eps).mean()
+    value.backward()
+    return value.item(), x.grad.numpy()
+
+
 def main():
     rng = np.random.default_rng(2410_08067)
     cases = []
@@ -53,6 +96,10 @@ def main():
         ("sigmoid", 0.1, 0.0, 2, 20), ("sigmoid", 0.01, 0.3, 2, 20), ("sigmoid", 0.1, 0.1, 2, 1), ("sigmoid", 5.0, 0.0, 2, 400),
         ("sigmoid", 5.0, 0.2, 2, 400), ("hinge", 0.1, 0.0, 2, 20), ("hinge", 1.0, 0.0, 2, 2), ("ipo", 0.1, 0.0, 2, 20), ("ipo", 0.01, 0.0, 2, 20),
         ("sft", 0.1, 0.0, 2, 20), ("sft", 0.1, 0.0, 1, 20), ("sft", 0.1, 0.0, 4, 20),
+        ("exo_pair", 0.1, 1e-3, 2, 20), ("exo_pair", 0.5, 0.2, 2, 3), ("nca_pair", 0.1, 0.0, 2, 20), ("robust", 0.1, 0.0, 2, 20), ("robust", 0.1, 0.3, 2, 20),
+        ("bco_pair", 0.1, 0.0, 2, 20), ("sppo_hard", 0.1, 0.0, 2, 20), ("aot", 0.1, 0.0, 2, 20), ("aot", 0.1, 0.2, 2, 20), ("aot_unpaired", 0.1, 0.0, 2, 20),
+        ("aot_unpaired", 0.1, 0.2, 2, 20), ("apo_zero", 0.1, 0.0, 2, 20), ("apo_down", 0.1, 0.0, 2, 20), ("discopop", 0.1, 0.0, 2, 20),
+        ("discopop", 0.01, 0.0, 2, 5), ("sigmoid_norm", 2.0, 0.0, 2, 20),
     ]:
         for groups in (1, 7):
             shape = (groups, k)
@@ -61,7 +108,10 @@ def main():
             reference = np.round(policy + rng.normal(0, scale, shape), 6)
             if name == "ipo":
                 lengths[0, 0] = 0
-            value, grad = compute(name, policy.astype(L), reference.astype(L), lengths, L(beta), L(eps))
+            if name not in ("sigmoid", "hinge", "ipo", "sft"):
+                value, grad = by_torch(name, policy, reference, lengths, beta, eps)
+            else:
+                value, grad = compute(name, policy.astype(L), reference.astype(L), lengths, L(beta), L(eps))
             cases.append({
                 "loss": name, "beta": beta, "label_smoothing": eps, "k": k, "policy": policy.ravel().tolist(),
                 "reference": reference.ravel().tolist(), "lengths": lengths.ravel().tolist(), "value": float(value),
