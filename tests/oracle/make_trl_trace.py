@@ -31,6 +31,9 @@ CASES = [
     ("hinge", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", loss_type="hinge", beta=0.5)),
     ("ipo", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type="ipo", max_grad_norm=0.3)),
     ("sft", "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type="sft")),
+    *((name, "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type=name, beta=0.5, **more)) for name, more in (
+        ("exo_pair", dict(label_smoothing=0.01)), ("nca_pair", {}), ("robust", dict(label_smoothing=0.2)), ("bco_pair", {}), ("sppo_hard", dict(max_grad_norm=0.3)),
+        ("aot", dict(label_smoothing=0.1)), ("aot_unpaired", {}), ("apo_zero", {}), ("apo_down", {}), ("discopop", dict(discopop_tau=0.2)), ("sigmoid_norm", {}))),
     ("accumulation", "adapter", dict(per_device_train_batch_size=2, gradient_accumulation_steps=4, lr_scheduler_type="cosine", warmup_steps=2,
                                      num_train_epochs=3, weight_decay=0.1)),
     ("full", "full", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, weight_decay=0.1)),
@@ -80,7 +83,8 @@ def pick(logged, prefix=""):
 def train(kind, arguments, train_rows, eval_rows, folder):
     fixed(0)
     arguments = dict(dict(learning_rate=2e-3, weight_decay=0.0, num_train_epochs=1), **arguments)
-    eps = arguments.pop("label_smoothing", 0.0)
+    # sigmoid with label smoothing is what TRL dropped; the other losses take it themselves
+    eps = arguments.pop("label_smoothing", 0.0) if arguments.get("loss_type", "sigmoid") == "sigmoid" else 0.0
     dpo_module.F = Functional(smoothed(eps)) if eps else F
     model = LlamaForCausalLM.from_pretrained(GOLDEN / "llama_tiny", attn_implementation="eager")
     tokenizer = AutoTokenizer.from_pretrained(GOLDEN / "llama_tiny")
