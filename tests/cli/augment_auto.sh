@@ -1,17 +1,7 @@
 #!/usr/bin/env bash
 # rapt augment --placement auto: the model's chat template decides.
-set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$dir"
-fails() { # exit code, pattern on stderr, command...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    : >err
-    "$@" >out 2>>err || code=$?
-    [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-    grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-}
 mkdir m
 echo '{"version":"1.0","added_tokens":[{"id":3,"content":"<e>","special":true}],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},
 "post_processor":null,"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"<e>":3},"merges":["a b"]}}' >m/tokenizer.json

@@ -1,17 +1,7 @@
 #!/usr/bin/env bash
 # rapt augment: exact rows and counts on stdout, patterns on stderr, exit codes, what is refused.
-set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$dir"
-fails() { # exit code, pattern on stderr, command...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >out 2>err || code=$?
-    [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-    grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-    [ ! -s out ] || { echo "stdout is not empty: $*"; exit 1; }
-}
 A="$RAPT augment --input in.jsonl --output o.jsonl"
 cat >in.jsonl <<'E'
 {"prompt":"q0","chosen":"w","rejected":"l","score_chosen":8,"score_rejected":3}

@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # rapt help, and whether docs/commands and the documents' links are up to date.
-set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+root=$(dirname "$tests")
 bash "$root/tools/docs.sh" "$RAPT" "$dir/commands"
 diff -r "$root/docs/commands" "$dir/commands" || { echo "docs/commands is stale: run tools/docs.sh build/check/rapt"; exit 1; }
 "$RAPT" help pair | diff - <("$RAPT" pair --help)

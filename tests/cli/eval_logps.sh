@@ -1,21 +1,13 @@
+#!/usr/bin/env bash
 # rapt eval over log-prob files: tables, JSON, differences, and what is refused.
-set -eu
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$dir"
 row() { # source goal goal_of score_chosen score_rejected logps_chosen logps_rejected
   printf '{"source_row":%s,"goal":%s,"goal_of":"%s","score_chosen":%s,"score_rejected":%s,"prompt":"q%s","logps_chosen":%s,"logps_rejected":%s,"tokens_chosen":5,"tokens_rejected":5}\n' \
     "$1" "$2" "$3" "$4" "$5" "$1" "$6" "$7"
 }
 { row 0 8 chosen 8 3 -10 -20; row 0 3 rejected 3 8 -10 -20; row 1 9 chosen 9 7 -10 -20; row 1 7 rejected 7 9 -10 -20; } >policy.jsonl
 { row 0 8 chosen 8 3 -15 -15; row 0 3 rejected 3 8 -15 -15; row 1 9 chosen 9 7 -15 -15; row 1 7 rejected 7 9 -15 -15; } >base.jsonl
-fails() { # exit code, pattern, command...
-  local want=$1 pattern=$2 code=0
-  shift 2
-  "$@" >out 2>err || code=$?
-  [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-  grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-}
 "$RAPT" eval goal-accuracy --logps policy.jsonl --reference base.jsonl >table
 grep -q '^policy.jsonl: 2 pairs$' table
 grep -q '^implicit all  *1.000 \[1.000, 1.000\]  *1.000' table

@@ -1,23 +1,14 @@
 #!/usr/bin/env bash
 # rapt generate and rapt chat: the same samples whatever the batch, order of the output, goals, what is refused; on real weights (RAPT_MODEL)
 # the answers of transformers' greedy decoding, also in a conversation.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$RAPT" generate --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt generate"; exit 77; }
-golden=$(cd "$(dirname "$0")/../golden" && pwd)
+golden=$tests/golden
 model=${RAPT_MODEL:-$(dirname "$0")/../../models/SmolLM2-135M-Instruct.Q4_1.gguf}
 [ -f "$model" ] && model=$(realpath "$model")
-t=$(mktemp -d)
-trap 'rm -rf "$t"' EXIT
-cd "$t"
+cd "$dir"
 export OMP_NUM_THREADS=1 # where --threads does not say otherwise: the work is small
 tiny=$golden/llama_tiny
-fails() { # exit code, pattern, command...
-  local want=$1 pattern=$2 code=0
-  shift 2
-  "$@" >out 2>err </dev/null || code=$?
-  [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-  grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-}
 says() { # pattern, file
   grep -q -- "$1" "$2" || { echo "no '$1' in:"; cat "$2"; exit 1; }
 }
@@ -112,7 +103,7 @@ fails 2 'goal-style has no effect' "$RAPT" generate --model "$tiny" --prompt a -
 fails 2 'no best goal is known' "$RAPT" generate --model "$tiny" --prompt a --goal best
 fails 2 "a goal is a number or best, not 'high'" "$RAPT" generate --model "$tiny" --prompt a --goal high
 fails 1 'nowhere' "$RAPT" generate --model nowhere --prompt a
-fails 1 'chat needs a chat template' "$RAPT" chat --model "$tiny"
+fails 1 'chat needs a chat template' "$RAPT" chat --model "$tiny" </dev/null
 
 [ -f "$model" ] || { echo "no model at RAPT_MODEL: the rest is skipped"; exit 0; }
 printf 'My name is Bob.\nWhat is my name?\n' | "$RAPT" chat --model "$model" --threads 1 --temperature 0 --max-new-tokens 60 --dtype f32 >chat 2>err

@@ -1,32 +1,30 @@
 #!/usr/bin/env bash
 # On real weights: log-probs and token ids of transformers, training traces of TRL, as the shared golden files have them.
 # Needs RAPT_MODEL (SmolLM2-135M-Instruct.Q4_1.gguf) and the shared data; skips, saying so, where they are absent.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 data=${RAPT_SHARED_DATA:-$(dirname "$0")/../../../shared/data}
 model=${RAPT_MODEL:-$(dirname "$0")/../../models/SmolLM2-135M-Instruct.Q4_1.gguf}
 golden=$data/golden
 [ -f "$model" ] || { echo "skipped: no model; set RAPT_MODEL or run ./quickstart"; exit 77; }
 [ -d "$golden" ] || { echo "skipped: $golden is not there"; exit 77; }
 command -v python3 >/dev/null || { echo "skipped: python3 compares the numbers"; exit 77; }
-t=$(mktemp -d)
-trap 'rm -rf "$t"' EXIT
 
-"$RAPT" logps --model "$model" --dtype f32 --tokens --token-logps --input "$golden/smollm2_logps.jsonl" --output "$t/f32.jsonl"
-"$RAPT" logps --model "$model" --dtype bf16 --tokens --token-logps --input "$golden/smollm2_logps.jsonl" --output "$t/bf16.jsonl"
+"$RAPT" logps --model "$model" --dtype f32 --tokens --token-logps --input "$golden/smollm2_logps.jsonl" --output "$dir/f32.jsonl"
+"$RAPT" logps --model "$model" --dtype bf16 --tokens --token-logps --input "$golden/smollm2_logps.jsonl" --output "$dir/bf16.jsonl"
 
 train() { # name, options
   local name=$1
   shift
   "$RAPT" train --model "$model" --dtype f32 --no-shuffle --max-length 512 --per-device-train-batch-size 2 --logging-steps 1 --beta 0.1 \
-    --train-data "$golden/$name/pairs.jsonl" --output-dir "$t/$name" "$@"
+    --train-data "$golden/$name/pairs.jsonl" --output-dir "$dir/$name" "$@"
 }
 train dpo_lora --adapter "$golden/dpo_lora/init_adapter" --learning-rate 5e-4 --lr-scheduler-type cosine --warmup-steps 2
 train dpo_lora_ref --adapter "$golden/dpo_lora_ref/init_adapter" --learning-rate 5e-4 --lr-scheduler-type constant
 train dpo_full --full --learning-rate 2e-5 --lr-scheduler-type linear
-"$RAPT" logps --model "$model" --dtype f32 --adapter "$golden/dpo_lora/final_adapter" --input "$golden/dpo_lora/pairs.jsonl" --output "$t/given.jsonl"
-"$RAPT" logps --model "$model" --dtype f32 --adapter "$t/dpo_lora" --input "$golden/dpo_lora/pairs.jsonl" --output "$t/trained.jsonl"
+"$RAPT" logps --model "$model" --dtype f32 --adapter "$golden/dpo_lora/final_adapter" --input "$golden/dpo_lora/pairs.jsonl" --output "$dir/given.jsonl"
+"$RAPT" logps --model "$model" --dtype f32 --adapter "$dir/dpo_lora" --input "$golden/dpo_lora/pairs.jsonl" --output "$dir/trained.jsonl"
 
-python3 - "$golden" "$t" <<'PY'
+python3 - "$golden" "$dir" <<'PY'
 import json, math, sys
 golden, t = sys.argv[1:]
 rows = lambda path: [json.loads(line) for line in open(path)]

@@ -1,17 +1,6 @@
 #!/usr/bin/env bash
 # rapt inspect: rows, models and runs, as text and JSON; refusals.
-set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-here=$(cd "$(dirname "$0")/.." && pwd)
-has() { grep -qF -- "$2" "$1" || { echo "expected '$2' in:"; cat "$1"; exit 1; }; }
-fails() { # CODE TEXT ARGS...: exits with CODE, says TEXT, and prints nothing on stdout
-  local code=$1 text=$2 rc=0; shift 2
-  "$RAPT" "$@" >"$dir/out" 2>"$dir/err" || rc=$?
-  [ "$rc" = "$code" ] || { echo "exit $rc, expected $code: $*"; cat "$dir/err"; exit 1; }
-  [ ! -s "$dir/out" ] || { echo "stdout is not empty: $*"; exit 1; }
-  has "$dir/err" "$text"
-}
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 printf '%s\n' '{"prompt": "a", "chosen": "b", "score_chosen": 8.5}' '' '{"prompt": "c", "chosen": null, "score_chosen": 10}' >"$dir/d.jsonl"
 "$RAPT" inspect "$dir/d.jsonl" >"$dir/o"
 has "$dir/o" "rows: 2"; has "$dir/o" "mean: 9.25"; has "$dir/o" "8-9: 1, 9-10: 1"
@@ -20,12 +9,12 @@ has "$dir/o" '"histogram": [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]'
 printf '%s\n' '{"prompt": "a", "chosen": "b", "rejected": "c", "score_chosen": 8.5, "score_rejected": 9}' '{"loss": 1}' >"$dir/p.jsonl"
 "$RAPT" inspect "$dir/p.jsonl" >"$dir/o"
 has "$dir/o" "disagreeing: 1"; has "$dir/o" "rows_of_no_form: 1"; has "$dir/o" "first_of_no_form: line 2: "
-"$RAPT" inspect "$here/fuzz/corpus/gguf/v3.gguf" --tensors >"$dir/o"
+"$RAPT" inspect "$tests/fuzz/corpus/gguf/v3.gguf" --tensors >"$dir/o"
 has "$dir/o" "parameters: 512"; has "$dir/o" "t8: Q8_0 [32, 2]"
-"$RAPT" inspect "$here/fuzz/corpus/safetensors/good.safetensors" --json >"$dir/o"
+"$RAPT" inspect "$tests/fuzz/corpus/safetensors/good.safetensors" --json >"$dir/o"
 has "$dir/o" '"parameters": 11, "tensors": 3, "tensor_bytes": 34, "types": {"F32": {"tensors": 1, "parameters": 6}'
 mkdir "$dir/m" "$dir/run"
-cp "$here/fuzz/corpus/safetensors/good.safetensors" "$dir/m/model.safetensors"
+cp "$tests/fuzz/corpus/safetensors/good.safetensors" "$dir/m/model.safetensors"
 echo '{"model_type": "llama", "hidden_size": 64}' >"$dir/m/config.json"
 echo '{"chat_template": "{{ \"\u001b\" }}"}' >"$dir/m/tokenizer_config.json"
 "$RAPT" inspect "$dir/m" >"$dir/o"
@@ -34,14 +23,14 @@ echo '{"version": "1", "options": {"beta": 0.1}}' >"$dir/run/manifest.json"
 echo '{"step": 1, "loss": 0.69}' >"$dir/run/metrics.jsonl"
 "$RAPT" inspect "$dir/run" --json >"$dir/o"
 has "$dir/o" '"last_metrics": {"step": 1, "loss": 0.69}'
-for f in "$dir"/m "$dir"/run "$dir"/d.jsonl "$here/fuzz/corpus/gguf/v2.gguf"; do # the output is JSON: it passes as a row
+for f in "$dir"/m "$dir"/run "$dir"/d.jsonl "$tests/fuzz/corpus/gguf/v2.gguf"; do # the output is JSON: it passes as a row
   "$RAPT" inspect "$f" --json --tensors >"$dir/again.jsonl"
   "$RAPT" inspect "$dir/again.jsonl" >/dev/null
 done
 echo '{"a": 1}x' >"$dir/bad.jsonl"
-fails 1 "bad.jsonl:1: byte 9" inspect "$dir/bad.jsonl"
-head -c 100 "$here/fuzz/corpus/gguf/v3.gguf" >"$dir/cut.gguf"
-fails 1 "cut.gguf" inspect "$dir/cut.gguf"
-fails 2 "holds none of" inspect "$dir"
-fails 2 "expected a folder" inspect "$dir/m/config.xyz"
-fails 2 "one PATH" inspect
+fails 1 "bad.jsonl:1: byte 9" "$RAPT" inspect "$dir/bad.jsonl"
+head -c 100 "$tests/fuzz/corpus/gguf/v3.gguf" >"$dir/cut.gguf"
+fails 1 "cut.gguf" "$RAPT" inspect "$dir/cut.gguf"
+fails 2 "holds none of" "$RAPT" inspect "$dir"
+fails 2 "expected a folder" "$RAPT" inspect "$dir/m/config.xyz"
+fails 2 "one PATH" "$RAPT" inspect

@@ -1,16 +1,7 @@
 #!/usr/bin/env bash
 # rapt pair: exact rows, counts, refusals.
-set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$dir"
-fails() { # exit code, pattern on stderr, command...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >out 2>err || code=$?
-    [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-    grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-}
 cat >in.jsonl <<'E'
 {"prompt":"q1","responses":[{"text":"a","score":3},{"text":"b","score":8},{"text":"c","score":5}],"id":"x"}
 {"prompt":"q2","responses":["d","d"],"rewards":[1,2]}

@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # The recipe of ./quickstart from its first stage to its report, on a tiny random model and few rows; kept, stopped and gone on with.
-set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+root=$(dirname "$tests")
 "$root/quickstart" --help | grep -q -- '--build'
 for script in "$root"/quickstart "$root"/check "$root"/tools/*.sh; do bash -n "$script"; done
 model=$dir/model

@@ -1,16 +1,7 @@
 #!/usr/bin/env bash
 # rapt report: a page from a run folder, refusals, and (where Chromium is) that the page draws itself without an error.
-set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$dir"
-fails() { # exit code, pattern on stderr, command...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >out 2>err || code=$?
-    [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-    grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-}
 mkdir -p a/run b/run
 for d in a b; do
     printf '%s\n' '{"eval_loss": 0.7, "step": 0}' '{"loss": 0.69, "learning_rate": 0.001, "step": 1}' '{"loss": 0.5, "learning_rate": 0, "step": 2}' >$d/run/metrics.jsonl

@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # A run that is killed (SIGKILL, SIGINT) and resumed ends in the same bits as one that never stopped: metrics without times, and weights.
 # A checkpoint that cannot be written ends the run with an error and leaves the earlier ones usable.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-golden=$(cd "$(dirname "$0")/../golden" && pwd)
+golden=$tests/golden
 die() { echo "$*"; [ ! -f "$dir/err" ] || tail -5 "$dir/err"; exit 1; }
-has() { grep -qF -- "$2" "$1" || { echo "expected '$2' in:"; cat "$1"; exit 1; }; }
 untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
 lines() { if [ -f "$1/metrics.jsonl" ]; then wc -l <"$1/metrics.jsonl"; else echo 0; fi; }
 train() { # OUTPUT ARGS...

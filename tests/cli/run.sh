@@ -1,18 +1,10 @@
 #!/usr/bin/env bash
 # rapt run: a pipeline, what is kept and what runs again, refusals before anything runs.
-set -euo pipefail
-dir=$(mktemp -d)
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || true; rm -rf "$dir"' EXIT
 cd "$dir"
 unset RECIPE_INPUT
-fails() { # exit code, pattern on stderr, command...
-    local want=$1 pattern=$2 code=0
-    shift 2
-    "$@" >out 2>err || code=$?
-    [ "$code" = "$want" ] || { echo "exit $code, want $want: $*"; cat err; exit 1; }
-    grep -q -- "$pattern" err || { echo "no '$pattern' in:"; cat err; exit 1; }
-}
 expect() { # the [n/m] lines on stderr, times and titles cut off
     grep -o '\[[0-9]/[0-9]\] [a-z]*: \(done before, kept\|done in\|.*\)' err | sed 's/done in.*/done/' >got
     diff - got || { cat err; exit 1; }

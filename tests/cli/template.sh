@@ -1,18 +1,9 @@
 #!/usr/bin/env bash
 # rapt template: rows of every form through a folder's chat template; refusals.
-set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-here=$(cd "$(dirname "$0")/.." && pwd)
-fails() { # CODE TEXT ARGS...: exits with CODE and says TEXT
-  local code=$1 text=$2 rc=0; shift 2
-  "$RAPT" "$@" >"$dir/out" 2>"$dir/err" || rc=$?
-  [ "$rc" = "$code" ] || { echo "exit $rc, expected $code: $*"; cat "$dir/err"; exit 1; }
-  grep -qF -- "$text" "$dir/err" || { echo "expected '$text' in:"; cat "$dir/err"; exit 1; }
-}
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 same() { diff -u "$1" "$2" || { echo "differs: $3"; exit 1; }; }
 mkdir "$dir/m"
-cp "$here/golden/llama_tiny/tokenizer.json" "$dir/m/"
+cp "$tests/golden/llama_tiny/tokenizer.json" "$dir/m/"
 cat >"$dir/m/tokenizer_config.json" <<'EOF'
 {"chat_template": "{% for t in tools or [] %}<{{ t.name }}>{% endfor %}{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ '' if loop.last else '\\n' }}{% endfor %}{% if add_generation_prompt %}|{{ mood | default('-') }}>{% endif %}"}
 EOF
@@ -28,18 +19,18 @@ same "$dir/want" "$dir/o" "whole conversations"
 "$RAPT" template --model "$dir/m" --input - --json --add-generation-prompt <"$dir/rows.jsonl" >"$dir/o"
 printf '%s\n' '{"line": 1, "text": "[user] café|->"}' '{"line": 3, "text": "[user] a|->"}' '{"line": 4, "text": "<f>[user] x|calm>"}' >"$dir/want"
 same "$dir/want" "$dir/o" "generation prompts"
-fails 2 "--model and --input are needed" template --model "$dir/m"
+fails 2 "--model and --input are needed" "$RAPT" template --model "$dir/m"
 echo '{"prompt": "a", "chosen": "b", "rejected": "c"}' >"$dir/text.jsonl"
-fails 1 "line 1: the row holds plain text" template --model "$dir/m" --input "$dir/text.jsonl"
+fails 1 "line 1: the row holds plain text" "$RAPT" template --model "$dir/m" --input "$dir/text.jsonl"
 echo '{"messages": [1]}' >"$dir/bad.jsonl"
-fails 1 "line 1: message 1: expected an object, got a number" template --model "$dir/m" --input "$dir/bad.jsonl"
+fails 1 "line 1: message 1: expected an object, got a number" "$RAPT" template --model "$dir/m" --input "$dir/bad.jsonl"
 echo '{"messages": [], "chat_template_kwargs": [1]}' >"$dir/bad.jsonl"
-fails 1 "line 1: template variables: expected an object" template --model "$dir/m" --input "$dir/bad.jsonl"
+fails 1 "line 1: template variables: expected an object" "$RAPT" template --model "$dir/m" --input "$dir/bad.jsonl"
 echo '{' >"$dir/bad.jsonl"
-fails 1 "line 1: " template --model "$dir/m" --input "$dir/bad.jsonl"
+fails 1 "line 1: " "$RAPT" template --model "$dir/m" --input "$dir/bad.jsonl"
 printf '{"chat_template": "a\\nb\\n{%% if %%}"}' >"$dir/m/tokenizer_config.json"
-fails 1 "template line 3: expected an expression" template --model "$dir/m" --input "$dir/rows.jsonl"
+fails 1 "template line 3: expected an expression" "$RAPT" template --model "$dir/m" --input "$dir/rows.jsonl"
 printf '{"chat_template": "a\\n{{ raise_exception(messages[0].content) }}"}' >"$dir/m/tokenizer_config.json"
-fails 1 "line 1: template line 2: the template refuses this conversation: café" template --model "$dir/m" --input "$dir/rows.jsonl"
+fails 1 "line 1: template line 2: the template refuses this conversation: café" "$RAPT" template --model "$dir/m" --input "$dir/rows.jsonl"
 echo '{}' >"$dir/m/tokenizer_config.json"
-fails 1 "has no chat template" template --model "$dir/m" --input "$dir/rows.jsonl"
+fails 1 "has no chat template" "$RAPT" template --model "$dir/m" --input "$dir/rows.jsonl"

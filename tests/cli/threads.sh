@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
 # Threads change rounding at most: 1, 2 and 3 threads log the same loss within 1e-4 and gradient norm within 1e-3; the same number of
 # threads gives the same bits.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-golden=$(cd "$(dirname "$0")/../golden" && pwd)
+golden=$tests/golden
 run() { # NAME THREADS ARGS...
   "$RAPT" train --model "$golden/llama_tiny" --train-data "$golden/trl/train.jsonl" --eval-data "$golden/trl/eval.jsonl" --max-length 24 --logging-steps 1 \
     --learning-rate 1e-3 --per-device-train-batch-size 4 --max-steps 10 --output-dir "$dir/$1" --threads "$2" "${@:3}" 2>"$dir/err" || { cat "$dir/err"; exit 1; }

@@ -2,12 +2,10 @@
 # rapt train logs what TRL's DPOTrainer and SFTTrainer log (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
 # metrics within 1e-3, on every step and for the final evaluation; adapters and full training. The same again in packs of a row or two,
 # with each layer computed again in backward, and with every response under a root of its own.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
 command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-export RAPT_GOLDEN=$(cd "$(dirname "$0")/../golden" && pwd) RAPT_RUNS=$dir
+export RAPT_GOLDEN=$tests/golden RAPT_RUNS=$dir
 python3 - <<'PYTHON'
 import json, os, subprocess, sys
 
