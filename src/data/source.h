@@ -12,15 +12,21 @@ enum source_bad_row { SOURCE_STOP, SOURCE_SKIP };
 struct source {
     struct file_lines lines;
     enum source_bad_row on_bad_row;
-    char *rejected_path;        /* owned; NULL: skipped rows are counted only */
-    struct file_out rejected;   /* opened at the first skipped row */
-    uint64_t row_count;         /* rows read so far, skipped ones included, blank lines not */
+    char *rejected_path;      /* owned; NULL: skipped rows are counted only */
+    struct file_out rejected; /* opened at the first skipped row */
+    uint64_t row_count;       /* rows read so far, skipped ones included, blank lines not */
+    struct buf group;         /* the lines of a record of a grouped form, joined by line breaks; its spans are views of it */
+    uint64_t group_rows;      /* lines in it; 0: the record is of another form */
+    struct buf waiting;       /* a line that was read ahead and begins the next record */
+    uint64_t waiting_line;    /* its number; 0: none */
+    struct record ahead;      /* scratch: the row read ahead */
     uint64_t skipped_count;
 };
 
 /* Opens `path` ("-" is stdin). `output` names the file beside which skipped rows go (OUTPUT.rejected.jsonl); NULL: nowhere. */
 status source_open(struct source *s, const char *path, enum source_bad_row on_bad_row, const char *output);
-/* The next row into `record` (reused), or *end. */
+/* The next row into `record` (reused), or *end. Rows of a grouped form that follow each other with one prompt are one record: the first row
+ * with the responses of all of them. */
 status source_next(struct source *s, struct record *record, bool *end);
 /* The row in `record` turned out to be unusable (message set by FAIL): skips and counts it (ST_OK), or returns the error with file and
  * line in front. */
@@ -35,13 +41,14 @@ struct source_form {
     const char *name;
     bool (*sniff)(const struct fields *f);
     status (*read)(struct record *r, const struct fields *f);
-    const char *help; /* how such a row looks */
-    const char *example; /* a smallest row, read by the tests */
+    const char *help;    /* how such a row looks */
+    const char *example; /* a smallest row, read by the tests (of a grouped form: rows) */
+    bool grouped;        /* a row has one of the responses to its prompt; the rows beside it have the others */
 };
 extern const struct source_form source_form_table[];
 extern const size_t source_form_count;
 
-/* Reads one validated row (kept by the caller while the record is used). Errors name the field. */
+/* Reads one validated row by itself (kept by the caller while the record is used). Errors name the field. */
 status source_read_row(struct record *r, struct json row);
 /* Was this field of a row of this kind consumed by the reader, so that a writer must not copy it through? `as_sft`: the writer makes
  * rows with one completion, whose field names count too. */

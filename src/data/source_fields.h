@@ -22,6 +22,21 @@
     X(chosen_response, "chosen_response", PAIR)                                                                                            \
     X(rejected_response, "rejected_response", PAIR)                                                                                        \
     X(conversations, "conversations", PAIR)                                                                                                \
+    X(response, "response", MANY)                                                                                                          \
+    X(helpfulness, "helpfulness", MANY)                                                                                                    \
+    X(correctness, "correctness", MANY)                                                                                                    \
+    X(coherence, "coherence", MANY)                                                                                                        \
+    X(complexity, "complexity", MANY)                                                                                                      \
+    X(verbosity, "verbosity", MANY)                                                                                                        \
+    X(answers, "answers", MANY)                                                                                                            \
+    X(response_1, "response_1", PAIR)                                                                                                      \
+    X(response_2, "response_2", PAIR)                                                                                                      \
+    X(preference_strength, "preference_strength", PAIR)                                                                                    \
+    X(question, "question", NONE)                                                                                                          \
+    X(input, "input", NONE)                                                                                                                \
+    X(system, "system", NONE)                                                                                                              \
+    X(history, "history", NONE)                                                                                                            \
+    X(context_messages, "context_messages", NONE)                                                                                          \
     X(score, "score", SFT)                                                                                                                 \
     X(score_chosen, "score_chosen", ALL)                                                                                                   \
     X(score_rejected, "score_rejected", ALL)                                                                                               \
@@ -63,6 +78,18 @@ status field_check_messages(struct json messages, const char *path);
 void field_put_message(struct buf *out, const char *role, struct json string);
 /* A decoded string or a copied message array into `out`. Errors unless the value is what `conversational` asks for. */
 status field_put_text(struct buf *out, struct json value, bool conversational, const char *path);
+/* A prompt that holds a whole conversation as text. The mark before each turn tells whose it is. */
+struct turn_marks {
+    const char *user, *assistant;
+    bool leading; /* the text begins with the user's mark, and one space after a mark belongs to it; else it begins with the user's words */
+};
+extern const struct turn_marks turns_hh;        /* "\n\nHuman: .. \n\nAssistant: " (HH-RLHF, Nectar) */
+extern const struct turn_marks turns_helpsteer; /* "..\n<extra_id_1>Assistant\n..\n<extra_id_1>User\n.." (HelpSteer, HelpSteer2) */
+/* The row's prompt from such a string, as messages (r->conversational); the text as it is where the leading mark is missing. A last, empty
+ * turn of the assistant is where the response goes and no message. */
+status field_put_turns(struct record *r, struct json value, const struct turn_marks *marks, const char *path);
+/* A completion that is a string, as the row's prompt wants it: one assistant message, or the text. */
+status field_put_answer(struct buf *out, const struct record *r, struct json value, const char *path);
 /* A number, or a string that holds one ("7.5"); absent, null, "N/A" leave NaN. Anything else is an error naming `path`. */
 status field_score(double *out, struct json value, const char *path);
 /* Fields that every form may have: goal, goal_of, source_row, ids, tools, chat_template_kwargs. */
@@ -85,6 +112,14 @@ bool source_responses_sniff(const struct fields *f);
 status source_responses_read(struct record *r, const struct fields *f);
 bool source_best_of_sniff(const struct fields *f);
 status source_best_of_read(struct record *r, const struct fields *f);
+bool source_helpsteer_sniff(const struct fields *f);
+status source_helpsteer_read(struct record *r, const struct fields *f);
+bool source_nectar_sniff(const struct fields *f);
+status source_nectar_read(struct record *r, const struct fields *f);
+bool source_preference_sniff(const struct fields *f);
+status source_preference_read(struct record *r, const struct fields *f);
+bool source_alpaca_sniff(const struct fields *f);
+status source_alpaca_read(struct record *r, const struct fields *f);
 bool source_messages_sniff(const struct fields *f);
 status source_messages_read(struct record *r, const struct fields *f);
 bool source_completion_sniff(const struct fields *f);

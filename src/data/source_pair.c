@@ -16,7 +16,8 @@ static status read_scores(struct record *r, const struct fields *f) {
     for (size_t i = 0; i < 2; i++) {
         const struct fields *g = from[i];
         struct json w = first_of(g->score_chosen, g->chosen_score, g->chosen_rating, g->chosen_avg_rating, g->overall_score_chosen);
-        struct json l = first_of(g->score_rejected, g->rejected_score, g->rejected_rating, g->rejected_avg_rating, g->overall_score_rejected);
+        struct json l =
+            first_of(g->score_rejected, g->rejected_score, g->rejected_rating, g->rejected_avg_rating, g->overall_score_rejected);
         if (isnan(r->score_chosen)) TRY(field_score(&r->score_chosen, w, i ? "metadata.score_chosen" : "score_chosen"));
         if (isnan(r->score_rejected)) TRY(field_score(&r->score_rejected, l, i ? "metadata.score_rejected" : "score_rejected"));
         if (isnan(r->fine_chosen)) TRY(field_score(&r->fine_chosen, g->avg_fine_score_chosen, "avg_fine_score_chosen"));
@@ -60,6 +61,63 @@ status source_argilla_read(struct record *r, const struct fields *f) {
     return read_scores(r, f);
 }
 
+bool source_preference_sniff(const struct fields *f) { return f->response_1.size && f->response_2.size && f->preference_strength.size; }
+
+status source_preference_read(struct record *r, const struct fields *f) {
+    double strength;
+    r->kind = RECORD_PAIR;
+    TRY(field_score(&strength, f->preference_strength, "preference_strength"));
+    if (isnan(strength) || strength == 0)
+        return FAIL(ST_FORMAT, "field preference_strength: expected a number above 0 (response_2) or below (response_1), found %.*s",
+                    f->preference_strength.size < 40 ? (int)f->preference_strength.size : 40, f->preference_strength.text);
+    TRY(field_put_turns(r, f->prompt, &turns_helpsteer, "prompt"));
+    TRY(field_put_answer(strength > 0 ? &r->rejected : &r->chosen, r, f->response_1, "response_1"));
+    TRY(field_put_answer(strength > 0 ? &r->chosen : &r->rejected, r, f->response_2, "response_2"));
+    return read_scores(r, f);
+}
+
+bool source_alpaca_sniff(const struct fields *f) {
+    return !f->prompt.size && field_is_string(f->chosen) && f->rejected.size && (f->instruction.size || f->question.size || f->input.size);
+}
+
+/* LLaMA-Factory joins instruction and input by a line break (its AlpacaDatasetConverter); Axolotl's intel rows have `question`, its icr
+ * rows `input` alone. */
+status source_alpaca_read(struct record *r, const struct fields *f) {
+    struct buf text = {0}, input = {0};
+    r->kind = RECORD_PAIR;
+    if (f->history.size && json_count(f->history))
+        return FAIL(ST_UNSUPPORTED, "field history: earlier turns are not read in this form; write them as messages in prompt");
+    const bool question = !f->instruction.size && f->question.size;
+    status s = ST_OK;
+    if (question) s = field_put_text(&text, f->question, false, "question");
+    if (f->instruction.size) s = field_put_text(&text, f->instruction, false, "instruction");
+    if (s == ST_OK && !question && f->input.size) s = field_put_text(&input, f->input, false, "input");
+    if (text.size && input.size) buf_append_char(&text, '\n');
+    buf_append(&text, buf_text(&input), input.size);
+    if (s == ST_OK && f->system.size && !field_is_string(f->system))
+        s = FAIL(ST_FORMAT, "field system: expected a string, found %s", json_kind_name(json_kind_of(f->system)));
+    r->conversational = f->system.size != 0; /* also where it is empty, so that a file's rows are alike */
+    if (r->conversational) {
+        buf_append_char(&r->prompt, '[');
+        if (f->system.size > 2) { /* more than its quotes */
+            buf_append_text(&r->prompt, "{\"role\":\"system\",\"content\":");
+            buf_append(&r->prompt, f->system.text, f->system.size);
+            buf_append_text(&r->prompt, "},");
+        }
+        buf_append_text(&r->prompt, "{\"role\":\"user\",\"content\":");
+        json_put_string(&r->prompt, buf_text(&text), text.size);
+        buf_append_text(&r->prompt, "}]");
+    } else {
+        buf_append(&r->prompt, buf_text(&text), text.size);
+    }
+    buf_release(&text);
+    buf_release(&input);
+    TRY(s);
+    TRY(field_put_answer(&r->chosen, r, f->chosen, "chosen"));
+    TRY(field_put_answer(&r->rejected, r, f->rejected, "rejected"));
+    return read_scores(r, f);
+}
+
 static status put_sharegpt(struct buf *out, struct json turn, size_t index, const char *path) {
     struct json from = json_get(turn, "from"), value = json_get(turn, "value");
     const char *role = json_equals(from, "human") || json_equals(from, "user")      ? "user"
@@ -100,7 +158,9 @@ status source_sharegpt_read(struct record *r, const struct fields *f) {
     return read_scores(r, f);
 }
 
-bool source_ids_sniff(const struct fields *f) { return f->prompt_ids.size && f->chosen_ids.size && f->rejected_ids.size && !f->chosen.size; }
+bool source_ids_sniff(const struct fields *f) {
+    return f->prompt_ids.size && f->chosen_ids.size && f->rejected_ids.size && !f->chosen.size;
+}
 
 status source_ids_read(struct record *r, const struct fields *f) {
     r->kind = RECORD_PAIR;

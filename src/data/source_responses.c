@@ -15,7 +15,8 @@ static status read_aspects(struct response *p, struct json annotations, size_t i
         struct json rating = json_get(aspect, "Rating");
         char path[64];
         double value;
-        snprintf(path, sizeof path, "completions[%zu].annotations.%.*s.Rating", index, key.size < 22 ? (int)key.size - 2 : 20, key.text + 1);
+        snprintf(path, sizeof path, "completions[%zu].annotations.%.*s.Rating", index, key.size < 22 ? (int)key.size - 2 : 20,
+                 key.text + 1);
         TRY(field_score(&value, rating, path));
         if (isnan(value)) {
             p->has_na = p->has_na || json_equals(rating, "N/A");
@@ -121,4 +122,53 @@ bool source_best_of_sniff(const struct fields *f) { return f->all_generated_resp
 status source_best_of_read(struct record *r, const struct fields *f) {
     TRY(read_prompt(r, f));
     return read_list(r, f->all_generated_responses, f->all_rm_scores);
+}
+
+bool source_helpsteer_sniff(const struct fields *f) { return f->prompt.size && f->response.size && f->helpfulness.size; }
+
+/* One of the responses to the prompt; source_next brings those of the adjacent rows. Its score is helpfulness, the attribute that the data
+ * set's authors tell preferences by (HelpSteer2, arXiv 2406.08673). */
+status source_helpsteer_read(struct record *r, const struct fields *f) {
+    r->kind = RECORD_RESPONSES;
+    TRY(field_put_turns(r, f->prompt, &turns_helpsteer, "prompt"));
+    struct response *p = record_add_response(r);
+    p->source = f->response;
+    TRY(field_put_answer(&p->text, r, f->response, "response"));
+    return field_score(&p->score, f->helpfulness, "helpfulness");
+}
+
+bool source_nectar_sniff(const struct fields *f) { return f->prompt.size && f->answers.size; }
+
+/* Ranks have no scale: they are spread evenly over 1 to 10, the best 10, the last of K answers 1, to two decimals as computed scores are.
+ */
+static status score_of_rank(double *score, struct json rank, size_t count, const char *path) {
+    double x;
+    TRY(field_score(&x, rank, path));
+    *score = (double)NAN;
+    if (isnan(x)) return ST_OK;
+    if (x < 1 || x > (double)count) return FAIL(ST_FORMAT, "field %s: expected a rank of 1 to %zu answers, found %g", path, count, x);
+    if (count > 1) *score = round(100 * (10 - 9 * (x - 1) / (double)(count - 1))) / 100;
+    return ST_OK;
+}
+
+status source_nectar_read(struct record *r, const struct fields *f) {
+    r->kind = RECORD_RESPONSES;
+    TRY(field_put_turns(r, f->prompt, &turns_hh, "prompt"));
+    if (json_kind_of(f->answers) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field answers: expected a list, found %s", json_kind_name(json_kind_of(f->answers)));
+    const size_t count = json_count(f->answers);
+    struct json_iter it = json_iter_begin(f->answers);
+    struct json key, item;
+    char path[64];
+    for (size_t i = 0; json_iter_next(&it, &key, &item); i++) {
+        if (json_kind_of(item) != JSON_OBJECT)
+            return FAIL(ST_FORMAT, "field answers[%zu]: expected an object, found %s", i, json_kind_name(json_kind_of(item)));
+        struct response *p = record_add_response(r);
+        p->source = item;
+        snprintf(path, sizeof path, "answers[%zu].answer", i);
+        TRY(field_put_answer(&p->text, r, json_get(item, "answer"), path));
+        snprintf(path, sizeof path, "answers[%zu].rank", i);
+        TRY(score_of_rank(&p->score, json_get(item, "rank"), count, path));
+    }
+    return ST_OK;
 }

@@ -43,11 +43,14 @@ status source_messages_read(struct record *r, const struct fields *f) {
     return field_score(&r->score_chosen, f->score, "score");
 }
 
-bool source_prompt_sniff(const struct fields *f) { return f->prompt.size != 0 || f->instruction.size != 0; }
+bool source_prompt_sniff(const struct fields *f) { return f->prompt.size || f->instruction.size || f->context_messages.size; }
 
 status source_prompt_read(struct record *r, const struct fields *f) {
     r->kind = RECORD_PROMPT;
-    struct json prompt = f->prompt.size ? f->prompt : f->instruction;
+    struct json prompt = f->prompt.size ? f->prompt : f->instruction.size ? f->instruction : f->context_messages;
     r->conversational = field_is_messages(prompt);
-    return field_put_text(&r->prompt, prompt, r->conversational, f->prompt.size ? "prompt" : "instruction");
+    return field_put_text(&r->prompt, prompt, r->conversational,
+                          f->prompt.size        ? "prompt"
+                          : f->instruction.size ? "instruction"
+                                                : "context_messages");
 }

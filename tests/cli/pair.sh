@@ -55,3 +55,17 @@ fails 2 'expects --input FILE and --output FILE' "$RAPT" pair --input in.jsonl
 fails 2 'no effect under --rule all' "$RAPT" pair --input in.jsonl --output o.jsonl --rule all --seed 1
 fails 2 'both write to stdout' "$RAPT" pair --input in.jsonl --output - --json
 fails 2 'rule' "$RAPT" pair --input in.jsonl --output o.jsonl --rule best
+# forms of well-known data sets: HelpSteer2 has a prompt's responses in adjacent rows, Nectar has ranks
+cat >forms.jsonl <<'R'
+{"prompt":"q1","response":"a","helpfulness":1,"correctness":4,"coherence":4,"complexity":2,"verbosity":1}
+{"prompt":"q1","response":"b","helpfulness":3,"correctness":2,"coherence":4,"complexity":2,"verbosity":1}
+{"prompt":"\n\nHuman: q2\n\nAssistant: ","answers":[{"answer":"c","model":"m","rank":3.0},{"answer":"d","model":"m","rank":1.0},{"answer":"e","rank":2.0}],"turns":1}
+R
+"$RAPT" pair --input forms.jsonl --output - --rule best-worst 2>/dev/null >got
+cat >want <<'R'
+{"prompt": [{"role":"user","content":"q1"}], "chosen": [{"role":"assistant","content":"b"}], "rejected": [{"role":"assistant","content":"a"}], "score_chosen": 3, "score_rejected": 1}
+{"prompt": [{"role":"user","content":"q2"}], "chosen": [{"role":"assistant","content":"d"}], "rejected": [{"role":"assistant","content":"c"}], "score_chosen": 10, "score_rejected": 1, "turns": 1}
+R
+diff want got
+echo '{"prompt":"q","answers":[{"answer":"a","rank":"first"}]}' >bad.jsonl
+fails 1 'bad.jsonl:1: field answers\[0\].rank: expected a finite number, found "first"; expected {prompt, answers' "$RAPT" pair --input bad.jsonl --output - --rule all

@@ -19,23 +19,57 @@ static status read_text(struct record *r, const char *text) {
     return s == ST_OK ? source_read_row(r, row) : s;
 }
 
+static char path[] = "/tmp/rapt_source_XXXXXX";
+
+static int make_file(void **state) {
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 || close(fd);
+}
+
+static int remove_file(void **state) {
+    (void)state;
+    return unlink(path);
+}
+
+static void open_text(struct source *s, const char *text, enum source_bad_row on_bad_row) {
+    assert_int_equal(file_write(path, text, strlen(text)), ST_OK);
+    assert_int_equal(source_open(s, path, on_bad_row, path), ST_OK);
+}
+
+/* The text is `answer`, or one message that holds it. */
+static void assert_answer(const struct record *r, const struct buf *text, const char *answer) {
+    char message[128];
+    snprintf(message, sizeof message, "[{\"role\":\"assistant\",\"content\":\"%s\"}]", answer);
+    assert_string_equal(buf_text(text), r->conversational ? message : answer);
+}
+
 static void every_form_reads_its_example(void **state) {
     (void)state;
     struct record r = {0};
     for (size_t i = 0; i < source_form_count; i++) {
-        assert_int_equal(read_text(&r, source_form_table[i].example), ST_OK);
+        struct source s;
+        bool end;
+        open_text(&s, source_form_table[i].example, SOURCE_STOP);
+        assert_int_equal(source_next(&s, &r, &end), ST_OK);
+        assert_false(end);
         assert_string_equal(r.form, source_form_table[i].name);
         if (r.kind == RECORD_RESPONSES) {
             assert_int_equal(r.response_count, 2);
-            assert_string_equal(buf_text(&r.responses[0].text), "a");
+            assert_answer(&r, &r.responses[0].text, "a");
+            assert_answer(&r, &r.responses[1].text, "b");
             assert_true(r.responses[0].score > r.responses[1].score);
         }
-        if (r.kind == RECORD_PAIR && !r.prompt_ids.size && !r.conversational) {
-            assert_string_equal(buf_text(&r.prompt), "q");
-            assert_string_equal(buf_text(&r.chosen), "a");
-            assert_string_equal(buf_text(&r.rejected), "b");
-            assert_true(r.score_chosen > r.score_rejected);
+        if (r.kind == RECORD_PAIR && !r.prompt_ids.size) {
+            if (!r.conversational) assert_string_equal(buf_text(&r.prompt), "q");
+            assert_answer(&r, &r.chosen, "a");
+            assert_answer(&r, &r.rejected, "b");
+            const bool unscored = strcmp(r.form, "preference") == 0 || strcmp(r.form, "sharegpt") == 0;
+            assert_true(unscored ? isnan(r.score_chosen) && isnan(r.score_rejected) : r.score_chosen > r.score_rejected);
         }
+        assert_int_equal(source_next(&s, &r, &end), ST_OK);
+        assert_true(end);
+        source_release(&s);
     }
     record_release(&r);
 }
@@ -90,6 +124,17 @@ static void errors_name_the_field(void **state) {
         {"{\"prompt\":\"q\",\"responses\":[\"a\",\"b\"],\"scores\":[1]}", "2 responses, 1 scores"},
         {"{\"instruction\":\"q\",\"completions\":[{\"response\":\"a\",\"overall_score\":true}]}", "field completions[0].overall_score"},
         {"{\"text\":\"q\"}", "fields of no known form (text); expected one of:"},
+        {"{\"prompt\":\"q\",\"response\":\"a\",\"helpfulness\":\"high\"}", "field helpfulness: expected a finite number, found \"high\"; expected {prompt, response, helpfulness}"},
+        {"{\"prompt\":\"q\",\"response\":7,\"helpfulness\":1}", "field response: expected a string, found a number"},
+        {"{\"prompt\":[\"q\"],\"response\":\"a\",\"helpfulness\":1}", "field prompt: expected a string, found an array"},
+        {"{\"prompt\":\"q\",\"answers\":{}}", "field answers: expected a list, found an object"},
+        {"{\"prompt\":\"q\",\"answers\":[7]}", "field answers[0]: expected an object, found a number"},
+        {"{\"prompt\":\"q\",\"answers\":[{\"answer\":\"a\",\"rank\":1},{\"rank\":2}]}", "field answers[1].answer: expected a string, found nothing"},
+        {"{\"prompt\":\"q\",\"answers\":[{\"answer\":\"a\",\"rank\":2}]}", "field answers[0].rank: expected a rank of 1 to 1 answers, found 2"},
+        {"{\"prompt\":\"q\",\"response_1\":\"a\",\"response_2\":\"b\",\"preference_strength\":0}", "field preference_strength: expected a number above 0 (response_2) or below (response_1), found 0"},
+        {"{\"instruction\":7,\"chosen\":\"a\",\"rejected\":\"b\"}", "field instruction: expected a string, found a number"},
+        {"{\"instruction\":\"q\",\"system\":[],\"chosen\":\"a\",\"rejected\":\"b\"}", "field system: expected a string, found an array"},
+        {"{\"context_messages\":[{\"role\":1}]}", "field context_messages[0].role: expected a string, found a number"},
         {"{\"prompt_ids\":[1,-2],\"chosen_ids\":[],\"rejected_ids\":[]}", "field prompt_ids[1]: expected a token id, found -2"},
     };
     struct record r = {0};
@@ -102,10 +147,6 @@ static void errors_name_the_field(void **state) {
 
 static void skips_and_keeps_bad_rows(void **state) {
     (void)state;
-    char path[] = "/tmp/rapt_source_XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
     const char *text = "{\"prompt\":\"1\"}\n\n{broken\n{\"prompt\":\"2\"}\r\n";
     assert_int_equal(file_write(path, text, strlen(text)), ST_OK);
     struct source s;
@@ -126,10 +167,101 @@ static void skips_and_keeps_bad_rows(void **state) {
     assert_int_equal(file_read(&kept, name.data), ST_OK);
     assert_string_equal(buf_text(&kept), "{broken\n");
     source_release(&s);
-    unlink(path);
     unlink(name.data);
     buf_release(&name);
     buf_release(&kept);
+    record_release(&r);
+}
+
+#define STEER(prompt, response, score) "{\"prompt\":\"" prompt "\",\"response\":\"" response "\",\"helpfulness\":" score "}\n"
+
+/* HelpSteer2: adjacent rows of one prompt are one record; rows of other prompts and forms, broken rows and blank lines stand between. */
+static void adjacent_rows_are_one_record(void **state) {
+    (void)state;
+    struct source s;
+    struct record r = {0};
+    bool end;
+    open_text(&s, STEER("q1", "a", "3") "\n" STEER("q\\u0031", "b", "4") STEER("q2", "c", "0") "{\"prompt\":\"q2\"}\n" STEER("q2", "d", "1")
+                  "{broken\n" STEER("q2", "e", "2") STEER("q3", "f", "\"?\"") STEER("q3", "g", "1") STEER("q3", "h", "2") STEER("q3", "i", "3"), SOURCE_SKIP);
+    static const struct { uint64_t line, index; size_t responses; const char *first; double last_score; } want[] = {
+        {1, 0, 2, "a", 4}, {4, 2, 1, "c", 0}, {5, 3, 0, NULL, 0}, {6, 4, 1, "d", 1}, {8, 6, 1, "e", 2}, {10, 8, 3, "g", 3},
+    };
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        assert_int_equal(source_next(&s, &r, &end), ST_OK);
+        assert_false(end);
+        assert_true(r.line == want[i].line && r.index == want[i].index);
+        assert_int_equal(r.response_count, want[i].responses);
+        if (!want[i].first) continue;
+        assert_answer(&r, &r.responses[0].text, want[i].first);
+        assert_true(r.responses[r.response_count - 1].score == want[i].last_score);
+        assert_int_equal(json_kind_of(json_get(r.row, "prompt")), JSON_STRING); /* its spans outlive the rows read behind it */
+    }
+    assert_int_equal(source_reject(&s, &r, FAIL(ST_FORMAT, "no use")), ST_OK);
+    assert_int_equal(source_next(&s, &r, &end), ST_OK);
+    assert_true(end && s.row_count == 11 && s.skipped_count == 5);
+    assert_int_equal(source_commit(&s), ST_OK);
+    struct buf name = {0}, kept = {0};
+    buf_printf(&name, "%s.rejected.jsonl", path);
+    assert_int_equal(file_read(&kept, name.data), ST_OK);
+    assert_string_equal(buf_text(&kept), "{broken\n" STEER("q3", "f", "\"?\"") STEER("q3", "g", "1") STEER("q3", "h", "2") STEER("q3", "i", "3"));
+    source_release(&s);
+    unlink(name.data);
+    /* the second row's error names its own line */
+    open_text(&s, STEER("q1", "a", "3") STEER("q1", "b", "\"?\""), SOURCE_STOP);
+    assert_int_equal(source_next(&s, &r, &end), ST_OK);
+    assert_int_equal(r.response_count, 1);
+    assert_int_equal(source_next(&s, &r, &end), ST_FORMAT);
+    assert_non_null(strstr(status_message(), ":2: field helpfulness: expected a finite number"));
+    source_release(&s);
+    buf_release(&name);
+    buf_release(&kept);
+    record_release(&r);
+}
+
+static void reads_turns_from_text(void **state) {
+    (void)state;
+    static const struct { const char *row, *prompt; } cases[] = {
+        {"{\"prompt\":\"\\n\\nHuman: hi\\n\\nAssistant: yes\\n\\nHuman:two \\\"x\\\"\\n\\nline\\n\\nAssistant: \",\"answers\":[]}",
+         "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"yes\"},{\"role\":\"user\",\"content\":\"two \\\"x\\\"\\n\\nline\"}]"},
+        {"{\"prompt\":\"\\n\\nHuman: hi\",\"answers\":[]}", "[{\"role\":\"user\",\"content\":\"hi\"}]"},
+        {"{\"prompt\":\"hi \\n\\nHuman: x\",\"answers\":[]}", "hi \n\nHuman: x"},
+        {"{\"prompt\":\"\",\"answers\":[]}", ""},
+        {"{\"prompt\":\"c#\\n<extra_id_1>Assistant\\n yes\\n<extra_id_1>User\\nand?\",\"response\":\"a\",\"helpfulness\":1}",
+         "[{\"role\":\"user\",\"content\":\"c#\"},{\"role\":\"assistant\",\"content\":\" yes\"},{\"role\":\"user\",\"content\":\"and?\"}]"},
+        {"{\"prompt\":\"<extra_id_1>User\",\"response\":\"a\",\"helpfulness\":1}", "[{\"role\":\"user\",\"content\":\"<extra_id_1>User\"}]"},
+        {"{\"prompt\":\"\",\"response\":\"a\",\"helpfulness\":1}", "[{\"role\":\"user\",\"content\":\"\"}]"},
+        {"{\"instruction\":\"do\",\"input\":\"this\",\"chosen\":\"a\",\"rejected\":\"b\"}", "do\nthis"},
+        {"{\"input\":\"this\",\"chosen\":\"a\",\"rejected\":\"b\"}", "this"},
+        {"{\"question\":\"why\",\"system\":\"be \\u0022kind\\u0022\",\"chosen\":\"a\",\"rejected\":\"b\"}",
+         "[{\"role\":\"system\",\"content\":\"be \\u0022kind\\u0022\"},{\"role\":\"user\",\"content\":\"why\"}]"},
+        {"{\"question\":\"why\",\"system\":\"\",\"chosen\":\"a\",\"rejected\":\"b\"}", "[{\"role\":\"user\",\"content\":\"why\"}]"},
+        {"{\"context_messages\":[{\"role\":\"user\",\"content\":\"c\"}]}", "[{\"role\":\"user\",\"content\":\"c\"}]"},
+    };
+    struct record r = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(read_text(&r, cases[i].row), ST_OK);
+        assert_string_equal(buf_text(&r.prompt), cases[i].prompt);
+        assert_true(r.conversational == (cases[i].prompt[0] == '['));
+    }
+    assert_int_equal(read_text(&r, "{\"instruction\":\"q\",\"history\":[[\"a\",\"b\"]],\"chosen\":\"a\",\"rejected\":\"b\"}"), ST_UNSUPPORTED);
+    record_release(&r);
+}
+
+static void ranks_become_scores(void **state) {
+    (void)state;
+    struct record r = {0};
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"answers\":[{\"answer\":\"a\",\"rank\":7.0},{\"answer\":\"b\",\"rank\":1},{\"answer\":\"c\",\"rank\":2},"
+                                   "{\"answer\":\"d\",\"rank\":2.5},{\"answer\":\"e\"},{\"answer\":\"f\",\"rank\":4},{\"answer\":\"g\",\"rank\":6}]}"), ST_OK);
+    static const double want[] = {1, 10, 8.5, 7.75, -1, 5.5, 2.5};
+    assert_int_equal(r.response_count, 7);
+    for (size_t i = 0; i < 7; i++) assert_true(want[i] < 0 ? isnan(r.responses[i].score) : r.responses[i].score == want[i]);
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"answers\":[{\"answer\":\"a\",\"rank\":1}]}"), ST_OK);
+    assert_true(isnan(r.responses[0].score)); /* a rank among one says nothing */
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"answers\":[{\"answer\":\"a\",\"rank\":1},{\"answer\":\"b\",\"rank\":2},{\"answer\":\"c\",\"rank\":3},{\"answer\":\"d\",\"rank\":4},"
+                                   "{\"answer\":\"e\",\"rank\":5},{\"answer\":\"f\",\"rank\":6},{\"answer\":\"g\",\"rank\":7},{\"answer\":\"h\",\"rank\":8}]}"), ST_OK);
+    assert_true(r.responses[1].score == 8.71); /* 10 - 9 / 7, to two decimals */
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"response_1\":\"a\",\"response_2\":\"b\",\"preference_strength\":-1}"), ST_OK);
+    assert_answer(&r, &r.chosen, "a");
     record_release(&r);
 }
 
@@ -137,6 +269,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_reads_its_example), cmocka_unit_test(splits_as_trl), cmocka_unit_test(reads_scores_where_they_are),
         cmocka_unit_test(errors_name_the_field),        cmocka_unit_test(skips_and_keeps_bad_rows),
+        cmocka_unit_test(adjacent_rows_are_one_record), cmocka_unit_test(reads_turns_from_text),
+        cmocka_unit_test(ranks_become_scores),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_file, remove_file);
 }
