@@ -46,7 +46,7 @@ static void store_half(uint16_t *out, __m512 x) { _mm256_storeu_si256((__m256i *
 static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t stride, size_t count, size_t d, size_t dp) {
     for (size_t r = 0; r < BLOCK; r++)
         for (size_t j = 0; j < dp; j += 16) {
-            const __mmask16 mask = (__mmask16)(r >= count || j >= d ? 0 : d - j >= 16 ? 0xffffu : (1u << (d - j)) - 1);
+            const __mmask16 mask = (__mmask16)(r >= count || j >= d ? 0u : d - j >= 16 ? 0xffffu : (1u << (d - j)) - 1);
             const __m512 x = _mm512_maskz_loadu_ps(mask, in + r * stride + j);
             const __m256i half = (__m256i)_mm512_cvtneps_pbh(x);
             _mm256_storeu_si256((__m256i *)(void *)(out + r * dp + j), half);

@@ -190,8 +190,8 @@ void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < ldo; j += 16) {
-            const __mmask16 read = j + 16 <= cols ? 0xffff : j < cols ? (__mmask16)((1u << (cols - j)) - 1) : 0;
-            const __mmask16 write = j + 16 <= ldo ? 0xffff : (__mmask16)((1u << (ldo - j)) - 1);
+            const __mmask16 read = (__mmask16)(j + 16 <= cols ? 0xffffu : j < cols ? (1u << (cols - j)) - 1 : 0u);
+            const __mmask16 write = (__mmask16)(j + 16 <= ldo ? 0xffffu : (1u << (ldo - j)) - 1);
             const __m512 x = _mm512_maskz_loadu_ps(read, in + r * ldi + j);
             _mm256_mask_storeu_epi16(out + r * ldo + j, write, (__m256i)_mm512_cvtneps_pbh(x));
         }
