@@ -209,7 +209,8 @@ static status attend_cache(struct layer_acts *a, void *context, const struct run
     struct decoder *d = context;
     const struct model_config *c = &r->m->config;
     const size_t stride = r->m->layers[layer].qkv.out;
-    if (!c->no_rope[layer]) rope_apply(a->qkv, r->m->rope, d->row_position, d->row_count, c->heads + c->kv_heads, c->head_dim, stride, false);
+    if (!c->no_rope[layer])
+        rope_apply(a->qkv, r->m->rope, d->row_position, d->row_count, c->heads + c->kv_heads, c->head_dim, stride, false);
     kv_cache_attend(a->attn, &d->cache, layer, a->qkv, stride, d->spans, d->span_count, 1.0f / sqrtf((float)c->head_dim));
     return ST_OK;
 }
@@ -267,8 +268,9 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
         const size_t n = smaller(d->want_count - from, r->chunk), padded = smaller(padded_rows(n), r->chunk);
         for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->want_row[from + i] * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
-        rmsnorm_forward(r->hn, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
-        TRY(matmul_weight_forward(r->logits, d->model->config.vocab, NULL, 0, (struct mat){.f = r->hn, .ld = c}, &d->model->head.w, padded));
+        rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
+        TRY(matmul_weight_forward(r->logits, d->model->config.vocab, NULL, 0, (struct mat){.f = r->hn, .ld = c}, &d->model->head.w,
+                                  padded));
         TRY(pick_rows(d, calls, from, n));
     }
     return ST_OK;

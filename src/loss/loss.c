@@ -7,34 +7,36 @@
 
 const struct loss_row loss_table[] = {
     {"sigmoid", "DPO: -log sigmoid of beta times the margin over the reference; with --label-smoothing conservative DPO",
-     "Rafailov et al. 2023, arXiv 2305.18290, eq. 7; label smoothing: Mitchell 2023, cDPO", PAIRWISE | LOSS_TAKES_SMOOTHING, loss_sigmoid_compute},
-    {"hinge", "max(0, 1 - beta times the margin over the reference)", "Zhao et al. 2023 (SLiC-HF), arXiv 2305.10425; Liu et al. 2023 (RSO), arXiv 2309.06657", PAIRWISE,
-     loss_hinge_compute},
-    {"ipo", "squared distance of the per-token margin over the reference from 1 / (2 beta)", "Azar et al. 2023, arXiv 2310.12036, eq. 17; normalised by length as TRL 1.x",
-     PAIRWISE | LOSS_NEEDS_LENGTHS, loss_ipo_compute},
-    {"exo_pair", "reverse KL of the pair's policy from the labels smoothed by --label-smoothing", "Ji et al. 2024 (EXO), arXiv 2402.00856, eq. 16",
-     PAIRWISE | LOSS_TAKES_SMOOTHING | LOSS_NEEDS_SMOOTHING, loss_exo_pair_compute},
-    {"nca_pair", "noise-contrastive alignment of each response against the reference", "Chen et al. 2024 (NCA), arXiv 2402.05369", PAIRWISE, loss_nca_pair_compute},
-    {"robust", "DPO's loss, unbiased where a share of --label-smoothing of the labels is wrong", "Chowdhury et al. 2024, arXiv 2403.00409", PAIRWISE | LOSS_TAKES_SMOOTHING,
-     loss_robust_compute},
-    {"bco_pair", "binary classification of chosen against rejected by their rewards", "Jung et al. 2024 (BCO), arXiv 2404.04656; without the running mean, as TRL 1.x",
-     PAIRWISE, loss_bco_pair_compute},
-    {"sppo_hard", "squared distance of the two log-ratios from 1 / (2 beta) and -1 / (2 beta)", "Wu et al. 2024 (SPPO), arXiv 2405.00675, eq. 4.7 with hard labels", PAIRWISE,
-     loss_sppo_hard_compute},
-    {"aot", "DPO's loss on the sorted log-ratios of the micro-batch's pairs: stochastic dominance over the reference's", "Melnyk et al. 2024 (AOT), arXiv 2406.05882",
-     PAIRWISE | LOSS_NEEDS_BATCH | LOSS_TAKES_SMOOTHING, loss_aot_compute},
+     "Rafailov et al. 2023, arXiv 2305.18290, eq. 7; label smoothing: Mitchell 2023, cDPO", PAIRWISE | LOSS_TAKES_SMOOTHING,
+     loss_sigmoid_compute},
+    {"hinge", "max(0, 1 - beta times the margin over the reference)",
+     "Zhao et al. 2023 (SLiC-HF), arXiv 2305.10425; Liu et al. 2023 (RSO), arXiv 2309.06657", PAIRWISE, loss_hinge_compute},
+    {"ipo", "squared distance of the per-token margin over the reference from 1 / (2 beta)",
+     "Azar et al. 2023, arXiv 2310.12036, eq. 17; normalised by length as TRL 1.x", PAIRWISE | LOSS_NEEDS_LENGTHS, loss_ipo_compute},
+    {"exo_pair", "reverse KL of the pair's policy from the labels smoothed by --label-smoothing",
+     "Ji et al. 2024 (EXO), arXiv 2402.00856, eq. 16", PAIRWISE | LOSS_TAKES_SMOOTHING | LOSS_NEEDS_SMOOTHING, loss_exo_pair_compute},
+    {"nca_pair", "noise-contrastive alignment of each response against the reference", "Chen et al. 2024 (NCA), arXiv 2402.05369", PAIRWISE,
+     loss_nca_pair_compute},
+    {"robust", "DPO's loss, unbiased where a share of --label-smoothing of the labels is wrong", "Chowdhury et al. 2024, arXiv 2403.00409",
+     PAIRWISE | LOSS_TAKES_SMOOTHING, loss_robust_compute},
+    {"bco_pair", "binary classification of chosen against rejected by their rewards",
+     "Jung et al. 2024 (BCO), arXiv 2404.04656; without the running mean, as TRL 1.x", PAIRWISE, loss_bco_pair_compute},
+    {"sppo_hard", "squared distance of the two log-ratios from 1 / (2 beta) and -1 / (2 beta)",
+     "Wu et al. 2024 (SPPO), arXiv 2405.00675, eq. 4.7 with hard labels", PAIRWISE, loss_sppo_hard_compute},
+    {"aot", "DPO's loss on the sorted log-ratios of the micro-batch's pairs: stochastic dominance over the reference's",
+     "Melnyk et al. 2024 (AOT), arXiv 2406.05882", PAIRWISE | LOSS_NEEDS_BATCH | LOSS_TAKES_SMOOTHING, loss_aot_compute},
     {"aot_unpaired", "the same of the sorted chosen against the sorted rejected rewards", "Melnyk et al. 2024 (AOT), arXiv 2406.05882",
      PAIRWISE | LOSS_NEEDS_BATCH | LOSS_TAKES_SMOOTHING, loss_aot_unpaired_compute},
-    {"apo_zero", "chosen up, rejected down: for chosen responses better than the model's own", "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 7", PAIRWISE,
-     loss_apo_zero_compute},
-    {"apo_down", "both down, rejected more: for chosen responses worse than the model's own", "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 8", PAIRWISE,
-     loss_apo_down_compute},
-    {"discopop", "logistic loss blended into the exponential one where the margin grows; --discopop-tau", "Lu et al. 2024 (DiscoPOP), arXiv 2406.08414, eq. 5",
-     PAIRWISE | LOSS_TAKES_TAU, loss_discopop_compute},
-    {"sigmoid_norm", "DPO's loss with each response's log-ratio divided by its tokens", "TRL 1.16 dpo_trainer.py, loss_type sigmoid_norm", PAIRWISE | LOSS_NEEDS_LENGTHS,
-     loss_sigmoid_norm_compute},
-    {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch", "TRL 1.x dpo_trainer.py, loss_type sft",
-     LOSS_NEEDS_BATCH | LOSS_NEEDS_LENGTHS, loss_sft_compute},
+    {"apo_zero", "chosen up, rejected down: for chosen responses better than the model's own",
+     "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 7", PAIRWISE, loss_apo_zero_compute},
+    {"apo_down", "both down, rejected more: for chosen responses worse than the model's own",
+     "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 8", PAIRWISE, loss_apo_down_compute},
+    {"discopop", "logistic loss blended into the exponential one where the margin grows; --discopop-tau",
+     "Lu et al. 2024 (DiscoPOP), arXiv 2406.08414, eq. 5", PAIRWISE | LOSS_TAKES_TAU, loss_discopop_compute},
+    {"sigmoid_norm", "DPO's loss with each response's log-ratio divided by its tokens", "TRL 1.16 dpo_trainer.py, loss_type sigmoid_norm",
+     PAIRWISE | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
+    {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch",
+     "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_LENGTHS, loss_sft_compute},
 };
 const size_t loss_count = sizeof loss_table / sizeof loss_table[0];
 
@@ -46,7 +48,8 @@ const struct loss_row *loss_find(const char *name) {
 
 static status check_finite(const double *sums, size_t n, const char *name, const char *what) {
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(sums[i])) return FAIL(ST_FORMAT, "loss %s: the %s log-prob of sequence %zu of the batch is %g", name, what, i, sums[i]);
+        if (!isfinite(sums[i]))
+            return FAIL(ST_FORMAT, "loss %s: the %s log-prob of sequence %zu of the batch is %g", name, what, i, sums[i]);
     return ST_OK;
 }
 
@@ -67,10 +70,13 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
 
 static status check_smoothing(const struct loss_row *row, double e) {
     if (!(row->needs & LOSS_TAKES_SMOOTHING) && e != 0)
-        return FAIL(ST_USAGE, "--label-smoothing has no effect with --loss-type %s (it belongs to sigmoid, robust, exo_pair and aot): leave it out", row->name);
+        return FAIL(ST_USAGE,
+                    "--label-smoothing has no effect with --loss-type %s (it belongs to sigmoid, robust, exo_pair and aot): leave it out",
+                    row->name);
     if (!(e >= 0 && e < 0.5)) return FAIL(ST_USAGE, "--label-smoothing must be at least 0 and below 0.5, it is %g", e);
     if ((row->needs & LOSS_NEEDS_SMOOTHING) && e == 0)
-        return FAIL(ST_USAGE, "--loss-type %s needs --label-smoothing above 0: the share of labels taken to be wrong, e.g. 0.001", row->name);
+        return FAIL(ST_USAGE, "--loss-type %s needs --label-smoothing above 0: the share of labels taken to be wrong, e.g. 0.001",
+                    row->name);
     return ST_OK;
 }
 
@@ -80,20 +86,24 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
     TRY(check_smoothing(row, p->label_smoothing));
     if (!(row->needs & LOSS_TAKES_TAU) && p->discopop_tau != 0)
         return FAIL(ST_USAGE, "--discopop-tau has no effect with --loss-type %s: leave it out", row->name);
-    if (!(p->discopop_tau >= 0) || !isfinite(p->discopop_tau)) return FAIL(ST_USAGE, "--discopop-tau must be a number above 0, it is %g", p->discopop_tau);
+    if (!(p->discopop_tau >= 0) || !isfinite(p->discopop_tau))
+        return FAIL(ST_USAGE, "--discopop-tau must be a number above 0, it is %g", p->discopop_tau);
     return ST_OK;
 }
 
-status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p, const char *name, loss_point_fn *point) {
-    TRY(loss_check_batch(b, name, LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS));
+static double tokens_of(const struct loss_batch *b, size_t i, bool per_token) { return per_token && b->lengths[i] > 1 ? b->lengths[i] : 1; }
+
+status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p, const char *name, bool per_token,
+                     loss_point_fn *point) {
+    TRY(loss_check_batch(b, name, LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | (per_token ? LOSS_NEEDS_LENGTHS : 0)));
     const double groups = (double)b->groups;
     double total = 0;
-    for (size_t g = 0; g < b->groups; g++) {
-        const double *policy = b->policy + 2 * g, *reference = b->reference + 2 * g;
+    for (size_t i = 0; i < 2 * b->groups; i += 2) {
+        const double nw = tokens_of(b, i, per_token), nl = tokens_of(b, i + 1, per_token);
         double dw = 0, dl = 0;
-        total += point(&dw, &dl, policy[0] - reference[0], policy[1] - reference[1], p);
-        r->dpolicy[2 * g] = dw / groups;
-        r->dpolicy[2 * g + 1] = dl / groups;
+        total += point(&dw, &dl, (b->policy[i] - b->reference[i]) / nw, (b->policy[i + 1] - b->reference[i + 1]) / nl, p);
+        r->dpolicy[i] = dw / nw / groups;
+        r->dpolicy[i + 1] = dl / nl / groups;
     }
     r->value = total / groups;
     return ST_OK;

@@ -1,8 +1,8 @@
 /* loss: the table of preference losses. A loss takes a batch of groups of k >= 1 sequences, as sums of log-probs, and returns the value
  * and its derivative by every policy sum. It knows neither tensors nor models.
  *
- * Adding a loss: one file loss_NAME.c with a compute and a check, one row in loss_table, one set of cases in tests/oracle/make_loss_cases.py.
- * tests/grad/test_loss.c loops over the table. */
+ * Adding a loss: one file loss_NAME.c with a compute and a check, one row in loss_table, one set of cases in
+ * tests/oracle/make_loss_cases.py. tests/grad/test_loss.c loops over the table. */
 #ifndef RAPT_LOSS_LOSS_H
 #define RAPT_LOSS_LOSS_H
 
@@ -10,10 +10,10 @@
 
 enum loss_needs {
     LOSS_NEEDS_REFERENCE = 1 << 0, /* loss_batch.reference must be there */
-    LOSS_NEEDS_BATCH = 1 << 1,     /* a statistic over the whole batch (such as its token count): the caller passes TRL's micro-batch whole */
-    LOSS_NEEDS_LENGTHS = 1 << 2,   /* loss_batch.lengths must be there */
-    LOSS_NEEDS_PAIRS = 1 << 3,     /* k must be 2: chosen, rejected */
-    LOSS_NEEDS_BETA = 1 << 4,      /* loss_params.beta has an effect and must be > 0 */
+    LOSS_NEEDS_BATCH = 1 << 1,   /* a statistic over the whole batch (such as its token count): the caller passes TRL's micro-batch whole */
+    LOSS_NEEDS_LENGTHS = 1 << 2, /* loss_batch.lengths must be there */
+    LOSS_NEEDS_PAIRS = 1 << 3,   /* k must be 2: chosen, rejected */
+    LOSS_NEEDS_BETA = 1 << 4,    /* loss_params.beta has an effect and must be > 0 */
     LOSS_TAKES_SMOOTHING = 1 << 5, /* loss_params.label_smoothing has an effect: 0 <= e < 0.5 */
     LOSS_NEEDS_SMOOTHING = 1 << 6, /* and must be > 0 */
     LOSS_TAKES_TAU = 1 << 7,       /* loss_params.discopop_tau has an effect */
@@ -63,10 +63,11 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
 /* log(1 + e^x) and 1 / (1 + e^-x) without overflow or cancellation. */
 double loss_softplus(double x);
 double loss_sigmoid(double x);
-/* A loss that is a mean over pairs of a function of s_w and s_l, s = policy - reference: writes r from `point`, which returns the loss of a pair and
- * writes its derivatives. */
+/* A loss that is a mean over pairs of a function of s_w and s_l, s = policy - reference, per_token divided by the response's tokens (at
+ * least 1): writes r from `point`, which returns the loss of a pair and writes its derivatives. */
 typedef double loss_point_fn(double *dw, double *dl, double sw, double sl, const struct loss_params *p);
-status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p, const char *name, loss_point_fn *point);
+status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p, const char *name, bool per_token,
+                     loss_point_fn *point);
 
 /* One line a row: what each computes stands in its file. */
 typedef status loss_compute_fn(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p);

@@ -43,8 +43,18 @@ static double apo_down(double *dw, double *dl, double sw, double sl, const struc
     return loss_sigmoid(c) + loss_sigmoid(-x);
 }
 
-status loss_nca_pair_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return loss_of_pairs(r, b, p, "nca_pair", nca_pair); }
-status loss_bco_pair_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return loss_of_pairs(r, b, p, "bco_pair", bco_pair); }
-status loss_sppo_hard_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return loss_of_pairs(r, b, p, "sppo_hard", sppo_hard); }
-status loss_apo_zero_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return loss_of_pairs(r, b, p, "apo_zero", apo_zero); }
-status loss_apo_down_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return loss_of_pairs(r, b, p, "apo_down", apo_down); }
+status loss_nca_pair_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return loss_of_pairs(r, b, p, "nca_pair", false, nca_pair);
+}
+status loss_bco_pair_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return loss_of_pairs(r, b, p, "bco_pair", false, bco_pair);
+}
+status loss_sppo_hard_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return loss_of_pairs(r, b, p, "sppo_hard", false, sppo_hard);
+}
+status loss_apo_zero_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return loss_of_pairs(r, b, p, "apo_zero", false, apo_zero);
+}
+status loss_apo_down_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return loss_of_pairs(r, b, p, "apo_down", false, apo_down);
+}

@@ -5,25 +5,39 @@
 #include "base/status.h"
 
 enum tensor_role { /* the tensors of one decoder layer, then the model's own */
-    TENSOR_NORM1, TENSOR_Q, TENSOR_K, TENSOR_V, TENSOR_O, TENSOR_NORM2, TENSOR_GATE, TENSOR_UP, TENSOR_DOWN,
-    TENSOR_Q_NORM, TENSOR_K_NORM, /* of each head, in families that norm queries and keys */
-    TENSOR_EMBED, TENSOR_NORM, TENSOR_HEAD, TENSOR_ROLES
+                   TENSOR_NORM1,
+                   TENSOR_Q,
+                   TENSOR_K,
+                   TENSOR_V,
+                   TENSOR_O,
+                   TENSOR_NORM2,
+                   TENSOR_GATE,
+                   TENSOR_UP,
+                   TENSOR_DOWN,
+                   TENSOR_Q_NORM,
+                   TENSOR_K_NORM, /* of each head, in families that norm queries and keys */
+                   TENSOR_EMBED,
+                   TENSOR_NORM,
+                   TENSOR_HEAD,
+                   TENSOR_ROLES
 };
 
 struct tensor_name {
-    const char *hf;   /* with %zu for the layer where it has one; without ".weight" */
+    const char *hf; /* with %zu for the layer where it has one; without ".weight" */
     const char *gguf;
 };
 
 struct family {
-    const char *name;                /* "llama" */
-    const char *architecture;        /* "LlamaForCausalLM" in config.json */
-    const char *gguf_arch;           /* general.architecture */
-    bool gguf_permutes_qk;           /* convert_hf_to_gguf interleaves the halves of each q and k head */
-    bool qkv_bias;                   /* always; others say attention_bias in their config, for q, k, v and o */
-    bool qk_norm;                    /* RMSNorm of every query and key head before rotation */
-    size_t no_rope_step;             /* in GGUF: every so many layers one has no rotation; 0 = all have */
-    const struct tensor_name *names; /* [TENSOR_ROLES] */
+    const char *name;                                         /* "llama" */
+    const char *architecture;                                 /* "LlamaForCausalLM" in config.json */
+    const char *gguf_arch;                                    /* general.architecture */
+    bool gguf_permutes_qk;                                    /* convert_hf_to_gguf interleaves the halves of each q and k head */
+    bool qkv_bias;                                            /* always; others say attention_bias in their config, for q, k, v and o */
+    bool qk_norm;                                             /* RMSNorm of every query and key head before rotation */
+    bool windowed;                                            /* sliding_window counts without a use_sliding_window */
+    bool says_attention_bias, says_mlp_bias, says_use_window; /* keys that its config.json has */
+    size_t no_rope_step;                                      /* in GGUF: every so many layers one has no rotation; 0 = all have */
+    const struct tensor_name *names;                          /* [TENSOR_ROLES] */
     const char *help;
 };
 extern const struct family family_table[];

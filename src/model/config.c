@@ -10,12 +10,16 @@
 static status check_rope(const struct rope_config *r, size_t head_dim) {
     if (!(r->base > 0) || !isfinite(r->base)) return FAIL(ST_FORMAT, "model config: rope base %g is not positive", r->base);
     if (r->kind == ROPE_DEFAULT) return ST_OK;
-    if (r->kind != ROPE_DIVISORS && (!(r->factor > 0) || !isfinite(r->factor))) return FAIL(ST_FORMAT, "model config: rope factor %g is not positive", r->factor);
+    if (r->kind != ROPE_DIVISORS && (!(r->factor > 0) || !isfinite(r->factor)))
+        return FAIL(ST_FORMAT, "model config: rope factor %g is not positive", r->factor);
     if (r->kind == ROPE_LLAMA3 && (!(r->low_freq_factor > 0) || !(r->high_freq_factor > r->low_freq_factor) || !r->original_max_position))
-        return FAIL(ST_FORMAT, "model config: llama3 rope wants 0 < low_freq_factor < high_freq_factor and original_max_position_embeddings, has %g, %g and %zu",
+        return FAIL(ST_FORMAT,
+                    "model config: llama3 rope wants 0 < low_freq_factor < high_freq_factor and original_max_position_embeddings, has %g, "
+                    "%g and %zu",
                     r->low_freq_factor, r->high_freq_factor, r->original_max_position);
     for (size_t i = 0; r->kind == ROPE_DIVISORS && i < head_dim / 2; i++)
-        if (!(r->divisor[i] > 0) || !isfinite(r->divisor[i])) return FAIL(ST_FORMAT, "tensor 'rope_freqs.weight': element %zu is %g, expected a positive number", i, (double)r->divisor[i]);
+        if (!(r->divisor[i] > 0) || !isfinite(r->divisor[i]))
+            return FAIL(ST_FORMAT, "tensor 'rope_freqs.weight': element %zu is %g, expected a positive number", i, (double)r->divisor[i]);
     return ST_OK;
 }
 
@@ -24,14 +28,10 @@ static status check_sizes(const struct model_config *c) {
         const char *name;
         size_t value, limit;
     } sizes[] = {
-        {"vocabulary", c->vocab, (size_t)1 << 22},
-        {"hidden size", c->hidden, (size_t)1 << 17},
-        {"layer count", c->layers, MODEL_LAYERS_MAX},
-        {"head count", c->heads, 1024},
-        {"key/value head count", c->kv_heads, 1024},
-        {"head size", c->head_dim, 2 * ROPE_PAIRS_MAX},
-        {"feed-forward size", c->ffn, (size_t)1 << 19},
-        {"longest position", c->max_position, (size_t)1 << 28},
+        {"vocabulary", c->vocab, (size_t)1 << 22},      {"hidden size", c->hidden, (size_t)1 << 17},
+        {"layer count", c->layers, MODEL_LAYERS_MAX},   {"head count", c->heads, 1024},
+        {"key/value head count", c->kv_heads, 1024},    {"head size", c->head_dim, 2 * ROPE_PAIRS_MAX},
+        {"feed-forward size", c->ffn, (size_t)1 << 19}, {"longest position", c->max_position, (size_t)1 << 28},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         if (sizes[i].value == 0 || sizes[i].value > sizes[i].limit)
@@ -97,9 +97,12 @@ static status read_rope(struct rope_config *r, struct json config) {
     struct json type = json_get(scaling, "rope_type");
     if (json_kind_of(type) == JSON_NONE) type = json_get(scaling, "type");
     if (json_kind_of(type) == JSON_NONE || json_equals(type, "default")) return ST_OK;
-    if (json_equals(type, "linear")) r->kind = ROPE_LINEAR;
-    else if (json_equals(type, "llama3")) r->kind = ROPE_LLAMA3;
-    else return FAIL(ST_UNSUPPORTED, "rope type %.*s is not supported; supported: default, linear, llama3", (int)type.size, type.text);
+    if (json_equals(type, "linear"))
+        r->kind = ROPE_LINEAR;
+    else if (json_equals(type, "llama3"))
+        r->kind = ROPE_LLAMA3;
+    else
+        return FAIL(ST_UNSUPPORTED, "rope type %.*s is not supported; supported: default, linear, llama3", (int)type.size, type.text);
     TRY(json_number(&r->factor, scaling, "factor", 0));
     TRY(json_number(&r->low_freq_factor, scaling, "low_freq_factor", 0));
     TRY(json_number(&r->high_freq_factor, scaling, "high_freq_factor", 0));
@@ -126,9 +129,8 @@ static status read_no_rope(struct model_config *c, struct json config) {
     return ST_OK;
 }
 
-/* A window is a property of Mistral's layers, and of Qwen's only where it is switched on. */
 static status read_window(struct model_config *c, struct json config) {
-    bool used = strcmp(c->family->name, "mistral") == 0;
+    bool used = c->family->windowed;
     json_bool(&used, json_get(config, "use_sliding_window"));
     struct json window = json_get(config, "sliding_window");
     if (!used || json_kind_of(window) == JSON_NONE || json_kind_of(window) == JSON_NULL) return ST_OK;
@@ -256,13 +258,16 @@ status model_config_from_gguf(struct model_config *c, const struct gguf *g) {
 
 size_t model_config_parameters(const struct model_config *c) {
     const size_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    const size_t attention = c->hidden * (2 * q + 2 * kv) + (c->qkv_bias ? q + 2 * kv : 0) + (c->o_bias ? c->hidden : 0) + (c->qk_norm ? 2 * c->head_dim : 0);
+    const size_t attention =
+        c->hidden * (2 * q + 2 * kv) + (c->qkv_bias ? q + 2 * kv : 0) + (c->o_bias ? c->hidden : 0) + (c->qk_norm ? 2 * c->head_dim : 0);
     return c->layers * (attention + 3 * c->hidden * c->ffn + 2 * c->hidden) + c->hidden + c->vocab * c->hidden * (c->tied ? 1 : 2);
 }
 
-/* transformers' _compute_llama3_parameters, in fp32 as there: long waves are slowed down by `factor`, short ones stay, between them it fades over. */
+/* transformers' _compute_llama3_parameters, in fp32 as there: long waves are slowed down by `factor`, short ones stay, between them it
+ * fades over. */
 static float llama3_frequency(float f, const struct rope_config *r) {
-    const float original = (float)r->original_max_position, low = (float)r->low_freq_factor, high = (float)r->high_freq_factor, factor = (float)r->factor;
+    const float original = (float)r->original_max_position, low = (float)r->low_freq_factor, high = (float)r->high_freq_factor,
+                factor = (float)r->factor;
     const float wave = 6.283185307179586f / f;
     if (wave > original / low) return f / factor;
     if (wave < original / high) return f;
@@ -284,7 +289,12 @@ void rope_config_frequencies(float *frequency, const struct rope_config *r, size
 static status llama3_of_divisors(struct rope_config *out, const struct rope_config *r, size_t head_dim) {
     static const double factors[] = {8, 32, 16, 4};
     for (size_t k = 0; k < sizeof factors / sizeof factors[0]; k++) {
-        *out = (struct rope_config){.kind = ROPE_LLAMA3, .base = r->base, .factor = factors[k], .low_freq_factor = 1, .high_freq_factor = 4, .original_max_position = 8192};
+        *out = (struct rope_config){.kind = ROPE_LLAMA3,
+                                    .base = r->base,
+                                    .factor = factors[k],
+                                    .low_freq_factor = 1,
+                                    .high_freq_factor = 4,
+                                    .original_max_position = 8192};
         float a[ROPE_PAIRS_MAX], b[ROPE_PAIRS_MAX];
         bool same = true;
         rope_config_frequencies(a, out, head_dim);
@@ -302,19 +312,22 @@ static status put_rope(struct buf *out, const struct model_config *c) {
     if (r.kind == ROPE_DEFAULT) buf_append_text(out, "  \"rope_scaling\": null,\n");
     if (r.kind == ROPE_LINEAR) buf_printf(out, "  \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": %.9g},\n", r.factor);
     if (r.kind == ROPE_LLAMA3)
-        buf_printf(out, "  \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": %.9g, \"low_freq_factor\": %.9g, \"high_freq_factor\": %.9g, "
-                        "\"original_max_position_embeddings\": %zu},\n", r.factor, r.low_freq_factor, r.high_freq_factor, r.original_max_position);
+        buf_printf(
+            out,
+            "  \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": %.9g, \"low_freq_factor\": %.9g, \"high_freq_factor\": %.9g, "
+            "\"original_max_position_embeddings\": %zu},\n",
+            r.factor, r.low_freq_factor, r.high_freq_factor, r.original_max_position);
     return ST_OK;
 }
 
 static void put_family(struct buf *out, const struct model_config *c) {
-    const char *name = c->family->name;
-    if (strcmp(name, "qwen2") != 0 && strcmp(name, "mistral") != 0) buf_printf(out, "  \"attention_bias\": %s,\n", c->qkv_bias ? "true" : "false");
-    if (strcmp(name, "llama") == 0) buf_append_text(out, "  \"mlp_bias\": false,\n");
-    if (strcmp(name, "mistral") == 0 && !c->window) buf_append_text(out, "  \"sliding_window\": null,\n");
-    if (strcmp(name, "mistral") == 0 && c->window) buf_printf(out, "  \"sliding_window\": %zu,\n", c->window);
-    if (strncmp(name, "qwen", 4) == 0) buf_append_text(out, "  \"use_sliding_window\": false,\n");
-    if (!c->family->no_rope_step) return;
+    const struct family *f = c->family;
+    if (f->says_attention_bias) buf_printf(out, "  \"attention_bias\": %s,\n", c->qkv_bias ? "true" : "false");
+    if (f->says_mlp_bias) buf_append_text(out, "  \"mlp_bias\": false,\n");
+    if (f->windowed && !c->window) buf_append_text(out, "  \"sliding_window\": null,\n");
+    if (f->windowed && c->window) buf_printf(out, "  \"sliding_window\": %zu,\n", c->window);
+    if (f->says_use_window) buf_append_text(out, "  \"use_sliding_window\": false,\n");
+    if (!f->no_rope_step) return;
     buf_append_text(out, "  \"no_rope_layers\": [");
     for (size_t i = 0; i < c->layers; i++) buf_printf(out, "%s%d", i ? ", " : "", !c->no_rope[i]);
     buf_append_text(out, "],\n");
@@ -322,8 +335,10 @@ static void put_family(struct buf *out, const struct model_config *c) {
 
 /* null where it is not stated: left out, transformers would take the family's own number, which this vocabulary may not have. */
 static void put_token(struct buf *out, const char *key, int64_t id) {
-    if (id >= 0) buf_printf(out, "  \"%s\": %lld,\n", key, (long long)id);
-    else buf_printf(out, "  \"%s\": null,\n", key);
+    if (id >= 0)
+        buf_printf(out, "  \"%s\": %lld,\n", key, (long long)id);
+    else
+        buf_printf(out, "  \"%s\": null,\n", key);
 }
 
 status model_config_put_json(struct buf *out, const struct model_config *c, const char *torch_dtype) {

@@ -51,7 +51,7 @@ status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
     find_slots(r, tree);
     const size_t slots = (size_t)r->slot_count;
     memset(r->hs + slots * c, 0, 16 * c * sizeof(float));
-    rmsnorm_forward(r->hn, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
+    rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
     memset(r->hn + slots * c, 0, 16 * c * sizeof(float));
     int32_t entry = 0;
     for (size_t from = 0, rows; from < slots; from += rows) {

@@ -6,10 +6,7 @@
 static struct mat normed(const struct run *r) { return (struct mat){.f = r->h, .h = r->h_half, .ld = r->m->config.hidden}; }
 
 struct mat mlp_normed(struct run *r, float *rstd, const float *x, const float *weight, size_t padded) {
-    const size_t c = r->m->config.hidden;
-    const float eps = (float)r->m->config.norm_eps;
-    if (r->h) rmsnorm_forward(r->h, rstd, x, weight, padded, c, eps);
-    if (r->h_half) rmsnorm_forward_half(r->h_half, rstd, x, weight, padded, c, eps);
+    rmsnorm_forward(r->h, r->h_half, rstd, x, weight, padded, r->m->config.hidden, (float)r->m->config.norm_eps);
     return normed(r);
 }
 

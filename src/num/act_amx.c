@@ -2,15 +2,9 @@
 #include <immintrin.h>
 
 #include "num/act.h"
-#include "num/exp16.h"
+#include "num/lanes16.h"
 
 #define LANES 16
-
-static void store_half(uint16_t *out, __m512 x) { _mm256_storeu_si256((__m256i *)(void *)out, (__m256i)_mm512_cvtneps_pbh(x)); }
-
-static __m512 load_half(const uint16_t *x) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)x)), 16));
-}
 
 static __m512 sigmoid(__m512 x) {
     const __m512 one = _mm512_set1_ps(1.0f);
@@ -21,20 +15,21 @@ void swiglu_forward_blocks(void *context, const float *block, size_t i, size_t r
     const struct swiglu_blocks *s = context;
     for (size_t r = 0; r < rows; r++) {
         const __m512 g = _mm512_loadu_ps(block + r * 32), u = _mm512_loadu_ps(block + r * 32 + LANES);
-        store_half(s->act + (i + r) * s->f + j, _mm512_mul_ps(_mm512_mul_ps(g, sigmoid(g)), u));
+        bf16_store(s->act + (i + r) * s->f + j, _mm512_mul_ps(_mm512_mul_ps(g, sigmoid(g)), u));
         if (!s->kept) continue;
-        store_half(s->kept + (i + r) * 2 * s->f + j, g);
-        store_half(s->kept + (i + r) * 2 * s->f + second, u);
+        bf16_store(s->kept + (i + r) * 2 * s->f + j, g);
+        bf16_store(s->kept + (i + r) * 2 * s->f + second, u);
     }
 }
 
 static void backward_lanes(const struct swiglu_blocks *s, const float *dout, size_t row, size_t j) {
     const uint16_t *kept = s->kept + row * 2 * s->f;
-    const __m512 g = load_half(kept + j), u = load_half(kept + s->f + j), d = _mm512_loadu_ps(dout), p = sigmoid(g), silu = _mm512_mul_ps(g, p);
+    const __m512 g = bf16_load(kept + j), u = bf16_load(kept + s->f + j), d = _mm512_loadu_ps(dout), p = sigmoid(g),
+                 silu = _mm512_mul_ps(g, p);
     const __m512 slope = _mm512_fmadd_ps(silu, _mm512_sub_ps(_mm512_set1_ps(1.0f), p), p);
-    store_half(s->act + row * s->f + j, _mm512_mul_ps(silu, u));
-    store_half(s->dgate_up + row * 2 * s->f + j, _mm512_mul_ps(_mm512_mul_ps(d, u), slope));
-    store_half(s->dgate_up + row * 2 * s->f + s->f + j, _mm512_mul_ps(d, silu));
+    bf16_store(s->act + row * s->f + j, _mm512_mul_ps(silu, u));
+    bf16_store(s->dgate_up + row * 2 * s->f + j, _mm512_mul_ps(_mm512_mul_ps(d, u), slope));
+    bf16_store(s->dgate_up + row * 2 * s->f + s->f + j, _mm512_mul_ps(d, silu));
 }
 
 void swiglu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second) {

@@ -8,15 +8,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All eight tiles at full size. Per thread; whoever else uses tiles (oneDNN) sets its own, so every parallel region begins with it. */
-static inline void amx_begin(void) {
+/* Tiles 0..3: sums, two rows of two; 4, 5: a; 6, 7: b. rows: of the 32 that the sums have; fewer make shorter tiles, so that nothing behind
+ * a matrix is read or written. Per thread; whoever else uses tiles (oneDNN) sets its own, so every parallel region begins with it. */
+static inline void amx_begin(size_t rows) {
     struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t row_bytes[16];
         uint8_t rows[16];
     } config = {.palette = 1};
     for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
+    config.rows[0] = config.rows[1] = config.rows[4] = (uint8_t)(rows < 16 ? rows : 16);
+    config.rows[2] = config.rows[3] = config.rows[5] = (uint8_t)(rows > 16 ? rows - 16 : 16);
     _tile_loadconfig(&config);
+}
+
+static inline void amx_sums_zero(void) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+}
+
+/* The sums from and to c[rows, ld]: columns 0..15 and [second, second + 16). */
+static inline void amx_sums_load(const float *c, size_t ld, size_t rows, size_t second) {
+    const size_t stride = ld * sizeof *c;
+    _tile_loadd(0, c, stride);
+    _tile_loadd(1, c + second, stride);
+    if (rows <= 16) return;
+    _tile_loadd(2, c + 16 * ld, stride);
+    _tile_loadd(3, c + 16 * ld + second, stride);
+}
+
+static inline void amx_sums_store(float *c, size_t ld, size_t rows, size_t second) {
+    const size_t stride = ld * sizeof *c;
+    _tile_stored(0, c, stride);
+    _tile_stored(1, c + second, stride);
+    if (rows <= 16) return;
+    _tile_stored(2, c + 16 * ld, stride);
+    _tile_stored(3, c + 16 * ld + second, stride);
 }
 
 /* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. */

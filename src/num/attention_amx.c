@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "num/amx.h"
-#include "num/exp16.h"
+#include "num/lanes16.h"
 #include "num/vexp.h"
 
 #define BLOCK 32
@@ -40,18 +40,14 @@ static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum
 
 /* --- layouts --- */
 
-static void store_half(uint16_t *out, __m512 x) { _mm256_storeu_si256((__m256i *)(void *)out, (__m256i)_mm512_cvtneps_pbh(x)); }
-
 /* left: what rounding to bf16 lost, itself in bf16; may be NULL. */
 static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t stride, size_t count, size_t d, size_t dp) {
     for (size_t r = 0; r < BLOCK; r++)
         for (size_t j = 0; j < dp; j += 16) {
             const __mmask16 mask = (__mmask16)(r >= count || j >= d ? 0u : d - j >= 16 ? 0xffffu : (1u << (d - j)) - 1);
             const __m512 x = _mm512_maskz_loadu_ps(mask, in + r * stride + j);
-            const __m256i half = (__m256i)_mm512_cvtneps_pbh(x);
-            _mm256_storeu_si256((__m256i *)(void *)(out + r * dp + j), half);
-            if (left)
-                store_half(left + r * dp + j, _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16))));
+            bf16_store(out + r * dp + j, x);
+            if (left) bf16_store(left + r * dp + j, _mm512_sub_ps(x, bf16_load(out + r * dp + j)));
         }
 }
 
@@ -148,11 +144,6 @@ static int32_t segment_of(const struct seqtree *t, int32_t node) {
     return low;
 }
 
-static bool descends(const struct seqtree *t, int32_t segment, int32_t ancestor) {
-    while (segment > ancestor) segment = t->segments[segment].parent;
-    return segment == ancestor;
-}
-
 static uint32_t bits_between(int32_t from, int32_t to, int32_t base) {
     from = from > base ? from - base : 0;
     to = to - base < BLOCK ? to - base : BLOCK;
@@ -168,7 +159,7 @@ static bool visible(uint32_t seen[BLOCK], bool *full, const struct seqtree *t, s
     int32_t qs = segment_of(t, q0);
     const int32_t q_end = segment_of(t, q1), ks = segment_of(t, k0);
     if (k1 < q0 && q1 == q0 + BLOCK - 1 && qs == q_end && ks == segment_of(t, k1)) {
-        *full = descends(t, qs, ks);
+        *full = seqtree_descends(t, qs, ks);
         return *full;
     }
     uint32_t any = 0;
@@ -222,38 +213,45 @@ static struct side side_of(const struct operands *o, uint16_t *const *forms, enu
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
 static void scores(float *s, struct side rows, struct side across, size_t dp) {
     const size_t steps = dp / 32, second = steps * 512;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    amx_sums_zero();
     amx_steps(rows.main, dp, across.main, across.main + second, steps);
     if (rows.left) {
         amx_steps(rows.left, dp, across.main, across.main + second, steps);
         amx_steps(rows.main, dp, across.left, across.left + second, steps);
     }
-    _tile_stored(0, s, WIDTH * 4);
-    _tile_stored(1, s + 16, WIDTH * 4);
-    _tile_stored(2, s + 16 * WIDTH, WIDTH * 4);
-    _tile_stored(3, s + 16 * WIDTH + 16, WIDTH * 4);
+    amx_sums_store(s, WIDTH, BLOCK, 16);
 }
 
 /* sum[32, dp] += p[32, 32 count] times the chunk's blocks of b, which are laid out `along`. */
 static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size_t count, size_t dp) {
     for (size_t j = 0; j < dp; j += 32) {
-        float *c = sum + j;
-        _tile_loadd(0, c, dp * 4);
-        _tile_loadd(1, c + 16, dp * 4);
-        _tile_loadd(2, c + 16 * dp, dp * 4);
-        _tile_loadd(3, c + 16 * dp + 16, dp * 4);
+        amx_sums_load(sum + j, dp, BLOCK, 16);
         for (size_t i = 0; i < count; i++) amx_steps(p + i * BLOCK, WIDTH, b[i] + j / 16 * 512, b[i] + (j / 16 + 1) * 512, 1);
-        _tile_stored(0, c, dp * 4);
-        _tile_stored(1, c + 16, dp * 4);
-        _tile_stored(2, c + 16 * dp, dp * 4);
-        _tile_stored(3, c + 16 * dp + 16, dp * 4);
+        amx_sums_store(sum + j, dp, BLOCK, 16);
+    }
+}
+
+/* A block of queries of one head meets the key blocks that it sees, a chunk at a time. */
+typedef void chunk_fn(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv);
+static void meet_keys(const struct operands *n, void *sums, chunk_fn *fn, size_t query, size_t head, size_t kv) {
+    struct chunk c = {0};
+    for (size_t key = 0; key <= query; key++) {
+        uint32_t seen[BLOCK] = {0};
+        bool full;
+        if (visible(seen, &full, n->a->tree, query, key)) chunk_add(&c, key, head, seen, full);
+        if (c.count == CHUNK || (key == query && c.count)) {
+            fn(sums, n, &c, query, head, kv);
+            c.count = 0;
+        }
     }
 }
 
 /* --- forward --- */
+
+struct softmax_sums {
+    _Alignas(64) float o[BLOCK * D_MAX];
+    float most[BLOCK], sum[BLOCK];
+};
 
 /* The rows' softmax goes on over a chunk of scores: p in bf16, o and sum rescaled to the new maximum. */
 static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const float *s, const struct chunk *c, size_t dp, float scale) {
@@ -274,7 +272,7 @@ static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const 
             const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
             const __m512 e = _mm512_maskz_mov_ps(mask, exp16(_mm512_fmadd_ps(_mm512_loadu_ps(s + i * WIDTH + v * 16), factor, shift)));
             add = _mm512_add_ps(add, e);
-            store_half(p + i * WIDTH + v * 16, e);
+            bf16_store(p + i * WIDTH + v * 16, e);
         }
         if (now != most[i]) {
             const float shrink = most[i] == -INFINITY ? 0.0f : vexp(most[i] - now);
@@ -286,8 +284,8 @@ static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const 
     }
 }
 
-static void forward_chunk(const struct operands *n, float *o, float *most, float *sum, const struct chunk *c, size_t query, size_t head,
-                          size_t kv) {
+static void forward_chunk(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
+    struct softmax_sums *x = sums;
     _Alignas(64) float s[BLOCK * WIDTH];
     _Alignas(64) uint16_t p[BLOCK * WIDTH];
     uint16_t *values[CHUNK];
@@ -295,32 +293,22 @@ static void forward_chunk(const struct operands *n, float *o, float *most, float
         scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
         values[i] = block_at(n, n->v, ALONG, kv, c->block[i]);
     }
-    softmax_chunk(p, o, most, sum, s, c, n->dp, n->a->scale);
-    add_weighted(o, p, values, c->count, n->dp);
+    softmax_chunk(p, x->o, x->most, x->sum, s, c, n->dp, n->a->scale);
+    add_weighted(x->o, p, values, c->count, n->dp);
 }
 
 static void forward_queries(const struct operands *n, size_t query, size_t kv) {
     const struct attention_args *a = n->a;
     const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
     for (size_t head = kv * group; head < (kv + 1) * group; head++) {
-        _Alignas(64) float o[BLOCK * D_MAX];
-        float most[BLOCK], sum[BLOCK];
-        struct chunk c = {0};
-        memset(o, 0, BLOCK * n->dp * sizeof *o);
-        for (size_t i = 0; i < BLOCK; i++) most[i] = -INFINITY, sum[i] = 0;
-        for (size_t key = 0; key <= query; key++) {
-            uint32_t seen[BLOCK] = {0};
-            bool full;
-            if (visible(seen, &full, a->tree, query, key)) chunk_add(&c, key, head, seen, full);
-            if (c.count == CHUNK || (key == query && c.count)) {
-                forward_chunk(n, o, most, sum, &c, query, head, kv);
-                c.count = 0;
-            }
-        }
+        struct softmax_sums x;
+        memset(x.o, 0, BLOCK * n->dp * sizeof *x.o);
+        for (size_t i = 0; i < BLOCK; i++) x.most[i] = -INFINITY, x.sum[i] = 0;
+        meet_keys(n, &x, forward_chunk, query, head, kv);
         for (size_t i = 0; i < BLOCK && first + i < t; i++) {
-            const float inverse = 1.0f / sum[i];
-            for (size_t k = 0; k < d; k++) a->out[((first + i) * a->heads + head) * d + k] = o[i * n->dp + k] * inverse;
-            a->lse[(first + i) * a->heads + head] = most[i] + logf(sum[i]);
+            const float inverse = 1.0f / x.sum[i];
+            for (size_t k = 0; k < d; k++) a->out[((first + i) * a->heads + head) * d + k] = x.o[i * n->dp + k] * inverse;
+            a->lse[(first + i) * a->heads + head] = x.most[i] + logf(x.sum[i]);
         }
     }
 }
@@ -328,7 +316,7 @@ static void forward_queries(const struct operands *n, size_t query, size_t kv) {
 /* --- backward --- */
 
 /* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
-static void query_chunk(const struct operands *n, float *dq, const struct chunk *c, size_t query, size_t head, size_t kv) {
+static void query_chunk(void *dq, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
     _Alignas(64) uint16_t ds[BLOCK * WIDTH];
     const struct attention_args *a = n->a;
@@ -347,7 +335,7 @@ static void query_chunk(const struct operands *n, float *dq, const struct chunk 
             const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
             const __m512 p = exp16(_mm512_fmadd_ps(_mm512_loadu_ps(s + i * WIDTH + v * 16), scale, lse));
             const __m512 x = _mm512_mul_ps(_mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + i * WIDTH + v * 16), delta)), scale);
-            store_half(ds + i * WIDTH + v * 16, _mm512_maskz_mov_ps(mask, x));
+            bf16_store(ds + i * WIDTH + v * 16, _mm512_maskz_mov_ps(mask, x));
         }
     }
     add_weighted(dq, ds, keys, c->count, n->dp);
@@ -358,17 +346,8 @@ static void backward_queries(const struct operands *n, size_t query, size_t kv) 
     const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
     for (size_t head = kv * group; head < (kv + 1) * group; head++) {
         _Alignas(64) float dq[BLOCK * D_MAX];
-        struct chunk c = {0};
         memset(dq, 0, BLOCK * n->dp * sizeof *dq);
-        for (size_t key = 0; key <= query; key++) {
-            uint32_t seen[BLOCK] = {0};
-            bool full;
-            if (visible(seen, &full, a->tree, query, key)) chunk_add(&c, key, head, seen, full);
-            if (c.count == CHUNK || (key == query && c.count)) {
-                query_chunk(n, dq, &c, query, head, kv);
-                c.count = 0;
-            }
-        }
+        meet_keys(n, dq, query_chunk, query, head, kv);
         for (size_t i = 0; i < BLOCK && first + i < t; i++)
             memcpy(a->dqkv + (first + i) * a->stride + head * d, dq + i * n->dp, d * sizeof *dq);
     }
@@ -399,10 +378,10 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
             const size_t at = i * WIDTH + v * 16;
             const __m512 e =
                 _mm512_maskz_mov_ps(mask, exp16(_mm512_fmsub_ps(_mm512_loadu_ps(s + at), scale, _mm512_loadu_ps(lse + v * 16))));
-            store_half(p + at, e);
+            bf16_store(p + at, e);
             const __m512 x =
                 _mm512_mul_ps(_mm512_mul_ps(e, _mm512_sub_ps(_mm512_loadu_ps(g + at), _mm512_loadu_ps(delta + v * 16))), scale);
-            store_half(ds + at, x);
+            bf16_store(ds + at, x);
         }
     add_weighted(dv, p, douts, c->count, n->dp);
     add_weighted(dk, ds, queries, c->count, n->dp);
@@ -445,7 +424,7 @@ static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
     const size_t kv = n->a->kv_heads, all = n->blocks * kv;
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t i = 0; i < all; i++) {
-        amx_begin();
+        amx_begin(BLOCK);
         fn(n, late ? n->blocks - 1 - i / kv : i / kv, i % kv);
         amx_end();
     }

@@ -1,14 +1,15 @@
-/* attention_kernel: included by attention_avx2.c and attention_avx512.c, which define VEC (floats a vector), NV (vectors a tile is wide), vec, vec_fma, vec_load,
- * vec_store, vec_set and KERNELS (the name of the table). All products are C[m, n] += A[m, k] B[k, n] with n a multiple of 16. */
+/* attention_kernel: included by attention_avx2.c and attention_avx512.c, which define VEC (floats a vector), NV (vectors a tile is wide),
+ * vec, vec_fma, vec_load, vec_store, vec_set and KERNELS (the name of the table). All products are C[m, n] += A[m, k] B[k, n] with n a
+ * multiple of 16. */
 #include <math.h>
 #include <string.h>
 
 #include "num/attention_block.h"
 #include "num/vexp.h"
 
-
 /* Rows [i, i+rows) by NV vectors of columns; rows <= 4. */
-static inline __attribute__((always_inline)) void tile(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb, size_t k, int rows, int cols) {
+static inline __attribute__((always_inline)) void tile(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb,
+                                                       size_t k, int rows, int cols) {
     vec acc[4][NV];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < cols; v++) acc[r][v] = vec_load(c + (size_t)r * ldc + (size_t)v * VEC);
@@ -29,12 +30,16 @@ static void product(float *c, size_t ldc, const float *a, size_t lda, const floa
         const bool wide = n - j >= (size_t)(NV * VEC);
         size_t i = 0;
         for (; i + 4 <= m; i += 4) {
-            if (wide) tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 4, NV);
-            else tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 4, 1);
+            if (wide)
+                tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 4, NV);
+            else
+                tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 4, 1);
         }
         for (; i < m; i++) {
-            if (wide) tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 1, NV);
-            else tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 1, 1);
+            if (wide)
+                tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 1, NV);
+            else
+                tile(c + i * ldc + j, ldc, a + i * lda, lda, b + j, ldb, k, 1, 1);
         }
         j += wide ? (size_t)(NV * VEC) : (size_t)VEC;
     }
@@ -125,7 +130,8 @@ static void forward_block(const struct attention_args *a, int32_t segment, int32
 }
 
 /* ds = p (dp - delta) scale in place of dp, with p = exp(scale s - lse); rows are queries. */
-static void score_gradient(float *s, float *dp_block, const int32_t *seen, const float *lse, const float *delta, size_t step, int32_t count, float scale) {
+static void score_gradient(float *s, float *dp_block, const int32_t *seen, const float *lse, const float *delta, size_t step, int32_t count,
+                           float scale) {
     for (int32_t i = 0; i < count; i++) {
         float *p = s + (size_t)i * ATTENTION_K, *g = dp_block + (size_t)i * ATTENTION_K;
         const float l = lse[(size_t)i * step], e = delta[(size_t)i * step];
@@ -176,7 +182,8 @@ struct key_block {
     float s[ATTENTION_K * ATTENTION_Q], g[ATTENTION_K * ATTENTION_Q];
 };
 
-static void key_against_queries(struct key_block *b, const struct attention_args *a, bool own, int32_t key, int32_t keys, int32_t query, int32_t queries, size_t head) {
+static void key_against_queries(struct key_block *b, const struct attention_args *a, bool own, int32_t key, int32_t keys, int32_t query,
+                                int32_t queries, size_t head) {
     const size_t d = a->head_dim, dp = padded_dim(d), hd = a->heads * d;
     gather_transposed(b->qt, a->qkv + head * d, a->stride, query, queries, d, ATTENTION_Q);
     gather(b->q, a->qkv + head * d, a->stride, query, queries, d, dp);
@@ -206,11 +213,6 @@ static void key_against_queries(struct key_block *b, const struct attention_args
     product(b->dk, dp, b->g, ATTENTION_Q, b->q, dp, (size_t)keys, dp, (size_t)queries);
 }
 
-static bool descends(const struct seqtree *t, int32_t segment, int32_t ancestor) {
-    while (segment > ancestor) segment = t->segments[segment].parent;
-    return segment == ancestor;
-}
-
 static void backward_key_block(const struct attention_args *a, int32_t segment, int32_t from, int32_t count, size_t kv) {
     struct key_block b;
     const size_t d = a->head_dim, dp = padded_dim(d), group = a->heads / a->kv_heads;
@@ -220,7 +222,7 @@ static void backward_key_block(const struct attention_args *a, int32_t segment, 
     memset(b.dk, 0, (size_t)count * dp * sizeof(float));
     memset(b.dv, 0, (size_t)count * dp * sizeof(float));
     for (int32_t g = segment; g < a->tree->segment_count; g++) {
-        if (!descends(a->tree, g, segment)) continue;
+        if (!seqtree_descends(a->tree, g, segment)) continue;
         const struct seqtree_segment *sg = &a->tree->segments[g];
         int32_t end = sg->start + sg->count;
         for (int32_t query = g == segment ? from : sg->start; query < end; query += ATTENTION_Q) {

@@ -7,9 +7,9 @@
 enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0, DTYPE_COUNT };
 
 struct dtype_info {
-    const char *name;         /* "Q4_1" */
-    int gguf_code;            /* ggml_type */
-    const char *safetensors;  /* "F32", NULL when the format has no such type */
+    const char *name;          /* "Q4_1" */
+    int gguf_code;             /* ggml_type */
+    const char *safetensors;   /* "F32", NULL when the format has no such type */
     size_t block, block_bytes; /* elements and bytes of one block; 1 element for plain types */
     /* Expands `count` elements (a multiple of block). Exact. */
     void (*expand)(float *out, const void *in, size_t count);
@@ -24,13 +24,19 @@ bool dtype_from_safetensors(enum dtype *out, const char *name, size_t size);
 float dtype_half_to_float(uint16_t h);
 uint16_t dtype_float_to_half(float f); /* round to nearest even */
 static inline float dtype_bf16_to_float(uint16_t h) {
-    union { uint32_t u; float f; } x = {(uint32_t)h << 16};
+    union {
+        uint32_t u;
+        float f;
+    } x = {(uint32_t)h << 16};
     return x.f;
 }
-static inline uint16_t dtype_float_to_bf16(float f) { /* round to nearest even; NaN stays NaN */
-    union { float f; uint32_t u; } x = {f};
-    if ((x.u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((x.u >> 16) | 64);
-    return (uint16_t)((x.u + 0x7fffu + ((x.u >> 16) & 1)) >> 16);
+static inline uint16_t dtype_float_to_bf16(float f) { /* round to nearest even; NaN stays NaN; without a branch, so that loops vectorise */
+    union {
+        float f;
+        uint32_t u;
+    } x = {f};
+    const uint32_t rounded = (x.u + 0x7fffu + ((x.u >> 16) & 1)) >> 16, nan = (x.u >> 16) | 64;
+    return (uint16_t)((x.u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
 }
 
 #endif

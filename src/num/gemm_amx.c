@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "num/amx.h"
-#include "num/half.h"
+#include "num/dtype.h"
 
 #define TILE_ELEMENTS 512               /* bf16 elements of a tile */
 #define STRIP_BYTES ((size_t)768 << 10) /* of packed b that a task works on */
@@ -23,11 +23,11 @@ static void pack_tile(uint16_t *out, const float *plain, size_t ld, bool transpo
     if (cols > 16) cols = 16;
     if (transposed) {
         for (size_t j = 0; j < cols; j++)
-            for (size_t p = 0; p < rows; p++) out[p / 2 * 32 + 2 * j + p % 2] = half_of(plain[j * ld + p]);
+            for (size_t p = 0; p < rows; p++) out[p / 2 * 32 + 2 * j + p % 2] = dtype_float_to_bf16(plain[j * ld + p]);
         return;
     }
     for (size_t p = 0; p < rows; p++)
-        for (size_t j = 0; j < cols; j++) out[p / 2 * 32 + 2 * j + p % 2] = half_of(plain[p * ld + j]);
+        for (size_t j = 0; j < cols; j++) out[p / 2 * 32 + 2 * j + p % 2] = dtype_float_to_bf16(plain[p * ld + j]);
 }
 
 void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n) {
@@ -49,22 +49,8 @@ void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_
         for (size_t p = 0; p < k; p++) {
             const size_t row = k_from + p, col = n_from + j;
             out[(col / 16 * steps + row / 32) * TILE_ELEMENTS + row % 32 / 2 * 32 + col % 16 * 2 + row % 2] =
-                half_of(transposed ? plain[j * ld + p] : plain[p * ld + j]);
+                dtype_float_to_bf16(transposed ? plain[j * ld + p] : plain[p * ld + j]);
         }
-}
-
-/* Tiles 0..3: sums; 4, 5: a; 6, 7: b. The last rows of a matrix make shorter tiles, so that nothing behind it is read or written. */
-static void configure(size_t rows) {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1};
-    const uint8_t upper = (uint8_t)(rows < 16 ? rows : 16), lower = (uint8_t)(rows > 16 ? rows - 16 : 16);
-    for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
-    config.rows[0] = config.rows[1] = config.rows[4] = upper;
-    config.rows[2] = config.rows[3] = config.rows[5] = lower;
-    _tile_loadconfig(&config);
 }
 
 static void steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
@@ -76,32 +62,6 @@ static void steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, con
         _tile_loadd(7, b1 + s * TILE_ELEMENTS, 64);
         _tile_dpbf16ps(1, 4, 7);
     }
-}
-
-/* Sums start from c[rows, ldc] (columns j and `second`), or from 0. */
-static void sums_begin(const float *init, size_t ld, size_t rows, size_t j, size_t second) {
-    if (!init) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-        return;
-    }
-    const size_t stride = ld * sizeof *init;
-    _tile_loadd(0, init + j, stride);
-    _tile_loadd(1, init + second, stride);
-    if (rows <= 16) return;
-    _tile_loadd(2, init + 16 * ld + j, stride);
-    _tile_loadd(3, init + 16 * ld + second, stride);
-}
-
-static void sums_end(float *c, size_t ld, size_t rows, size_t j, size_t second) {
-    const size_t stride = ld * sizeof *c;
-    _tile_stored(0, c + j, stride);
-    _tile_stored(1, c + second, stride);
-    if (rows <= 16) return;
-    _tile_stored(2, c + 16 * ld + j, stride);
-    _tile_stored(3, c + 16 * ld + second, stride);
 }
 
 static void product_steps(const struct gemm_amx *g, size_t i, size_t rows, size_t j, size_t second, size_t from, size_t steps, bool last) {
@@ -127,9 +87,9 @@ static void edge_block(const struct gemm_amx *g, const float *init, size_t ld_in
     _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK] = {0};
     const size_t cols = g->n - j;
     for (size_t r = 0; init && r < rows; r++) memcpy(block + r * 32, init + r * ld_init + j, cols * sizeof(float));
-    sums_begin(block, 32, rows, 0, 16);
+    amx_sums_load(block, 32, rows, 16);
     product_steps(g, i, rows, j, j + 16, from, steps, last);
-    sums_end(block, 32, rows, 0, 16);
+    amx_sums_store(block, 32, rows, 16);
     for (size_t r = 0; r < rows; r++) memcpy(g->c + (i + r) * g->ldc + j, block + r * 32, cols * sizeof(float));
 }
 
@@ -141,15 +101,18 @@ static void one_block(const struct gemm_amx *g, size_t i, size_t rows, size_t j,
         edge_block(g, init, ld_init, i, rows, j, from, steps, last);
         return;
     }
-    sums_begin(init, ld_init, rows, j, second);
+    if (init)
+        amx_sums_load(init + j, ld_init, rows, second - j);
+    else
+        amx_sums_zero();
     product_steps(g, i, rows, j, second, from, steps, last);
     if (last && g->finish) {
         _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
-        sums_end(block, 32, rows, 0, 16);
+        amx_sums_store(block, 32, rows, 16);
         g->finish(g->context, block, i, rows, j, second);
         return;
     }
-    sums_end(g->c + i * g->ldc, g->ldc, rows, j, second);
+    amx_sums_store(g->c + i * g->ldc + j, g->ldc, rows, second - j);
 }
 
 /* Rows [i, to) by columns [j, j_to): b's strip is read once a row block, from the second-level cache. */
@@ -160,7 +123,7 @@ static void run_task(const struct gemm_amx *g, size_t i, size_t to, size_t j_fro
         const size_t steps = all - from < most ? all - from : most;
         for (size_t r = i; r < to; r += 32) {
             const size_t rows = to - r < 32 ? to - r : 32;
-            if (rows != configured) configure(configured = rows);
+            if (rows != configured) amx_begin(configured = rows);
             for (size_t j = j_from; j < j_to; j += width) one_block(g, r, rows, j, from, steps, from + steps == all);
         }
     }

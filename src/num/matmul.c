@@ -10,9 +10,9 @@
 #include "num/cpu.h"
 #include "num/dtype.h"
 #include "num/gemm_amx.h"
-#include "num/half.h"
 
-/* One cached primitive. Shapes come from a fixed set (models have few, token counts are rounded by the caller), so the table stays small. */
+/* One cached primitive. Shapes come from a fixed set (models have few, token counts are rounded by the caller), so the table stays small.
+ */
 struct plan {
     struct plan_key {
         int32_t kind, ta, tb, accumulate, packed; /* packed: b is in oneDNN's own layout */
@@ -108,10 +108,13 @@ static status make_attr(dnnl_primitive_attr_t *attr, bool accumulate) {
 static status plan_make(struct plan *p) {
     const struct plan_key *key = &p->key;
     dnnl_data_type_t type = key->kind == MATMUL_BF16 ? dnnl_bf16 : dnnl_f32;
-    dnnl_memory_desc_t a = plain_desc(key->m, key->k, key->ta, key->lda, type), b, c = plain_desc(key->m, key->n, false, key->ldc, dnnl_f32);
+    dnnl_memory_desc_t a = plain_desc(key->m, key->k, key->ta, key->lda, type), b,
+                       c = plain_desc(key->m, key->n, false, key->ldc, dnnl_f32);
     TRY(start_engine());
-    if (key->packed) TRY(packed_desc(&b, key->n, key->k));
-    else b = plain_desc(key->k, key->n, key->tb, key->ldb, type);
+    if (key->packed)
+        TRY(packed_desc(&b, key->n, key->k));
+    else
+        b = plain_desc(key->k, key->n, key->tb, key->ldb, type);
     dnnl_primitive_attr_t attr;
     dnnl_matmul_desc_t op;
     TRY(make_attr(&attr, key->accumulate));
@@ -136,8 +139,8 @@ static uint64_t key_hash(const struct plan_key *key) {
 }
 
 static bool key_same(const struct plan_key *x, const struct plan_key *y) {
-    return x->kind == y->kind && x->ta == y->ta && x->tb == y->tb && x->accumulate == y->accumulate && x->packed == y->packed && x->m == y->m &&
-           x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc;
+    return x->kind == y->kind && x->ta == y->ta && x->tb == y->tb && x->accumulate == y->accumulate && x->packed == y->packed &&
+           x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc;
 }
 
 static status plan_find(struct plan **out, const struct plan_key *key) {
@@ -180,7 +183,7 @@ void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size
     }
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
     for (size_t r = 0; r < rows; r++) {
-        for (size_t i = 0; i < cols; i++) out[r * ldo + i] = half_of(in[r * ldi + i]);
+        for (size_t i = 0; i < cols; i++) out[r * ldo + i] = dtype_float_to_bf16(in[r * ldi + i]);
         for (size_t i = cols; i < ldo; i++) out[r * ldo + i] = 0;
     }
 }
@@ -193,7 +196,8 @@ static status as_half(const uint16_t **out, size_t *ld, struct half_scratch *scr
         return ST_OK;
     }
     size_t count;
-    if (!size_mul(&count, rows, cols) || !size_add(&count, count, GEMM_AMX_K)) return FAIL(ST_NOMEM, "matrix product: operand size overflows");
+    if (!size_mul(&count, rows, cols) || !size_add(&count, count, GEMM_AMX_K))
+        return FAIL(ST_NOMEM, "matrix product: operand size overflows");
     if (count > scratch->count) {
         free(scratch->data);
         scratch->count = 0;
@@ -217,13 +221,15 @@ static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b,
         }
 }
 
-status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
+status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k,
+              bool accumulate) {
     if (!m || !n || !k) return ST_OK;
     if (kind == MATMUL_REFERENCE) {
         reference(c, ldc, a, ta, b, tb, m, n, k, accumulate);
         return ST_OK;
     }
-    struct plan_key key = {.kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
+    struct plan_key key = {
+        .kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
     const uint16_t *ah = NULL, *bh = NULL;
     size_t lda = 0, ldb = 0;
@@ -270,7 +276,8 @@ static status pack_new(void **out, struct arena *memory, const float *plain, siz
     return pack(*out, plain, n, k, transposed);
 }
 
-status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward) {
+status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
+                          bool with_backward) {
     *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind)};
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
@@ -302,14 +309,15 @@ static void copy_rows(float *out, size_t ldo, const float *in, size_t ldi, size_
 }
 
 /* c[m,n] = init + a[m,k] b, with b as matmul_weight packed it. */
-static status packed_product(float *c, size_t ldc, const float *init, size_t ld_init, struct mat a, const struct matmul_weight *w, const void *b, size_t m, size_t n,
-                             size_t k) {
+static status packed_product(float *c, size_t ldc, const float *init, size_t ld_init, struct mat a, const struct matmul_weight *w,
+                             const void *b, size_t m, size_t n, size_t k) {
     const uint16_t *ah = NULL;
     size_t lda = 0;
     if (!m) return ST_OK;
     TRY(as_half(&ah, &lda, &half_a, a, m, k));
     if (w->tiles) {
-        gemm_amx_run(&(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = c, .ldc = ldc});
+        gemm_amx_run(
+            &(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = c, .ldc = ldc});
         return ST_OK;
     }
     if (init && init != c) copy_rows(c, ldc, init, ld_init, m, n);
@@ -317,13 +325,15 @@ static status packed_product(float *c, size_t ldc, const float *init, size_t ld_
     return plan_run(&key, c, ah, b);
 }
 
-status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, size_t m) {
+status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w,
+                             size_t m) {
     if (w->kind == MATMUL_BF16) return packed_product(y, ldy, init, ld_init, x, w, w->forward, m, w->n, w->k);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
     return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, init != NULL);
 }
 
-status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w, size_t m) {
+status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w,
+                              size_t m) {
     if (w->kind == MATMUL_BF16) return packed_product(dx, lddx, init, ld_init, dy, w, w->backward, m, w->k, w->n);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
     return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, init != NULL);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "num/half.h"
+#include "num/dtype.h"
 
 static float rstd_of(const float *x, size_t c, float eps) {
     float sum = 0;
@@ -12,32 +12,22 @@ static float rstd_of(const float *x, size_t c, float eps) {
     return 1.0f / sqrtf(sum / (float)c + eps);
 }
 
-void rmsnorm_forward(float *out, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < t; i++) {
-        const float *xi = x + i * c;
-        const float r = rstd[i] = rstd_of(xi, c, eps);
-        for (size_t j = 0; j < c; j++) out[i * c + j] = weight[j] * (xi[j] * r);
-    }
+static void normed_row(float *out, uint16_t *half, const float *x, float r, const float *weight, size_t c) {
+    for (size_t j = 0; out && j < c; j++) out[j] = weight[j] * (x[j] * r);
+    for (size_t j = 0; half && j < c; j++) half[j] = dtype_float_to_bf16(weight[j] * (x[j] * r));
 }
 
-void rmsnorm_forward_half(uint16_t *out, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
+void rmsnorm_forward(float *out, uint16_t *half, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) {
-        const float *xi = x + i * c;
-        const float r = rstd[i] = rstd_of(xi, c, eps);
-        for (size_t j = 0; j < c; j++) out[i * c + j] = half_of(weight[j] * (xi[j] * r));
+        rstd[i] = rstd_of(x + i * c, c, eps);
+        normed_row(out ? out + i * c : NULL, half ? half + i * c : NULL, x + i * c, rstd[i], weight, c);
     }
 }
 
 void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd, const float *weight, size_t t, size_t c) {
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < t; i++) {
-        const float *xi = x + i * c;
-        const float r = rstd[i];
-        for (size_t j = 0; out && j < c; j++) out[i * c + j] = weight[j] * (xi[j] * r);
-        for (size_t j = 0; half && j < c; j++) half[i * c + j] = half_of(weight[j] * (xi[j] * r));
-    }
+    for (size_t i = 0; i < t; i++) normed_row(out ? out + i * c : NULL, half ? half + i * c : NULL, x + i * c, rstd[i], weight, c);
 }
 
 /* With n = x r: dx = r (w dout - n mean(w dout n)); dweight = sum over t of dout n. */
@@ -77,7 +67,8 @@ void headnorm_forward(float *qkv, float *raw, float *rstd, const struct head_nor
 }
 
 /* The weights' gradients want dqkv as it came, so they go first. */
-static void headnorm_weights(float *dw, const float *dqkv, const float *raw, const float *rstd, const struct head_norm *n, size_t t, size_t from, size_t to) {
+static void headnorm_weights(float *dw, const float *dqkv, const float *raw, const float *rstd, const struct head_norm *n, size_t t,
+                             size_t from, size_t to) {
     const size_t all = n->heads + n->kv_heads, d = n->head_dim;
     if (!dw) return;
 #pragma omp parallel for schedule(static)
@@ -86,7 +77,8 @@ static void headnorm_weights(float *dw, const float *dqkv, const float *raw, con
             for (size_t h = from; h < to; h++) dw[j] += dqkv[i * n->stride + h * d + j] * (raw[(i * all + h) * d + j] * rstd[i * all + h]);
 }
 
-void headnorm_backward(float *dqkv, float *dq_norm, float *dk_norm, const float *raw, const float *rstd, const struct head_norm *n, size_t t) {
+void headnorm_backward(float *dqkv, float *dq_norm, float *dk_norm, const float *raw, const float *rstd, const struct head_norm *n,
+                       size_t t) {
     const size_t all = n->heads + n->kv_heads, d = n->head_dim;
     headnorm_weights(dq_norm, dqkv, raw, rstd, n, t, 0, n->heads);
     headnorm_weights(dk_norm, dqkv, raw, rstd, n, t, n->heads, all);

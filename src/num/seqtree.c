@@ -36,7 +36,8 @@ static status add_scores(struct builder *b, int32_t sequence, int32_t depth, int
     int32_t next = depth + 1; /* the node predicts the token behind it */
     if (next < b->score_from[sequence] || next >= b->sizes[sequence]) return ST_OK;
     if (t->score_count == t->score_capacity) return FAIL(ST_NOMEM, "packed batch: more than %d scored tokens", t->score_capacity);
-    t->scores[t->score_count++] = (struct seqtree_score){.node = node, .target = b->ids[sequence][next], .sequence = sequence, .weight = 1.0f};
+    t->scores[t->score_count++] =
+        (struct seqtree_score){.node = node, .target = b->ids[sequence][next], .sequence = sequence, .weight = 1.0f};
     return ST_OK;
 }
 
@@ -86,7 +87,8 @@ static int by_node(const void *x, const void *y) {
 
 #define SEQTREE_SEQUENCES_MAX 4096
 
-status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count, bool share) {
+status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
+                     bool share) {
     struct builder b = {t, ids, sizes, score_from, share};
     int32_t members[SEQTREE_SEQUENCES_MAX];
     CHECK(count <= SEQTREE_SEQUENCES_MAX);
@@ -100,4 +102,9 @@ status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t
     }
     qsort(t->scores, (size_t)t->score_count, sizeof *t->scores, by_node);
     return ST_OK;
+}
+
+bool seqtree_descends(const struct seqtree *t, int32_t segment, int32_t ancestor) {
+    while (segment > ancestor) segment = t->segments[segment].parent;
+    return segment == ancestor;
 }

@@ -8,9 +8,9 @@
 #include "base/status.h"
 
 struct seqtree_segment {
-    int32_t start, count;  /* nodes [start, start+count) */
-    int32_t parent;        /* index of the segment it continues, -1 for a root; it continues behind that segment's last node */
-    int32_t depth;         /* position of its first node */
+    int32_t start, count; /* nodes [start, start+count) */
+    int32_t parent;       /* index of the segment it continues, -1 for a root; it continues behind that segment's last node */
+    int32_t depth;        /* position of its first node */
 };
 struct seqtree_score {
     int32_t node;     /* the node whose output predicts `target` */
@@ -19,8 +19,8 @@ struct seqtree_score {
     float weight;     /* 1 unless a loss weights tokens */
 };
 struct seqtree {
-    int32_t *ids;      /* [T] */
-    int32_t *depth;    /* [T] position of each node */
+    int32_t *ids;       /* [T] */
+    int32_t *depth;     /* [T] position of each node */
     int32_t node_count; /* T */
     struct seqtree_segment *segments;
     int32_t segment_count;
@@ -38,6 +38,10 @@ void seqtree_clear(struct seqtree *t);
 /* Builds the tree of `count` sequences. ids[i] has sizes[i] tokens; tokens [score_from[i], sizes[i]) are scored (each predicted by the
  * token before it). share = false gives every sequence its own root (the unshared twin for tests, and for dropout). Sequence indices are
  * 0..count-1. ST_NOMEM when it does not fit the capacities given to seqtree_init. */
-status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count, bool share);
+status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
+                     bool share);
+
+/* Is `segment` the segment `ancestor` or a continuation of it? */
+bool seqtree_descends(const struct seqtree *t, int32_t segment, int32_t ancestor);
 
 #endif

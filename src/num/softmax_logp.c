@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "num/half.h"
+#include "num/dtype.h"
 #include "num/vexp.h"
 
 #define LANE_BLOCK 512 /* floats summed in fp32 lanes before a double takes over */
@@ -61,7 +61,7 @@ void softmax_rows_half(float *logits, const float *lse, size_t rows, size_t voca
             float block[LANE_BLOCK];
 #pragma omp simd
             for (size_t j = 0; j < n; j++) block[j] = vexp(x[from + j] - l);
-            for (size_t j = 0; j < n; j++) p[from + j] = half_of(block[j]);
+            for (size_t j = 0; j < n; j++) p[from + j] = dtype_float_to_bf16(block[j]);
         }
         for (size_t j = vocab; j < vocab + 32 && j < 2 * stride; j++) p[j] = 0; /* a product reads whole tiles */
     }

@@ -14,7 +14,7 @@
 #include "model/linear.h"
 #include "num/act.h"
 #include "num/cpu.h"
-#include "num/half.h"
+#include "num/dtype.h"
 
 static void ok(status s) {
     if (s != ST_OK) fail_msg("%s", status_message());
@@ -23,7 +23,7 @@ static void ok(status s) {
 static float *filled(size_t n, uint64_t seed) {
     float *x = test_calloc(n + 1, sizeof *x);
     struct rng r = rng_seeded(seed);
-    for (size_t i = 0; i < n; i++) x[i] = float_of(half_of((float)rng_normal(&r)));
+    for (size_t i = 0; i < n; i++) x[i] = dtype_bf16_to_float(dtype_float_to_bf16((float)rng_normal(&r)));
     return x;
 }
 
@@ -184,7 +184,8 @@ static void activation_behind(void **state) {
     gemm_amx_run(&g);
     assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
     for (size_t i = 0; i < ROWS * F; i++)
-        assert_true(fabsf(float_of(act[0][i]) - float_of(act[1][i])) <= 0.01f * fabsf(float_of(act[0][i])) + 1e-6f);
+        assert_true(fabsf(dtype_bf16_to_float(act[0][i]) - dtype_bf16_to_float(act[1][i])) <=
+                    0.01f * fabsf(dtype_bf16_to_float(act[0][i])) + 1e-6f);
     g = (struct gemm_amx){.m = ROWS, .n = F, .k = K, .a = ah, .lda = K, .b = dp, .c = dact, .ldc = F};
     gemm_amx_run(&g);
     swiglu_expand(y, kept[0], ROWS, F);
@@ -193,9 +194,11 @@ static void activation_behind(void **state) {
     g.c = NULL, g.finish = swiglu_backward_blocks, g.context = &s;
     gemm_amx_run(&g);
     for (size_t i = 0; i < ROWS * 2 * F; i++)
-        assert_true(fabsf(float_of(dgate_up[0][i]) - float_of(dgate_up[1][i])) <= 0.01f * fabsf(float_of(dgate_up[0][i])) + 1e-6f);
+        assert_true(fabsf(dtype_bf16_to_float(dgate_up[0][i]) - dtype_bf16_to_float(dgate_up[1][i])) <=
+                    0.01f * fabsf(dtype_bf16_to_float(dgate_up[0][i])) + 1e-6f);
     for (size_t i = 0; i < ROWS * F; i++)
-        assert_true(fabsf(float_of(again[i]) - float_of(act[1][i])) <= 0.03f * fabsf(float_of(again[i])) + 0.02f);
+        assert_true(fabsf(dtype_bf16_to_float(again[i]) - dtype_bf16_to_float(act[1][i])) <=
+                    0.03f * fabsf(dtype_bf16_to_float(again[i])) + 0.02f);
     test_free(a), test_free(b), test_free(d), test_free(y), test_free(dact), test_free(ah);
     free(bp), free(dp);
 }

@@ -62,7 +62,7 @@ struct norm_case {
 };
 static double norm_objective(void *context) {
     struct norm_case *k = context;
-    rmsnorm_forward(k->out, k->rstd, k->x, k->weight, k->t, k->c, 1e-5f);
+    rmsnorm_forward(k->out, NULL, k->rstd, k->x, k->weight, k->t, k->c, 1e-5f);
     return dot(k->out, k->dout, k->t * k->c);
 }
 

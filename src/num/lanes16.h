@@ -1,10 +1,17 @@
-/* exp16: vexp for sixteen lanes, by the same polynomial, for files compiled for AVX-512. */
-#ifndef RAPT_NUM_EXP16_H
-#define RAPT_NUM_EXP16_H
+/* lanes16: sixteen floats at a time, for files compiled for AVX-512 with bf16: the exponential, and bf16 in memory. */
+#ifndef RAPT_NUM_LANES16_H
+#define RAPT_NUM_LANES16_H
 
 #include <immintrin.h>
+#include <stdint.h>
 
-/* Below -87.3 gives 0, far above 88 inf; NaN stays. */
+static inline void bf16_store(uint16_t *out, __m512 x) { _mm256_storeu_si256((__m256i *)(void *)out, (__m256i)_mm512_cvtneps_pbh(x)); }
+
+static inline __m512 bf16_load(const uint16_t *x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)x)), 16));
+}
+
+/* e^x by vexp's polynomial. Below -87.3 gives 0, far above 88 inf; NaN stays. */
 static inline __m512 exp16(__m512 x) {
     /* max and min return their second operand when one is NaN */
     const __m512 y = _mm512_min_ps(_mm512_set1_ps(89.0f), _mm512_max_ps(_mm512_set1_ps(-87.3f), x));
