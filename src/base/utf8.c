@@ -44,6 +44,11 @@ size_t utf8_put(char out[4], uint32_t code) {
     return n;
 }
 
+bool utf8_is_space(uint32_t c) {
+    return c == ' ' || (c >= 9 && c <= 13) || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
 /* Bytes of the character that begins with c, 0 when none does. */
 static size_t length_of(unsigned char c) { return c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0; }
 

@@ -35,7 +35,7 @@ static void put_pieces(struct buf *out, const struct tokenizer *t, const struct 
     struct buf piece = {0};
     for (size_t i = 0; i < ids->count; i++) {
         buf_clear(&piece);
-        tokenizer_decode(t, &piece, &ids->data[i], 1, false);
+        tokenizer_piece(t, &piece, ids->data[i]);
         buf_printf(out, "%d\t", ids->data[i]);
         json_put_string(out, buf_text(&piece), piece.size);
         buf_append_char(out, '\n');

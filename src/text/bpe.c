@@ -1,11 +1,13 @@
 #include "text/bpe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "text/merge_queue.h"
 
 void ids_push(struct ids *ids, int32_t id) {
     if (ids->count == ids->capacity) {
@@ -38,7 +40,7 @@ static size_t table_size(size_t count) {
 status bpe_init(struct bpe *b, struct arena *arena, size_t token_count, size_t merge_count) {
     if (token_count > 1 << 24 || merge_count > 1 << 24)
         return FAIL(ST_FORMAT, "vocabulary of %zu tokens and %zu merges: more than 2^24", token_count, merge_count);
-    *b = (struct bpe){.count = (int32_t)token_count};
+    *b = (struct bpe){.count = (int32_t)token_count, .unk = -1};
     size_t slots = table_size(token_count), merges = table_size(merge_count);
     TRY(arena_try_take(arena, &b->text, token_count + 1, sizeof *b->text, "the vocabulary"));
     TRY(arena_try_take(arena, &b->size, token_count + 1, sizeof *b->size, "the vocabulary"));
@@ -101,55 +103,33 @@ status bpe_add_merge(struct bpe *b, const char *left, size_t left_size, const ch
 
 void bpe_find_bytes(struct bpe *b) {
     for (int i = 0; i < 256; i++) {
-        char c = (char)i;
-        b->byte_ids[i] = bpe_find(b, &c, 1);
+        char text[8] = {(char)i};
+        if (b->chars) snprintf(text, sizeof text, "<0x%02X>", (unsigned)i);
+        b->byte_ids[i] = bpe_find(b, text, b->chars ? 6 : 1);
     }
 }
 
-/* Symbols of a piece as a doubly linked list; merge candidates in a binary heap ordered by (rank, position). */
+/* Symbols of a piece as a doubly linked list. */
 struct symbol {
     int32_t id, prev, next;
 };
-struct candidate {
-    int32_t rank, at, left, right, id; /* left, right: the ids it was made for; stale when they have changed */
-};
 struct work {
     struct symbol *symbols;
-    struct candidate *heap;
-    size_t heap_count;
+    int32_t count;
+    struct merge_queue queue;
 };
-
-static bool before(const struct candidate *a, const struct candidate *b) { return a->rank != b->rank ? a->rank < b->rank : a->at < b->at; }
-
-static void heap_push(struct work *w, struct candidate c) {
-    size_t i = w->heap_count++;
-    for (; i && before(&c, &w->heap[(i - 1) / 2]); i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = c;
-}
-
-static struct candidate heap_pop(struct work *w) {
-    struct candidate top = w->heap[0], last = w->heap[--w->heap_count];
-    size_t i = 0, child;
-    while ((child = 2 * i + 1) < w->heap_count) {
-        if (child + 1 < w->heap_count && before(&w->heap[child + 1], &w->heap[child])) child++;
-        if (!before(&w->heap[child], &last)) break;
-        w->heap[i] = w->heap[child];
-        i = child;
-    }
-    w->heap[i] = last;
-    return top;
-}
 
 static void consider(struct work *w, const struct bpe *b, int32_t left) {
     if (left < 0 || w->symbols[left].next < 0) return;
     int32_t l = w->symbols[left].id, r = w->symbols[w->symbols[left].next].id;
     const struct bpe_merge *m = &b->merges[merge_slot(b, pair_key(l, r))];
-    if (m->key != UINT64_MAX) heap_push(w, (struct candidate){m->rank, left, l, r, m->id});
+    if (m->key != UINT64_MAX) merge_push(&w->queue, (struct merge_candidate){m->rank, left, l, r, m->id});
 }
 
 static void merge_all(struct work *w, const struct bpe *b) {
-    while (w->heap_count) {
-        struct candidate c = heap_pop(w);
+    for (int32_t i = 0; i + 1 < w->count; i++) consider(w, b, i);
+    while (w->queue.count) {
+        struct merge_candidate c = merge_pop(&w->queue);
         struct symbol *s = &w->symbols[c.at];
         if (s->id != c.left || s->next < 0 || w->symbols[s->next].id != c.right) continue;
         struct symbol *gone = &w->symbols[s->next];
@@ -162,10 +142,49 @@ static void merge_all(struct work *w, const struct bpe *b) {
     }
 }
 
+static void add_symbol(struct work *w, int32_t id) {
+    w->symbols[w->count] = (struct symbol){id, w->count - 1, w->count + 1};
+    w->count++;
+}
+
+static void seed_bytes(struct work *w, const struct bpe *b, const char *piece, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        int32_t id = b->byte_ids[(unsigned char)piece[i]];
+        if (id >= 0) add_symbol(w, id);
+    }
+}
+
+static bool fall_back(struct work *w, const struct bpe *b, const char *at, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (b->byte_ids[(unsigned char)at[i]] < 0) return false;
+    for (size_t i = 0; i < n; i++) add_symbol(w, b->byte_ids[(unsigned char)at[i]]);
+    return true;
+}
+
+/* As tokenizers' merge_word: an unknown token waits until the next known character, so that a run can be one token. */
+static void seed_chars(struct work *w, const struct bpe *b, const char *piece, size_t size) {
+    bool waiting = false;
+    for (const char *at = piece, *end = piece + size; at < end;) {
+        size_t n = utf8_size(at, end);
+        if (!n) n = 1;
+        int32_t id = bpe_find(b, at, n);
+        if (id >= 0) {
+            if (waiting) add_symbol(w, b->unk);
+            waiting = false;
+            add_symbol(w, id);
+        } else if (!(b->byte_fallback && fall_back(w, b, at, n)) && b->unk >= 0) {
+            if (waiting && !b->fuse_unk) add_symbol(w, b->unk);
+            waiting = true;
+        }
+        at += n;
+    }
+    if (waiting) add_symbol(w, b->unk);
+}
+
 #define PIECE_SMALL 128
 
 void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t size) {
-    if (b->ignore_merges || size == 1) {
+    if (b->ignore_merges || (size == 1 && !b->chars)) {
         int32_t whole = bpe_find(b, piece, size);
         if (whole >= 0) {
             ids_push(out, whole);
@@ -173,28 +192,21 @@ void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t 
         }
     }
     struct symbol small[PIECE_SMALL];
-    struct candidate small_heap[3 * PIECE_SMALL]; /* a merge takes one candidate out and puts two in: fewer than 3 a byte ever live */
-    struct work w = {small, small_heap, 0};
+    struct merge_candidate small_heap[3 * PIECE_SMALL];
+    struct work w = {small, 0, {small_heap, 0}};
     if (size > PIECE_SMALL) {
         w.symbols = mem_zero(size, sizeof *w.symbols);
-        w.heap = mem_zero(size, 3 * sizeof *w.heap);
+        w.queue.heap = mem_zero(size, 3 * sizeof *w.queue.heap);
     }
-    int32_t n = 0;
-    for (size_t i = 0; i < size; i++) {
-        int32_t id = b->byte_ids[(unsigned char)piece[i]];
-        if (id < 0) continue;
-        w.symbols[n] = (struct symbol){id, n - 1, n + 1};
-        n++;
-    }
-    if (n) {
-        w.symbols[n - 1].next = -1;
-        for (int32_t i = 0; i + 1 < n; i++) consider(&w, b, i);
+    (b->chars ? seed_chars : seed_bytes)(&w, b, piece, size);
+    if (w.count) {
+        w.symbols[w.count - 1].next = -1;
         merge_all(&w, b);
         for (int32_t i = 0; i >= 0; i = w.symbols[i].next) ids_push(out, w.symbols[i].id);
     }
     if (size > PIECE_SMALL) {
         free(w.symbols);
-        free(w.heap);
+        free(w.queue.heap);
     }
 }
 

@@ -1,4 +1,5 @@
-/* bpe: byte-level byte-pair encoding: a vocabulary of byte strings, ranked merges, and the merge loop (Sennrich et al. 2016; GPT-2). */
+/* bpe: byte-pair encoding over bytes or characters: a vocabulary of byte strings, ranked merges, and the merge loop (Sennrich et al. 2016;
+ * GPT-2; tokenizers src/models/bpe). */
 #ifndef RAPT_TEXT_BPE_H
 #define RAPT_TEXT_BPE_H
 
@@ -26,7 +27,11 @@ struct bpe {
     struct bpe_merge *merges;
     size_t merge_mask, merge_count;
     int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte: such bytes are left out, as tokenizers does */
-    bool ignore_merges;
+    bool ignore_merges;    /* a piece that is a token is taken whole */
+    bool chars;            /* merges begin with characters; byte_ids are those of <0x00> to <0xFF> */
+    bool byte_fallback;    /* chars: an unknown character becomes its bytes */
+    bool fuse_unk;         /* chars: a run of unknown characters is one token */
+    int32_t unk;           /* chars: what else an unknown character becomes; -1: nothing */
 };
 
 /* Sizes from a file: checked here. Memory belongs to the arena. */
@@ -36,7 +41,7 @@ void bpe_set(struct bpe *b, int32_t id, const char *text, size_t size);
 int32_t bpe_find(const struct bpe *b, const char *text, size_t size);
 /* The next merge in rank order, by its parts' bytes. ST_FORMAT when a part or the result is no token. */
 status bpe_add_merge(struct bpe *b, const char *left, size_t left_size, const char *right, size_t right_size);
-/* After the last bpe_set. */
+/* After the last bpe_set and `chars`. */
 void bpe_find_bytes(struct bpe *b);
 
 /* Appends the tokens of one piece; n log n in its size. */

@@ -2,20 +2,23 @@
 #ifndef RAPT_TEXT_PRETOKEN_H
 #define RAPT_TEXT_PRETOKEN_H
 
-#include "base/buf.h"
-#include "format/json.h"
+#include "text/normalizer.h"
 
-enum normal_form { NORMAL_NONE, NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD };
 enum split_behavior { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_MERGED_PREVIOUS, SPLIT_MERGED_NEXT, SPLIT_CONTIGUOUS };
 
 #define PRETOKEN_STEPS_MAX 8
+/* Metaspace's prepend_scheme: before no piece, before the piece at the text's beginning, before every piece. */
+enum pretoken_prepend { PREPEND_NEVER, PREPEND_FIRST, PREPEND_ALWAYS };
+
 /* One cut after the other; each sees the pieces of the one before. */
 struct pretoken_step {
-    char *pattern; /* owned; as the file has it */
+    struct pattern pattern; /* code NULL: no cut */
     enum split_behavior behavior;
     bool invert;       /* the pattern matches what lies between the separators */
-    bool prefix_space; /* ByteLevel's add_prefix_space, before the cut; then pattern may be NULL */
-    void *code;        /* pcre2_code, compiled */
+    bool prefix_space; /* ByteLevel's add_prefix_space, before the cut */
+    char mark[5];      /* Metaspace: the character that stands for a space; then no pattern */
+    enum pretoken_prepend prepend;
+    bool at_marks; /* Metaspace's split */
 };
 struct pretoken {
     struct pretoken_step steps[PRETOKEN_STEPS_MAX];
@@ -41,8 +44,9 @@ status pretoken_from_json(struct pretoken *p, struct json value);
 /* Appends a tokenizer.json `pre_tokenizer` of the same effect. */
 void pretoken_put_json(const struct pretoken *p, struct buf *out);
 
-/* The pieces of valid UTF-8 text, in order. `visit` may fail; its status comes back. Thread-safe. */
+/* The pieces of valid UTF-8 text, in order; at_start: it is the beginning of the whole text. `visit` may fail; its status comes back.
+ * Thread-safe. */
 typedef status pretoken_visit(void *context, const char *piece, size_t size);
-status pretoken_split(const struct pretoken *p, const char *text, size_t size, pretoken_visit *visit, void *context);
+status pretoken_split(const struct pretoken *p, const char *text, size_t size, bool at_start, pretoken_visit *visit, void *context);
 
 #endif

@@ -43,7 +43,9 @@ status tokenizer_open(struct tokenizer **out, const char *path) {
 
 void tokenizer_free(struct tokenizer *t) {
     if (!t) return;
+    normalizer_release(&t->normalizer);
     pretoken_release(&t->pretoken);
+    detoken_release(&t->detoken);
     ids_release(&t->prefix);
     ids_release(&t->suffix);
     free(t->added);
@@ -55,9 +57,9 @@ void tokenizer_free(struct tokenizer *t) {
 
 static int compare_added(const void *a, const void *b) {
     const struct added_token *x = a, *y = b;
-    unsigned char cx = (unsigned char)x->content[0], cy = (unsigned char)y->content[0];
+    unsigned char cx = (unsigned char)x->match[0], cy = (unsigned char)y->match[0];
     if (cx != cy) return cx < cy ? -1 : 1;
-    if (x->size != y->size) return x->size > y->size ? -1 : 1;
+    if (x->match_size != y->match_size) return x->match_size > y->match_size ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -76,22 +78,52 @@ static void fill_hash(struct tokenizer *t) {
     uint64_t merges = 0;
     for (size_t i = 0; i <= t->bpe.merge_mask; i++)
         if (t->bpe.merges[i].key != UINT64_MAX) merges += hash_bytes(&t->bpe.merges[i], sizeof t->bpe.merges[i], 1);
-    buf_printf(&all, "%llx,%d,%d,%d", (unsigned long long)merges, t->bos, t->eos, (int)t->form);
-    for (size_t i = 0; i < t->pretoken.count; i++)
-        buf_printf(&all, "|%s", t->pretoken.steps[i].pattern ? t->pretoken.steps[i].pattern : " ");
+    buf_printf(&all, "%llx,%d,%d,", (unsigned long long)merges, t->bos, t->eos);
+    normalizer_put_json(&t->normalizer, &all);
+    pretoken_put_json(&t->pretoken, &all);
+    if (t->bpe.chars) detoken_put_json(&t->detoken, &all);
     hash_hex(t->hash, all.data, all.size);
     buf_release(&all);
+}
+
+status tokenizer_reserve(struct tokenizer *t, size_t count, size_t merges, size_t added) {
+    TRY(bpe_init(&t->bpe, &t->arena, count, merges));
+    t->is_special = arena_take(&t->arena, count, 1);
+    t->is_added = arena_take(&t->arena, count, 1);
+    t->added = mem_zero(added + 1, sizeof *t->added);
+    return ST_OK;
+}
+
+/* What each added token looks like where it is looked for. */
+static status fill_matches(struct tokenizer *t) {
+    struct buf form = {0};
+    status s = ST_OK;
+    for (size_t i = 0; i < t->added_count && s == ST_OK; i++) {
+        struct added_token *a = &t->added[i];
+        a->match = a->content;
+        a->match_size = a->size;
+        if (a->normalized && t->normalizer.count) {
+            buf_clear(&form);
+            s = normalizer_run(&t->normalizer, &form, a->content, a->size);
+            a->match = arena_text(&t->arena, buf_text(&form), form.size);
+            a->match_size = form.size;
+        }
+        if (a->match_size) t->added_starts[a->normalized][(unsigned char)a->match[0]] = true;
+    }
+    buf_release(&form);
+    return s;
 }
 
 status tokenizer_finish(struct tokenizer *t) {
     static const char *const turn_ends[] = {"<|im_end|>",      "<|eot_id|>", "<|end|>",     "<end_of_turn>", "<|endoftext|>",
                                             "<|end_of_text|>", "<|eom_id|>", "<EOS_TOKEN>", "</s>"};
     bpe_find_bytes(&t->bpe);
+    TRY(fill_matches(t));
     if (t->added_count) qsort(t->added, t->added_count, sizeof *t->added, compare_added);
     size_t at = 0;
     for (unsigned c = 0; c < 256; c++) {
         t->added_from[c] = (uint32_t)at;
-        while (at < t->added_count && (unsigned char)t->added[at].content[0] == c) at++;
+        while (at < t->added_count && (unsigned char)t->added[at].match[0] == c) at++;
     }
     t->added_from[256] = (uint32_t)at;
     tokenizer_add_end(t, t->eos);
@@ -103,15 +135,27 @@ status tokenizer_finish(struct tokenizer *t) {
     return ST_OK;
 }
 
-static status take_piece(void *context, const char *piece, size_t size) {
-    void **pair = context;
-    bpe_encode(pair[0], pair[1], piece, size);
+static status encode_bpe(const struct tokenizer *t, struct ids *out, const char *piece, size_t size) {
+    bpe_encode(&t->bpe, out, piece, size);
     return ST_OK;
 }
 
-static status encode_plain(const struct tokenizer *t, struct ids *out, const char *text, size_t size) {
-    const void *pair[2] = {&t->bpe, out};
-    return pretoken_split(&t->pretoken, text, size, take_piece, pair);
+const struct token_model token_model_bytes = {"byte-level BPE", encode_bpe};
+const struct token_model token_model_chars = {"BPE over characters", encode_bpe};
+
+struct piece_taker {
+    const struct tokenizer *t;
+    struct ids *out;
+};
+
+static status take_piece(void *context, const char *piece, size_t size) {
+    const struct piece_taker *taker = context;
+    return taker->t->model->encode(taker->t, taker->out, piece, size);
+}
+
+static status encode_plain(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool at_start) {
+    struct piece_taker taker = {t, out};
+    return size ? pretoken_split(&t->pretoken, text, size, at_start, take_piece, &taker) : ST_OK;
 }
 
 static bool word_char(const char *at, const char *end) {
@@ -128,57 +172,72 @@ static const char *char_before(const char *start, const char *at) {
     return at;
 }
 
-/* The added token that starts at `at`, of those that match the text before (normalized false) or after normalisation; or NULL. */
-static const struct added_token *match_added(const struct tokenizer *t, const char *start, const char *at, const char *end,
-                                             bool normalized) {
+/* The longest added token that starts at `at`, of those that match the text before (normalized false) or after normalisation; or NULL. */
+static const struct added_token *match_added(const struct tokenizer *t, const char *at, const char *end, bool normalized) {
     unsigned c = (unsigned char)*at;
     for (uint32_t i = t->added_from[c]; i < t->added_from[c + 1]; i++) {
         const struct added_token *a = &t->added[i];
-        if (a->normalized != normalized || a->size > (size_t)(end - at) || memcmp(a->content, at, a->size) != 0) continue;
-        if (a->single_word &&
-            ((at > start && word_char(char_before(start, at), end)) || (at + a->size < end && word_char(at + a->size, end))))
-            continue;
-        return a;
+        if (a->normalized == normalized && a->match_size <= (size_t)(end - at) && memcmp(a->match, at, a->match_size) == 0) return a;
     }
     return NULL;
 }
 
-static bool is_blank(const char *at) { return *at == ' ' || (*at >= '\t' && *at <= '\r'); }
+static bool is_word(const struct added_token *a, const char *start, const char *at, const char *end) {
+    return (at == start || !word_char(char_before(start, at), end)) && (at + a->match_size == end || !word_char(at + a->match_size, end));
+}
 
-static status normalised(const struct tokenizer *t, struct ids *out, const char *text, size_t size);
+static const char *back_over_space(const char *at, const char *from) {
+    while (at > from) {
+        const char *last = char_before(from, at);
+        if (!utf8_is_space(utf8_get(last, (size_t)(at - last)))) break;
+        at = last;
+    }
+    return at;
+}
+
+static const char *over_space(const char *at, const char *end) {
+    while (at < end) {
+        size_t n = utf8_size(at, end);
+        if (!utf8_is_space(utf8_get(at, n))) break;
+        at += n;
+    }
+    return at;
+}
+
+static status normalised(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool at_start);
 
 /* Cuts the text at added tokens; what lies between goes on: first pass on the text as it is, second on what was normalised. */
-static status encode_cut(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool second) {
+static status encode_cut(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool at_start, bool second) {
     const char *at = text, *from = text, *end = text + size;
-    status (*rest)(const struct tokenizer *, struct ids *, const char *, size_t) = second ? encode_plain : normalised;
-    while (at < end) {
-        const struct added_token *a = match_added(t, text, at, end, second);
+    const bool *starts = t->added_starts[second];
+    status (*rest)(const struct tokenizer *, struct ids *, const char *, size_t, bool) = second ? encode_plain : normalised;
+    for (;;) {
+        while (at < end && !starts[(unsigned char)*at]) at++;
+        if (at == end) break;
+        const struct added_token *a = match_added(t, at, end, second);
         if (!a) {
             at++;
             continue;
         }
-        const char *stop = at, *next = at + a->size;
-        while (a->lstrip && stop > from && is_blank(stop - 1)) stop--;
-        while (a->rstrip && next < end && is_blank(next)) next++;
-        TRY(rest(t, out, from, (size_t)(stop - from)));
+        const char *stop = at, *next = at + a->match_size;
+        at = next;
+        if (a->single_word && !is_word(a, text, stop, end)) continue;
+        if (a->lstrip) stop = back_over_space(stop, from);
+        if (a->rstrip) at = next = over_space(next, end);
+        TRY(rest(t, out, from, (size_t)(stop - from), at_start && from == text));
         ids_push(out, a->id);
-        at = from = next;
+        from = next;
     }
-    return rest(t, out, from, (size_t)(end - from));
+    return rest(t, out, from, (size_t)(end - from), at_start && from == text);
 }
 
-static status normalised(const struct tokenizer *t, struct ids *out, const char *text, size_t size) {
-    static const utf8proc_option_t options[] = {0, UTF8PROC_COMPOSE, UTF8PROC_DECOMPOSE, UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
-                                                UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT};
-    bool ascii = true;
-    for (size_t i = 0; i < size && ascii; i++) ascii = (unsigned char)text[i] < 128;
+static status normalised(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool at_start) {
+    struct buf form = {0};
     if (!size) return ST_OK;
-    if (t->form == NORMAL_NONE || ascii) return encode_cut(t, out, text, size, true);
-    utf8proc_uint8_t *form = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &form, options[t->form] | UTF8PROC_STABLE);
-    if (n < 0) return FAIL(ST_FORMAT, "text cannot be normalised: %s", utf8proc_errmsg(n));
-    status s = encode_cut(t, out, (const char *)form, (size_t)n, true);
-    free(form);
+    if (!t->normalizer.count) return encode_cut(t, out, text, size, at_start, true);
+    status s = normalizer_run(&t->normalizer, &form, text, size);
+    if (s == ST_OK) s = encode_cut(t, out, buf_text(&form), form.size, at_start, true);
+    buf_release(&form);
     return s;
 }
 
@@ -188,17 +247,41 @@ status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *
     if (valid != size)
         return FAIL(ST_FORMAT, "text: byte %zu: expected valid UTF-8, found byte 0x%02x", valid + 1, (unsigned)(unsigned char)text[valid]);
     if (add_special) ids_append(out, t->prefix.data, t->prefix.count);
-    TRY(encode_cut(t, out, text, size, false));
+    TRY(encode_cut(t, out, text, size, true, false));
     if (add_special) ids_append(out, t->suffix.data, t->suffix.count);
     return ST_OK;
 }
 
-void tokenizer_decode(const struct tokenizer *t, struct buf *out, const int32_t *ids, size_t count, bool skip_special) {
-    for (size_t i = 0; i < count; i++) {
-        int32_t id = ids[i];
-        if (id < 0 || id >= t->bpe.count || !t->bpe.text[id] || (skip_special && t->is_special[id])) continue;
+/* Added tokens that are looked for in normalised text come back in that form, as tokenizers has it. */
+static const struct added_token *normalized_token(const struct tokenizer *t, int32_t id) {
+    if (t->is_added[id])
+        for (size_t i = 0; i < t->added_count; i++)
+            if (t->added[i].id == id && t->added[i].normalized) return &t->added[i];
+    return NULL;
+}
+
+void tokenizer_decode_next(const struct tokenizer *t, struct detoken_state *state, struct buf *out, int32_t id, bool skip_special) {
+    if (id < 0 || id >= t->bpe.count || !t->bpe.text[id] || (skip_special && t->is_special[id])) return;
+    if (!t->bpe.chars) {
         buf_append(out, t->bpe.text[id], t->bpe.size[id]);
+        return;
     }
+    const struct added_token *a = normalized_token(t, id);
+    detoken_next(&t->detoken, state, out, a ? a->match : t->bpe.text[id], a ? a->match_size : t->bpe.size[id]);
+}
+
+void tokenizer_decode(const struct tokenizer *t, struct buf *out, const int32_t *ids, size_t count, bool skip_special) {
+    struct detoken_state state = {0};
+    for (size_t i = 0; i < count; i++) tokenizer_decode_next(t, &state, out, ids[i], skip_special);
+}
+
+void tokenizer_piece(const struct tokenizer *t, struct buf *out, int32_t id) {
+    struct detoken_state inside = {.tokens = 1, .strip_done = true};
+    struct buf text = {0};
+    tokenizer_decode_next(t, &inside, &text, id, false);
+    const size_t skip = t->bpe.chars && t->detoken.spaced && text.size; /* the space between tokens */
+    buf_append(out, buf_text(&text) + skip, text.size - skip);
+    buf_release(&text);
 }
 
 static const char *text_of(const struct tokenizer *t, int32_t id) { return id < 0 ? NULL : t->bpe.text[id]; }
@@ -227,8 +310,8 @@ static void describe_token(struct buf *out, const struct tokenizer *t, const cha
 }
 
 void tokenizer_describe(const struct tokenizer *t, struct buf *out) {
-    buf_printf(out, "byte-level BPE from %s: %d tokens, %zu merges, %zu added tokens, %zu cuts", t->kind, t->bpe.count, t->bpe.merge_count,
-               t->added_count, t->pretoken.count);
+    buf_printf(out, "%s from %s: %d tokens, %zu merges, %zu added tokens, %zu cuts", t->model->name, t->kind, t->bpe.count,
+               t->bpe.merge_count, t->added_count, t->pretoken.count);
     describe_token(out, t, "bos", t->bos);
     describe_token(out, t, "eos", t->eos);
     describe_token(out, t, "pad", t->pad);

@@ -3,7 +3,8 @@
 #define RAPT_TEXT_TOKENIZER_H
 
 #include "base/buf.h"
-#include "text/bpe.h" /* struct ids */
+#include "text/bpe.h"     /* struct ids */
+#include "text/detoken.h" /* struct detoken_state */
 
 struct tokenizer;
 
@@ -17,6 +18,11 @@ void tokenizer_free(struct tokenizer *t);
 status tokenizer_encode(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool add_special);
 /* Appends the bytes of the tokens (may end inside a UTF-8 sequence). skip_special leaves out special tokens such as <|im_end|>. */
 void tokenizer_decode(const struct tokenizer *t, struct buf *out, const int32_t *ids, size_t count, bool skip_special);
+
+/* The same token by token: `state` is zeroed at a text's beginning. */
+void tokenizer_decode_next(const struct tokenizer *t, struct detoken_state *state, struct buf *out, int32_t id, bool skip_special);
+/* Appends what the token stands for inside a text: no rule for the beginning of texts applies. */
+void tokenizer_piece(const struct tokenizer *t, struct buf *out, int32_t id);
 
 int32_t tokenizer_vocab_size(const struct tokenizer *t);
 /* The id of a token by its exact content, or -1. */

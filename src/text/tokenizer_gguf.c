@@ -26,10 +26,8 @@ static status read_tokens(struct tokenizer *t, const struct gguf *g) {
     if (!merges) return FAIL(ST_FORMAT, "tokenizer.ggml.merges: expected an array of strings");
     if (types && (types->kind != GGUF_ARRAY || types->item_kind != GGUF_I32 || types->count != tokens->count))
         return FAIL(ST_FORMAT, "tokenizer.ggml.token_type: expected %zu 32-bit integers, one a token", tokens->count);
-    TRY(bpe_init(&t->bpe, &t->arena, tokens->count, merges->count));
-    t->is_special = arena_take(&t->arena, tokens->count, 1);
-    t->is_added = arena_take(&t->arena, tokens->count, 1);
-    t->added = mem_zero(tokens->count, sizeof *t->added);
+    t->model = &token_model_bytes;
+    TRY(tokenizer_reserve(t, tokens->count, merges->count, tokens->count));
     for (size_t i = 0; i < tokens->count; i++) {
         struct gguf_text text = tokens->texts[i];
         int64_t type = types ? gguf_item_int(types, i) : 1;
@@ -115,7 +113,7 @@ static status read_all(struct tokenizer *t, const struct gguf *g) {
     if (s != ST_OK) return status_note(s, "tokenizer.ggml.pre: ");
     TRY(read_tokens(t, g));
     TRY(read_merges(t, g));
-    t->form = row->form;
+    TRY(normalizer_add_form(&t->normalizer, row->form));
     t->bpe.ignore_merges = row->ignore_merges;
     struct buf kind = {0};
     buf_printf(&kind, "GGUF gpt2/%.*s", (int)pre.size, pre.data);

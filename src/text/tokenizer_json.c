@@ -5,26 +5,6 @@
 #include "base/file.h"
 #include "text/tokenizer_state.h"
 
-static const char *const form_names[] = {"", "NFC", "NFD", "NFKC", "NFKD"};
-
-static status read_normalizer(struct tokenizer *t, struct json v, int depth) {
-    struct json type = json_get(v, "type"), key, item;
-    if (json_kind_of(v) == JSON_NULL || json_kind_of(v) == JSON_NONE) return ST_OK;
-    for (size_t i = 1; i < sizeof form_names / sizeof form_names[0]; i++)
-        if (json_equals(type, form_names[i])) {
-            if (t->form != NORMAL_NONE) return FAIL(ST_UNSUPPORTED, "normalizer: more than one Unicode form");
-            t->form = (enum normal_form)i;
-            return ST_OK;
-        }
-    if (json_equals(type, "Sequence") && depth < 4) {
-        struct json_iter it = json_iter_begin(json_get(v, "normalizers"));
-        while (json_iter_next(&it, &key, &item)) TRY(read_normalizer(t, item, depth + 1));
-        return ST_OK;
-    }
-    return FAIL(ST_UNSUPPORTED, "normalizer %.*s is not supported; supported are NFC, NFD, NFKC, NFKD",
-                (int)(type.size > 40 ? 40 : type.size), type.size ? type.text : "without a type");
-}
-
 static status token_id(int32_t *out, struct json v, const char *where) {
     int64_t id = -1;
     *out = -1;
@@ -71,14 +51,14 @@ static status read_added(struct tokenizer *t, struct json added) {
         if (s != ST_OK) break;
         const char *content = arena_text(&t->arena, text.data, text.size);
         bpe_set(&t->bpe, id, content, text.size);
-        t->added[t->added_count++] = (struct added_token){content,
-                                                          text.size,
-                                                          id,
-                                                          flag(v, "special"),
-                                                          flag(v, "normalized"),
-                                                          flag(v, "lstrip"),
-                                                          flag(v, "rstrip"),
-                                                          flag(v, "single_word")};
+        t->added[t->added_count++] = (struct added_token){.content = content,
+                                                          .size = text.size,
+                                                          .id = id,
+                                                          .special = flag(v, "special"),
+                                                          .normalized = flag(v, "normalized"),
+                                                          .lstrip = flag(v, "lstrip"),
+                                                          .rstrip = flag(v, "rstrip"),
+                                                          .single_word = flag(v, "single_word")};
         t->is_added[id] = 1;
         t->is_special[id] = flag(v, "special");
     }
@@ -86,10 +66,14 @@ static status read_added(struct tokenizer *t, struct json added) {
     return s;
 }
 
-/* The token's bytes: byte-mapped text, or the text itself when it is not made of the byte alphabet. */
-static void to_bytes(struct buf *out, struct json text) {
+/* The token's bytes: byte-mapped text, or the text itself when it is not made of the byte alphabet or merges are over characters. */
+static void to_bytes(struct buf *out, const struct tokenizer *t, struct json text) {
     struct buf plain = {0};
     buf_clear(out);
+    if (t->bpe.chars) {
+        json_string(out, text);
+        return;
+    }
     json_string(&plain, text);
     buf_append(out, buf_text(&plain), plain.size);
     if (!bpe_bytes_of_text(out->data, &out->size, buf_text(&plain), plain.size)) {
@@ -111,7 +95,7 @@ static status read_vocab(struct tokenizer *t, struct json vocab) {
             s = FAIL(ST_FORMAT, "model.vocab: id %d stands twice", id);
             break;
         }
-        to_bytes(&bytes, key);
+        to_bytes(&bytes, t, key);
         bpe_set(&t->bpe, id, arena_text(&t->arena, buf_text(&bytes), bytes.size), bytes.size);
     }
     buf_release(&bytes);
@@ -119,34 +103,31 @@ static status read_vocab(struct tokenizer *t, struct json vocab) {
 }
 
 /* "left right" or ["left", "right"]. */
-static status merge_parts(struct buf *left, struct buf *right, struct json v) {
+static status merge_parts(struct buf *left, struct buf *right, const struct tokenizer *t, struct json v) {
     if (json_kind_of(v) == JSON_ARRAY && json_count(v) == 2) {
         struct json key, a, b;
         struct json_iter it = json_iter_begin(v);
         if (json_iter_next(&it, &key, &a) && json_iter_next(&it, &key, &b) && json_kind_of(a) == JSON_STRING &&
             json_kind_of(b) == JSON_STRING) {
-            to_bytes(left, a);
-            to_bytes(right, b);
+            to_bytes(left, t, a);
+            to_bytes(right, t, b);
             return ST_OK;
         }
     }
     struct buf text = {0};
-    if (json_string(&text, v)) {
-        const char *space = text.size > 2 ? memchr(text.data + 1, ' ', text.size - 2) : NULL;
-        if (space) {
-            size_t a = (size_t)(space - text.data), b = text.size - a - 1;
-            buf_clear(left);
-            buf_clear(right);
-            buf_append(left, text.data, a);
-            buf_append(right, space + 1, b);
-            bool ok =
-                bpe_bytes_of_text(left->data, &left->size, text.data, a) && bpe_bytes_of_text(right->data, &right->size, space + 1, b);
-            buf_release(&text);
-            return ok ? ST_OK : FAIL(ST_FORMAT, "characters outside the byte alphabet");
-        }
+    const char *space = json_string(&text, v) && text.size > 2 ? memchr(text.data + 1, ' ', text.size - 2) : NULL;
+    bool ok = space;
+    if (space) {
+        size_t a = (size_t)(space - text.data), b = text.size - a - 1;
+        buf_clear(left);
+        buf_clear(right);
+        buf_append(left, text.data, a);
+        buf_append(right, space + 1, b);
+        if (!t->bpe.chars)
+            ok = bpe_bytes_of_text(left->data, &left->size, text.data, a) && bpe_bytes_of_text(right->data, &right->size, space + 1, b);
     }
     buf_release(&text);
-    return FAIL(ST_FORMAT, "expected two parts");
+    return ok ? ST_OK : space ? FAIL(ST_FORMAT, "characters outside the byte alphabet") : FAIL(ST_FORMAT, "expected two parts");
 }
 
 static status read_merges(struct tokenizer *t, struct json merges) {
@@ -155,7 +136,7 @@ static status read_merges(struct tokenizer *t, struct json merges) {
     status s = ST_OK;
     size_t i = 0;
     for (struct json_iter it = json_iter_begin(merges); s == ST_OK && json_iter_next(&it, &key, &v); i++) {
-        s = merge_parts(&left, &right, v);
+        s = merge_parts(&left, &right, t, v);
         if (s != ST_OK)
             s = status_note(s, "model.merges[%zu]: ", i);
         else
@@ -202,6 +183,28 @@ static status read_post(struct tokenizer *t, struct json v, int depth) {
     return ST_OK;
 }
 
+/* Options of BPE that change ids and that nothing in use has. */
+static status check_bpe(struct json model) {
+    static const char *const texts[] = {"continuing_subword_prefix", "end_of_word_suffix"};
+    for (size_t i = 0; i < 2; i++) {
+        struct json v = json_get(model, texts[i]);
+        if (json_kind_of(v) == JSON_STRING && !json_equals(v, "")) return FAIL(ST_UNSUPPORTED, "model.%s is not supported", texts[i]);
+    }
+    double dropout = 0;
+    if (json_double(&dropout, json_get(model, "dropout")) && dropout > 0)
+        return FAIL(ST_UNSUPPORTED, "model.dropout %g is not supported: ids would be random", dropout);
+    return ST_OK;
+}
+
+static status read_unk(struct tokenizer *t, struct json name) {
+    char *text = json_text(name);
+    if (!text) return ST_OK;
+    t->bpe.unk = bpe_find(&t->bpe, text, strlen(text));
+    status s = t->bpe.unk < 0 ? FAIL(ST_FORMAT, "model.unk_token '%s' is no token", text) : ST_OK;
+    free(text);
+    return s;
+}
+
 static status read_model(struct tokenizer *t, struct json root) {
     struct json model = json_get(root, "model"), vocab = json_get(model, "vocab"), merges = json_get(model, "merges"),
                 added = json_get(root, "added_tokens"), type = json_get(model, "type");
@@ -209,21 +212,22 @@ static status read_model(struct tokenizer *t, struct json root) {
         return FAIL(ST_UNSUPPORTED, "model %.*s is not supported; supported is BPE", (int)(type.size > 40 ? 40 : type.size), type.text);
     if (json_kind_of(vocab) != JSON_OBJECT || json_kind_of(merges) != JSON_ARRAY)
         return FAIL(ST_FORMAT, "expected model.vocab (an object) and model.merges (an array)");
-    if (flag(model, "byte_fallback"))
-        return FAIL(ST_UNSUPPORTED, "model.byte_fallback: SentencePiece-style BPE is not supported; supported is byte-level BPE");
-    TRY(read_normalizer(t, json_get(root, "normalizer"), 0));
+    TRY(normalizer_from_json(&t->normalizer, json_get(root, "normalizer")));
     TRY(pretoken_from_json(&t->pretoken, json_get(root, "pre_tokenizer")));
-    if (!t->pretoken.byte_level) return FAIL(ST_UNSUPPORTED, "pre_tokenizer: no ByteLevel step: only byte-level BPE is supported");
+    TRY(check_bpe(model));
     size_t count;
     TRY(count_ids(&count, vocab, added));
-    TRY(bpe_init(&t->bpe, &t->arena, count, json_count(merges)));
+    TRY(tokenizer_reserve(t, count, json_count(merges), json_count(added)));
     t->bpe.ignore_merges = flag(model, "ignore_merges");
-    t->is_special = arena_take(&t->arena, count, 1);
-    t->is_added = arena_take(&t->arena, count, 1);
-    t->added = mem_zero(json_count(added) + 1, sizeof *t->added);
+    t->bpe.chars = !t->pretoken.byte_level;
+    t->bpe.byte_fallback = flag(model, "byte_fallback");
+    t->bpe.fuse_unk = flag(model, "fuse_unk");
+    t->model = t->bpe.chars ? &token_model_chars : &token_model_bytes;
+    if (t->bpe.chars) TRY(detoken_from_json(&t->detoken, json_get(root, "decoder")));
     TRY(read_added(t, added));
     TRY(read_vocab(t, vocab));
     TRY(read_merges(t, merges));
+    if (t->bpe.chars) TRY(read_unk(t, json_get(model, "unk_token")));
     return read_post(t, json_get(root, "post_processor"), 0);
 }
 

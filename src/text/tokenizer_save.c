@@ -8,7 +8,7 @@
 static void put_token(struct buf *out, const struct tokenizer *t, int32_t id) {
     struct buf text = {0};
     char mapped[4];
-    if (t->is_added[id])
+    if (t->is_added[id] || t->bpe.chars)
         buf_append(&text, t->bpe.text[id], t->bpe.size[id]);
     else
         for (uint32_t i = 0; i < t->bpe.size[id]; i++)
@@ -89,11 +89,16 @@ static int compare_rank(const void *a, const void *b) {
 
 static void put_model(struct buf *out, const struct tokenizer *t) {
     const char *comma = "";
-    buf_printf(out,
-               "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": null, "
-               "\"end_of_word_suffix\": null, "
-               "\"fuse_unk\": false, \"byte_fallback\": false, \"ignore_merges\": %s,\n    \"vocab\": {",
-               t->bpe.ignore_merges ? "true" : "false");
+    buf_append_text(out, "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"continuing_subword_prefix\": null, "
+                         "\"end_of_word_suffix\": null, \"unk_token\": ");
+    if (t->bpe.unk >= 0)
+        put_token(out, t, t->bpe.unk);
+    else
+        buf_append_text(out, "null");
+    put_bool(out, "fuse_unk", t->bpe.fuse_unk);
+    put_bool(out, "byte_fallback", t->bpe.byte_fallback);
+    put_bool(out, "ignore_merges", t->bpe.ignore_merges);
+    buf_append_text(out, ",\n    \"vocab\": {");
     for (int32_t id = 0; id < t->bpe.count; id++) {
         if (!t->bpe.text[id]) continue;
         buf_printf(out, "%s\n      ", comma);
@@ -119,16 +124,20 @@ static void put_model(struct buf *out, const struct tokenizer *t) {
 }
 
 static void put_tokenizer(struct buf *out, const struct tokenizer *t) {
-    static const char *const forms[] = {"null", "{\"type\": \"NFC\"}", "{\"type\": \"NFD\"}", "{\"type\": \"NFKC\"}",
-                                        "{\"type\": \"NFKD\"}"};
     buf_append_text(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n");
     put_added(out, t);
-    buf_printf(out, "  \"normalizer\": %s,\n  \"pre_tokenizer\": ", forms[t->form]);
+    buf_append_text(out, "  \"normalizer\": ");
+    normalizer_put_json(&t->normalizer, out);
+    buf_append_text(out, ",\n  \"pre_tokenizer\": ");
     pretoken_put_json(&t->pretoken, out);
     buf_append_text(out, ",\n");
     put_post(out, t);
-    buf_append_text(out,
-                    "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true},\n");
+    buf_append_text(out, "  \"decoder\": ");
+    if (t->bpe.chars)
+        detoken_put_json(&t->detoken, out);
+    else
+        buf_append_text(out, "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true}");
+    buf_append_text(out, ",\n");
     put_model(out, t);
 }
 

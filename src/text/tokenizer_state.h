@@ -3,16 +3,25 @@
 #define RAPT_TEXT_TOKENIZER_STATE_H
 
 #include "text/bpe.h"
+#include "text/detoken.h"
+#include "text/normalizer.h"
 #include "text/pretoken.h"
 #include "text/tokenizer.h"
 
 /* A token found in the text before anything else happens to it (tokenizers' AddedVocabulary). */
 struct added_token {
-    const char *content; /* in the arena */
-    size_t size;
+    const char *content, *match; /* match: the form that is looked for, normalised if it is so; in the arena */
+    size_t size, match_size;
     int32_t id;
     bool special, normalized, lstrip, rstrip, single_word;
 };
+
+/* How pieces become tokens; one row a kind. */
+struct token_model {
+    const char *name; /* for people */
+    status (*encode)(const struct tokenizer *t, struct ids *out, const char *piece, size_t size);
+};
+extern const struct token_model token_model_bytes, token_model_chars;
 
 enum { TOKENIZER_ENDS_MAX = 16 };
 struct tokenizer {
@@ -20,11 +29,14 @@ struct tokenizer {
     char *path;
     const char *kind; /* "GGUF gpt2/smollm", "tokenizer.json" */
     struct bpe bpe;
+    const struct token_model *model;
+    struct normalizer normalizer;
     struct pretoken pretoken;
-    enum normal_form form;
-    struct added_token *added; /* sorted by first byte, then longest first */
+    struct detoken detoken;    /* unused where the vocabulary is of bytes */
+    struct added_token *added; /* sorted by the first byte of match, then longest first */
     size_t added_count;
     uint32_t added_from[257];   /* first index by first byte */
+    bool added_starts[2][256];  /* some token begins so: before, after normalisation */
     uint8_t *is_special;        /* [bpe.count] */
     uint8_t *is_added;          /* [bpe.count] literal text, not byte-mapped */
     struct ids prefix, suffix;  /* what add_special puts around */
@@ -40,6 +52,8 @@ status tokenizer_load_gguf(struct tokenizer *t, const char *path);
 status tokenizer_load_json(struct tokenizer *t, const char *file, const char *folder);
 /* After the vocabulary is in: added tokens into their tables, single bytes, ends, hash. */
 status tokenizer_finish(struct tokenizer *t);
+/* Before tokenizer_finish: the vocabulary's arrays for `count` tokens and `merges` merges, and room for `added` added tokens. */
+status tokenizer_reserve(struct tokenizer *t, size_t count, size_t merges, size_t added);
 void tokenizer_add_end(struct tokenizer *t, int32_t id);
 
 #endif
