@@ -15,7 +15,7 @@
  */
 struct plan {
     struct plan_key {
-        int32_t kind, ta, tb, accumulate, packed; /* packed: b is in oneDNN's own layout */
+        int32_t kind, ta, tb, accumulate;
         uint64_t m, n, k, lda, ldb, ldc;
     } key;
     dnnl_primitive_desc_t desc;
@@ -30,10 +30,10 @@ static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 static void *scratchpad; /* shared by all primitives: they run one at a time */
 static size_t scratchpad_size;
-static struct half_scratch {
-    uint16_t *data;
-    size_t count;
-} half_a, half_b;
+static struct operand_scratch { /* an operand in another type */
+    void *data;
+    size_t bytes;
+} scratch_a, scratch_b;
 
 #define DNNL_TRY(call)                                                                                                                     \
     do {                                                                                                                                   \
@@ -77,22 +77,6 @@ static dnnl_memory_desc_t plain_desc(size_t rows, size_t cols, bool transposed, 
     return d;
 }
 
-/* oneDNN's choice of layout for the b operand of this product; it depends on n and k only through a fixed m. */
-#define PACK_M 512
-static status packed_desc(dnnl_memory_desc_t *out, size_t n, size_t k) {
-    dnnl_memory_desc_t a = plain_desc(PACK_M, k, false, k, dnnl_bf16), c = plain_desc(PACK_M, n, false, n, dnnl_f32), b;
-    dnnl_dims_t dims = {(dnnl_dim_t)k, (dnnl_dim_t)n};
-    dnnl_matmul_desc_t op;
-    dnnl_primitive_desc_t desc;
-    TRY(start_engine());
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, dims, dnnl_bf16, dnnl_format_tag_any));
-    DNNL_TRY(dnnl_matmul_desc_init(&op, &a, &b, NULL, &c));
-    DNNL_TRY(dnnl_primitive_desc_create(&desc, &op, NULL, engine, NULL));
-    *out = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
-    DNNL_TRY(dnnl_primitive_desc_destroy(desc));
-    return ST_OK;
-}
-
 static status make_attr(dnnl_primitive_attr_t *attr, bool accumulate) {
     DNNL_TRY(dnnl_primitive_attr_create(attr));
     DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
@@ -108,13 +92,9 @@ static status make_attr(dnnl_primitive_attr_t *attr, bool accumulate) {
 static status plan_make(struct plan *p) {
     const struct plan_key *key = &p->key;
     dnnl_data_type_t type = key->kind == MATMUL_BF16 ? dnnl_bf16 : dnnl_f32;
-    dnnl_memory_desc_t a = plain_desc(key->m, key->k, key->ta, key->lda, type), b,
+    dnnl_memory_desc_t a = plain_desc(key->m, key->k, key->ta, key->lda, type), b = plain_desc(key->k, key->n, key->tb, key->ldb, type),
                        c = plain_desc(key->m, key->n, false, key->ldc, dnnl_f32);
     TRY(start_engine());
-    if (key->packed)
-        TRY(packed_desc(&b, key->n, key->k));
-    else
-        b = plain_desc(key->k, key->n, key->tb, key->ldb, type);
     dnnl_primitive_attr_t attr;
     dnnl_matmul_desc_t op;
     TRY(make_attr(&attr, key->accumulate));
@@ -132,15 +112,15 @@ static status plan_make(struct plan *p) {
 }
 
 static uint64_t key_hash(const struct plan_key *key) {
-    uint64_t h = (uint64_t)(key->kind * 16 + key->ta * 8 + key->tb * 4 + key->accumulate * 2 + key->packed);
+    uint64_t h = (uint64_t)(key->kind * 8 + key->ta * 4 + key->tb * 2 + key->accumulate);
     const uint64_t parts[] = {key->m, key->n, key->k, key->lda, key->ldb, key->ldc};
     for (int i = 0; i < 6; i++) h = (h ^ parts[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
     return h;
 }
 
 static bool key_same(const struct plan_key *x, const struct plan_key *y) {
-    return x->kind == y->kind && x->ta == y->ta && x->tb == y->tb && x->accumulate == y->accumulate && x->packed == y->packed &&
-           x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc;
+    return x->kind == y->kind && x->ta == y->ta && x->tb == y->tb && x->accumulate == y->accumulate && x->m == y->m && x->n == y->n &&
+           x->k == y->k && x->lda == y->lda && x->ldb == y->ldb && x->ldc == y->ldc;
 }
 
 static status plan_find(struct plan **out, const struct plan_key *key) {
@@ -188,24 +168,43 @@ void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size
     }
 }
 
-/* The bf16 form of an operand of [rows, cols], and its leading dimension. */
-static status as_half(const uint16_t **out, size_t *ld, struct half_scratch *scratch, struct mat x, size_t rows, size_t cols) {
-    if (x.h) {
-        *out = x.h;
-        *ld = x.ld;
-        return ST_OK;
-    }
-    size_t count;
-    if (!size_mul(&count, rows, cols) || !size_add(&count, count, GEMM_AMX_K))
+static status grow_operand(struct operand_scratch *scratch, size_t rows, size_t cols, size_t size) {
+    size_t bytes;
+    if (!size_mul(&bytes, rows, cols) || !size_add(&bytes, bytes, GEMM_AMX_K) || !size_mul(&bytes, bytes, size))
         return FAIL(ST_NOMEM, "matrix product: operand size overflows");
-    if (count > scratch->count) {
-        free(scratch->data);
-        scratch->count = 0;
-        TRY(mem_try_alloc(&scratch->data, count, sizeof(uint16_t), "bf16 operand"));
-        scratch->count = count;
-    }
+    if (bytes <= scratch->bytes) return ST_OK;
+    free(scratch->data);
+    *scratch = (struct operand_scratch){0};
+    TRY(mem_try_alloc(&scratch->data, bytes, 1, "converted operand"));
+    scratch->bytes = bytes;
+    return ST_OK;
+}
+
+/* The bf16 form of an operand of [rows, cols], and its leading dimension. */
+static status as_half(const uint16_t **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols) {
+    *out = x.h;
+    *ld = x.ld;
+    if (x.h) return ST_OK;
+    TRY(grow_operand(scratch, rows, cols, sizeof(uint16_t)));
     matmul_to_bf16(scratch->data, cols, x.f, x.ld, rows, cols);
     *out = scratch->data;
+    *ld = cols;
+    return ST_OK;
+}
+
+/* The operand's bf16 values as floats: where the CPU has no tiles, products of bf16 run on fp32 units, which are twice as fast as
+ * vdpbf16ps (and exact in the products, as that is); only memory is saved. */
+static status as_rounded(const float **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols) {
+    TRY(grow_operand(scratch, rows, cols, sizeof(float)));
+    float *to = scratch->data;
+#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+    for (size_t r = 0; r < rows; r++) {
+        if (x.h)
+            dtype_table[DTYPE_BF16].expand(to + r * cols, x.h + r * x.ld, cols);
+        else
+            for (size_t i = 0; i < cols; i++) to[r * cols + i] = dtype_bf16_to_float(dtype_float_to_bf16(x.f[r * x.ld + i]));
+    }
+    *out = to;
     *ld = cols;
     return ST_OK;
 }
@@ -231,10 +230,16 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     struct plan_key key = {
         .kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
-    const uint16_t *ah = NULL, *bh = NULL;
     size_t lda = 0, ldb = 0;
-    TRY(as_half(&ah, &lda, &half_a, a, ta ? k : m, ta ? m : k));
-    TRY(as_half(&bh, &ldb, &half_b, b, tb ? n : k, tb ? k : n));
+    if (!cpu_has_amx_bf16()) {
+        const float *af = NULL, *bf = NULL;
+        TRY(as_rounded(&af, &lda, &scratch_a, a, ta ? k : m, ta ? m : k));
+        TRY(as_rounded(&bf, &ldb, &scratch_b, b, tb ? n : k, tb ? k : n));
+        return matmul(c, ldc, MATMUL_F32, (struct mat){.f = af, .ld = lda}, ta, (struct mat){.f = bf, .ld = ldb}, tb, m, n, k, accumulate);
+    }
+    const uint16_t *ah = NULL, *bh = NULL;
+    TRY(as_half(&ah, &lda, &scratch_a, a, ta ? k : m, ta ? m : k));
+    TRY(as_half(&bh, &ldb, &scratch_b, b, tb ? n : k, tb ? k : n));
     key.lda = lda;
     key.ldb = ldb;
     return plan_run(&key, c, ah, bh);
@@ -244,36 +249,7 @@ bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && c
 
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
     if (kind != MATMUL_BF16) return 0;
-    return (matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n) : n * k * sizeof(uint16_t)) * (with_backward ? 2 : 1);
-}
-
-/* Packs plain [n,k] as the b operand: of x W^T when `transposed`, else of dy W. */
-static status pack(void *out, const float *plain, size_t n, size_t k, bool transposed) {
-    size_t rows = transposed ? k : n, cols = transposed ? n : k;
-    dnnl_memory_desc_t from = plain_desc(rows, cols, transposed, k, dnnl_f32), to;
-    TRY(packed_desc(&to, cols, rows));
-    dnnl_memory_t source, target;
-    dnnl_primitive_desc_t desc;
-    dnnl_primitive_t reorder;
-    DNNL_TRY(dnnl_memory_create(&source, &from, engine, (void *)(uintptr_t)plain));
-    DNNL_TRY(dnnl_memory_create(&target, &to, engine, out));
-    DNNL_TRY(dnnl_reorder_primitive_desc_create(&desc, &from, engine, &to, engine, NULL));
-    DNNL_TRY(dnnl_primitive_create(&reorder, desc));
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}};
-    DNNL_TRY(dnnl_primitive_execute(reorder, stream, 2, args));
-    DNNL_TRY(dnnl_stream_wait(stream));
-    dnnl_primitive_destroy(reorder);
-    dnnl_primitive_desc_destroy(desc);
-    dnnl_memory_destroy(source);
-    dnnl_memory_destroy(target);
-    return ST_OK;
-}
-
-static status pack_new(void **out, struct arena *memory, const float *plain, size_t n, size_t k, bool transposed) {
-    dnnl_memory_desc_t to;
-    TRY(packed_desc(&to, transposed ? n : k, transposed ? k : n));
-    TRY(arena_try_take(memory, out, dnnl_memory_desc_get_size(&to), 1, "packed weight"));
-    return pack(*out, plain, n, k, transposed);
+    return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
 }
 
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
@@ -286,9 +262,10 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
         if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k), 1, "packed weight"));
         return matmul_weight_update(w, plain);
     }
-    TRY(pack_new(&w->forward, memory, plain, n, k, true));
-    if (with_backward) TRY(pack_new(&w->backward, memory, plain, n, k, false));
-    return ST_OK;
+    size_t count;
+    if (!size_mul(&count, n, k)) return FAIL(ST_NOMEM, "matrix product: weight size overflows");
+    TRY(arena_try_take(memory, &w->forward, count, sizeof(uint16_t), "bf16 weight"));
+    return matmul_weight_update(w, plain);
 }
 
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
@@ -298,8 +275,7 @@ status matmul_weight_update(struct matmul_weight *w, const float *plain) {
         if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k);
         return ST_OK;
     }
-    TRY(pack(w->forward, plain, w->n, w->k, true));
-    if (w->backward) TRY(pack(w->backward, plain, w->n, w->k, false));
+    matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
     return ST_OK;
 }
 
@@ -308,34 +284,54 @@ static void copy_rows(float *out, size_t ldo, const float *in, size_t ldi, size_
     for (size_t r = 0; r < rows; r++) memcpy(out + r * ldo, in + r * ldi, cols * sizeof(float));
 }
 
-/* c[m,n] = init + a[m,k] b, with b as matmul_weight packed it. */
-static status packed_product(float *c, size_t ldc, const float *init, size_t ld_init, struct mat a, const struct matmul_weight *w,
-                             const void *b, size_t m, size_t n, size_t k) {
+/* c[m,n] = init + a[m,k] b, with b as gemm_amx packed it. */
+static status tiled_product(float *c, size_t ldc, const float *init, size_t ld_init, struct mat a, const void *b, size_t m, size_t n,
+                            size_t k) {
     const uint16_t *ah = NULL;
     size_t lda = 0;
     if (!m) return ST_OK;
-    TRY(as_half(&ah, &lda, &half_a, a, m, k));
-    if (w->tiles) {
-        gemm_amx_run(
-            &(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = c, .ldc = ldc});
-        return ST_OK;
+    TRY(as_half(&ah, &lda, &scratch_a, a, m, k));
+    gemm_amx_run(
+        &(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = c, .ldc = ldc});
+    return ST_OK;
+}
+
+/* A bf16 weight without tiles: rows of W are expanded to floats a panel at a time, of this size, and stay in the cache for their product.
+ */
+#define PANEL_BYTES ((size_t)16 << 20)
+
+static status panel_product(float *out, size_t ldo, bool accumulate, struct mat in, const struct matmul_weight *w, bool forward, size_t m) {
+    const float *a = NULL, *b = NULL;
+    const size_t fit = PANEL_BYTES / sizeof(float) / w->k, most = fit < 64 ? 64 : fit / 64 * 64;
+    size_t lda = 0, ldb = 0;
+    TRY(as_rounded(&a, &lda, &scratch_a, in, m, forward ? w->k : w->n));
+    for (size_t from = 0; from < w->n; from += most) {
+        const size_t rows = w->n - from < most ? w->n - from : most;
+        const struct mat stored = {.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k};
+        TRY(as_rounded(&b, &ldb, &scratch_b, stored, rows, w->k));
+        const struct mat panel = {.f = b, .ld = ldb};
+        if (forward)
+            TRY(matmul(out + from, ldo, MATMUL_F32, (struct mat){.f = a, .ld = lda}, false, panel, true, m, rows, w->k, accumulate));
+        else
+            TRY(matmul(out, ldo, MATMUL_F32, (struct mat){.f = a + from, .ld = lda}, false, panel, false, m, w->k, rows,
+                       accumulate || from));
     }
-    if (init && init != c) copy_rows(c, ldc, init, ld_init, m, n);
-    struct plan_key key = {.kind = MATMUL_BF16, .packed = 1, .accumulate = init != NULL, .m = m, .n = n, .k = k, .lda = lda, .ldc = ldc};
-    return plan_run(&key, c, ah, b);
+    return ST_OK;
 }
 
 status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w,
                              size_t m) {
-    if (w->kind == MATMUL_BF16) return packed_product(y, ldy, init, ld_init, x, w, w->forward, m, w->n, w->k);
+    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
+    if (w->kind == MATMUL_BF16) return panel_product(y, ldy, init != NULL, x, w, true, m);
     return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, init != NULL);
 }
 
 status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w,
                               size_t m) {
-    if (w->kind == MATMUL_BF16) return packed_product(dx, lddx, init, ld_init, dy, w, w->backward, m, w->k, w->n);
+    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
+    if (w->kind == MATMUL_BF16) return panel_product(dx, lddx, init != NULL, dy, w, false, m);
     return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, init != NULL);
 }
 
@@ -357,9 +353,9 @@ void matmul_shutdown(void) {
     stream = NULL;
     engine = NULL;
     free(scratchpad);
-    free(half_a.data);
-    free(half_b.data);
+    free(scratch_a.data);
+    free(scratch_b.data);
     scratchpad = NULL;
     scratchpad_size = 0;
-    half_a = half_b = (struct half_scratch){0};
+    scratch_a = scratch_b = (struct operand_scratch){0};
 }

@@ -27,10 +27,10 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
 struct matmul_weight {
     enum matmul_kind kind;
     size_t n, k;
-    bool tiles;         /* packed for gemm_amx; else for oneDNN */
+    bool tiles;         /* packed for gemm_amx */
     const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
-    void *forward;      /* MATMUL_BF16: packed for x W^T */
-    void *backward;     /* MATMUL_BF16: packed for dy W; NULL when no input gradient is needed */
+    void *forward;      /* MATMUL_BF16: tiles for x W^T; without tiles W [N,K] in bf16, for both directions */
+    void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
 };
 /* Prepares w. Under MATMUL_BF16 the data is copied into `memory` and `plain` may go away afterwards; else it must live on. */
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
