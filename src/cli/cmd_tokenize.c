@@ -1,7 +1,9 @@
 /* rapt tokenize: text -> token ids, as the model sees it. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "cli/cmd.h"
@@ -9,8 +11,8 @@
 #include "text/tokenizer.h"
 
 struct options {
-    const char *model, *text, *input;
-    bool special, json, pieces;
+    const char *model, *text, *input, *file;
+    bool special, json, pieces, count;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -18,9 +20,11 @@ static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder, a .gguf file (also vocab-only) or a tokenizer.json"},
     {"text", OPT_STR, FIELD(text), "T", NULL, NULL, "the text"},
     {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "a file whose lines are texts, one after the other; - is stdin"},
+    {"file", OPT_STR, FIELD(file), "F", NULL, NULL, "a file that is one text, line ends and all"},
     {"add-special-tokens", OPT_FLAG, FIELD(special), NULL, NULL, NULL, "put BOS and EOS around as the tokenizer's own post-processor does"},
     {"pieces", OPT_FLAG, FIELD(pieces), NULL, NULL, NULL, "one line a token: the id and its text as a JSON string"},
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON array a text"},
+    {"count", OPT_FLAG, FIELD(count), NULL, NULL, NULL, "no ids: how many there are, from how many bytes, and how fast they came"},
 };
 
 const struct opt_spec cmd_tokenize_spec = {
@@ -60,14 +64,41 @@ static status show(const struct tokenizer *t, const struct options *o, const cha
     return s;
 }
 
-static status show_lines(const struct tokenizer *t, const struct options *o) {
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+struct totals {
+    size_t tokens, bytes, texts;
+    double seconds;
+};
+
+static status count(struct totals *sum, const struct tokenizer *t, const struct options *o, const char *text, size_t size) {
+    struct ids ids = {0};
+    const double start = now_s();
+    status s = tokenizer_encode(t, &ids, text, size, o->special);
+    sum->seconds += now_s() - start;
+    sum->tokens += ids.count;
+    sum->bytes += size;
+    sum->texts++;
+    ids_release(&ids);
+    return s;
+}
+
+static status take(struct totals *sum, const struct tokenizer *t, const struct options *o, const char *text, size_t size) {
+    return o->count ? count(sum, t, o, text, size) : show(t, o, text, size);
+}
+
+static status show_lines(struct totals *sum, const struct tokenizer *t, const struct options *o) {
     struct file_lines lines;
     const char *text;
     size_t size;
     TRY(file_lines_open(&lines, o->input));
     status s;
     while ((s = file_lines_next(&lines, &text, &size)) == ST_OK && text) {
-        s = show(t, o, text, size);
+        s = take(sum, t, o, text, size);
         if (s != ST_OK) {
             s = status_note(s, "%s:%llu: ", o->input, (unsigned long long)lines.number);
             break;
@@ -77,6 +108,20 @@ static status show_lines(const struct tokenizer *t, const struct options *o) {
     return s;
 }
 
+static status show_file(struct totals *sum, const struct tokenizer *t, const struct options *o) {
+    struct buf text = {0};
+    status s = file_read(&text, o->file);
+    if (s == ST_OK) s = take(sum, t, o, buf_text(&text), text.size);
+    buf_release(&text);
+    return s == ST_OK ? s : status_note(s, "%s: ", o->file);
+}
+
+static status show_totals(const struct totals *sum) {
+    int n = printf("%zu tokens from %zu bytes in %zu texts: %.3f s, %.1f MB/s\n", sum->tokens, sum->bytes, sum->texts, sum->seconds,
+                   sum->seconds > 0 ? 1e-6 * (double)sum->bytes / sum->seconds : 0.0);
+    return n > 0 ? ST_OK : FAIL(ST_IO, "stdout: write failed");
+}
+
 status cmd_tokenize_run(int argc, char **argv) {
     struct options o = {0};
     struct opt_result r;
@@ -84,10 +129,12 @@ status cmd_tokenize_run(int argc, char **argv) {
     bool done;
     TRY(cmd_parse(&r, &cmd_tokenize_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
-    if (!o.model || !o.text == !o.input) return FAIL(ST_USAGE, "--model and one of --text and --input are needed");
-    if (o.pieces && o.json) return FAIL(ST_USAGE, "--pieces and --json exclude each other");
+    if (!o.model || !!o.text + !!o.input + !!o.file != 1) return FAIL(ST_USAGE, "--model and one of --text, --input and --file are needed");
+    if (o.pieces + o.json + o.count > 1) return FAIL(ST_USAGE, "--pieces, --json and --count exclude each other");
     TRY(tokenizer_open(&t, o.model));
-    status s = o.text ? show(t, &o, o.text, strlen(o.text)) : show_lines(t, &o);
+    struct totals sum = {0};
+    status s = o.text ? take(&sum, t, &o, o.text, strlen(o.text)) : o.file ? show_file(&sum, t, &o) : show_lines(&sum, t, &o);
+    if (s == ST_OK && o.count) s = show_totals(&sum);
     tokenizer_free(t);
     return s;
 }

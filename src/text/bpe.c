@@ -184,7 +184,7 @@ static void seed_chars(struct work *w, const struct bpe *b, const char *piece, s
 #define PIECE_SMALL 128
 
 void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t size) {
-    if (b->ignore_merges || (size == 1 && !b->chars)) {
+    if (b->ignore_merges || (size == 1 && !b->chars) || (b->lines_whole && piece[0] == '\n')) {
         int32_t whole = bpe_find(b, piece, size);
         if (whole >= 0) {
             ids_push(out, whole);

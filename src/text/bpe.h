@@ -28,6 +28,7 @@ struct bpe {
     size_t merge_mask, merge_count;
     int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte: such bytes are left out, as tokenizers does */
     bool ignore_merges;    /* a piece that is a token is taken whole */
+    bool lines_whole;      /* a piece of line ends that is a token is taken whole */
     bool chars;            /* merges begin with characters; byte_ids are those of <0x00> to <0xFF> */
     bool byte_fallback;    /* chars: an unknown character becomes its bytes */
     bool fuse_unk;         /* chars: a run of unknown characters is one token */

@@ -5,19 +5,7 @@
 
 #include "base/utf8.h"
 
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define DIGIT "\\p{N}"
-#define LLAMA3(digits)                                                                                                                     \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-
-const struct pretoken_row pretoken_table[] = {
-    {"gpt-2,gpt2,phi-2,jina-es,jina-de,mpt,olmo,jais,trillion,granite-docling", {GPT2}, NORMAL_NONE, false},
-    {"smollm,starcoder,refact,command-r,codeshell,exaone,minerva-7b", {DIGIT, GPT2}, NORMAL_NONE, false},
-    {"llama-bpe,llama3,llama-v3,falcon3,falcon-h1,pixtral,midm-2.0,lfm2", {LLAMA3("\\p{N}{1,3}")}, NORMAL_NONE, true},
-    {"qwen2,deepseek-r1-qwen,kormo,megrez,hunyuan", {LLAMA3("\\p{N}")}, NORMAL_NFC, false},
-    {"dbrx,smaug-bpe", {LLAMA3("\\p{N}{1,3}")}, NORMAL_NONE, false},
-};
-const size_t pretoken_count = sizeof pretoken_table / sizeof pretoken_table[0];
 
 void pretoken_release(struct pretoken *p) {
     for (size_t i = 0; i < p->count; i++) pattern_release(&p->steps[i].pattern);
@@ -47,8 +35,8 @@ status pretoken_from_name(struct pretoken *p, const struct pretoken_row **row, c
     for (size_t i = 0; i < pretoken_count; i++) {
         if (!name_in(pretoken_table[i].names, name, size)) continue;
         *row = &pretoken_table[i];
-        p->byte_level = true;
-        for (size_t k = 0; k < 3 && (*row)->patterns[k]; k++) TRY(add_step(p, (struct pretoken_step){0}, (*row)->patterns[k]));
+        p->byte_level = !((*row)->flags & PRE_CHARS);
+        for (size_t k = 0; k < sizeof (*row)->patterns / sizeof (*row)->patterns[0] && (*row)->patterns[k]; k++) TRY(add_step(p, (struct pretoken_step){0}, (*row)->patterns[k]));
         return ST_OK;
     }
     struct buf known = {0};
@@ -77,7 +65,7 @@ static bool flag(struct json object, const char *key, bool missing) {
 
 static status add_byte_level(struct pretoken *p, struct json v) {
     struct pretoken_step s = {.prefix_space = flag(v, "add_prefix_space", true)};
-    const char *pattern = flag(v, "use_regex", true) ? GPT2 : NULL;
+    const char *pattern = flag(v, "use_regex", true) ? PRETOKEN_GPT2 : NULL;
     p->byte_level = true;
     return pattern || s.prefix_space ? add_step(p, s, pattern) : ST_OK;
 }

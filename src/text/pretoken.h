@@ -27,12 +27,23 @@ struct pretoken {
 };
 void pretoken_release(struct pretoken *p);
 
-/* What GGUF files name in tokenizer.ggml.pre (llama.cpp, src/llama-vocab.cpp). */
+#define PRETOKEN_GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+/* What comes with a GGUF name besides its cuts. */
+enum {
+    PRE_IGNORE_MERGES = 1, /* a piece that is a token is taken whole */
+    PRE_ADD_BOS = 2,       /* unless the file says otherwise */
+    PRE_ADD_SEP = 4,
+    PRE_CHARS = 8,        /* merges are over characters, unknown ones become <0xNN> */
+    PRE_ESCAPE = 16,      /* spaces become U+2581 first */
+    PRE_LINES_WHOLE = 32, /* a piece of line ends that is a token is taken whole */
+};
+/* What GGUF files name in tokenizer.ggml.pre. */
 struct pretoken_row {
     const char *names;       /* comma-separated */
-    const char *patterns[3]; /* cuts, in order */
+    const char *patterns[6]; /* cuts, in order */
     enum normal_form form;
-    bool ignore_merges; /* a piece that is a token is taken whole */
+    unsigned flags; /* PRE_* */
 };
 extern const struct pretoken_row pretoken_table[];
 extern const size_t pretoken_count;

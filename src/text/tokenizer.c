@@ -78,6 +78,7 @@ static void fill_hash(struct tokenizer *t) {
     uint64_t merges = 0;
     for (size_t i = 0; i <= t->bpe.merge_mask; i++)
         if (t->bpe.merges[i].key != UINT64_MAX) merges += hash_bytes(&t->bpe.merges[i], sizeof t->bpe.merges[i], 1);
+    if (t->spm.rank) buf_append(&all, t->spm.rank, (size_t)t->bpe.count * sizeof *t->spm.rank);
     buf_printf(&all, "%llx,%d,%d,", (unsigned long long)merges, t->bos, t->eos);
     normalizer_put_json(&t->normalizer, &all);
     pretoken_put_json(&t->pretoken, &all);
@@ -140,8 +141,14 @@ static status encode_bpe(const struct tokenizer *t, struct ids *out, const char 
     return ST_OK;
 }
 
+static status encode_scores(const struct tokenizer *t, struct ids *out, const char *piece, size_t size) {
+    spm_encode(&t->spm, &t->bpe, out, piece, size);
+    return ST_OK;
+}
+
 const struct token_model token_model_bytes = {"byte-level BPE", encode_bpe};
 const struct token_model token_model_chars = {"BPE over characters", encode_bpe};
+const struct token_model token_model_scores = {"SentencePiece BPE", encode_scores};
 
 struct piece_taker {
     const struct tokenizer *t;

@@ -87,6 +87,69 @@ static int compare_rank(const void *a, const void *b) {
     return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
+static void put_merge(struct buf *out, const struct tokenizer *t, const char *comma, int32_t left, int32_t right) {
+    buf_printf(out, "%s\n      [", comma);
+    put_token(out, t, left);
+    buf_append_text(out, ", ");
+    put_token(out, t, right);
+    buf_append_char(out, ']');
+}
+
+static void put_ranked_merges(struct buf *out, const struct tokenizer *t) {
+    const struct bpe_merge **order = mem_zero(t->bpe.merge_mask + 1, sizeof *order);
+    size_t n = 0;
+    for (size_t i = 0; i <= t->bpe.merge_mask; i++)
+        if (t->bpe.merges[i].key != UINT64_MAX) order[n++] = &t->bpe.merges[i];
+    qsort(order, n, sizeof *order, compare_rank);
+    for (size_t i = 0; i < n; i++) put_merge(out, t, i ? "," : "", (int32_t)(order[i]->key >> 32), (int32_t)(uint32_t)order[i]->key);
+    free(order);
+}
+
+/* One way to make a token of two others. */
+struct scored_merge {
+    int32_t rank, id, left, right;
+    uint32_t left_size, right_size; /* characters */
+};
+
+/* transformers' generate_merges (convert_slow_tokenizer.py): the highest score first, then the longest parts, then by ids. */
+static int compare_scored(const void *a, const void *b) {
+    const struct scored_merge *x = a, *y = b;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    if (x->left_size != y->left_size) return x->left_size > y->left_size ? -1 : 1;
+    if (x->right_size != y->right_size) return x->right_size > y->right_size ? -1 : 1;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return x->left != y->left ? (x->left < y->left ? -1 : 1) : x->right < y->right ? -1 : x->right > y->right;
+}
+
+static uint32_t char_count(const char *text, size_t size) {
+    uint32_t n = 0;
+    for (size_t i = 0; i < size; i++) n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return n;
+}
+
+static void put_scored_merges(struct buf *out, const struct tokenizer *t) {
+    struct buf all = {0};
+    const struct bpe *v = &t->bpe;
+    for (int32_t id = 0; id < v->count; id++) {
+        if (!v->text[id] || t->spm.rank[id] < 0) continue;
+        for (uint32_t cut = 1; cut < v->size[id]; cut++) {
+            const char *right = v->text[id] + cut;
+            if (((unsigned char)*right & 0xc0) == 0x80) continue;
+            int32_t l = bpe_find(v, v->text[id], cut), r = bpe_find(v, right, v->size[id] - cut);
+            if (l < 0 || r < 0) continue;
+            struct scored_merge m = {t->spm.rank[id], id, l, r, char_count(v->text[id], cut), char_count(right, v->size[id] - cut)};
+            buf_append(&all, &m, sizeof m);
+        }
+    }
+    const size_t n = all.size / sizeof(struct scored_merge);
+    struct scored_merge *merges = mem_zero(n + 1, sizeof *merges);
+    if (n) memcpy(merges, all.data, all.size);
+    buf_release(&all);
+    qsort(merges, n, sizeof *merges, compare_scored);
+    for (size_t i = 0; i < n; i++) put_merge(out, t, i ? "," : "", merges[i].left, merges[i].right);
+    free(merges);
+}
+
 static void put_model(struct buf *out, const struct tokenizer *t) {
     const char *comma = "";
     buf_append_text(out, "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"continuing_subword_prefix\": null, "
@@ -106,21 +169,12 @@ static void put_model(struct buf *out, const struct tokenizer *t) {
         buf_printf(out, ": %d", id);
         comma = ",";
     }
-    const struct bpe_merge **order = mem_zero(t->bpe.merge_mask + 1, sizeof *order);
-    size_t n = 0;
-    for (size_t i = 0; i <= t->bpe.merge_mask; i++)
-        if (t->bpe.merges[i].key != UINT64_MAX) order[n++] = &t->bpe.merges[i];
-    qsort(order, n, sizeof *order, compare_rank);
     buf_append_text(out, "\n    },\n    \"merges\": [");
-    for (size_t i = 0; i < n; i++) {
-        buf_append_text(out, i ? ",\n      [" : "\n      [");
-        put_token(out, t, (int32_t)(order[i]->key >> 32));
-        buf_append_text(out, ", ");
-        put_token(out, t, (int32_t)(uint32_t)order[i]->key);
-        buf_append_char(out, ']');
-    }
+    if (t->spm.rank)
+        put_scored_merges(out, t);
+    else
+        put_ranked_merges(out, t);
     buf_append_text(out, "\n    ]}\n}\n");
-    free(order);
 }
 
 static void put_tokenizer(struct buf *out, const struct tokenizer *t) {

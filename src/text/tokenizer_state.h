@@ -6,6 +6,7 @@
 #include "text/detoken.h"
 #include "text/normalizer.h"
 #include "text/pretoken.h"
+#include "text/spm.h"
 #include "text/tokenizer.h"
 
 /* A token found in the text before anything else happens to it (tokenizers' AddedVocabulary). */
@@ -21,14 +22,15 @@ struct token_model {
     const char *name; /* for people */
     status (*encode)(const struct tokenizer *t, struct ids *out, const char *piece, size_t size);
 };
-extern const struct token_model token_model_bytes, token_model_chars;
+extern const struct token_model token_model_bytes, token_model_chars, token_model_scores;
 
 enum { TOKENIZER_ENDS_MAX = 16 };
 struct tokenizer {
     struct arena arena;
     char *path;
     const char *kind; /* "GGUF gpt2/smollm", "tokenizer.json" */
-    struct bpe bpe;
+    struct bpe bpe;   /* also the vocabulary of every other model */
+    struct spm spm;
     const struct token_model *model;
     struct normalizer normalizer;
     struct pretoken pretoken;
