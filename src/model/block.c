@@ -8,11 +8,19 @@
 #include "num/norm.h"
 #include "num/rope.h"
 
-size_t block_attention_scratch(const struct model *m, size_t t, bool backward) {
-    return attention_scratch(t, m->config.heads, m->config.kv_heads, m->config.head_dim, m->kind == MATMUL_BF16, backward);
+static struct attention_shape attention_shape_of(const struct model *m, size_t layer) {
+    const struct model_config *c = &m->config;
+    return (struct attention_shape){.heads = c->heads,
+                                    .kv_heads = c->kv_heads,
+                                    .head_dim = c->head_dim,
+                                    .stride = m->layers[layer].qkv.out,
+                                    .scale = 1.0f / sqrtf((float)c->head_dim)};
 }
 
-static float attention_scale(const struct model_config *c) { return 1.0f / sqrtf((float)c->head_dim); }
+size_t block_attention_scratch(const struct model *m, size_t t, bool backward) {
+    const struct attention_shape shape = attention_shape_of(m, 0);
+    return attention_scratch(t, &shape, m->kind == MATMUL_BF16, backward);
+}
 
 /* Products run over `padded` rows, so what attention leaves untouched behind the real tokens must be zero. */
 static void zero_tail(float *x, size_t t, size_t padded, size_t ld) { memset(x + t * ld, 0, (padded - t) * ld * sizeof(float)); }
@@ -20,7 +28,13 @@ static void zero_tail(float *x, size_t t, size_t padded, size_t ld) { memset(x +
 static struct head_norm head_norm_of(const struct model *m, size_t layer) {
     const struct model_config *c = &m->config;
     const struct model_layer *l = &m->layers[layer];
-    return (struct head_norm){.q_norm = l->q_norm, .k_norm = l->k_norm, .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim, .stride = l->qkv.out, .eps = (float)c->norm_eps};
+    return (struct head_norm){.q_norm = l->q_norm,
+                              .k_norm = l->k_norm,
+                              .heads = c->heads,
+                              .kv_heads = c->kv_heads,
+                              .head_dim = c->head_dim,
+                              .stride = l->qkv.out,
+                              .eps = (float)c->norm_eps};
 }
 
 status block_forward_attend(float *out, struct layer_acts *a, struct run *r, size_t layer, block_attend_fn *attend, void *context,
@@ -44,9 +58,10 @@ static status attend_tree(struct layer_acts *a, void *context, const struct run 
     const struct seqtree *tree = *(const struct seqtree *const *)context;
     const struct model_config *c = &r->m->config;
     const size_t stride = r->m->layers[layer].qkv.out;
-    if (!c->no_rope[layer]) rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
-    attention_forward(a->attn, a->lse, a->qkv, tree, c->heads, c->kv_heads, c->head_dim, stride, attention_scale(c),
-                      r->m->kind == MATMUL_BF16, r->attention_scratch);
+    if (!c->no_rope[layer])
+        rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
+    const struct attention_shape shape = attention_shape_of(r->m, layer);
+    attention_forward(a->attn, a->lse, a->qkv, tree, &shape, r->m->kind == MATMUL_BF16, r->attention_scratch);
     return ST_OK;
 }
 
@@ -64,8 +79,8 @@ status block_backward(struct run *r, size_t layer, const struct seqtree *tree, c
     TRY(mlp_backward(r, layer, theta, padded));
     const struct mat dx = {.f = r->dx, .ld = c->hidden}, attn = {.f = a->attn, .ld = heads * d}, dqkv = {.f = r->dqkv, .ld = stride};
     TRY(linear_backward(r->dattn, m->params.grad, dx, attn, a->u_o, &l->o, theta, &r->scratch, padded, false));
-    attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, heads, kv, d, stride, attention_scale(c), m->kind == MATMUL_BF16,
-                       r->attention_scratch);
+    const struct attention_shape shape = attention_shape_of(m, layer);
+    attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, &shape, m->kind == MATMUL_BF16, r->attention_scratch);
     zero_tail(r->dqkv, t, padded, stride);
     if (!c->no_rope[layer]) rope_apply(r->dqkv, m->rope, tree->depth, t, heads + kv, d, stride, true);
     if (c->qk_norm) {

@@ -39,31 +39,22 @@ static void run_blocks(attention_query_fn *fn, const struct attention_args *a, i
     }
 }
 
-void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads, size_t head_dim,
-                       size_t stride, float scale, bool half, void *scratch) {
-    CHECK(head_dim <= ATTENTION_HEAD_DIM_MAX);
-    struct attention_args a = {.qkv = qkv,
-                               .tree = tree,
-                               .heads = heads,
-                               .kv_heads = kv_heads,
-                               .head_dim = head_dim,
-                               .stride = stride,
-                               .scale = scale,
-                               .out = out,
-                               .lse = lse};
+void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, const struct attention_shape *shape, bool half,
+                       void *scratch) {
+    CHECK(shape->head_dim <= ATTENTION_HEAD_DIM_MAX);
+    struct attention_args a = {.qkv = qkv, .tree = tree, .shape = *shape, .out = out, .lse = lse};
     if (half && cpu_has_amx_bf16())
         attention_amx_forward(&a, scratch);
     else
-        run_blocks(kernels()->forward, &a, ATTENTION_Q, heads);
+        run_blocks(kernels()->forward, &a, ATTENTION_Q, shape->heads);
 }
 
 /* Backward: delta [T, H], then what the tiles need. */
 static size_t delta_bytes(size_t tokens, size_t heads) { return (tokens * heads * sizeof(float) + 63) / 64 * 64; }
 
-size_t attention_scratch(size_t tokens, size_t heads, size_t kv_heads, size_t head_dim, bool half, bool backward) {
-    const size_t tiles =
-        half && cpu_has_amx_bf16() ? attention_amx_scratch(tokens, heads, kv_heads, head_dim, backward) * sizeof(uint16_t) : 0;
-    return tiles + (backward ? delta_bytes(tokens, heads) : 0);
+size_t attention_scratch(size_t tokens, const struct attention_shape *shape, bool half, bool backward) {
+    const size_t tiles = half && cpu_has_amx_bf16() ? attention_amx_scratch(tokens, shape, backward) * sizeof(uint16_t) : 0;
+    return tiles + (backward ? delta_bytes(tokens, shape->heads) : 0);
 }
 
 /* delta[T, H] = sum over D of dout * out: the softmax gradient's common term. */
@@ -78,30 +69,21 @@ static void compute_delta(float *delta, const float *dout, const float *out, siz
 }
 
 void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv, const struct seqtree *tree,
-                        size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale, bool half, void *scratch) {
+                        const struct attention_shape *shape, bool half, void *scratch) {
     const size_t t = (size_t)tree->node_count;
     float *delta = scratch;
-    compute_delta(delta, dout, out, t, heads, head_dim);
-    struct attention_args a = {.qkv = qkv,
-                               .tree = tree,
-                               .heads = heads,
-                               .kv_heads = kv_heads,
-                               .head_dim = head_dim,
-                               .stride = stride,
-                               .scale = scale,
-                               .lse = (float *)(uintptr_t)lse,
-                               .dout = dout,
-                               .delta = delta,
-                               .dqkv = dqkv};
+    compute_delta(delta, dout, out, t, shape->heads, shape->head_dim);
+    struct attention_args a = {
+        .qkv = qkv, .tree = tree, .shape = *shape, .lse = (float *)(uintptr_t)lse, .dout = dout, .delta = delta, .dqkv = dqkv};
     if (half && cpu_has_amx_bf16()) {
-        attention_amx_backward(&a, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, heads)));
+        attention_amx_backward(&a, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, shape->heads)));
         return;
     }
-    run_blocks(kernels()->backward_query, &a, ATTENTION_Q, heads);
-    run_blocks(kernels()->backward_key, &a, ATTENTION_K, kv_heads);
+    run_blocks(kernels()->backward_query, &a, ATTENTION_Q, shape->heads);
+    run_blocks(kernels()->backward_key, &a, ATTENTION_K, shape->kv_heads);
 }
 
-/* The nodes that `node` sees, nearest first: itself, then backwards. Returns -1 behind the root's first. */
+/* The node before this one on its path; -1 behind the root's first. */
 static int32_t previous_node(const struct seqtree *t, int32_t *segment, int32_t node) {
     if (node > t->segments[*segment].start) return node - 1;
     *segment = t->segments[*segment].parent;
@@ -114,45 +96,69 @@ static double dot(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-void attention_forward_reference(float *out, float *lse, const float *qkv, const struct seqtree *tree, size_t heads, size_t kv_heads,
-                                 size_t head_dim, size_t stride, float scale) {
+/* One query head of one node, and the keys it sees, nearest first. */
+struct walk {
+    const struct seqtree *tree;
+    const struct attention_shape *shape;
+    int32_t node, segment, at, left;
+};
+
+static struct walk walk_from(const struct seqtree *tree, const struct attention_shape *shape, int32_t segment, int32_t node) {
+    return (struct walk){tree, shape, node, segment, node, shape->window ? shape->window : INT32_MAX};
+}
+
+static void walk_on(struct walk *w) { w->at = --w->left > 0 ? previous_node(w->tree, &w->segment, w->at) : -1; }
+
+/* The score of a query and a key, and its derivative by their product. */
+static double score_of(double *slope, const struct attention_shape *s, const float *q, const float *key) {
+    const double x = (double)s->scale * dot(q, key, s->head_dim), cap = (double)s->softcap;
+    const double y = s->softcap > 0 ? cap * tanh(x / cap) : x;
+    if (slope) *slope = s->softcap > 0 ? (double)s->scale * (1 - y * y / (cap * cap)) : (double)s->scale;
+    return y;
+}
+
+void attention_forward_reference(float *out, float *lse, const float *qkv, const struct seqtree *tree,
+                                 const struct attention_shape *shape) {
+    const size_t heads = shape->heads, d = shape->head_dim, stride = shape->stride;
     for (int32_t g = 0; g < tree->segment_count; g++)
         for (int32_t n = 0; n < tree->segments[g].count; n++)
             for (size_t h = 0; h < heads; h++) {
                 const int32_t node = tree->segments[g].start + n;
-                const size_t kv = h / (heads / kv_heads);
-                const float *q = qkv + (size_t)node * stride + h * head_dim;
+                const size_t kv = h / (heads / shape->kv_heads), key = (heads + kv) * d, value = key + shape->kv_heads * d;
+                const float *q = qkv + (size_t)node * stride + h * d;
                 double most = -INFINITY, sum = 0, o[ATTENTION_HEAD_DIM_MAX] = {0};
-                for (int32_t s = g, at = node; at >= 0; at = previous_node(tree, &s, at))
-                    most = fmax(most, (double)scale * dot(q, qkv + (size_t)at * stride + (heads + kv) * head_dim, head_dim));
-                for (int32_t s = g, at = node; at >= 0; at = previous_node(tree, &s, at)) {
-                    const float *row = qkv + (size_t)at * stride;
-                    const double p = exp((double)scale * dot(q, row + (heads + kv) * head_dim, head_dim) - most);
+                for (struct walk w = walk_from(tree, shape, g, node); w.at >= 0; walk_on(&w))
+                    most = fmax(most, score_of(NULL, shape, q, qkv + (size_t)w.at * stride + key));
+                for (struct walk w = walk_from(tree, shape, g, node); w.at >= 0; walk_on(&w)) {
+                    const float *row = qkv + (size_t)w.at * stride;
+                    const double p = exp(score_of(NULL, shape, q, row + key) - most);
                     sum += p;
-                    for (size_t k = 0; k < head_dim; k++) o[k] += p * (double)row[(heads + kv_heads + kv) * head_dim + k];
+                    for (size_t k = 0; k < d; k++) o[k] += p * (double)row[value + k];
                 }
-                for (size_t k = 0; k < head_dim; k++) out[((size_t)node * heads + h) * head_dim + k] = (float)(o[k] / sum);
+                for (size_t k = 0; k < d; k++) out[((size_t)node * heads + h) * d + k] = (float)(o[k] / sum);
                 lse[(size_t)node * heads + h] = (float)(most + log(sum));
             }
 }
 
 void attention_backward_reference(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv,
-                                  const struct seqtree *tree, size_t heads, size_t kv_heads, size_t head_dim, size_t stride, float scale) {
+                                  const struct seqtree *tree, const struct attention_shape *shape) {
+    const size_t heads = shape->heads, d = shape->head_dim, stride = shape->stride;
     memset(dqkv, 0, (size_t)tree->node_count * stride * sizeof(float));
     for (int32_t g = 0; g < tree->segment_count; g++)
         for (int32_t n = 0; n < tree->segments[g].count; n++)
             for (size_t h = 0; h < heads; h++) {
                 const int32_t node = tree->segments[g].start + n;
-                const size_t kv = h / (heads / kv_heads), at_out = ((size_t)node * heads + h) * head_dim;
-                const float *q = qkv + (size_t)node * stride + h * head_dim;
-                const double delta = dot(dout + at_out, out + at_out, head_dim);
-                for (int32_t s = g, at = node; at >= 0; at = previous_node(tree, &s, at)) {
-                    const float *key = qkv + (size_t)at * stride + (heads + kv) * head_dim, *value = key + kv_heads * head_dim;
-                    float *dkey = dqkv + (size_t)at * stride + (heads + kv) * head_dim, *dvalue = dkey + kv_heads * head_dim;
-                    const double p = exp((double)scale * dot(q, key, head_dim) - (double)lse[(size_t)node * heads + h]);
-                    const double ds = p * (dot(dout + at_out, value, head_dim) - delta) * (double)scale;
-                    for (size_t k = 0; k < head_dim; k++) {
-                        dqkv[(size_t)node * stride + h * head_dim + k] += (float)(ds * (double)key[k]);
+                const size_t kv = h / (heads / shape->kv_heads), at_out = ((size_t)node * heads + h) * d;
+                const float *q = qkv + (size_t)node * stride + h * d;
+                const double delta = dot(dout + at_out, out + at_out, d);
+                for (struct walk w = walk_from(tree, shape, g, node); w.at >= 0; walk_on(&w)) {
+                    const float *key = qkv + (size_t)w.at * stride + (heads + kv) * d, *value = key + shape->kv_heads * d;
+                    float *dkey = dqkv + (size_t)w.at * stride + (heads + kv) * d, *dvalue = dkey + shape->kv_heads * d;
+                    double slope;
+                    const double p = exp(score_of(&slope, shape, q, key) - (double)lse[(size_t)node * heads + h]);
+                    const double ds = p * (dot(dout + at_out, value, d) - delta) * slope;
+                    for (size_t k = 0; k < d; k++) {
+                        dqkv[(size_t)node * stride + h * d + k] += (float)(ds * (double)key[k]);
                         dkey[k] += (float)(ds * (double)q[k]);
                         dvalue[k] += (float)(p * (double)dout[at_out + k]);
                     }

@@ -75,7 +75,7 @@ static void pack_block(const struct operands *o, uint16_t *const *forms, size_t 
     const size_t first = block * BLOCK, t = (size_t)o->a->tree->node_count, count = t - first < BLOCK ? t - first : BLOCK;
     uint16_t *rows = forms[ROWS] ? block_at(o, forms, ROWS, head, block) : local;
     uint16_t *left = forms[ROWS_LEFT] ? block_at(o, forms, ROWS_LEFT, head, block) : forms[ACROSS_LEFT] ? local_left : NULL;
-    to_rows(rows, left, base + first * stride, stride, count, o->a->head_dim, o->dp);
+    to_rows(rows, left, base + first * stride, stride, count, o->a->shape.head_dim, o->dp);
     if (forms[ACROSS]) to_across(block_at(o, forms, ACROSS, head, block), rows, o->dp);
     if (forms[ACROSS_LEFT]) to_across(block_at(o, forms, ACROSS_LEFT, head, block), left, o->dp);
     if (forms[ALONG]) to_along(block_at(o, forms, ALONG, head, block), rows, o->dp);
@@ -83,16 +83,16 @@ static void pack_block(const struct operands *o, uint16_t *const *forms, size_t 
 
 static void pack_all(const struct operands *o) {
     const struct attention_args *a = o->a;
-    const size_t heads = a->heads, kv = a->kv_heads, d = a->head_dim, all = heads + 2 * kv + (a->dout ? heads : 0);
+    const size_t heads = a->shape.heads, kv = a->shape.kv_heads, d = a->shape.head_dim, all = heads + 2 * kv + (a->dout ? heads : 0);
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < all * o->blocks; i++) {
         const size_t what = i / o->blocks, block = i % o->blocks;
         if (what < heads)
-            pack_block(o, o->q, what, block, a->qkv + what * d, a->stride);
+            pack_block(o, o->q, what, block, a->qkv + what * d, a->shape.stride);
         else if (what < heads + kv)
-            pack_block(o, o->k, what - heads, block, a->qkv + what * d, a->stride);
+            pack_block(o, o->k, what - heads, block, a->qkv + what * d, a->shape.stride);
         else if (what < heads + 2 * kv)
-            pack_block(o, o->v, what - heads - kv, block, a->qkv + what * d, a->stride);
+            pack_block(o, o->v, what - heads - kv, block, a->qkv + what * d, a->shape.stride);
         else
             pack_block(o, o->dout, what - heads - 2 * kv, block, a->dout + (what - heads - 2 * kv) * d, heads * d);
     }
@@ -100,7 +100,7 @@ static void pack_all(const struct operands *o) {
 
 /* Lays the forms out in scratch; with scratch NULL only counts. */
 static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
-    const size_t heads = o->a->heads, kv = o->a->kv_heads;
+    const size_t heads = o->a->shape.heads, kv = o->a->shape.kv_heads;
     const struct {
         uint16_t **forms;
         size_t heads;
@@ -120,12 +120,12 @@ static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
 }
 
 static struct operands operands_of(const struct attention_args *a, size_t t) {
-    const size_t dp = padded_dim(a->head_dim);
+    const size_t dp = padded_dim(a->shape.head_dim);
     return (struct operands){.a = a, .blocks = block_count(t), .dp = dp, .head_size = block_count(t) * BLOCK * dp};
 }
 
-size_t attention_amx_scratch(size_t t, size_t heads, size_t kv_heads, size_t head_dim, bool backward) {
-    const struct attention_args a = {.heads = heads, .kv_heads = kv_heads, .head_dim = head_dim};
+size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool backward) {
+    const struct attention_args a = {.shape = *shape};
     struct operands o = operands_of(&a, t);
     return lay_out(&o, NULL, backward);
 }
@@ -151,7 +151,8 @@ static uint32_t bits_between(int32_t from, int32_t to, int32_t base) {
 }
 
 /* seen[i]: which nodes of block `key` node i of block `query` sees. False when none sees any; *full when all see all. */
-static bool visible(uint32_t seen[BLOCK], bool *full, const struct seqtree *t, size_t query, size_t key) {
+static bool visible(uint32_t seen[BLOCK], bool *full, const struct attention_args *a, size_t query, size_t key) {
+    const struct seqtree *t = a->tree;
     const int32_t q0 = (int32_t)query * BLOCK, k0 = (int32_t)key * BLOCK, last = t->node_count - 1;
     const int32_t q1 = q0 + BLOCK - 1 < last ? q0 + BLOCK - 1 : last, k1 = k0 + BLOCK - 1;
     *full = false;
@@ -159,17 +160,21 @@ static bool visible(uint32_t seen[BLOCK], bool *full, const struct seqtree *t, s
     int32_t qs = segment_of(t, q0);
     const int32_t q_end = segment_of(t, q1), ks = segment_of(t, k0);
     if (k1 < q0 && q1 == q0 + BLOCK - 1 && qs == q_end && ks == segment_of(t, k1)) {
-        *full = seqtree_descends(t, qs, ks);
-        return *full;
+        if (!seqtree_descends(t, qs, ks)) return false;
+        const int32_t apart = attention_position(&t->segments[qs], q0) - attention_position(&t->segments[ks], k0);
+        *full = !a->shape.window || apart + BLOCK - 1 < a->shape.window;
+        if (*full) return true;
+        if (apart - BLOCK + 1 >= a->shape.window) return false;
     }
     uint32_t any = 0;
     for (int32_t i = 0; i < BLOCK; i++) {
         seen[i] = 0;
         if (q0 + i > last) continue;
         while (t->segments[qs].start + t->segments[qs].count <= q0 + i) qs++;
-        seen[i] = bits_between(t->segments[qs].start, q0 + i + 1, k0);
+        const int32_t position = attention_position(&t->segments[qs], q0 + i);
+        seen[i] = bits_between(attention_first(a, &t->segments[qs], position), q0 + i + 1, k0);
         for (int32_t g = t->segments[qs].parent; g >= 0; g = t->segments[g].parent)
-            seen[i] |= bits_between(t->segments[g].start, t->segments[g].start + t->segments[g].count, k0);
+            seen[i] |= bits_between(attention_first(a, &t->segments[g], position), t->segments[g].start + t->segments[g].count, k0);
         any |= seen[i];
     }
     return any != 0;
@@ -231,6 +236,26 @@ static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size
     }
 }
 
+/* attention_kernel.h's cap_scores, for a chunk. */
+static float cap_scores(float *s, size_t blocks, const struct attention_shape *shape) {
+    if (shape->softcap == 0) return shape->scale;
+    const __m512 cap = _mm512_set1_ps(shape->softcap), in = _mm512_set1_ps(shape->scale / shape->softcap);
+    for (size_t i = 0; i < BLOCK; i++)
+        for (size_t v = 0; v < 2 * blocks; v++) {
+            float *x = s + i * WIDTH + v * 16;
+            _mm512_storeu_ps(x, _mm512_mul_ps(cap, tanh16(_mm512_mul_ps(_mm512_loadu_ps(x), in))));
+        }
+    return 1.0f;
+}
+
+/* The derivative of a capped score by the product q k. */
+static __m512 slope_of(__m512 s, const struct attention_shape *shape) {
+    const __m512 slope = _mm512_set1_ps(shape->scale);
+    if (shape->softcap == 0) return slope;
+    const __m512 t = _mm512_mul_ps(s, _mm512_set1_ps(1.0f / shape->softcap));
+    return _mm512_fnmadd_ps(_mm512_mul_ps(slope, t), t, slope);
+}
+
 /* A block of queries of one head meets the key blocks that it sees, a chunk at a time. */
 typedef void chunk_fn(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv);
 static void meet_keys(const struct operands *n, void *sums, chunk_fn *fn, size_t query, size_t head, size_t kv) {
@@ -238,7 +263,7 @@ static void meet_keys(const struct operands *n, void *sums, chunk_fn *fn, size_t
     for (size_t key = 0; key <= query; key++) {
         uint32_t seen[BLOCK] = {0};
         bool full;
-        if (visible(seen, &full, n->a->tree, query, key)) chunk_add(&c, key, head, seen, full);
+        if (visible(seen, &full, n->a, query, key)) chunk_add(&c, key, head, seen, full);
         if (c.count == CHUNK || (key == query && c.count)) {
             fn(sums, n, &c, query, head, kv);
             c.count = 0;
@@ -293,13 +318,13 @@ static void forward_chunk(void *sums, const struct operands *n, const struct chu
         scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
         values[i] = block_at(n, n->v, ALONG, kv, c->block[i]);
     }
-    softmax_chunk(p, x->o, x->most, x->sum, s, c, n->dp, n->a->scale);
+    softmax_chunk(p, x->o, x->most, x->sum, s, c, n->dp, cap_scores(s, c->count, &n->a->shape));
     add_weighted(x->o, p, values, c->count, n->dp);
 }
 
 static void forward_queries(const struct operands *n, size_t query, size_t kv) {
     const struct attention_args *a = n->a;
-    const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
+    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
     for (size_t head = kv * group; head < (kv + 1) * group; head++) {
         struct softmax_sums x;
         memset(x.o, 0, BLOCK * n->dp * sizeof *x.o);
@@ -307,8 +332,8 @@ static void forward_queries(const struct operands *n, size_t query, size_t kv) {
         meet_keys(n, &x, forward_chunk, query, head, kv);
         for (size_t i = 0; i < BLOCK && first + i < t; i++) {
             const float inverse = 1.0f / x.sum[i];
-            for (size_t k = 0; k < d; k++) a->out[((first + i) * a->heads + head) * d + k] = x.o[i * n->dp + k] * inverse;
-            a->lse[(first + i) * a->heads + head] = x.most[i] + logf(x.sum[i]);
+            for (size_t k = 0; k < d; k++) a->out[((first + i) * a->shape.heads + head) * d + k] = x.o[i * n->dp + k] * inverse;
+            a->lse[(first + i) * a->shape.heads + head] = x.most[i] + logf(x.sum[i]);
         }
     }
 }
@@ -321,20 +346,21 @@ static void query_chunk(void *dq, const struct operands *n, const struct chunk *
     _Alignas(64) uint16_t ds[BLOCK * WIDTH];
     const struct attention_args *a = n->a;
     const size_t t = (size_t)a->tree->node_count;
-    const __m512 scale = _mm512_set1_ps(a->scale);
     uint16_t *keys[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
         scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
         scores(g + i * BLOCK, side_of(n, n->dout, ROWS, head, query), side_of(n, n->v, ACROSS, kv, c->block[i]), n->dp);
         keys[i] = block_at(n, n->k, ALONG, kv, c->block[i]);
     }
+    const __m512 scale = _mm512_set1_ps(cap_scores(s, c->count, &a->shape));
     for (size_t i = 0; i < BLOCK; i++) {
-        const size_t node = query * BLOCK + i, at = (node < t ? node : t - 1) * a->heads + head;
+        const size_t node = query * BLOCK + i, at = (node < t ? node : t - 1) * a->shape.heads + head;
         const __m512 lse = _mm512_set1_ps(-a->lse[at]), delta = _mm512_set1_ps(a->delta[at]);
         for (size_t v = 0; v < 2 * c->count; v++) {
             const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
-            const __m512 p = exp16(_mm512_fmadd_ps(_mm512_loadu_ps(s + i * WIDTH + v * 16), scale, lse));
-            const __m512 x = _mm512_mul_ps(_mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + i * WIDTH + v * 16), delta)), scale);
+            const __m512 score = _mm512_loadu_ps(s + i * WIDTH + v * 16), p = exp16(_mm512_fmadd_ps(score, scale, lse));
+            const __m512 x =
+                _mm512_mul_ps(_mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + i * WIDTH + v * 16), delta)), slope_of(score, &a->shape));
             bf16_store(ds + i * WIDTH + v * 16, _mm512_maskz_mov_ps(mask, x));
         }
     }
@@ -343,13 +369,13 @@ static void query_chunk(void *dq, const struct operands *n, const struct chunk *
 
 static void backward_queries(const struct operands *n, size_t query, size_t kv) {
     const struct attention_args *a = n->a;
-    const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
+    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
     for (size_t head = kv * group; head < (kv + 1) * group; head++) {
         _Alignas(64) float dq[BLOCK * D_MAX];
         memset(dq, 0, BLOCK * n->dp * sizeof *dq);
         meet_keys(n, dq, query_chunk, query, head, kv);
         for (size_t i = 0; i < BLOCK && first + i < t; i++)
-            memcpy(a->dqkv + (first + i) * a->stride + head * d, dq + i * n->dp, d * sizeof *dq);
+            memcpy(a->dqkv + (first + i) * a->shape.stride + head * d, dq + i * n->dp, d * sizeof *dq);
     }
 }
 
@@ -366,21 +392,21 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
         queries[i] = block_at(n, n->q, ALONG, c->head[i], c->block[i]);
         douts[i] = block_at(n, n->dout, ALONG, c->head[i], c->block[i]);
         for (size_t j = 0; j < BLOCK; j++) {
-            const size_t node = c->block[i] * BLOCK + j, at = (node < t ? node : t - 1) * a->heads + c->head[i];
+            const size_t node = c->block[i] * BLOCK + j, at = (node < t ? node : t - 1) * a->shape.heads + c->head[i];
             lse[i * BLOCK + j] = a->lse[at];
             delta[i * BLOCK + j] = a->delta[at];
         }
     }
-    const __m512 scale = _mm512_set1_ps(a->scale);
+    const __m512 scale = _mm512_set1_ps(cap_scores(s, c->count, &a->shape));
     for (size_t i = 0; i < BLOCK; i++)
         for (size_t v = 0; v < 2 * c->count; v++) {
             const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
             const size_t at = i * WIDTH + v * 16;
-            const __m512 e =
-                _mm512_maskz_mov_ps(mask, exp16(_mm512_fmsub_ps(_mm512_loadu_ps(s + at), scale, _mm512_loadu_ps(lse + v * 16))));
+            const __m512 score = _mm512_loadu_ps(s + at);
+            const __m512 e = _mm512_maskz_mov_ps(mask, exp16(_mm512_fmsub_ps(score, scale, _mm512_loadu_ps(lse + v * 16))));
             bf16_store(p + at, e);
-            const __m512 x =
-                _mm512_mul_ps(_mm512_mul_ps(e, _mm512_sub_ps(_mm512_loadu_ps(g + at), _mm512_loadu_ps(delta + v * 16))), scale);
+            const __m512 x = _mm512_mul_ps(_mm512_mul_ps(e, _mm512_sub_ps(_mm512_loadu_ps(g + at), _mm512_loadu_ps(delta + v * 16))),
+                                           slope_of(score, &a->shape));
             bf16_store(ds + at, x);
         }
     add_weighted(dv, p, douts, c->count, n->dp);
@@ -389,7 +415,7 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
 
 static void backward_keys(const struct operands *n, size_t key, size_t kv) {
     const struct attention_args *a = n->a;
-    const size_t group = a->heads / a->kv_heads, d = a->head_dim, first = key * BLOCK, t = (size_t)a->tree->node_count;
+    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = key * BLOCK, t = (size_t)a->tree->node_count;
     _Alignas(64) float dk[BLOCK * D_MAX], dv[BLOCK * D_MAX];
     struct chunk c = {0};
     memset(dk, 0, BLOCK * n->dp * sizeof *dk);
@@ -397,7 +423,7 @@ static void backward_keys(const struct operands *n, size_t key, size_t kv) {
     for (size_t query = key; query < n->blocks; query++) {
         uint32_t seen[BLOCK] = {0}, seen_by[BLOCK] = {0};
         bool full;
-        if (!visible(seen, &full, a->tree, query, key)) continue;
+        if (!visible(seen, &full, a, query, key)) continue;
         if (!full) transpose_bits(seen_by, seen);
         for (size_t head = kv * group; head < (kv + 1) * group; head++) {
             chunk_add(&c, query, head, seen_by, full);
@@ -408,9 +434,9 @@ static void backward_keys(const struct operands *n, size_t key, size_t kv) {
     }
     if (c.count) key_chunk(n, dk, dv, &c, key, kv);
     for (size_t i = 0; i < BLOCK && first + i < t; i++) {
-        float *row = a->dqkv + (first + i) * a->stride;
-        memcpy(row + (a->heads + kv) * d, dk + i * n->dp, d * sizeof *dk);
-        memcpy(row + (a->heads + a->kv_heads + kv) * d, dv + i * n->dp, d * sizeof *dv);
+        float *row = a->dqkv + (first + i) * a->shape.stride;
+        memcpy(row + (a->shape.heads + kv) * d, dk + i * n->dp, d * sizeof *dk);
+        memcpy(row + (a->shape.heads + a->shape.kv_heads + kv) * d, dv + i * n->dp, d * sizeof *dv);
     }
 }
 
@@ -421,7 +447,7 @@ typedef void block_fn(const struct operands *n, size_t block, size_t kv);
 /* `late`: blocks that come late in the batch have most to do and go first. Which thread takes one does not matter: each writes rows of its
  * own. */
 static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
-    const size_t kv = n->a->kv_heads, all = n->blocks * kv;
+    const size_t kv = n->a->shape.kv_heads, all = n->blocks * kv;
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t i = 0; i < all; i++) {
         amx_begin(BLOCK);

@@ -6,7 +6,7 @@
 #include "num/attention_block.h"
 
 /* bf16 elements of working memory for t nodes. */
-size_t attention_amx_scratch(size_t t, size_t heads, size_t kv_heads, size_t head_dim, bool backward);
+size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool backward);
 void attention_amx_forward(const struct attention_args *a, uint16_t *scratch);
 void attention_amx_backward(const struct attention_args *a, uint16_t *scratch);
 

@@ -7,10 +7,9 @@
 struct attention_args {
     const float *qkv;
     const struct seqtree *tree;
-    size_t heads, kv_heads, head_dim, stride;
-    float scale;
-    float *out, *lse;               /* forward writes, backward reads */
-    const float *dout, *delta;      /* [T, H D]; [T, H] sum of dout * out */
+    struct attention_shape shape;
+    float *out, *lse;          /* forward writes, backward reads */
+    const float *dout, *delta; /* [T, H D]; [T, H] sum of dout * out */
     float *dqkv;
 };
 
@@ -24,6 +23,13 @@ struct attention_kernels {
     attention_key_fn *backward_key;
 };
 extern const struct attention_kernels attention_kernels_avx2, attention_kernels_avx512;
+
+/* The first node of segment s that a query at `position` sees. */
+static inline int32_t attention_first(const struct attention_args *a, const struct seqtree_segment *s, int32_t position) {
+    const int32_t lowest = a->shape.window ? position - a->shape.window + 1 - s->depth : 0;
+    return s->start + (lowest > 0 ? lowest : 0);
+}
+static inline int32_t attention_position(const struct seqtree_segment *s, int32_t node) { return s->depth + node - s->start; }
 
 #define ATTENTION_Q 32 /* queries a block */
 #define ATTENTION_K 64 /* keys a block */
