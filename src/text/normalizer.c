@@ -218,6 +218,48 @@ static void put_precompiled(const struct normalizer_step *s, struct buf *out) {
     charsmap_put_base64(s->map, out);
 }
 
+#define MARK "\xe2\x96\x81"
+
+/* What the text begins with becomes *to; returns how much of it that is. */
+static size_t sentence_prefix(const struct normalizer_step *s, const char **to, size_t *to_size, const char *at, const char *end) {
+    int32_t ignored;
+    size_t n = s->sentence.keep ? trie_longest(s->sentence.keep, &ignored, at, (size_t)(end - at)) : 0;
+    if (!n && s->map && (n = charsmap_longest(s->map, to, to_size, at, (size_t)(end - at)))) return n;
+    *to = at;
+    *to_size = n ? n : utf8_size(at, end);
+    return *to_size;
+}
+
+static status run_sentence(const struct normalizer_step *s, struct buf *out, const char *text, size_t size) {
+    const struct sentence_rules *r = &s->sentence;
+    const char *at = text, *end = text + size, *to = NULL, *space = r->escape_spaces ? MARK : " ";
+    const size_t start = out->size, space_size = strlen(space);
+    size_t n = 0, used;
+    while (r->remove_extra_spaces && at < end) {
+        used = sentence_prefix(s, &to, &n, at, end);
+        if (n != 1 || to[0] != ' ') break;
+        at += used;
+    }
+    if (at == end) return ST_OK;
+    if (r->dummy_prefix && !r->space_as_suffix) buf_append(out, space, space_size);
+    bool after_space = r->remove_extra_spaces;
+    while (at < end) {
+        at += sentence_prefix(s, &to, &n, at, end);
+        for (; after_space && n && to[0] == ' '; n--) to++;
+        for (size_t i = 0; i < n; i++) {
+            if (to[i] == ' ')
+                buf_append(out, space, space_size);
+            else
+                buf_append_char(out, to[i]);
+        }
+        if (n) after_space = r->remove_extra_spaces && to[n - 1] == ' ';
+    }
+    while (r->remove_extra_spaces && out->size - start >= space_size && memcmp(out->data + out->size - space_size, space, space_size) == 0)
+        out->size -= space_size;
+    if (r->dummy_prefix && r->space_as_suffix) buf_append(out, space, space_size);
+    return ST_OK;
+}
+
 /* The first rows stand in the order of enum normal_form. */
 static const struct normalizer_row rows[] = {
     {"NFC", NULL, run_nfc, NULL, true},
@@ -232,6 +274,7 @@ static const struct normalizer_row rows[] = {
     {"Replace", read_replace, run_replace, put_replace, false},
     {"Precompiled", read_precompiled, run_precompiled, put_precompiled, false},
 };
+static const struct normalizer_row sentence_row = {"SentencePiece", NULL, run_sentence, NULL, false};
 
 static const struct normalizer_row *row_of(const char *name) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -294,6 +337,18 @@ status normalizer_add_prepend(struct normalizer *n, const char *text) {
     TRY(add_step(n, &step, row_of("Prepend")));
     step->to = mem_text(text);
     step->to_size = strlen(text);
+    return ST_OK;
+}
+
+status normalizer_add_sentence(struct normalizer *n, struct charsmap *map, struct sentence_rules rules) {
+    struct normalizer_step *step = NULL;
+    status s = add_step(n, &step, &sentence_row);
+    if (s != ST_OK) {
+        charsmap_free(map);
+        return s;
+    }
+    step->map = map;
+    step->sentence = rules;
     return ST_OK;
 }
 

@@ -6,8 +6,15 @@
 #include "base/arena.h"
 #include "text/charsmap.h"
 #include "text/pattern.h"
+#include "text/trie.h"
 
 enum normal_form { NORMAL_NONE, NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD };
+
+/* normalizer_spec of a SentencePiece model. */
+struct sentence_rules {
+    bool dummy_prefix, remove_extra_spaces, escape_spaces, space_as_suffix;
+    const struct trie *keep; /* texts that stay as they are, or NULL; not owned */
+};
 
 #define NORMALIZER_STEPS_MAX 16
 struct normalizer_row;
@@ -16,8 +23,9 @@ struct normalizer_step {
     struct pattern pattern; /* Replace by a regular expression */
     char *from, *to;        /* Replace: literal (NULL with a pattern) and replacement; Prepend: to. Owned */
     size_t from_size, to_size;
-    bool left, right;     /* Strip */
-    struct charsmap *map; /* Precompiled; owned */
+    bool left, right;               /* Strip */
+    struct charsmap *map;           /* Precompiled, SentencePiece; owned */
+    struct sentence_rules sentence; /* SentencePiece */
 };
 struct normalizer {
     struct normalizer_step steps[NORMALIZER_STEPS_MAX];
@@ -31,6 +39,8 @@ status normalizer_from_json(struct normalizer *n, struct json value);
 status normalizer_add_form(struct normalizer *n, enum normal_form form);
 status normalizer_add_replace(struct normalizer *n, const char *from, const char *to);
 status normalizer_add_prepend(struct normalizer *n, const char *text);
+/* SentencePiece's own (sentencepiece src/normalizer.cc); takes the map (NULL: none). It has no form in tokenizer.json. */
+status normalizer_add_sentence(struct normalizer *n, struct charsmap *map, struct sentence_rules rules);
 /* Appends a `normalizer` member of the same effect ("null" without steps). */
 void normalizer_put_json(const struct normalizer *n, struct buf *out);
 /* Appends the normalised form of valid UTF-8. Thread-safe. */

@@ -45,7 +45,12 @@ status spm_init(struct spm *s, struct arena *arena, const struct bpe *vocabulary
 struct symbol {
     int32_t at, size, prev, next;
 };
+/* How an unused token was put together last. */
+struct split {
+    int32_t id, left_size;
+};
 struct work {
+    struct buf splits; /* struct split */
     const struct spm *s;
     const struct bpe *vocabulary;
     const char *text;
@@ -59,7 +64,12 @@ static void consider(struct work *w, int32_t left) {
     const size_t size = (size_t)l->size + (size_t)r->size;
     if (size > w->s->size_max) return;
     int32_t id = bpe_find(w->vocabulary, w->text + l->at, size);
-    if (id >= 0 && w->s->rank[id] >= 0) merge_push(&w->queue, (struct merge_candidate){w->s->rank[id], left, l->size, r->size, id});
+    if (id < 0 || w->s->rank[id] < 0) return;
+    merge_push(&w->queue, (struct merge_candidate){w->s->rank[id], left, l->size, r->size, id});
+    if (w->s->unused && w->s->unused[id]) {
+        struct split made = {id, l->size};
+        buf_append(&w->splits, &made, sizeof made);
+    }
 }
 
 static void merge_all(struct work *w) {
@@ -84,12 +94,36 @@ static bool put_bytes(const struct bpe *v, struct ids *out, const char *at, size
     return true;
 }
 
+/* Appends what a symbol has become. *unknown: the token before was the unknown one. */
+static void put_symbol(const struct work *w, struct ids *out, bool *unknown, const char *at, size_t n) {
+    const struct bpe *v = w->vocabulary;
+    int32_t id = bpe_find(v, at, n);
+    const bool known = id >= 0 && w->s->rank[id] >= 0;
+    if (known && w->s->unused && w->s->unused[id])
+        for (size_t i = w->splits.size; i; i -= sizeof(struct split)) {
+            struct split made;
+            memcpy(&made, w->splits.data + i - sizeof made, sizeof made);
+            if (made.id != id) continue;
+            put_symbol(w, out, unknown, at, (size_t)made.left_size);
+            put_symbol(w, out, unknown, at + made.left_size, n - (size_t)made.left_size);
+            return;
+        }
+    if (known)
+        ids_push(out, id);
+    else if (!v->byte_fallback || !put_bytes(v, out, at, n)) {
+        if (!*unknown && v->unk >= 0) ids_push(out, v->unk);
+        *unknown = true;
+        return;
+    }
+    *unknown = false;
+}
+
 #define TEXT_SMALL 96
 
 void spm_encode(const struct spm *s, const struct bpe *vocabulary, struct ids *out, const char *text, size_t size) {
     struct symbol small[TEXT_SMALL];
     struct merge_candidate small_heap[3 * TEXT_SMALL];
-    struct work w = {s, vocabulary, text, small, {small_heap, 0}};
+    struct work w = {.s = s, .vocabulary = vocabulary, .text = text, .symbols = small, .queue = {small_heap, 0}};
     if (!size) return;
     if (size > TEXT_SMALL) {
         w.symbols = mem_zero(size, sizeof *w.symbols);
@@ -107,19 +141,9 @@ void spm_encode(const struct spm *s, const struct bpe *vocabulary, struct ids *o
     merge_all(&w);
     bool unknown = false;
     for (int32_t i = 0; i >= 0; i = w.symbols[i].next) {
-        const char *at = text + w.symbols[i].at;
-        const size_t n = (size_t)w.symbols[i].size;
-        int32_t id = bpe_find(vocabulary, at, n);
-        bool known = id >= 0 && s->rank[id] >= 0;
-        if (known)
-            ids_push(out, id);
-        else if (!put_bytes(vocabulary, out, at, n)) {
-            if (!unknown && vocabulary->unk >= 0) ids_push(out, vocabulary->unk);
-            unknown = true;
-            continue;
-        }
-        unknown = false;
+        put_symbol(&w, out, &unknown, text + w.symbols[i].at, (size_t)w.symbols[i].size);
     }
+    buf_release(&w.splits);
     if (size > TEXT_SMALL) {
         free(w.symbols);
         free(w.queue.heap);

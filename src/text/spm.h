@@ -6,8 +6,9 @@
 #include "text/bpe.h"
 
 struct spm {
-    int32_t *rank;     /* [count] place of the token's score, 0 the highest; equal scores share one; -1: nothing merges into it */
-    uint32_t size_max; /* bytes of the longest token */
+    int32_t *rank;         /* [count] place of the token's score, 0 the highest; equal scores share one; -1: nothing merges into it */
+    uint32_t size_max;     /* bytes of the longest token */
+    const uint8_t *unused; /* [count] tokens that merges go through but that do not stay: they fall apart again; NULL: none */
 };
 
 /* scores: [vocabulary count]; joins: [count] whether merges may lead to a token, NULL: to all. Memory belongs to the arena. */

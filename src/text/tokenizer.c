@@ -9,22 +9,37 @@
 #include "base/utf8.h"
 #include "text/tokenizer_state.h"
 
+/* The files that a folder may hold its tokenizer in, the better first. */
+static const struct {
+    const char *name;
+    status (*load)(struct tokenizer *t, const char *file, const char *folder);
+} folder_files[] = {{"tokenizer.json", tokenizer_load_json},
+                    {"tokenizer.model", tokenizer_load_spm_model},
+                    {"spiece.model", tokenizer_load_spm_model},
+                    {"vocab.json", tokenizer_load_vocab_json},
+                    {"encoder.json", tokenizer_load_encoder_json}};
+
+static status open_folder(struct tokenizer *t, const char *path) {
+    for (size_t i = 0; i < sizeof folder_files / sizeof folder_files[0]; i++) {
+        char *file = file_join(path, folder_files[i].name);
+        const bool there = file_exists(file);
+        status s = there ? folder_files[i].load(t, file, path) : ST_OK;
+        free(file);
+        if (there) return s;
+    }
+    return FAIL(ST_UNSUPPORTED, "%s: the folder holds no tokenizer.json, tokenizer.model or vocab.json", path);
+}
+
 static status open_path(struct tokenizer *t, const char *path) {
     struct file_map head;
-    if (file_is_dir(path)) {
-        char *file = file_join(path, "tokenizer.json");
-        status s =
-            file_exists(file)
-                ? tokenizer_load_json(t, file, path)
-                : FAIL(ST_UNSUPPORTED,
-                       "%s: the folder holds no tokenizer.json (byte-level BPE is what is read; SentencePiece models need one too)", path);
-        free(file);
-        return s;
-    }
+    if (file_is_dir(path)) return open_folder(t, path);
     TRY(file_map_open(&head, path));
-    bool gguf = head.size >= 4 && memcmp(head.data, "GGUF", 4) == 0;
+    const bool gguf = head.size >= 4 && memcmp(head.data, "GGUF", 4) == 0;
+    size_t blank = 0;
+    while (blank < head.size && head.data[blank] && strchr(" \t\r\n", head.data[blank])) blank++;
+    const bool model = blank && blank < head.size && head.data[0] == '\n' && head.data[blank] != '{'; /* field 1: a piece */
     file_map_release(&head);
-    return gguf ? tokenizer_load_gguf(t, path) : tokenizer_load_json(t, path, NULL);
+    return gguf ? tokenizer_load_gguf(t, path) : model ? tokenizer_load_spm_model(t, path, NULL) : tokenizer_load_json(t, path, NULL);
 }
 
 status tokenizer_open(struct tokenizer **out, const char *path) {
@@ -78,6 +93,7 @@ static void fill_hash(struct tokenizer *t) {
     uint64_t merges = 0;
     for (size_t i = 0; i <= t->bpe.merge_mask; i++)
         if (t->bpe.merges[i].key != UINT64_MAX) merges += hash_bytes(&t->bpe.merges[i], sizeof t->bpe.merges[i], 1);
+    if (t->unigram.on) buf_append(&all, t->unigram.score, (size_t)t->bpe.count * sizeof *t->unigram.score);
     if (t->spm.rank) buf_append(&all, t->spm.rank, (size_t)t->bpe.count * sizeof *t->spm.rank);
     buf_printf(&all, "%llx,%d,%d,", (unsigned long long)merges, t->bos, t->eos);
     normalizer_put_json(&t->normalizer, &all);
@@ -101,9 +117,12 @@ static status fill_matches(struct tokenizer *t) {
     status s = ST_OK;
     for (size_t i = 0; i < t->added_count && s == ST_OK; i++) {
         struct added_token *a = &t->added[i];
-        a->match = a->content;
-        a->match_size = a->size;
-        if (a->normalized && t->normalizer.count) {
+        const bool set = a->match != NULL;
+        if (!set) {
+            a->match = a->content;
+            a->match_size = a->size;
+        }
+        if (!set && a->normalized && t->normalizer.count) {
             buf_clear(&form);
             s = normalizer_run(&t->normalizer, &form, a->content, a->size);
             a->match = arena_text(&t->arena, buf_text(&form), form.size);
@@ -146,9 +165,14 @@ static status encode_scores(const struct tokenizer *t, struct ids *out, const ch
     return ST_OK;
 }
 
+static status encode_unigram(const struct tokenizer *t, struct ids *out, const char *piece, size_t size) {
+    return unigram_encode(&t->unigram, &t->bpe, out, piece, size);
+}
+
 const struct token_model token_model_bytes = {"byte-level BPE", encode_bpe};
 const struct token_model token_model_chars = {"BPE over characters", encode_bpe};
 const struct token_model token_model_scores = {"SentencePiece BPE", encode_scores};
+const struct token_model token_model_unigram = {"unigram", encode_unigram};
 
 struct piece_taker {
     const struct tokenizer *t;

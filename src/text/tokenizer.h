@@ -8,8 +8,9 @@
 
 struct tokenizer;
 
-/* Opens the tokenizer of PATH: an HF folder (tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json), a
- * tokenizer.json, or a .gguf file (also vocab-only). *out is freed with tokenizer_free. */
+/* Opens the tokenizer of PATH: an HF folder (tokenizer.json, or tokenizer.model, or vocab.json and merges.txt; tokenizer_config.json,
+ * chat_template.jinja, generation_config.json), a tokenizer.json, a tokenizer.model, or a .gguf file (also vocab-only). *out is freed with
+ * tokenizer_free. */
 status tokenizer_open(struct tokenizer **out, const char *path);
 void tokenizer_free(struct tokenizer *t);
 

@@ -15,10 +15,11 @@ static status token_id(int32_t *out, struct json v, const char *where) {
     return ST_OK;
 }
 
-static status count_ids(size_t *count, struct json vocab, struct json added) {
+/* Of ids in use and `least` one more than the highest. */
+static status count_ids(size_t *count, struct json vocab, struct json added, size_t least) {
     struct json key, v;
     int32_t id = -1;
-    *count = 0;
+    *count = least;
     for (struct json_iter it = json_iter_begin(vocab); json_iter_next(&it, &key, &v);) {
         TRY(token_id(&id, v, "model.vocab"));
         if ((size_t)id >= *count) *count = (size_t)id + 1;
@@ -205,18 +206,62 @@ static status read_unk(struct tokenizer *t, struct json name) {
     return s;
 }
 
-static status read_model(struct tokenizer *t, struct json root) {
+/* model.vocab of Unigram: [["text", score], ...], its places the ids. */
+static status read_scored(struct tokenizer *t, struct json vocab, double *scores, double *lowest) {
+    struct json key, row, item;
+    struct buf text = {0};
+    int32_t id = 0;
+    status s = ST_OK;
+    *lowest = 0;
+    for (struct json_iter it = json_iter_begin(vocab); s == ST_OK && json_iter_next(&it, &key, &row); id++) {
+        struct json_iter pair = json_iter_begin(row);
+        buf_clear(&text);
+        if (json_kind_of(row) != JSON_ARRAY || json_count(row) != 2 || !json_iter_next(&pair, &key, &item) || !json_string(&text, item) ||
+            !json_iter_next(&pair, &key, &item) || !json_double(&scores[id], item)) {
+            s = FAIL(ST_FORMAT, "model.vocab[%d]: expected a text and a score", id);
+            break;
+        }
+        if (!id || scores[id] < *lowest) *lowest = scores[id];
+        if (!t->is_added[id]) bpe_set(&t->bpe, id, arena_text(&t->arena, buf_text(&text), text.size), text.size);
+    }
+    buf_release(&text);
+    return s;
+}
+
+static status read_unigram(struct tokenizer *t, struct json root) {
+    struct json model = json_get(root, "model"), vocab = json_get(model, "vocab"), added = json_get(root, "added_tokens");
+    const size_t own = json_count(vocab);
+    size_t count;
+    double *scores, lowest;
+    int64_t unk = -1;
+    if (json_kind_of(vocab) != JSON_ARRAY || !own) return FAIL(ST_FORMAT, "expected model.vocab (an array of texts and scores)");
+    if (t->pretoken.byte_level) return FAIL(ST_UNSUPPORTED, "pre_tokenizer: ByteLevel before Unigram is not supported");
+    if (json_int(&unk, json_get(model, "unk_id")) && (unk < 0 || (uint64_t)unk >= own))
+        return FAIL(ST_FORMAT, "model.unk_id: %lld is no token (0 to %zu)", (long long)unk, own - 1);
+    TRY(count_ids(&count, (struct json){0}, added, own));
+    TRY(tokenizer_reserve(t, count, 0, json_count(added)));
+    t->model = &token_model_unigram;
+    t->copy_as = "tokenizer.json";
+    t->bpe.chars = true;
+    t->bpe.unk = (int32_t)unk;
+    t->bpe.byte_fallback = flag(model, "byte_fallback");
+    TRY(detoken_from_json(&t->detoken, json_get(root, "decoder")));
+    TRY(read_added(t, added));
+    TRY(mem_try_alloc(&scores, count, sizeof *scores, "the scores"));
+    status s = read_scored(t, vocab, scores, &lowest);
+    if (s == ST_OK) s = unigram_init(&t->unigram, &t->arena, &t->bpe, scores, NULL, lowest);
+    free(scores);
+    return s;
+}
+
+static status read_bpe(struct tokenizer *t, struct json root) {
     struct json model = json_get(root, "model"), vocab = json_get(model, "vocab"), merges = json_get(model, "merges"),
-                added = json_get(root, "added_tokens"), type = json_get(model, "type");
-    if (json_kind_of(type) == JSON_STRING && !json_equals(type, "BPE"))
-        return FAIL(ST_UNSUPPORTED, "model %.*s is not supported; supported is BPE", (int)(type.size > 40 ? 40 : type.size), type.text);
+                added = json_get(root, "added_tokens");
     if (json_kind_of(vocab) != JSON_OBJECT || json_kind_of(merges) != JSON_ARRAY)
         return FAIL(ST_FORMAT, "expected model.vocab (an object) and model.merges (an array)");
-    TRY(normalizer_from_json(&t->normalizer, json_get(root, "normalizer")));
-    TRY(pretoken_from_json(&t->pretoken, json_get(root, "pre_tokenizer")));
     TRY(check_bpe(model));
     size_t count;
-    TRY(count_ids(&count, vocab, added));
+    TRY(count_ids(&count, vocab, added, 0));
     TRY(tokenizer_reserve(t, count, json_count(merges), json_count(added)));
     t->bpe.ignore_merges = flag(model, "ignore_merges");
     t->bpe.chars = !t->pretoken.byte_level;
@@ -227,7 +272,25 @@ static status read_model(struct tokenizer *t, struct json root) {
     TRY(read_added(t, added));
     TRY(read_vocab(t, vocab));
     TRY(read_merges(t, merges));
-    if (t->bpe.chars) TRY(read_unk(t, json_get(model, "unk_token")));
+    return t->bpe.chars ? read_unk(t, json_get(model, "unk_token")) : ST_OK;
+}
+
+static const struct {
+    const char *type; /* of `model`; the first where it has none */
+    status (*read)(struct tokenizer *t, struct json root);
+} models[] = {{"BPE", read_bpe}, {"Unigram", read_unigram}};
+
+static status read_model(struct tokenizer *t, struct json root) {
+    struct json type = json_get(json_get(root, "model"), "type");
+    const size_t count = sizeof models / sizeof models[0];
+    size_t i = 0;
+    while (json_kind_of(type) == JSON_STRING && i < count && !json_equals(type, models[i].type)) i++;
+    if (i == count)
+        return FAIL(ST_UNSUPPORTED, "model %.*s is not supported; supported are BPE, Unigram", (int)(type.size > 40 ? 40 : type.size),
+                    type.text);
+    TRY(normalizer_from_json(&t->normalizer, json_get(root, "normalizer")));
+    TRY(pretoken_from_json(&t->pretoken, json_get(root, "pre_tokenizer")));
+    TRY(models[i].read(t, root));
     return read_post(t, json_get(root, "post_processor"), 0);
 }
 
@@ -296,7 +359,7 @@ static status companion(struct tokenizer *t, const char *folder, const char *nam
     return s;
 }
 
-static status read_companions(struct tokenizer *t, const char *folder) {
+status tokenizer_read_companions(struct tokenizer *t, const char *folder) {
     char *path = file_join(folder, "chat_template.jinja");
     struct buf text = {0};
     status s = file_exists(path) ? file_read(&text, path) : ST_OK;
@@ -309,14 +372,73 @@ static status read_companions(struct tokenizer *t, const char *folder) {
     return companion(t, folder, "generation_config.json", read_generation);
 }
 
+static status load_text(struct tokenizer *t, const char *text, size_t size) {
+    struct json root;
+    TRY(json_parse(&root, text, size));
+    return read_model(t, root);
+}
+
 status tokenizer_load_json(struct tokenizer *t, const char *file, const char *folder) {
     struct file_map map;
-    struct json root;
     t->kind = "tokenizer.json";
     TRY(file_map_open(&map, file));
-    status s = json_parse(&root, map.data, map.size);
-    if (s == ST_OK) s = read_model(t, root);
+    status s = load_text(t, map.data, map.size);
     file_map_release(&map);
     if (s != ST_OK) return status_note(s, "%s: ", file);
-    return folder ? read_companions(t, folder) : ST_OK;
+    return folder ? tokenizer_read_companions(t, folder) : ST_OK;
+}
+
+/* merges.txt: "left right" a line, in order; a first line of #version. */
+static status put_merges(struct buf *out, const char *path) {
+    struct file_lines lines;
+    const char *text;
+    size_t size, n = 0;
+    TRY(file_lines_open(&lines, path));
+    status s;
+    while ((s = file_lines_next(&lines, &text, &size)) == ST_OK && text) {
+        if (!size || (lines.number == 1 && size > 8 && memcmp(text, "#version", 8) == 0)) continue;
+        buf_append_text(out, n++ ? ", " : "");
+        json_put_string(out, text, size);
+    }
+    file_lines_release(&lines);
+    return s;
+}
+
+/* The two old files say the same as a tokenizer.json: what GPT2TokenizerFast makes of them is put together and read. */
+static status load_gpt2(struct tokenizer *t, const char *file, const char *folder, const char *merges) {
+    char *path = file_join(folder, merges);
+    struct buf vocab = {0}, text = {0};
+    struct json root;
+    int64_t end = -1;
+    t->kind = "vocabulary and merges of GPT-2";
+    status s = file_read(&vocab, file);
+    if (s == ST_OK) s = json_parse(&root, buf_text(&vocab), vocab.size);
+    if (s != ST_OK) s = status_note(s, "%s: ", file);
+    if (s == ST_OK) {
+        if (json_int(&end, json_get(root, "<|endoftext|>")))
+            buf_printf(&text, "{\"added_tokens\": [{\"id\": %lld, \"content\": \"<|endoftext|>\", \"special\": true}], ", (long long)end);
+        buf_append_text(&text, end < 0 ? "{" : "");
+        buf_append_text(&text, "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false}, \"model\": {\"vocab\": ");
+        buf_append(&text, root.text, root.size);
+        buf_append_text(&text, ", \"merges\": [");
+        s = put_merges(&text, path);
+        buf_append_text(&text, "]}}");
+    }
+    if (s == ST_OK) {
+        s = load_text(t, buf_text(&text), text.size);
+        if (s != ST_OK) s = status_note(s, "%s and %s: ", file, merges);
+    }
+    if (s == ST_OK && end >= 0) t->bos = t->eos = t->unk = (int32_t)end;
+    buf_release(&vocab);
+    buf_release(&text);
+    free(path);
+    return s == ST_OK ? tokenizer_read_companions(t, folder) : s;
+}
+
+status tokenizer_load_vocab_json(struct tokenizer *t, const char *file, const char *folder) {
+    return load_gpt2(t, file, folder, "merges.txt");
+}
+
+status tokenizer_load_encoder_json(struct tokenizer *t, const char *file, const char *folder) {
+    return load_gpt2(t, file, folder, "vocab.bpe");
 }

@@ -200,7 +200,15 @@ static void put_config(struct buf *out, const struct tokenizer *t) {
         const char *key;
         int32_t id;
     } named[] = {{"bos_token", t->bos}, {"eos_token", t->eos}, {"pad_token", t->pad}, {"unk_token", t->unk}};
-    buf_append_text(out, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n  \"clean_up_tokenization_spaces\": false");
+    const bool model = t->copy_as && strcmp(t->copy_as, "tokenizer.model") == 0;
+    buf_printf(out, "{\n  \"tokenizer_class\": \"%s\",\n  \"clean_up_tokenization_spaces\": false",
+               !model          ? "PreTrainedTokenizerFast"
+               : t->unigram.on ? "T5Tokenizer"
+                               : "LlamaTokenizer");
+    if (model) {
+        put_bool(out, "add_bos_token", t->prefix.count > 0);
+        put_bool(out, "add_eos_token", t->suffix.count > 0);
+    }
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
         if (named[i].id < 0) continue;
         buf_printf(out, ",\n  \"%s\": ", named[i].key);
@@ -217,8 +225,9 @@ static status write_in(const char *folder, const char *name, const char *data, s
 }
 
 static status copy_files(const struct tokenizer *t, const char *folder) {
-    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
-                                        "generation_config.json"};
+    static const char *const names[] = {
+        "tokenizer.json",          "tokenizer.model",     "spiece.model",          "vocab.json", "merges.txt", "tokenizer_config.json",
+        "special_tokens_map.json", "chat_template.jinja", "generation_config.json"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *from = file_join(t->path, names[i]), *to = file_join(folder, names[i]);
         status s = file_copy_if_there(to, from);
@@ -229,13 +238,26 @@ static status copy_files(const struct tokenizer *t, const char *folder) {
     return ST_OK;
 }
 
+/* The file itself, where it says what a rebuilt tokenizer.json could not. */
+static status put_vocabulary(const struct tokenizer *t, const char *folder) {
+    struct buf out = {0};
+    if (t->copy_as) {
+        char *to = file_join(folder, t->copy_as);
+        status s = file_copy_if_there(to, t->path);
+        free(to);
+        return s;
+    }
+    put_tokenizer(&out, t);
+    status s = write_in(folder, "tokenizer.json", out.data, out.size);
+    buf_release(&out);
+    return s;
+}
+
 status tokenizer_save(const struct tokenizer *t, const char *folder) {
     if (file_is_dir(t->path)) return copy_files(t, folder);
     struct buf out = {0};
-    put_tokenizer(&out, t);
-    status s = write_in(folder, "tokenizer.json", out.data, out.size);
-    buf_clear(&out);
     put_config(&out, t);
+    status s = put_vocabulary(t, folder);
     if (s == ST_OK) s = write_in(folder, "tokenizer_config.json", out.data, out.size);
     if (s == ST_OK && t->chat_template) s = write_in(folder, "chat_template.jinja", t->chat_template, strlen(t->chat_template));
     buf_release(&out);

@@ -8,10 +8,12 @@
 #include "text/pretoken.h"
 #include "text/spm.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 
 /* A token found in the text before anything else happens to it (tokenizers' AddedVocabulary). */
 struct added_token {
-    const char *content, *match; /* match: the form that is looked for, normalised if it is so; in the arena */
+    const char *content, *match; /* match: the form that is looked for, normalised if it is so, or set by the
+                                  * loader; in the arena */
     size_t size, match_size;
     int32_t id;
     bool special, normalized, lstrip, rstrip, single_word;
@@ -22,15 +24,18 @@ struct token_model {
     const char *name; /* for people */
     status (*encode)(const struct tokenizer *t, struct ids *out, const char *piece, size_t size);
 };
-extern const struct token_model token_model_bytes, token_model_chars, token_model_scores;
+extern const struct token_model token_model_bytes, token_model_chars, token_model_scores, token_model_unigram;
 
 enum { TOKENIZER_ENDS_MAX = 16 };
 struct tokenizer {
     struct arena arena;
     char *path;
-    const char *kind; /* "GGUF gpt2/smollm", "tokenizer.json" */
-    struct bpe bpe;   /* also the vocabulary of every other model */
+    const char *copy_as; /* saving copies the file under this name, NULL: rebuilds it */
+    const char *kind;    /* "GGUF gpt2/smollm", "tokenizer.json" */
+    struct bpe bpe;      /* also the vocabulary of every other model */
     struct spm spm;
+    struct unigram unigram;
+    struct trie keep; /* user-defined symbols of a tokenizer.model */
     const struct token_model *model;
     struct normalizer normalizer;
     struct pretoken pretoken;
@@ -50,8 +55,14 @@ struct tokenizer {
 };
 
 status tokenizer_load_gguf(struct tokenizer *t, const char *path);
+/* vocab.json with merges.txt, encoder.json with vocab.bpe: GPT-2's first forms. */
+status tokenizer_load_vocab_json(struct tokenizer *t, const char *file, const char *folder);
+status tokenizer_load_encoder_json(struct tokenizer *t, const char *file, const char *folder);
+status tokenizer_load_spm_model(struct tokenizer *t, const char *file, const char *folder);
 /* file: the tokenizer.json; folder: where its companions lie, or NULL for the file alone. */
 status tokenizer_load_json(struct tokenizer *t, const char *file, const char *folder);
+/* What lies beside a tokenizer: special tokens, chat template, ends. */
+status tokenizer_read_companions(struct tokenizer *t, const char *folder);
 /* After the vocabulary is in: added tokens into their tables, single bytes, ends, hash. */
 status tokenizer_finish(struct tokenizer *t);
 /* Before tokenizer_finish: the vocabulary's arrays for `count` tokens and `merges` merges, and room for `added` added tokens. */

@@ -1,4 +1,4 @@
-/* Fuzz target: any bytes as a tokenizer.json or a GGUF file; what opens encodes and decodes. */
+/* Fuzz target: any bytes as a tokenizer.json, a tokenizer.model or a GGUF file; what opens encodes and decodes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (tokenizer_open(&t, path) == ST_OK) {
         struct ids ids = {0};
         struct buf text = {0};
-        if (tokenizer_encode(t, &ids, "Hello <s> it's  12\n\n x", 23, true) == ST_OK) tokenizer_decode(t, &text, ids.data, ids.count, true);
+        static const char sample[] =
+            "Hello <s> it's  12\n\n x\t\xef\xac\x81 \xef\xbc\x91\xe2\x96\x81\xe2\x96\x81 e\xcc\x81 \xf0\x9f\x98\x80   ";
+        if (tokenizer_encode(t, &ids, sample, sizeof sample - 1, true) == ST_OK) tokenizer_decode(t, &text, ids.data, ids.count, true);
+        for (int32_t i = 0; i < tokenizer_vocab_size(t) && i < 300; i++) tokenizer_piece(t, &text, i);
         tokenizer_describe(t, &text);
         ids_release(&ids);
         buf_release(&text);

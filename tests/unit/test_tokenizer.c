@@ -111,8 +111,11 @@ static void same_line(const struct ids *ids, const char **line, const char *name
 /* llama.cpp's own vocabulary tests: texts and ids, one text a block. */
 static void equals_llama_cpp(void **state) {
     (void)state;
-    static const struct { const char *tokenizer, *cases; } sets[] = {{"llama3.1", "llama-bpe"}, {"qwen3", "qwen2"}};
-    for (size_t k = 0; k < 2; k++) {
+    static const struct {
+        const char *tokenizer, *cases;
+    } sets[] = {
+        {"llama3.1", "llama-bpe"}, {"qwen3", "qwen2"}, {"llama2/tokenizer.model", "llama-spm"}, {"llama2", "phi-3"}, {"gpt2", "gpt-2"}};
+    for (size_t k = 0; k < sizeof sets / sizeof sets[0]; k++) {
         char path[512];
         struct tokenizer *t = NULL;
         struct buf in = {0}, out = {0};
