@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "model/block.h"
 #include "num/norm.h"
-#include "num/rope.h"
+#include "num/softmax_logp.h"
 
 #define DECODE_ROWS 256
 #define SHARE_LEAST 16 /* a prompt waits for another one only when that saves this many tokens */
@@ -207,22 +207,18 @@ static size_t padded_rows(size_t n) {
 
 static status attend_cache(struct layer_acts *a, void *context, const struct run *r, size_t layer) {
     struct decoder *d = context;
-    const struct model_config *c = &r->m->config;
-    const size_t stride = r->m->layers[layer].qkv.out;
-    if (!c->no_rope[layer])
-        rope_apply(a->qkv, r->m->rope, d->row_position, d->row_count, c->heads + c->kv_heads, c->head_dim, stride, false);
-    kv_cache_attend(a->attn, &d->cache, layer, a->qkv, stride, d->spans, d->span_count, 1.0f / sqrtf((float)c->head_dim));
+    const struct attention_shape shape = block_attention_shape(r->m, layer);
+    block_rotate(a->qkv, r, layer, d->row_position, d->row_count, false);
+    kv_cache_attend(a->attn, &d->cache, layer, a->qkv, &shape, d->spans, d->span_count);
     return ST_OK;
 }
 
 /* The rows through all layers, to r->x [T, C]. */
 static status run_layers(struct decoder *d) {
     struct run *r = &d->run;
-    const size_t c = d->model->config.hidden, t = d->row_count, padded = padded_rows(t);
-    float *x = r->layers[0].x;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < t; i++) model_embedding_row(x + i * c, d->model, d->row_id[i]);
-    memset(x + t * c, 0, (padded - t) * c * sizeof(float));
+    const size_t t = d->row_count, padded = padded_rows(t);
+    r->longest = d->options.length; /* one table for a sequence from its first token to its last */
+    run_embed(r->layers[0].x, r, d->row_id, t, padded);
     for (size_t i = 0; i < d->model->config.layers; i++)
         TRY(block_forward_attend(run_layer_output(r, i), &r->layers[i], r, i, attend_cache, d, d->theta, t, padded, false));
     return ST_OK;
@@ -271,6 +267,7 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
         rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
         TRY(matmul_weight_forward(r->logits, d->model->config.vocab, NULL, 0, (struct mat){.f = r->hn, .ld = c}, &d->model->head.w,
                                   padded));
+        softcap_rows(r->logits, (float)d->model->config.logit_softcap, padded, d->model->config.vocab, d->model->config.vocab);
         TRY(pick_rows(d, calls, from, n));
     }
     return ST_OK;

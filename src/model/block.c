@@ -8,17 +8,25 @@
 #include "num/norm.h"
 #include "num/rope.h"
 
-static struct attention_shape attention_shape_of(const struct model *m, size_t layer) {
+struct attention_shape block_attention_shape(const struct model *m, size_t layer) {
     const struct model_config *c = &m->config;
     return (struct attention_shape){.heads = c->heads,
                                     .kv_heads = c->kv_heads,
                                     .head_dim = c->head_dim,
                                     .stride = m->layers[layer].qkv.out,
-                                    .scale = 1.0f / sqrtf((float)c->head_dim)};
+                                    .scale = 1.0f / sqrtf((float)c->query_pre_attn_scalar),
+                                    .softcap = (float)c->attention_softcap,
+                                    .window = c->local[layer] ? (int32_t)c->window : 0};
+}
+
+void block_rotate(float *qkv, const struct run *r, size_t layer, const int32_t *depth, size_t t, bool inverse) {
+    const struct model_config *c = &r->m->config;
+    const float *table = model_rope(r->m, layer, r->longest);
+    if (table) rope_apply(qkv, table, depth, t, c->heads + c->kv_heads, c->head_dim, c->rotary, r->m->layers[layer].qkv.out, inverse);
 }
 
 size_t block_attention_scratch(const struct model *m, size_t t, bool backward) {
-    const struct attention_shape shape = attention_shape_of(m, 0);
+    const struct attention_shape shape = block_attention_shape(m, 0);
     return attention_scratch(t, &shape, m->kind == MATMUL_BF16, backward);
 }
 
@@ -50,17 +58,19 @@ status block_forward_attend(float *out, struct layer_acts *a, struct run *r, siz
     TRY(attend(a, context, r, layer));
     zero_tail(a->attn, t, padded, c->heads * c->head_dim);
     const struct mat attn = {.f = a->attn, .ld = c->heads * c->head_dim};
-    TRY(linear_forward(a->mid, a->x, a->u_o, attn, &l->o, theta, &r->scratch, padded));
+    if (l->post1) {
+        TRY(linear_forward(a->o_out, NULL, a->u_o, attn, &l->o, theta, &r->scratch, padded));
+        rmsnorm_forward_onto(a->mid, a->rstd_post1, a->x, a->o_out, l->post1, padded, c->hidden, (float)c->norm_eps);
+    } else {
+        TRY(linear_forward(a->mid, a->x, a->u_o, attn, &l->o, theta, &r->scratch, padded));
+    }
     return mlp_forward(out, a, r, layer, theta, padded, keep);
 }
 
 static status attend_tree(struct layer_acts *a, void *context, const struct run *r, size_t layer) {
     const struct seqtree *tree = *(const struct seqtree *const *)context;
-    const struct model_config *c = &r->m->config;
-    const size_t stride = r->m->layers[layer].qkv.out;
-    if (!c->no_rope[layer])
-        rope_apply(a->qkv, r->m->rope, tree->depth, (size_t)tree->node_count, c->heads + c->kv_heads, c->head_dim, stride, false);
-    const struct attention_shape shape = attention_shape_of(r->m, layer);
+    block_rotate(a->qkv, r, layer, tree->depth, (size_t)tree->node_count, false);
+    const struct attention_shape shape = block_attention_shape(r->m, layer);
     attention_forward(a->attn, a->lse, a->qkv, tree, &shape, r->m->kind == MATMUL_BF16, r->attention_scratch);
     return ST_OK;
 }
@@ -75,14 +85,15 @@ status block_backward(struct run *r, size_t layer, const struct seqtree *tree, c
     const struct model_config *c = &m->config;
     const struct model_layer *l = &m->layers[layer];
     const struct layer_acts *a = &r->layers[layer];
-    const size_t t = (size_t)tree->node_count, heads = c->heads, kv = c->kv_heads, d = c->head_dim, stride = l->qkv.out;
+    const size_t t = (size_t)tree->node_count, hd = c->heads * c->head_dim, stride = l->qkv.out;
     TRY(mlp_backward(r, layer, theta, padded));
-    const struct mat dx = {.f = r->dx, .ld = c->hidden}, attn = {.f = a->attn, .ld = heads * d}, dqkv = {.f = r->dqkv, .ld = stride};
+    const struct mat dx = mlp_through_post(r, l->post1, l->post1_offset, a->o_out, a->rstd_post1, padded), attn = {.f = a->attn, .ld = hd},
+                     dqkv = {.f = r->dqkv, .ld = stride};
     TRY(linear_backward(r->dattn, m->params.grad, dx, attn, a->u_o, &l->o, theta, &r->scratch, padded, false));
-    const struct attention_shape shape = attention_shape_of(m, layer);
+    const struct attention_shape shape = block_attention_shape(m, layer);
     attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, &shape, m->kind == MATMUL_BF16, r->attention_scratch);
     zero_tail(r->dqkv, t, padded, stride);
-    if (!c->no_rope[layer]) rope_apply(r->dqkv, m->rope, tree->depth, t, heads + kv, d, stride, true);
+    block_rotate(r->dqkv, r, layer, tree->depth, t, true);
     if (c->qk_norm) {
         const struct head_norm n = head_norm_of(m, layer);
         headnorm_backward(r->dqkv, model_grad_at(m, l->q_norm_offset), model_grad_at(m, l->k_norm_offset), a->qk_raw, a->qk_rstd, &n, t);

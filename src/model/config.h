@@ -7,31 +7,41 @@
 
 #include "format/gguf.h"
 #include "format/json.h"
+#include "num/act.h"
 
 struct family; /* model/arch.h */
 
 #define MODEL_LAYERS_MAX 1024
-#define ROPE_PAIRS_MAX 512
+#define ROPE_PAIRS_MAX 128
 
 /* How rotations are stretched for long contexts, as transformers' modeling_rope_utils. */
-enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_DIVISORS };
+enum rope_kind { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_DIVISORS, ROPE_LONG };
 struct rope_config {
     enum rope_kind kind;
     double base, factor, low_freq_factor, high_freq_factor;
     size_t original_max_position;
-    float divisor[ROPE_PAIRS_MAX]; /* ROPE_DIVISORS: of each frequency, as GGUF stores them (rope_freqs) */
+    double attention_factor;            /* ROPE_LONG: cosines and sines are multiplied by it */
+    float divisor[ROPE_PAIRS_MAX];      /* of each frequency. ROPE_DIVISORS: as GGUF stores them (rope_freqs); ROPE_LONG: short_factor */
+    float long_divisor[ROPE_PAIRS_MAX]; /* ROPE_LONG: long_factor, for sequences behind original_max_position */
 };
 
 struct model_config {
     const struct family *family;
     size_t vocab, hidden, layers, heads, kv_heads, head_dim, ffn, max_position;
     double norm_eps;
+    size_t rotary; /* elements of a head that rotate */
     struct rope_config rope;
+    struct rope_config local_rope;  /* of the local layers, in families whose local_rope_base is not 0 */
     bool no_rope[MODEL_LAYERS_MAX]; /* layers without rotation (SmolLM3) */
+    bool local[MODEL_LAYERS_MAX];   /* layers that look back `window` positions */
+    size_t window;                  /* the position itself counted; 0 = all */
     bool qkv_bias, o_bias, qk_norm;
-    size_t window;         /* positions a layer looks back, 0 = all; longer sequences are refused */
-    bool tied;             /* the output head is the embedding */
-    int64_t bos, eos, pad; /* -1 = not stated */
+    enum glu_kind act;
+    double query_pre_attn_scalar;            /* scores are q k / sqrt of this: D but in some Gemma */
+    double attention_softcap, logit_softcap; /* 0 = none */
+    float embed_scale;                       /* 1, sqrt(C) in Gemma */
+    bool tied;                               /* the output head is the embedding */
+    int64_t bos, eos, pad;                   /* -1 = not stated */
 };
 
 /* Every size is checked (positive, bounded, divisible where it must be). Unsupported families and features are ST_UNSUPPORTED and named. */
@@ -39,8 +49,9 @@ status model_config_from_json(struct model_config *c, struct json config);
 status model_config_from_gguf(struct model_config *c, const struct gguf *g);
 /* Parameters in all, LoRA not counted. */
 size_t model_config_parameters(const struct model_config *c);
-/* frequency[head_dim / 2] of the rotations, with the stretching applied. */
-void rope_config_frequencies(float *frequency, const struct rope_config *r, size_t head_dim);
+/* frequency[rotary / 2] of the rotations, with the stretching applied; `longer`: ROPE_LONG's for long sequences. Returns attention_factor.
+ */
+float rope_config_frequencies(float *frequency, const struct rope_config *r, size_t rotary, bool longer);
 /* The same as a config.json that transformers loads. */
 status model_config_put_json(struct buf *out, const struct model_config *c, const char *torch_dtype);
 

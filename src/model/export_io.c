@@ -19,7 +19,8 @@ static void convert(void *out, const float *in, enum dtype type, size_t n) {
         ((uint16_t *)out)[i] = type == DTYPE_F16 ? dtype_float_to_half(in[i]) : dtype_float_to_bf16(in[i]);
 }
 
-static status add_named(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows, size_t cols) {
+static status add_named(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows,
+                        size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
     size_t shape[2] = {rows, cols};
     void *copy;
@@ -36,6 +37,16 @@ static status add_named(struct exporter *x, enum tensor_role role, const char *s
 
 static status add(struct exporter *x, enum tensor_role role, size_t layer, const float *data, size_t rows, size_t cols) {
     return add_named(x, role, "weight", layer, data, rows, cols);
+}
+
+static status add_norm(struct exporter *x, enum tensor_role role, size_t layer, const float *weight, size_t n) {
+    const float shift = model_norm_shift(&x->m->config);
+    float *stored;
+    TRY(mem_try_alloc(&stored, n, sizeof *stored, "exported norm"));
+    for (size_t i = 0; i < n; i++) stored[i] = weight[i] - shift;
+    status s = add(x, role, layer, stored, 1, n);
+    free(stored);
+    return s;
 }
 
 static status add_linear(struct exporter *x, const struct linear *l) {
@@ -69,17 +80,16 @@ static status add_all(struct exporter *x) {
     if (s == ST_OK && !m->config.tied) s = add(x, TENSOR_HEAD, 0, rows, v, c);
     free(rows);
     for (size_t i = 0; i < m->config.layers && s == ST_OK; i++) {
-        const struct model_layer *l = &m->layers[i];
-        s = add(x, TENSOR_NORM1, i, l->norm1, 1, c);
+        struct model_layer *l = &m->layers[i];
+        struct model_norm norm;
+        for (size_t k = 0; s == ST_OK && model_norm_at(&norm, &m->config, l, k); k++)
+            s = add_norm(x, norm.role, i, *norm.weight, norm.size);
         if (s == ST_OK) s = add_linear(x, &l->qkv);
-        if (s == ST_OK && l->q_norm) s = add(x, TENSOR_Q_NORM, i, l->q_norm, 1, m->config.head_dim);
-        if (s == ST_OK && l->k_norm) s = add(x, TENSOR_K_NORM, i, l->k_norm, 1, m->config.head_dim);
         if (s == ST_OK) s = add_linear(x, &l->o);
-        if (s == ST_OK) s = add(x, TENSOR_NORM2, i, l->norm2, 1, c);
         if (s == ST_OK) s = add_linear(x, &l->gate_up);
         if (s == ST_OK) s = add_linear(x, &l->down);
     }
-    return s == ST_OK ? add(x, TENSOR_NORM, 0, m->norm, 1, c) : s;
+    return s == ST_OK ? add_norm(x, TENSOR_NORM, 0, m->norm, c) : s;
 }
 
 static status write_config(const struct model *m, const char *folder, enum dtype type) {

@@ -25,21 +25,26 @@ static size_t chunk_rows(const struct run *r, size_t left) {
     return (rows + 15) / 16 * 16;
 }
 
+static float cap_of(const struct run *r) { return (float)r->m->config.logit_softcap; }
+
 static status chunk_logits(struct run *r, size_t from, size_t rows) {
     const size_t c = r->m->config.hidden;
-    return matmul_weight_forward(r->logits, r->m->config.vocab, NULL, 0, (struct mat){.f = r->hn + from * c, .ld = c}, &r->m->head.w, rows);
+    const size_t v = r->m->config.vocab;
+    TRY(matmul_weight_forward(r->logits, v, NULL, 0, (struct mat){.f = r->hn + from * c, .ld = c}, &r->m->head.w, rows));
+    softcap_rows(r->logits, cap_of(r), rows, v, v);
+    return ST_OK;
 }
 
-/* expected[rows, C] = sum over v of p_v W_v, from the chunk's logits. */
+/* expected[rows, C] = sum over v of p_v W_v (times the soft-cap's slope), from the chunk's logits. */
 static status chunk_expected(struct run *r, size_t from, size_t rows, size_t real) {
     const size_t c = r->m->config.hidden, v = r->m->config.vocab;
     struct mat probs = {.f = r->logits, .ld = v};
     memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
     if (r->m->kind == MATMUL_BF16) {
-        softmax_rows_half(r->logits, r->lse + from, real, v, v);
+        softmax_rows_half(r->logits, r->lse + from, cap_of(r), real, v, v);
         probs = (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * v};
     } else {
-        softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
+        softmax_rows(r->logits, r->logits, r->lse + from, cap_of(r), real, v, v);
     }
     return matmul_weight_backward(r->expected + from * c, c, NULL, 0, probs, &r->m->head.w, rows);
 }
@@ -79,7 +84,8 @@ static void frozen_backward(struct run *r, const struct seqtree *tree, const flo
         float *d = r->dhn + (size_t)r->score_slot[i] * c;
         const float *e = r->expected + (size_t)r->score_slot[i] * c;
         model_head_row(r->row, r->m, tree->scores[i].target);
-        for (size_t j = 0; j < c; j++) d[j] += g * (r->row[j] - e[j]);
+        const float slope = softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
+        for (size_t j = 0; j < c; j++) d[j] += g * (slope * r->row[j] - e[j]);
     }
 }
 
@@ -92,7 +98,7 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
         rows = chunk_rows(r, slots - from);
         const size_t real = slots - from < rows ? slots - from : rows;
         TRY(chunk_logits(r, from, rows));
-        softmax_rows(r->logits, r->logits, r->lse + from, real, v, v);
+        softmax_rows(r->logits, r->logits, r->lse + from, cap_of(r), real, v, v);
         memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
         int32_t first = entry;
         for (size_t s = from; s < from + real; s++) {
@@ -102,7 +108,8 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
             for (size_t j = 0; j < v; j++) row[j] *= -sum;
         }
         for (int32_t i = first; i < entry; i++)
-            r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] += dlogp[i] * tree->scores[i].weight;
+            r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] +=
+                dlogp[i] * tree->scores[i].weight * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
         struct mat dlogits = {.f = r->logits, .ld = v};
         TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
         TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c,

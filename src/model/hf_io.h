@@ -29,7 +29,8 @@ struct tensor_view {
     size_t heads; /* > 0: rows are permuted inside each of this many heads (GGUF q and k), tensor_view_row undoes it */
 };
 /* Checks the shape: rows x cols. An error names the tensor, what it has and what was expected. */
-status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows, size_t cols);
+status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows,
+                         size_t cols);
 /* The bias of a projection, out [n] fp32 in the Hugging Face layout. */
 status checkpoint_bias(float *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t n);
 /* Row r of the Hugging Face layout as fp32, out [cols]. */

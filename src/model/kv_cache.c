@@ -86,7 +86,7 @@ struct tile {
     int count;
     const float *q[TILE];
     float *out[TILE];
-    size_t seen[TILE]; /* positions [0, seen) are attended to */
+    size_t first[TILE], seen[TILE]; /* positions [first, seen) are attended to */
     float most[TILE], sum[TILE];
     float score[TILE][BLOCK];
     float o[TILE][ATTENTION_HEAD_DIM_MAX];
@@ -122,17 +122,24 @@ static inline __attribute__((always_inline)) void add_values(struct tile *t, con
 }
 
 /* Turns a block's scores into weights and rescales what was summed before. */
-static void soften(struct tile *t, int q, size_t base, size_t d, float scale) {
+static void soften(struct tile *t, int q, size_t base, size_t d, float scale, float cap) {
     float *s = t->score[q], top = -INFINITY, add = 0;
-    const size_t seen = t->seen[q] > base ? t->seen[q] - base : 0, n = seen < BLOCK ? seen : BLOCK;
+    const size_t seen = t->seen[q] > base ? t->seen[q] - base : 0, n = seen < BLOCK ? seen : BLOCK,
+                 first = t->first[q] > base ? t->first[q] - base : 0;
     for (size_t j = n; j < BLOCK; j++) s[j] = 0.0f;
-    if (n == 0) return;
+    for (size_t j = 0; j < first && j < n; j++) s[j] = 0.0f;
+    if (n <= first) return;
+    if (cap > 0) {
+#pragma omp simd
+        for (size_t j = first; j < n; j++) s[j] = cap * vtanh(s[j] * (scale / cap));
+        scale = 1.0f;
+    }
 #pragma omp simd reduction(max : top)
-    for (size_t j = 0; j < n; j++) top = s[j] > top ? s[j] : top;
+    for (size_t j = first; j < n; j++) top = s[j] > top ? s[j] : top;
     top *= scale;
     const float now = top > t->most[q] ? top : t->most[q], shrink = vexp(t->most[q] - now);
 #pragma omp simd reduction(+ : add)
-    for (size_t j = 0; j < n; j++) {
+    for (size_t j = first; j < n; j++) {
         s[j] = vexp(s[j] * scale - now);
         add += s[j];
     }
@@ -143,9 +150,9 @@ static void soften(struct tile *t, int q, size_t base, size_t d, float scale) {
 }
 
 static inline __attribute__((always_inline)) void tile_block(struct tile *t, const float *keys, const float *values, size_t d, size_t base,
-                                                             size_t rows, float scale, int n) {
+                                                             size_t rows, const struct attention_shape *a, int n) {
     for (size_t g = 0; g * KV_GROUP < rows; g++) group_scores(t, keys + g * KV_GROUP * d, d, g * KV_GROUP, n);
-    for (int q = 0; q < n; q++) soften(t, q, base, d, scale);
+    for (int q = 0; q < n; q++) soften(t, q, base, d, a->scale, a->softcap);
     size_t i = 0;
     for (; i + LANES <= d; i += LANES) add_values(t, values, d, i, rows, n);
     for (; i < d; i++)
@@ -153,57 +160,59 @@ static inline __attribute__((always_inline)) void tile_block(struct tile *t, con
             for (size_t j = 0; j < rows; j++) t->o[q][i] += t->score[q][j] * values[j * d + i];
 }
 
-static void tile_run(struct tile *t, const float *keys, const float *values, size_t d, float scale) {
-    size_t most = 0;
+static void tile_run(struct tile *t, const float *keys, const float *values, size_t d, const struct attention_shape *a) {
+    size_t most = 0, least = SIZE_MAX;
     for (int q = 0; q < t->count; q++) {
         t->most[q] = -INFINITY;
         t->sum[q] = 0;
         memset(t->o[q], 0, d * sizeof(float));
         if (t->seen[q] > most) most = t->seen[q];
+        if (t->first[q] < least) least = t->first[q];
     }
-    for (size_t base = 0; base < most; base += BLOCK) {
+    for (size_t base = least / BLOCK * BLOCK; base < most; base += BLOCK) {
         const size_t rows = most - base < BLOCK ? most - base : BLOCK;
         const float *k = keys + base * d, *v = values + base * d;
         if (t->count == 4)
-            tile_block(t, k, v, d, base, rows, scale, 4);
+            tile_block(t, k, v, d, base, rows, a, 4);
         else if (t->count == 3)
-            tile_block(t, k, v, d, base, rows, scale, 3);
+            tile_block(t, k, v, d, base, rows, a, 3);
         else if (t->count == 2)
-            tile_block(t, k, v, d, base, rows, scale, 2);
+            tile_block(t, k, v, d, base, rows, a, 2);
         else
-            tile_block(t, k, v, d, base, rows, scale, 1);
+            tile_block(t, k, v, d, base, rows, a, 1);
     }
     for (int q = 0; q < t->count; q++)
         for (size_t i = 0; i < d; i++) t->out[q][i] = t->o[q][i] / t->sum[q];
 }
 
 /* All queries of a span that read key/value head kv. */
-static void span_head(float *out, const struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *span,
-                      size_t kv, float scale) {
+static void span_head(float *out, const struct kv_cache *k, size_t layer, const float *qkv, const struct kv_span *span, size_t kv,
+                      const struct attention_shape *a) {
     const size_t d = k->head_dim, group = k->heads / k->kv_heads, at = head_at(k, layer, span->slot, kv);
     struct tile t;
     t.count = 0;
     for (size_t i = 0; i < span->count * group; i++) {
         const size_t row = span->row + i / group, head = kv * group + i % group;
-        t.q[t.count] = qkv + row * stride + head * d;
+        t.q[t.count] = qkv + row * a->stride + head * d;
         t.out[t.count] = out + (row * k->heads + head) * d;
-        t.seen[t.count++] = span->position + i / group + 1;
+        const size_t seen = span->position + i / group + 1, window = (size_t)a->window;
+        t.first[t.count] = window && seen > window ? seen - window : 0;
+        t.seen[t.count++] = seen;
         if (t.count < TILE && i + 1 < span->count * group) continue;
-        tile_run(&t, k->keys + at, k->values + at, d, scale);
+        tile_run(&t, k->keys + at, k->values + at, d, a);
         t.count = 0;
     }
 }
 
-void kv_cache_attend(float *out, struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *spans,
-                     size_t count, float scale) {
+void kv_cache_attend(float *out, struct kv_cache *k, size_t layer, const float *qkv, const struct attention_shape *shape,
+                     const struct kv_span *spans, size_t count) {
     for (size_t i = 0; i < count; i++)
         CHECK(spans[i].slot < k->slots && spans[i].count <= KV_SPAN_MAX && spans[i].position + spans[i].count <= k->positions);
 #pragma omp parallel
     {
 #pragma omp for schedule(static)
-        for (size_t i = 0; i < count; i++) store(k, layer, qkv, stride, &spans[i]);
+        for (size_t i = 0; i < count; i++) store(k, layer, qkv, shape->stride, &spans[i]);
 #pragma omp for schedule(dynamic, 1)
-        for (size_t i = 0; i < count * k->kv_heads; i++)
-            span_head(out, k, layer, qkv, stride, &spans[i / k->kv_heads], i % k->kv_heads, scale);
+        for (size_t i = 0; i < count * k->kv_heads; i++) span_head(out, k, layer, qkv, &spans[i / k->kv_heads], i % k->kv_heads, shape);
     }
 }

@@ -7,6 +7,7 @@
 #define RAPT_MODEL_KV_CACHE_H
 
 #include "model/config.h"
+#include "num/attention.h"
 
 #define KV_GROUP 16
 
@@ -32,8 +33,9 @@ struct kv_span {
     size_t position;   /* of the first row */
 };
 /* Stores keys and values of qkv[T, stride] (after rope; H query, K key, K value heads of D) and writes out[T, H D]: each row attends to
- * its slot's positions up to its own. Every output is summed in an order that depends neither on threads nor on other rows. */
-void kv_cache_attend(float *out, struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *spans,
-                     size_t count, float scale);
+ * its slot's positions up to its own, as many as the shape's window has. Every output is summed in an order that depends neither on threads
+ * nor on other rows. */
+void kv_cache_attend(float *out, struct kv_cache *k, size_t layer, const float *qkv, const struct attention_shape *shape,
+                     const struct kv_span *spans, size_t count);
 
 #endif

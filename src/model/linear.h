@@ -16,8 +16,8 @@ struct linear_part {
     enum tensor_role role;
     size_t row, rows; /* its rows of the fused output */
     bool adapted;
-    size_t u_col;     /* its first column in u */
-    size_t b_offset;  /* B [rows, rank] in the parameter vector */
+    size_t u_col;    /* its first column in u */
+    size_t b_offset; /* B [rows, rank] in the parameter vector */
 };
 struct linear {
     size_t layer, in, out, part_count;
@@ -26,11 +26,11 @@ struct linear {
     float *owned;           /* frozen fp32 copy behind w, or NULL */
     size_t w_offset;        /* in the parameter vector under full training, else LINEAR_FROZEN */
     bool biased;
-    float *bias;            /* [out], or NULL */
-    size_t bias_offset;     /* as w_offset */
-    size_t rank, u_width;   /* u_width = rank x adapted parts; 0 = no adapter */
-    size_t a_offset;        /* A of the adapted parts, one after another: [u_width, in] */
-    float scale;            /* alpha / rank */
+    float *bias;          /* [out], or NULL */
+    size_t bias_offset;   /* as w_offset */
+    size_t rank, u_width; /* u_width = rank x adapted parts; 0 = no adapter */
+    size_t a_offset;      /* A of the adapted parts, one after another: [u_width, in] */
+    float scale;          /* alpha / rank */
 };
 
 /* Keeps an element of a LoRA input with probability 1 - p; drawn from (key, row, column), so that backward draws the same. */
@@ -49,11 +49,13 @@ struct linear_scratch {
     struct dropout dropout;
 };
 
-/* Operands come as fp32, bf16 or both (struct mat); where products read bf16 and only fp32 is there, it is rounded here. Dropout wants x in fp32. */
+/* Operands come as fp32, bf16 or both (struct mat); where products read bf16 and only fp32 is there, it is rounded here. Dropout wants x in
+ * fp32. */
 
-/* y[T, out] = init + ...; init: NULL = 0, may be y. theta: the vector that adapters are read from, NULL = adapter off. u[T, u_width] keeps scale * A x
- * for backward. */
-status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t);
+/* y[T, out] = init + ...; init: NULL = 0, may be y. theta: the vector that adapters are read from, NULL = adapter off. u[T, u_width] keeps
+ * scale * A x for backward. */
+status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta,
+                      const struct linear_scratch *s, size_t t);
 /* dx[T, in] (+)=; grad: gradients of the parameter vector, added to, NULL = only dx. dx may be NULL when nobody needs it. */
 status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
                        const struct linear_scratch *s, size_t t, bool accumulate);
@@ -67,7 +69,7 @@ struct linear_finish {
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t);
 /* x is read after the last block is finished: the function may write it. */
-status linear_backward_finish(const struct linear_finish *f, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l,
-                              const float *theta, const struct linear_scratch *s, size_t t);
+status linear_backward_finish(const struct linear_finish *f, float *grad, struct mat dy, struct mat x, const float *u,
+                              const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t);
 
 #endif

@@ -72,12 +72,10 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     params_release(&m->params);
     struct attach a = {.m = m, .options = o};
     model_each_linear(m, attach_linear, &a);
+    char known[128];
+    family_target_list(known, sizeof known, m->config.family);
     for (size_t i = 0; i < o->target_count; i++)
-        if (!a.used[i])
-            return FAIL(
-                ST_USAGE,
-                "LoRA target '%s' matches no projection (known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, all-linear)",
-                o->targets[i]);
+        if (!a.used[i]) return FAIL(ST_USAGE, "LoRA target '%s' matches no projection (known: %s, all-linear)", o->targets[i], known);
     TRY(params_allocate(&m->params, with_grad));
     initialise(&m->params, seed);
     return ST_OK;

@@ -9,8 +9,8 @@ struct lora_options {
     size_t rank;
     double alpha;
     double dropout;
-    bool rslora;                            /* scale alpha / sqrt(rank) */
-    const char *targets[LORA_TARGETS_MAX];  /* "q_proj", "layers.3.mlp.up_proj", or the single word "all-linear" */
+    bool rslora;                           /* scale alpha / sqrt(rank) */
+    const char *targets[LORA_TARGETS_MAX]; /* "q_proj", "layers.3.mlp.up_proj", or the single word "all-linear" */
     size_t target_count;
 };
 

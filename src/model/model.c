@@ -11,11 +11,24 @@
 static void role_shape(size_t *rows, size_t *cols, const struct model_config *c, enum tensor_role role) {
     const size_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     const size_t shapes[TENSOR_ROLES][2] = {
-        [TENSOR_NORM1] = {1, c->hidden},        [TENSOR_Q] = {q, c->hidden},       [TENSOR_K] = {kv, c->hidden},
-        [TENSOR_V] = {kv, c->hidden},           [TENSOR_O] = {c->hidden, q},       [TENSOR_NORM2] = {1, c->hidden},
-        [TENSOR_GATE] = {c->ffn, c->hidden},    [TENSOR_UP] = {c->ffn, c->hidden}, [TENSOR_DOWN] = {c->hidden, c->ffn},
-        [TENSOR_Q_NORM] = {1, c->head_dim}, [TENSOR_K_NORM] = {1, c->head_dim},
-        [TENSOR_EMBED] = {c->vocab, c->hidden}, [TENSOR_NORM] = {1, c->hidden},    [TENSOR_HEAD] = {c->vocab, c->hidden},
+        [TENSOR_NORM1] = {1, c->hidden},
+        [TENSOR_Q] = {q, c->hidden},
+        [TENSOR_K] = {kv, c->hidden},
+        [TENSOR_V] = {kv, c->hidden},
+        [TENSOR_O] = {c->hidden, q},
+        [TENSOR_NORM2] = {1, c->hidden},
+        [TENSOR_GATE] = {c->ffn, c->hidden},
+        [TENSOR_UP] = {c->ffn, c->hidden},
+        [TENSOR_DOWN] = {c->hidden, c->ffn},
+        [TENSOR_Q_NORM] = {1, c->head_dim},
+        [TENSOR_K_NORM] = {1, c->head_dim},
+        [TENSOR_POST1] = {1, c->hidden},
+        [TENSOR_POST2] = {1, c->hidden},
+        [TENSOR_QKV] = {q + 2 * kv, c->hidden},
+        [TENSOR_GATE_UP] = {2 * c->ffn, c->hidden},
+        [TENSOR_EMBED] = {c->vocab, c->hidden},
+        [TENSOR_NORM] = {1, c->hidden},
+        [TENSOR_HEAD] = {c->vocab, c->hidden},
     };
     *rows = shapes[role][0];
     *cols = shapes[role][1];
@@ -51,18 +64,37 @@ static size_t add_param(struct model *m, enum tensor_role role, size_t layer) {
     return add_named(m, role, layer, "weight", rows, cols);
 }
 
+bool model_norm_at(struct model_norm *out, const struct model_config *c, struct model_layer *l, size_t i) {
+    const struct model_norm all[] = {
+        {TENSOR_NORM1, &l->norm1, &l->norm1_offset, c->hidden},      {TENSOR_NORM2, &l->norm2, &l->norm2_offset, c->hidden},
+        {TENSOR_Q_NORM, &l->q_norm, &l->q_norm_offset, c->head_dim}, {TENSOR_K_NORM, &l->k_norm, &l->k_norm_offset, c->head_dim},
+        {TENSOR_POST1, &l->post1, &l->post1_offset, c->hidden},      {TENSOR_POST2, &l->post2, &l->post2_offset, c->hidden},
+    };
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+        const bool heads = all[k].role == TENSOR_Q_NORM || all[k].role == TENSOR_K_NORM,
+                   post = all[k].role == TENSOR_POST1 || all[k].role == TENSOR_POST2;
+        if ((heads && !c->qk_norm) || (post && !c->family->gemma)) continue;
+        *out = all[k];
+        if (i-- == 0) return true;
+    }
+    return false;
+}
+
 static void describe_layers(struct model *m) {
     static const enum tensor_role qkv[] = {TENSOR_Q, TENSOR_K, TENSOR_V}, o[] = {TENSOR_O}, gate_up[] = {TENSOR_GATE, TENSOR_UP},
-                                  down[] = {TENSOR_DOWN}, head[] = {TENSOR_HEAD};
+                                  down[] = {TENSOR_DOWN}, head[] = {TENSOR_HEAD}, fused_qkv[] = {TENSOR_QKV},
+                                  fused_gate_up[] = {TENSOR_GATE_UP};
+    const bool fused = m->config.family->fused;
     for (size_t i = 0; i < m->config.layers; i++) {
         struct model_layer *l = &m->layers[i];
-        linear_describe(&l->qkv, &m->config, i, qkv, 3);
+        linear_describe(&l->qkv, &m->config, i, fused ? fused_qkv : qkv, fused ? 1 : 3);
         linear_describe(&l->o, &m->config, i, o, 1);
-        linear_describe(&l->gate_up, &m->config, i, gate_up, 2);
+        linear_describe(&l->gate_up, &m->config, i, fused ? fused_gate_up : gate_up, fused ? 1 : 2);
         linear_describe(&l->down, &m->config, i, down, 1);
         l->qkv.biased = m->config.qkv_bias;
         l->o.biased = m->config.o_bias;
-        l->norm1_offset = l->norm2_offset = l->q_norm_offset = l->k_norm_offset = LINEAR_FROZEN;
+        struct model_norm norm;
+        for (size_t k = 0; model_norm_at(&norm, &m->config, l, k); k++) *norm.offset = LINEAR_FROZEN;
     }
     linear_describe(&m->head, &m->config, 0, head, 1);
     m->norm_offset = m->embed_offset = LINEAR_FROZEN;
@@ -94,14 +126,10 @@ static status plan_full(struct model *m) {
     m->embed_offset = add_param(m, TENSOR_EMBED, 0);
     for (size_t i = 0; i < m->config.layers; i++) {
         struct model_layer *l = &m->layers[i];
-        l->norm1_offset = add_param(m, TENSOR_NORM1, i);
+        struct model_norm norm;
+        for (size_t k = 0; model_norm_at(&norm, &m->config, l, k); k++) *norm.offset = add_param(m, norm.role, i);
         add_linear_params(&l->qkv, m);
         add_linear_params(&l->o, m);
-        if (m->config.qk_norm) {
-            l->q_norm_offset = add_param(m, TENSOR_Q_NORM, i);
-            l->k_norm_offset = add_param(m, TENSOR_K_NORM, i);
-        }
-        l->norm2_offset = add_param(m, TENSOR_NORM2, i);
         add_linear_params(&l->gate_up, m);
         add_linear_params(&l->down, m);
     }
@@ -115,8 +143,10 @@ static status plan_full(struct model *m) {
 
 static status load_bias(struct linear *l, struct model *m) {
     if (!l->biased) return ST_OK;
-    if (l->bias_offset != LINEAR_FROZEN) l->bias = m->params.value + l->bias_offset;
-    else TRY(arena_try_take(&m->packed, &l->bias, l->out, sizeof(float), "biases"));
+    if (l->bias_offset != LINEAR_FROZEN)
+        l->bias = m->params.value + l->bias_offset;
+    else
+        TRY(arena_try_take(&m->packed, &l->bias, l->out, sizeof(float), "biases"));
     for (size_t i = 0; i < l->part_count; i++)
         TRY(checkpoint_bias(l->bias + l->part[i].row, &m->checkpoint, l->part[i].role, l->layer, l->part[i].rows));
     return ST_OK;
@@ -141,29 +171,32 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     return matmul_weight_init(&l->w, &m->packed, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
-static status load_norm(float **out, struct model *m, float *frozen, enum tensor_role role, size_t layer, size_t offset) {
+float model_norm_shift(const struct model_config *c) { return c->family->gemma ? 1.0f : 0.0f; }
+
+/* frozen: where the next norm that is not trained goes. */
+static status load_norm(float **out, float **frozen, struct model *m, enum tensor_role role, size_t layer, size_t offset) {
     struct tensor_view v;
     TRY(view_of(&v, m, role, layer));
-    *out = offset == LINEAR_FROZEN ? frozen : m->params.value + offset;
+    *out = offset == LINEAR_FROZEN ? *frozen : m->params.value + offset;
+    if (offset == LINEAR_FROZEN) *frozen += v.cols;
     tensor_view_row(*out, &v, 0);
+    const float shift = m->checkpoint.is_gguf ? 0 : model_norm_shift(&m->config);
+    for (size_t i = 0; shift != 0 && i < v.cols; i++) (*out)[i] += shift;
     return ST_OK;
 }
 
 static status load_weights(struct model *m, float *scratch) {
-    const size_t c = m->config.hidden;
+    float *frozen = m->norms;
     for (size_t i = 0; i < m->config.layers; i++) {
         struct model_layer *l = &m->layers[i];
-        TRY(load_norm(&l->norm1, m, m->norms + 2 * i * c, TENSOR_NORM1, i, l->norm1_offset));
-        TRY(load_norm(&l->norm2, m, m->norms + (2 * i + 1) * c, TENSOR_NORM2, i, l->norm2_offset));
-        float *heads = m->norms + (2 * m->config.layers + 1) * c + 2 * i * m->config.head_dim;
-        if (m->config.qk_norm) TRY(load_norm(&l->q_norm, m, heads, TENSOR_Q_NORM, i, l->q_norm_offset));
-        if (m->config.qk_norm) TRY(load_norm(&l->k_norm, m, heads + m->config.head_dim, TENSOR_K_NORM, i, l->k_norm_offset));
+        struct model_norm norm;
+        for (size_t k = 0; model_norm_at(&norm, &m->config, l, k); k++) TRY(load_norm(norm.weight, &frozen, m, norm.role, i, *norm.offset));
         TRY(load_linear(&l->qkv, m, scratch));
         TRY(load_linear(&l->o, m, scratch));
         TRY(load_linear(&l->gate_up, m, scratch));
         TRY(load_linear(&l->down, m, scratch));
     }
-    TRY(load_norm(&m->norm, m, m->norms + 2 * m->config.layers * c, TENSOR_NORM, 0, m->norm_offset));
+    TRY(load_norm(&m->norm, &frozen, m, TENSOR_NORM, 0, m->norm_offset));
     TRY(view_of(&m->embed_view, m, TENSOR_EMBED, 0));
     TRY(view_of(&m->head_view, m, m->config.tied ? TENSOR_EMBED : TENSOR_HEAD, 0));
     if (m->use == MODEL_FULL) tensor_view_rows(m->params.value + m->embed_offset, &m->embed_view);
@@ -175,7 +208,8 @@ static size_t packed_bytes(const struct model *m) {
     for (size_t i = 0; i < m->config.layers; i++) {
         const struct model_layer *l = &m->layers[i];
         const struct linear *of[] = {&l->qkv, &l->o, &l->gate_up, &l->down};
-        for (size_t k = 0; k < 4; k++) all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + of[k]->out * sizeof(float) + 256;
+        for (size_t k = 0; k < 4; k++)
+            all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + of[k]->out * sizeof(float) + 256;
     }
     return all + matmul_weight_bytes(m->kind, m->head.out, m->head.in, m->use != MODEL_INFER) + 256;
 }
@@ -183,7 +217,7 @@ static size_t packed_bytes(const struct model *m) {
 static status load(struct model *m) {
     const struct model_config *c = &m->config;
     size_t largest = c->vocab * c->hidden;
-    TRY(mem_try_alloc(&m->norms, (2 * c->layers + 1) * c->hidden + 2 * c->layers * c->head_dim, sizeof(float), "norm weights"));
+    TRY(mem_try_alloc(&m->norms, (4 * c->layers + 1) * c->hidden + 2 * c->layers * c->head_dim, sizeof(float), "norm weights"));
     for (size_t i = 0; i < 4; i++) {
         const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
         if (all[i]->in * all[i]->out > largest) largest = all[i]->in * all[i]->out;
@@ -235,9 +269,21 @@ void model_release(struct model *m) {
     free(m->layers);
     free(m->norms);
     free(m->rope);
+    free(m->rope_local);
+    free(m->rope_long);
     params_release(&m->params);
     checkpoint_release(&m->checkpoint);
     *m = (struct model){0};
+}
+
+static status make_rope(float **table, const struct rope_config *r, const struct model_config *c, size_t count, bool longer) {
+    float frequency[ROPE_PAIRS_MAX];
+    free(*table);
+    *table = NULL;
+    TRY(mem_try_alloc(table, count, c->rotary * sizeof(float), "rotation table"));
+    const float factor = rope_config_frequencies(frequency, r, c->rotary, longer);
+    rope_table(*table, frequency, factor, count, c->rotary);
+    return ST_OK;
 }
 
 status model_need_positions(struct model *m, size_t count) {
@@ -245,16 +291,19 @@ status model_need_positions(struct model *m, size_t count) {
     if (count > m->config.max_position)
         return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's %zu positions; lower --max-length", count,
                     m->config.max_position);
-    if (m->config.window && count > m->config.window)
-        return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's sliding window of %zu, which is not supported; lower --max-length", count, m->config.window);
-    free(m->rope);
+    const struct model_config *c = &m->config;
     m->rope_positions = 0;
-    TRY(mem_try_alloc(&m->rope, count, m->config.head_dim * sizeof(float), "rotation table"));
-    float frequency[ROPE_PAIRS_MAX];
-    rope_config_frequencies(frequency, &m->config.rope, m->config.head_dim);
-    rope_table(m->rope, frequency, count, m->config.head_dim);
+    TRY(make_rope(&m->rope, &c->rope, c, count, false));
+    if (c->family->local_rope_base > 0) TRY(make_rope(&m->rope_local, &c->local_rope, c, count, false));
+    if (c->rope.kind == ROPE_LONG && count > c->rope.original_max_position) TRY(make_rope(&m->rope_long, &c->rope, c, count, true));
     m->rope_positions = count;
     return ST_OK;
+}
+
+const float *model_rope(const struct model *m, size_t layer, size_t longest) {
+    if (m->config.no_rope[layer]) return NULL;
+    if (m->rope_local && m->config.local[layer]) return m->rope_local;
+    return m->config.rope.kind == ROPE_LONG && longest > m->config.rope.original_max_position ? m->rope_long : m->rope;
 }
 
 void model_embedding_row(float *out, const struct model *m, int32_t id) {

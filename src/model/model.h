@@ -20,6 +20,8 @@ struct model_layer {
     size_t norm1_offset, norm2_offset; /* in the parameter vector, or LINEAR_FROZEN */
     float *q_norm, *k_norm;            /* [D]; NULL in families without */
     size_t q_norm_offset, k_norm_offset;
+    float *post1, *post2; /* [C]; NULL in families without */
+    size_t post1_offset, post2_offset;
 };
 struct model {
     struct checkpoint checkpoint; /* stays open: embedding rows are read from it when frozen */
@@ -27,17 +29,29 @@ struct model {
     enum matmul_kind kind;
     enum model_use use;
     struct model_layer *layers;
-    struct linear head;     /* [V, C]; never adapted by all-linear */
-    float *norm;            /* [C] */
+    struct linear head; /* [V, C]; never adapted by all-linear */
+    float *norm;        /* [C] */
     size_t norm_offset;
     struct tensor_view embed_view, head_view; /* frozen rows */
-    size_t embed_offset;    /* full: the embedding in the parameter vector */
-    struct params params;   /* LoRA: the adapter; full: everything */
-    float *norms;           /* owned storage of the frozen norms: two [C] a layer, the last, then two [D] a layer where heads are normed */
-    struct arena packed;    /* weights packed for products, and biases */
-    float *rope;            /* [max_position_used, D] cos and sin */
+    size_t embed_offset;                      /* full: the embedding in the parameter vector */
+    struct params params;                     /* LoRA: the adapter; full: everything */
+    float *norms;                             /* owned storage of the frozen norms */
+    struct arena packed;                      /* weights packed for products, and biases */
+    float *rope, *rope_local, *rope_long;     /* [rope_positions, rotary] cos and sin; the last two NULL where not needed */
     size_t rope_positions;
 };
+
+/* A norm of layer l that this model has: its weight and place in the parameter vector. i counts from 0; false behind the last. */
+struct model_norm {
+    enum tensor_role role;
+    float **weight;
+    size_t *offset, size;
+};
+bool model_norm_at(struct model_norm *out, const struct model_config *c, struct model_layer *l, size_t i);
+/* The rotation table of a layer, or NULL; longest: the longest sequence of the batch, which decides in families with long rope. */
+const float *model_rope(const struct model *m, size_t layer, size_t longest);
+/* Norm weights as a Hugging Face folder has them are this less than what they multiply by. */
+float model_norm_shift(const struct model_config *c);
 
 /* Opens and prepares. kind decides how products are computed. */
 status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);

@@ -5,10 +5,10 @@
 #include "base/status.h"
 
 struct param {
-    char *name;    /* "model.layers.0.self_attn.q_proj.weight"; adapters: "...q_proj.lora_A.weight" */
+    char *name; /* "model.layers.0.self_attn.q_proj.weight"; adapters: "...q_proj.lora_A.weight" */
     size_t rows, cols, offset;
-    bool vector;   /* a norm weight: one-dimensional in files */
-    bool decay;    /* weight decay applies (transformers leaves norms out) */
+    bool vector; /* a norm weight: one-dimensional in files */
+    bool decay;  /* weight decay applies (transformers leaves norms out) */
 };
 struct params {
     struct param *items;

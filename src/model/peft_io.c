@@ -119,7 +119,8 @@ static void put_targets(struct buf *out, const struct model *m) {
     for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < all[i]->part_count; j++) {
             if (!all[i]->part[j].adapted) continue;
-            const char *name = m->config.family->names[all[i]->part[j].role].hf;
+            char name[TENSOR_NAME_SIZE];
+            family_tensor_name(name, m->config.family, all[i]->part[j].role, 0, false);
             buf_printf(out, "%s\n    \"%s\"", separator, strrchr(name, '.') + 1);
             separator = ",";
         }

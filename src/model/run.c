@@ -37,6 +37,12 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     if (c->qk_norm) take(k, &a->qk_rstd, t * (c->heads + c->kv_heads), sizeof(float));
     take(k, &a->attn, t * l->o.in, sizeof(float));
     take(k, &a->lse, t * c->heads, sizeof(float));
+    if (c->family->gemma) {
+        take(k, &a->o_out, t * c->hidden, sizeof(float));
+        take(k, &a->rstd_post1, t, sizeof(float));
+        take(k, &a->down_out, t * c->hidden, sizeof(float));
+        take(k, &a->rstd_post2, t, sizeof(float));
+    }
     take(k, &a->mid, t * c->hidden, sizeof(float));
     if (m->kind != MATMUL_BF16)
         take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
@@ -135,6 +141,7 @@ static void take_all(struct taker *k, struct run *r) {
     if (r->plan.train) {
         take(k, &r->dx, t * c->hidden, sizeof(float));
         take(k, &r->dh, t * c->hidden, sizeof(float));
+        if (c->family->gemma) take(k, &r->dpost, t * c->hidden, sizeof(float));
         take(k, &r->dqkv, t * l->qkv.out, sizeof(float));
         take(k, &r->dattn, t * l->o.in, sizeof(float));
     }
@@ -165,12 +172,24 @@ void run_release(struct run *r) {
     *r = (struct run){0};
 }
 
-/* The embedding rows of the tree's nodes; rows behind them, up to the rounded count, are zero. */
-static void embed(float *x, const struct run *r, const struct seqtree *tree, size_t padded) {
-    const size_t c = r->m->config.hidden, t = (size_t)tree->node_count;
+void run_embed(float *x, const struct run *r, const int32_t *ids, size_t t, size_t padded) {
+    const size_t c = r->m->config.hidden;
+    const float scale = r->m->config.embed_scale;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < t; i++) model_embedding_row(x + i * c, r->m, tree->ids[i]);
+    for (size_t i = 0; i < t; i++) {
+        model_embedding_row(x + i * c, r->m, ids[i]);
+        for (size_t j = 0; scale != 1.0f && j < c; j++) x[i * c + j] *= scale;
+    }
     memset(x + t * c, 0, (padded - t) * c * sizeof(float));
+}
+
+static size_t longest_of(const struct seqtree *tree) {
+    int32_t most = 0;
+    for (int32_t i = 0; i < tree->segment_count; i++) {
+        const int32_t end = tree->segments[i].depth + tree->segments[i].count;
+        if (end > most) most = end;
+    }
+    return (size_t)most;
 }
 
 float *run_layer_output(struct run *r, size_t layer) { return layer + 1 < r->m->config.layers ? r->layers[layer + 1].x : r->x; }
@@ -178,7 +197,8 @@ float *run_layer_output(struct run *r, size_t layer) { return layer + 1 < r->m->
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep) {
     const size_t t = (size_t)tree->node_count, padded = run_round(t);
     CHECK(t <= r->plan.tokens && (size_t)tree->score_count <= r->plan.scored && (!keep || r->plan.train));
-    embed(r->layers[0].x, r, tree, padded);
+    r->longest = longest_of(tree);
+    run_embed(r->layers[0].x, r, tree->ids, t, padded);
     for (size_t i = 0; i < r->m->config.layers; i++)
         TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
     return heads_forward(r, tree, keep);
@@ -187,10 +207,11 @@ status run_forward(struct run *r, const struct seqtree *tree, const float *theta
 /* The embedding's gradient: rows of the same id add up in node order. */
 static void embed_backward(struct run *r, const struct seqtree *tree) {
     const size_t c = r->m->config.hidden;
+    const float scale = r->m->config.embed_scale;
     if (r->m->embed_offset == LINEAR_FROZEN) return;
     for (int32_t i = 0; i < tree->node_count; i++) {
         float *g = r->m->params.grad + r->m->embed_offset + (size_t)tree->ids[i] * c;
-        for (size_t j = 0; j < c; j++) g[j] += r->dx[(size_t)i * c + j];
+        for (size_t j = 0; j < c; j++) g[j] += scale * r->dx[(size_t)i * c + j];
     }
 }
 

@@ -10,23 +10,25 @@
 #include "num/seqtree.h"
 
 struct run_plan {
-    size_t tokens;    /* most tokens of a micro-batch */
-    size_t scored;    /* most scored entries */
-    bool train;       /* backward will be called */
-    bool recompute;   /* keep only layer inputs; run each layer again in backward */
-    bool dropout;     /* LoRA dropout is on */
+    size_t tokens;  /* most tokens of a micro-batch */
+    size_t scored;  /* most scored entries */
+    bool train;     /* backward will be called */
+    bool recompute; /* keep only layer inputs; run each layer again in backward */
+    bool dropout;   /* LoRA dropout is on */
 };
 
-struct layer_acts { /* what backward needs of one layer */
-    float *x;       /* [T, C] input */
-    float *rstd1, *rstd2; /* [T] */
-    float *qkv;     /* [T, (H + 2K) D] after rope */
+struct layer_acts {          /* what backward needs of one layer */
+    float *x;                /* [T, C] input */
+    float *rstd1, *rstd2;    /* [T] */
+    float *qkv;              /* [T, (H + 2K) D] after rope */
     float *qk_raw, *qk_rstd; /* [T, (H + K) D] before their norm, [T, H + K]; NULL in families without */
-    float *attn;    /* [T, H D] */
-    float *lse;     /* [T, H] */
-    float *mid;     /* [T, C] after attention's residual */
-    float *gate_up;        /* [T, 2F]; NULL where products read bf16: then */
-    uint16_t *gate_up_half; /* [T, 2F] */
+    float *attn;             /* [T, H D] */
+    float *lse;              /* [T, H] */
+    float *o_out, *rstd_post1, *down_out,
+        *rstd_post2;                         /* [T, C] before the norms behind attention and feed-forward, [T]; NULL in families without */
+    float *mid;                              /* [T, C] after attention's residual */
+    float *gate_up;                          /* [T, 2F]; NULL where products read bf16: then */
+    uint16_t *gate_up_half;                  /* [T, 2F] */
     float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, u_width] */
 };
 
@@ -35,30 +37,32 @@ struct run {
     struct run_plan plan;
     struct arena arena;
     struct layer_acts *layers; /* [layers]; under recompute all but x is shared */
-    float *x;       /* [T, C] the residual stream behind the last layer */
+    float *x;                  /* [T, C] the residual stream behind the last layer */
     /* Inputs of products: fp32, or bf16 where products read that (fp32 as well under dropout). */
-    float *h, *act; /* [T, C] normed; [T, F] */
+    float *h, *act;                              /* [T, C] normed; [T, F] */
     uint16_t *h_half, *act_half, *dgate_up_half; /* the last [T, 2F] */
-    float *gate_up; /* [T, 2F] in bf16 runs whose activation is not done behind the product */
-    bool one_pass;  /* tiles, no dropout: the activation is done behind the product */
-    float *dx, *dh; /* [T, C] */
+    float *gate_up;                              /* [T, 2F] in bf16 runs whose activation is not done behind the product */
+    bool one_pass;                               /* tiles, no dropout: the activation is done behind the product */
+    float *dx, *dh;                              /* [T, C] */
+    float *dpost;                                /* [T, C] gradient before a norm behind attention or feed-forward */
+    size_t longest;                              /* tokens of the longest sequence: which rotations families with long rope take */
     float *dqkv, *dattn, *dact;
     void *attention_scratch;
     struct linear_scratch scratch;
     /* head */
-    size_t chunk;          /* rows of logits at a time */
-    int32_t slot_count;    /* distinct scored nodes */
-    int32_t *slot_node;    /* [S] */
-    int32_t *score_slot;   /* [scored] slot of an entry */
-    float *hs, *hn, *rstd; /* [S, C] gathered, normed; [S] */
-    float *expected;       /* [S, C] sum over v of p_v W_v; frozen head only */
-    float *dhn;            /* [S, C] */
-    float *logits;         /* [chunk, V] */
-    float *row;            /* [C] */
-    float *logp;           /* [scored] out: log-prob of each entry */
+    size_t chunk;                      /* rows of logits at a time */
+    int32_t slot_count;                /* distinct scored nodes */
+    int32_t *slot_node;                /* [S] */
+    int32_t *score_slot;               /* [scored] slot of an entry */
+    float *hs, *hn, *rstd;             /* [S, C] gathered, normed; [S] */
+    float *expected;                   /* [S, C] sum over v of p_v W_v; frozen head only */
+    float *dhn;                        /* [S, C] */
+    float *logits;                     /* [chunk, V] */
+    float *row;                        /* [C] */
+    float *logp;                       /* [scored] out: log-prob of each entry */
     float *lse, *entropy, *mean_logit; /* [S] out */
-    int32_t *argmax;       /* [S] out */
-    size_t bytes;          /* of the arena */
+    int32_t *argmax;                   /* [S] out */
+    size_t bytes;                      /* of the arena */
 };
 
 /* Allocates everything. The model must have its adapter attached already. */
@@ -71,6 +75,8 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan);
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep);
 /* dlogp[score_count]: d loss / d log-prob of each entry. Adds to m->params.grad. The last run_forward must have kept. */
 status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp);
+/* The embedding rows of ids[t] to x[padded, C], scaled; rows behind t are zero. */
+void run_embed(float *x, const struct run *r, const int32_t *ids, size_t t, size_t padded);
 /* Where a layer's output goes: the next layer's input, or r->x. */
 float *run_layer_output(struct run *r, size_t layer);
 /* Sums of log-probs by sequence, in nats: out[sequence_count] (double, fixed order). */

@@ -1,28 +1,38 @@
-/* act: the gated activation of Llama's feed-forward (Shazeer 2020): silu(gate) * up. */
+/* act: the gated activations of feed-forward layers (Shazeer 2020): silu(gate) * up, gelu(gate) * up in its tanh form.
+ *
+ * Both are gate sigmoid(a gate + b gate^3): gelu's (1 + tanh z) / 2 is sigmoid(2 z), which does not cancel. */
 #ifndef RAPT_NUM_ACT_H
 #define RAPT_NUM_ACT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+enum glu_kind { GLU_SILU, GLU_GELU_TANH, GLU_KINDS };
+extern const char *const glu_names[GLU_KINDS]; /* hidden_act of transformers */
+struct glu {
+    float a, b;
+};
+struct glu glu_of(enum glu_kind kind);
+
 /* out[T,F]; gate_up[T,2F] holds gate, then up. */
-void swiglu_forward(float *out, const float *gate_up, size_t t, size_t f);
+void glu_forward(float *out, const float *gate_up, struct glu k, size_t t, size_t f);
 /* dgate_up[T,2F] is written; it may be gate_up. */
-void swiglu_backward(float *dgate_up, const float *dout, const float *gate_up, size_t t, size_t f);
+void glu_backward(float *dgate_up, const float *dout, const float *gate_up, struct glu k, size_t t, size_t f);
 
 /* The bf16 forms, where products read and write that: out[T,F] and kept[T,2F] (gate_up as backward wants it) are bf16; kept may be NULL. */
-void swiglu_forward_half(uint16_t *out, uint16_t *kept, const float *gate_up, size_t t, size_t f);
-void swiglu_expand(float *gate_up, const uint16_t *kept, size_t t, size_t f);
-void swiglu_backward_half(uint16_t *dgate_up, const float *dout, const float *gate_up, size_t t, size_t f);
+void glu_forward_half(uint16_t *out, uint16_t *kept, const float *gate_up, struct glu k, size_t t, size_t f);
+void glu_expand(float *gate_up, const uint16_t *kept, size_t t, size_t f);
+void glu_backward_half(uint16_t *dgate_up, const float *dout, const float *gate_up, struct glu k, size_t t, size_t f);
 
 /* The same behind a product, block by block, as struct gemm_amx's finish (act_amx.c). F is a multiple of 16. */
-struct swiglu_blocks {
+struct glu_blocks {
     uint16_t *act, *kept, *dgate_up; /* as above */
+    struct glu kind;
     size_t f;
 };
 /* The product is gate_up[T,2F], columns j and F + j together. */
-void swiglu_forward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
+void glu_forward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
 /* The product is dout[T,F]; reads kept, writes act (forward's output once more) and dgate_up. */
-void swiglu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
+void glu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
 
 #endif

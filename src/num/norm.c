@@ -25,6 +25,15 @@ void rmsnorm_forward(float *out, uint16_t *half, float *rstd, const float *x, co
     }
 }
 
+void rmsnorm_forward_onto(float *out, float *rstd, const float *init, const float *x, const float *weight, size_t t, size_t c, float eps) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < t; i++) {
+        const float *xi = x + i * c, *from = init + i * c;
+        const float r = rstd[i] = rstd_of(xi, c, eps);
+        for (size_t j = 0; j < c; j++) out[i * c + j] = from[j] + weight[j] * (xi[j] * r);
+    }
+}
+
 void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd, const float *weight, size_t t, size_t c) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) normed_row(out ? out + i * c : NULL, half ? half + i * c : NULL, x + i * c, rstd[i], weight, c);

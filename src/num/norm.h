@@ -7,6 +7,8 @@
 
 /* out[T,C] = x rstd w; rstd[T] = 1 / sqrt(mean(x^2) + eps). half: the same in bf16. out or half may be NULL. */
 void rmsnorm_forward(float *out, uint16_t *half, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps);
+/* out[T,C] = init + x rstd w: a norm behind a projection, added to the residual stream (Gemma 2, 3). out may be init. */
+void rmsnorm_forward_onto(float *out, float *rstd, const float *init, const float *x, const float *weight, size_t t, size_t c, float eps);
 /* forward's output once more from rstd[T]: cheaper than keeping it for every layer. out or half may be NULL. */
 void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd, const float *weight, size_t t, size_t c);
 /* dx[T,C] += ...; dweight[C] += ... unless NULL. Sums run in an order that does not depend on threads. */

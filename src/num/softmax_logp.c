@@ -38,18 +38,39 @@ void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, const f
     }
 }
 
-void softmax_rows(float *probs, const float *logits, const float *lse, size_t rows, size_t vocab, size_t stride) {
+void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride) {
+    if (cap == 0) return;
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        float *x = logits + r * stride;
+#pragma omp simd
+        for (size_t j = 0; j < vocab; j++) x[j] = cap * vtanh(x[j] / cap);
+    }
+}
+
+float softcap_slope(float logit, float cap) { return cap == 0 ? 1.0f : 1.0f - logit / cap * (logit / cap); }
+
+static float inverse_of(float cap) { return cap == 0 ? 0.0f : 1.0f / cap; }
+
+static inline float prob(float x, float lse, float inverse_cap) {
+    const float y = x * inverse_cap;
+    return vexp(x - lse) * (1.0f - y * y);
+}
+
+void softmax_rows(float *probs, const float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride) {
+    const float inverse = inverse_of(cap);
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
         float *p = probs + r * stride;
         const float l = lse[r];
 #pragma omp simd
-        for (size_t j = 0; j < vocab; j++) p[j] = vexp(x[j] - l);
+        for (size_t j = 0; j < vocab; j++) p[j] = prob(x[j], l, inverse);
     }
 }
 
-void softmax_rows_half(float *logits, const float *lse, size_t rows, size_t vocab, size_t stride) {
+void softmax_rows_half(float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride) {
+    const float inverse = inverse_of(cap);
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
@@ -60,7 +81,7 @@ void softmax_rows_half(float *logits, const float *lse, size_t rows, size_t voca
             const size_t n = vocab - from < LANE_BLOCK ? vocab - from : LANE_BLOCK;
             float block[LANE_BLOCK];
 #pragma omp simd
-            for (size_t j = 0; j < n; j++) block[j] = vexp(x[from + j] - l);
+            for (size_t j = 0; j < n; j++) block[j] = prob(x[from + j], l, inverse);
             for (size_t j = 0; j < n; j++) p[from + j] = dtype_float_to_bf16(block[j]);
         }
         for (size_t j = vocab; j < vocab + 32 && j < 2 * stride; j++) p[j] = 0; /* a product reads whole tiles */

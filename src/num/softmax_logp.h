@@ -7,9 +7,13 @@
 
 /* Of each row of logits[R, V]: lse[R] = log sum exp, entropy[R] in nats, argmax[R] (first of ties), mean[R] of the logits. */
 void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, const float *logits, size_t rows, size_t vocab, size_t stride);
-/* probs[R, V] = exp(logits - lse); may alias logits. */
-void softmax_rows(float *probs, const float *logits, const float *lse, size_t rows, size_t vocab, size_t stride);
+/* logits = cap tanh(logits / cap), Gemma 2's; cap 0 leaves them. What follows reads capped logits. */
+void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride);
+/* The cap's derivative at a capped logit; 1 without a cap. */
+float softcap_slope(float logit, float cap);
+/* probs[R, V] = exp(logits - lse), under a cap times its derivative: what the gradient wants. May alias logits. */
+void softmax_rows(float *probs, const float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride);
 /* The same in bf16 and in place: row r of the probabilities begins where row r of the logits did, so their stride is 2 * stride. */
-void softmax_rows_half(float *logits, const float *lse, size_t rows, size_t vocab, size_t stride);
+void softmax_rows_half(float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride);
 
 #endif

@@ -165,12 +165,7 @@ static void linear_in_one_pass(void **state) {
 }
 
 /* The activation behind a product gives what it gives on its own. */
-static void activation_behind(void **state) {
-    (void)state;
-    if (!cpu_has_amx_bf16()) {
-        print_message("no AMX: skipped\n");
-        skip();
-    }
+static void check_activation(enum glu_kind kind) {
     enum { F = 48, ROWS = 19, K = 40 };
     float *a = filled(ROWS * K, 10), *b = filled(K * 2 * F, 11), *d = filled(K * F, 12), *y = filled(ROWS * 2 * F, 0),
           *dact = filled(ROWS * F, 0);
@@ -178,9 +173,9 @@ static void activation_behind(void **state) {
     uint16_t act[2][ROWS * F], kept[2][ROWS * 2 * F], dgate_up[2][ROWS * 2 * F], again[ROWS * F];
     struct gemm_amx g = {.m = ROWS, .n = 2 * F, .k = K, .a = ah, .lda = K, .b = bp, .c = y, .ldc = 2 * F};
     gemm_amx_run(&g);
-    swiglu_forward_half(act[0], kept[0], y, ROWS, F);
-    struct swiglu_blocks s = {.act = act[1], .kept = kept[1], .f = F};
-    g.c = NULL, g.finish = swiglu_forward_blocks, g.context = &s, g.half_offset = F;
+    glu_forward_half(act[0], kept[0], y, glu_of(kind), ROWS, F);
+    struct glu_blocks s = {.act = act[1], .kept = kept[1], .kind = glu_of(kind), .f = F};
+    g.c = NULL, g.finish = glu_forward_blocks, g.context = &s, g.half_offset = F;
     gemm_amx_run(&g);
     assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
     for (size_t i = 0; i < ROWS * F; i++)
@@ -188,10 +183,10 @@ static void activation_behind(void **state) {
                     0.01f * fabsf(dtype_bf16_to_float(act[0][i])) + 1e-6f);
     g = (struct gemm_amx){.m = ROWS, .n = F, .k = K, .a = ah, .lda = K, .b = dp, .c = dact, .ldc = F};
     gemm_amx_run(&g);
-    swiglu_expand(y, kept[0], ROWS, F);
-    swiglu_backward_half(dgate_up[0], dact, y, ROWS, F);
-    s = (struct swiglu_blocks){.act = again, .kept = kept[0], .dgate_up = dgate_up[1], .f = F};
-    g.c = NULL, g.finish = swiglu_backward_blocks, g.context = &s;
+    glu_expand(y, kept[0], ROWS, F);
+    glu_backward_half(dgate_up[0], dact, y, glu_of(kind), ROWS, F);
+    s = (struct glu_blocks){.act = again, .kept = kept[0], .dgate_up = dgate_up[1], .kind = glu_of(kind), .f = F};
+    g.c = NULL, g.finish = glu_backward_blocks, g.context = &s;
     gemm_amx_run(&g);
     for (size_t i = 0; i < ROWS * 2 * F; i++)
         assert_true(fabsf(dtype_bf16_to_float(dgate_up[0][i]) - dtype_bf16_to_float(dgate_up[1][i])) <=
@@ -201,6 +196,15 @@ static void activation_behind(void **state) {
                     0.03f * fabsf(dtype_bf16_to_float(again[i])) + 0.02f);
     test_free(a), test_free(b), test_free(d), test_free(y), test_free(dact), test_free(ah);
     free(bp), free(dp);
+}
+
+static void activation_behind(void **state) {
+    (void)state;
+    if (!cpu_has_amx_bf16()) {
+        print_message("no AMX: skipped\n");
+        skip();
+    }
+    for (int kind = 0; kind < GLU_KINDS; kind++) check_activation((enum glu_kind)kind);
 }
 
 int main(void) {

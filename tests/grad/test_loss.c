@@ -43,7 +43,8 @@ static void gradients_are_the_slopes(void **state) {
                 assert_int_equal(loss_table[row].compute(&down, &b, &p), ST_OK);
                 policy[i] = at;
                 double slope = (up.value - down.value) / (2 * h);
-                if (fabs(slope - d[i]) > 1e-7 * (1 + fabs(d[i]))) fail_msg("%s: d[%zu] is %.12g, slope %.12g", loss_table[row].name, i, d[i], slope);
+                if (fabs(slope - d[i]) > 1e-7 * (1 + fabs(d[i])))
+                    fail_msg("%s: d[%zu] is %.12g, slope %.12g", loss_table[row].name, i, d[i], slope);
             }
         }
     }
@@ -111,8 +112,9 @@ static void refusals(void **state) {
             assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0}), ST_USAGE);
             assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = INFINITY}), ST_USAGE);
         }
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
-                         l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
+        assert_int_equal(
+            loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
+            l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
         assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         double policy[2] = {-1, -2}, d[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};

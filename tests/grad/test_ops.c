@@ -87,34 +87,47 @@ static void rmsnorm_gradient(void **state) {
 }
 
 struct act_case {
+    struct glu kind;
     size_t t, f;
     float gate_up[N_MAX], dout[N_MAX], out[N_MAX];
 };
 static double act_objective(void *context) {
     struct act_case *k = context;
-    swiglu_forward(k->out, k->gate_up, k->t, k->f);
+    glu_forward(k->out, k->gate_up, k->kind, k->t, k->f);
     return dot(k->out, k->dout, k->t * k->f);
 }
 
-static void swiglu_gradient(void **state) {
-    (void)state;
+static void check_glu(enum glu_kind kind) {
     static struct act_case k = {.t = 3, .f = 37};
     static float dgate_up[N_MAX];
+    k.kind = glu_of(kind);
     const size_t n = k.t * k.f;
     fill(k.gate_up, 2 * n, 5), fill(k.dout, n, 6);
     for (size_t i = 0; i < 8; i++) k.gate_up[i] *= 30;    /* saturated gates */
     for (size_t i = 0; i < N_MAX; i++) dgate_up[i] = NAN; /* it writes */
-    swiglu_backward(dgate_up, k.dout, k.gate_up, k.t, k.f);
-    check_slopes("swiglu", k.gate_up, dgate_up, 2 * n, act_objective, &k);
+    glu_backward(dgate_up, k.dout, k.gate_up, k.kind, k.t, k.f);
+    check_slopes("glu", k.gate_up, dgate_up, 2 * n, act_objective, &k);
     k.gate_up[0] = 500, k.gate_up[1] = -500;
     act_objective(&k);
-    swiglu_backward(dgate_up, k.dout, k.gate_up, k.t, k.f);
+    glu_backward(dgate_up, k.dout, k.gate_up, k.kind, k.t, k.f);
     assert_true(isfinite(k.out[0]) && fabs((double)k.out[0] - 500.0 * (double)k.gate_up[k.f]) < 1e-3 * 500 && k.out[1] == 0);
     for (size_t i = 0; i < 2 * n; i++) assert_true(isfinite(dgate_up[i]));
+    for (int i = -40; i <= 40; i++) { /* torch's formulas */
+        const float pair[2] = {(float)i / 8, 1};
+        const double x = (double)pair[0], gelu = 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))),
+                     silu = x / (1 + exp(-x));
+        glu_forward(k.out, pair, k.kind, 1, 1);
+        assert_true(fabs((double)k.out[0] - (kind == GLU_SILU ? silu : gelu)) < 1e-6 * (0.1 + fabs(x)));
+    }
+}
+
+static void glu_gradient(void **state) {
+    (void)state;
+    for (int kind = 0; kind < GLU_KINDS; kind++) check_glu((enum glu_kind)kind);
 }
 
 struct rope_case {
-    size_t t, heads, d, stride;
+    size_t t, heads, d, rotary, stride;
     const float *table;
     const int32_t *depth;
     float x[N_MAX], y[N_MAX], dout[N_MAX];
@@ -122,28 +135,34 @@ struct rope_case {
 static double rope_objective(void *context) {
     struct rope_case *k = context;
     memcpy(k->y, k->x, k->t * k->stride * sizeof(float));
-    rope_apply(k->y, k->table, k->depth, k->t, k->heads, k->d, k->stride, false);
+    rope_apply(k->y, k->table, k->depth, k->t, k->heads, k->d, k->rotary, k->stride, false);
     return dot(k->y, k->dout, k->t * k->stride);
 }
 
-static void rope_gradient(void **state) {
-    (void)state;
+static void check_rope(size_t rotary) {
     static float table[64 * 16], dx[N_MAX];
     static const int32_t depth[] = {0, 1, 17, 63, 2};
     static struct rope_case k = {.t = 5, .heads = 3, .d = 16, .stride = 4 * 16, .table = table, .depth = depth};
     float frequency[8];
+    k.rotary = rotary;
     for (int i = 0; i < 8; i++) frequency[i] = powf(10000, -(float)i / 8);
-    rope_table(table, frequency, 64, 16);
+    rope_table(table, frequency, 1, 64, rotary);
     const size_t n = k.t * k.stride;
     fill(k.x, n, 7), fill(k.dout, n, 8);
     memcpy(dx, k.dout, n * sizeof(float));
-    rope_apply(dx, table, depth, k.t, k.heads, k.d, k.stride, true);
+    rope_apply(dx, table, depth, k.t, k.heads, k.d, k.rotary, k.stride, true);
     check_slopes("rope", k.x, dx, n, rope_objective, &k);
     rope_objective(&k); /* a rotation: the inverse brings the input back, heads behind `heads` are left alone */
-    rope_apply(k.y, table, depth, k.t, k.heads, k.d, k.stride, true);
+    rope_apply(k.y, table, depth, k.t, k.heads, k.d, k.rotary, k.stride, true);
     for (size_t i = 0; i < n; i++) assert_true(fabs((double)k.y[i] - (double)k.x[i]) < 1e-5);
     for (size_t i = 0; i < k.t; i++)
         for (size_t j = k.heads * k.d; j < k.stride; j++) assert_true(k.y[i * k.stride + j] == k.x[i * k.stride + j]);
+}
+
+static void rope_gradient(void **state) {
+    (void)state;
+    check_rope(16);
+    check_rope(12); /* the last four elements of a head stay */
 }
 
 #define VOCAB 1203
@@ -183,7 +202,7 @@ static void softmax_logp_gradient(void **state) {
         assert_true(fabs((double)k.lse[r] - lse) < 1e-6 * fabs(lse) && fabs((double)k.entropy[r] - e) < 1e-5);
         assert_true(fabs((double)k.mean[r] - mean) < 1e-5 * (1 + fabs(mean)) && k.argmax[r] == (int32_t)best);
     }
-    softmax_rows(probs, k.logits, k.lse, ROWS, VOCAB, VOCAB);
+    softmax_rows(probs, k.logits, k.lse, 0, ROWS, VOCAB, VOCAB);
     for (size_t r = 0; r < ROWS; r++) {
         double sum = 0;
         for (size_t i = 0; i < VOCAB; i++) sum += (double)probs[r * VOCAB + i];
@@ -195,11 +214,42 @@ static void softmax_logp_gradient(void **state) {
     check_slopes("softmax", k.logits + 2 * VOCAB, probs + 2 * VOCAB, VOCAB, softmax_objective, &k);
 }
 
+struct softcap_case {
+    struct softmax_case raw, capped;
+    float cap;
+};
+static double softcap_objective(void *context) {
+    struct softcap_case *k = context;
+    k->capped = k->raw;
+    softcap_rows(k->capped.logits, k->cap, ROWS, VOCAB, VOCAB);
+    return softmax_objective(&k->capped);
+}
+
+static void softcap_gradient(void **state) {
+    (void)state;
+    static struct softcap_case k = {.cap = 3};
+    static float grad[ROWS * VOCAB];
+    fill(k.raw.logits, ROWS * VOCAB, 9), fill(k.raw.weight, ROWS, 10);
+    for (size_t i = 0; i < 40; i++) k.raw.logits[i] *= 5;
+    softcap_objective(&k);
+    for (size_t i = 0; i < VOCAB; i++) assert_true(fabs((double)k.capped.logits[i] - 3 * tanh((double)k.raw.logits[i] / 3)) < 1e-6);
+    softmax_rows(grad, k.capped.logits, k.capped.lse, k.cap, ROWS, VOCAB, VOCAB);
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t i = 0; i < VOCAB; i++) {
+            const float target = i == 5 + r ? softcap_slope(k.capped.logits[r * VOCAB + i], k.cap) : 0.0f;
+            grad[r * VOCAB + i] = k.raw.weight[r] * (target - grad[r * VOCAB + i]);
+        }
+    check_slopes("softcap", k.raw.logits, grad, ROWS * VOCAB, softcap_objective, &k);
+}
+
 static void exponentials(void **state) {
     (void)state;
     double worst = 0;
     for (double x = -87; x < 88; x += 0.00137) worst = fmax(worst, fabs((double)vexp((float)x) / exp((double)(float)x) - 1));
     assert_true(worst < 2e-7);
+    worst = 0;
+    for (double x = -12; x < 12; x += 0.000137) worst = fmax(worst, fabs((double)vtanh((float)x) / tanh((double)(float)x) - 1));
+    assert_true(worst < 2e-7 && vtanh(0) == 0 && vtanh(100) == 1 && vtanh(-100) == -1 && isnan(vtanh(NAN)));
     assert_true(vexp(0) == 1 && vexp(-200) == 0 && vexp(-INFINITY) == 0 && isinf(vexp(200)) && isinf(vexp(INFINITY)) && isnan(vexp(NAN)));
     float logits[4] = {1, NAN, 2, 3}, lse, entropy, mean; /* a broken row says so */
     int32_t argmax;
@@ -372,11 +422,11 @@ static void dropout_mask(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(swiglu_gradient),
+        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(glu_gradient),
         cmocka_unit_test(rope_gradient),    cmocka_unit_test(softmax_logp_gradient),
-        cmocka_unit_test(exponentials),     cmocka_unit_test(products),
-        cmocka_unit_test(weights),          cmocka_unit_test(linear_gradient),
-        cmocka_unit_test(dropout_mask),
+        cmocka_unit_test(softcap_gradient), cmocka_unit_test(exponentials),
+        cmocka_unit_test(products),         cmocka_unit_test(weights),
+        cmocka_unit_test(linear_gradient),  cmocka_unit_test(dropout_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static void tiny_model_write(char *folder, const struct tiny_shape *s, uint64_t 
     if (!mkdtemp(folder)) abort();
     for (size_t layer = 0; layer < s->layers; layer++)
         for (int role = 0; role < TENSOR_ROLES; role++) {
-            if (role >= TENSOR_EMBED && layer) continue;
+            if (!shapes[role][0] || (role >= TENSOR_EMBED && layer)) continue;
             family_tensor_name(base, &family_table[0], (enum tensor_role)role, layer, false);
             snprintf(name, sizeof name, "%s.weight", base);
             tiny_add(&w, &owned[count++], name, shapes[role][0], shapes[role][1], seed);
