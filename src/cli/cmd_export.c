@@ -49,9 +49,8 @@ static status copy_goal(const struct options *o) {
 static status export_model(const struct options *o) {
     struct model m;
     struct tokenizer *t = NULL;
-    TRY(model_open(&m, o->model, MATMUL_REFERENCE, MODEL_INFER));
-    status s = o->adapter ? adapter_load(&m, o->adapter, false) : ST_OK;
-    if (s == ST_OK) s = file_make_dirs(o->output);
+    TRY(adapter_open_model(&m, o->model, o->adapter, MATMUL_REFERENCE, MODEL_INFER));
+    status s = file_make_dirs(o->output);
     if (s == ST_OK) s = export_hf(&m, o->adapter ? m.params.value : NULL, o->output, storage(o->dtype));
     model_release(&m);
     TRY(s);

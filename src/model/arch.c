@@ -23,6 +23,8 @@ static const struct tensor_name names[TENSOR_ROLES] = {
     [TENSOR_EMBED] = {"model.embed_tokens", "token_embd"},
     [TENSOR_NORM] = {"model.norm", "output_norm"},
     [TENSOR_HEAD] = {"lm_head", "output"},
+    [TENSOR_SCORE] = {"score", "cls.output"},
+    [TENSOR_REGRESSION] = {"regression_layer", "regression_layer"},
 };
 
 /* Llama's post_attention_layernorm stands before the feed-forward, Gemma's behind the attention. */
@@ -34,6 +36,7 @@ static const struct renamed gemma_renamed[] = {
 const struct family family_table[] = {
     {.name = "llama",
      .architecture = "LlamaForCausalLM",
+     .gated = "LlamaForRewardModelWithGating",
      .gguf_arch = "llama",
      .gguf_permutes_qk = true,
      .says_attention_bias = true,
@@ -77,6 +80,7 @@ const struct family family_table[] = {
      .help = "Gemma 2"},
     {.name = "gemma3",
      .architecture = "Gemma3ForCausalLM",
+     .classifier = "Gemma3TextForSequenceClassification",
      .model_type = "gemma3_text",
      .gguf_arch = "gemma3",
      .gemma = true,
@@ -97,9 +101,25 @@ const struct family family_table[] = {
 };
 const size_t family_count = sizeof family_table / sizeof family_table[0];
 
-const struct family *family_by_architecture(const char *name) {
+void family_architecture(char out[FAMILY_ARCHITECTURE_SIZE], const struct family *f, enum head_kind head) {
+    static const char causal[] = "ForCausalLM";
+    const char *name = head == HEAD_LM ? f->architecture : head == HEAD_SCORE ? f->classifier : f->gated;
+    if (name || head == HEAD_GATED)
+        snprintf(out, FAMILY_ARCHITECTURE_SIZE, "%s", name ? name : "");
+    else
+        snprintf(out, FAMILY_ARCHITECTURE_SIZE, "%.*sForSequenceClassification", (int)(strlen(f->architecture) - strlen(causal)),
+                 f->architecture);
+}
+
+const struct family *family_by_architecture(enum head_kind *head, const char *name) {
+    static const enum head_kind kinds[] = {HEAD_LM, HEAD_SCORE, HEAD_GATED};
+    char known[FAMILY_ARCHITECTURE_SIZE];
     for (size_t i = 0; i < family_count; i++)
-        if (strcmp(family_table[i].architecture, name) == 0) return &family_table[i];
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+            family_architecture(known, &family_table[i], kinds[k]);
+            *head = kinds[k];
+            if (known[0] && strcmp(known, name) == 0) return &family_table[i];
+        }
     return NULL;
 }
 

@@ -24,6 +24,8 @@ enum tensor_role { /* the tensors of one decoder layer, then the model's own */
                    TENSOR_EMBED,
                    TENSOR_NORM,
                    TENSOR_HEAD,
+                   TENSOR_SCORE,      /* reward models: the head of *ForSequenceClassification */
+                   TENSOR_REGRESSION, /* and of ArmoRM */
                    TENSOR_ROLES
 };
 
@@ -45,9 +47,18 @@ enum window_rule {
     WINDOW_PATTERN, /* all but every local_step-th */
 };
 
+/* What stands on the decoder. */
+enum head_kind {
+    HEAD_LM,    /* logits of the vocabulary */
+    HEAD_SCORE, /* *ForSequenceClassification: `labels` numbers from the last token that is no padding */
+    HEAD_GATED  /* ArmoRM (arXiv 2406.12845): such numbers, weighted by a network that reads the prompt's end */
+};
+
 struct family {
     const char *name;         /* "llama" */
     const char *architecture; /* "LlamaForCausalLM" in config.json */
+    const char *classifier;   /* as a reward model; NULL = the same with ForSequenceClassification */
+    const char *gated;        /* with ArmoRM's head; NULL = there is none */
     const char *model_type;   /* there too; NULL = name */
     const char *gguf_arch;    /* general.architecture */
     bool gguf_permutes_qk;    /* convert_hf_to_gguf interleaves the halves of each q and k head */
@@ -68,7 +79,10 @@ struct family {
 extern const struct family family_table[];
 extern const size_t family_count;
 
-const struct family *family_by_architecture(const char *name);
+/* NULL where there is none; *head: which of the family's models it is. */
+const struct family *family_by_architecture(enum head_kind *head, const char *name);
+#define FAMILY_ARCHITECTURE_SIZE 64
+void family_architecture(char out[FAMILY_ARCHITECTURE_SIZE], const struct family *f, enum head_kind head);
 const struct family *family_by_gguf(const char *name, size_t size);
 /* "llama (LlamaForCausalLM), ..." for messages. */
 const char *family_list(void);

@@ -52,6 +52,11 @@ static status check_sizes(const struct model_config *c) {
     if (c->rotary % 2 || c->rotary == 0 || c->rotary > c->head_dim)
         return FAIL(ST_FORMAT, "model config: %zu of a head's %zu elements rotate, expected an even number of them", c->rotary,
                     c->head_dim);
+    if (c->head != HEAD_LM && (c->labels < 1 || c->labels > 4096))
+        return FAIL(ST_FORMAT, "model config: %zu labels, expected 1 to 4096", c->labels);
+    if (c->head == HEAD_GATED && (c->gating.hidden > (size_t)1 << 16 || c->gating.layers > 64 || !(c->gating.temperature > 0)))
+        return FAIL(ST_FORMAT, "model config: a gating network of %zu layers of %zu units with temperature %g", c->gating.layers,
+                    c->gating.hidden, c->gating.temperature);
     if (c->window > (size_t)1 << 28) return FAIL(ST_FORMAT, "model config: sliding window %zu is too large", c->window);
     if (!(c->query_pre_attn_scalar > 0) || !isfinite(c->query_pre_attn_scalar))
         return FAIL(ST_FORMAT, "model config: query_pre_attn_scalar %g is not positive", c->query_pre_attn_scalar);
@@ -75,12 +80,25 @@ void model_config_local_layers(struct model_config *c, size_t step) {
     for (size_t i = 0; i < c->layers; i++) c->local[i] = step ? (i + 1) % step != 0 : c->window > 0;
 }
 
+void model_config_as_scorer(struct model_config *c, size_t labels) {
+    if (c->head != HEAD_LM) return;
+    c->head = HEAD_SCORE;
+    c->labels = labels;
+    c->tied = true;
+}
+
+static size_t gating_parameters(const struct model_config *c) {
+    const size_t h = c->gating.hidden;
+    if (c->head != HEAD_GATED) return 0;
+    return c->hidden * h + h + (c->gating.layers - 1) * (h * h + h) + h * c->labels + c->labels + c->labels * c->labels + 1;
+}
+
 size_t model_config_parameters(const struct model_config *c) {
     const size_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
     const size_t attention =
         c->hidden * (2 * q + 2 * kv) + (c->qkv_bias ? q + 2 * kv : 0) + (c->o_bias ? c->hidden : 0) + (c->qk_norm ? 2 * c->head_dim : 0);
     return c->layers * (attention + 3 * c->hidden * c->ffn + (c->family->gemma ? 4 : 2) * c->hidden) + c->hidden +
-           c->vocab * c->hidden * (c->tied ? 1 : 2);
+           c->vocab * c->hidden * (c->tied ? 1 : 2) + c->labels * c->hidden + gating_parameters(c);
 }
 
 /* transformers' _compute_llama3_parameters, in fp32 as there: long waves are slowed down by `factor`, short ones stay, between them it

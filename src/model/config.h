@@ -7,9 +7,8 @@
 
 #include "format/gguf.h"
 #include "format/json.h"
+#include "model/arch.h"
 #include "num/act.h"
-
-struct family; /* model/arch.h */
 
 #define MODEL_LAYERS_MAX 1024
 #define ROPE_PAIRS_MAX 128
@@ -25,8 +24,17 @@ struct rope_config {
     float long_divisor[ROPE_PAIRS_MAX]; /* ROPE_LONG: long_factor, for sequences behind original_max_position */
 };
 
+/* ArmoRM's gating network: layers hidden ones of `hidden` units with ReLU, then a softmax over the labels. */
+struct gating_config {
+    size_t hidden, layers;
+    double temperature;
+};
+
 struct model_config {
     const struct family *family;
+    enum head_kind head;
+    size_t labels; /* of a reward model; 0 under HEAD_LM */
+    struct gating_config gating;
     size_t vocab, hidden, layers, heads, kv_heads, head_dim, ffn, max_position;
     double norm_eps;
     size_t rotary; /* elements of a head that rotate */
@@ -40,13 +48,15 @@ struct model_config {
     double query_pre_attn_scalar;            /* scores are q k / sqrt of this: D but in some Gemma */
     double attention_softcap, logit_softcap; /* 0 = none */
     float embed_scale;                       /* 1, sqrt(C) in Gemma */
-    bool tied;                               /* the output head is the embedding */
+    bool tied;                               /* the output head is the embedding; true where there is none */
     int64_t bos, eos, pad;                   /* -1 = not stated */
 };
 
 /* Every size is checked (positive, bounded, divisible where it must be). Unsupported families and features are ST_UNSUPPORTED and named. */
 status model_config_from_json(struct model_config *c, struct json config);
 status model_config_from_gguf(struct model_config *c, const struct gguf *g);
+/* The same decoder with a new head of this many labels: what training a reward model starts from. Nothing where it has one already. */
+void model_config_as_scorer(struct model_config *c, size_t labels);
 /* Parameters in all, LoRA not counted. */
 size_t model_config_parameters(const struct model_config *c);
 /* frequency[rotary / 2] of the rotations, with the stretching applied; `longer`: ROPE_LONG's for long sequences. Returns attention_factor.

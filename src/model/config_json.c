@@ -183,21 +183,37 @@ static status read_window(struct model_config *c, struct json config) {
     return ST_OK;
 }
 
-static status find_family(const struct family **out, struct json config) {
+static status find_family(const struct family **out, enum head_kind *head, struct json config) {
     struct json_iter it = json_iter_begin(json_get(config, "architectures"));
     struct json key, first = {0};
     if (!json_iter_next(&it, &key, &first) || json_kind_of(first) != JSON_STRING)
         return FAIL(ST_FORMAT, "'architectures' should name the model class, e.g. [\"LlamaForCausalLM\"]");
     char *name = json_text(first);
-    *out = family_by_architecture(name);
-    status s = *out ? ST_OK : FAIL(ST_UNSUPPORTED, "architecture '%s' is not supported; supported: %s", name, family_list());
+    *out = family_by_architecture(head, name);
+    status s = *out ? ST_OK
+                    : FAIL(ST_UNSUPPORTED, "architecture '%s' is not supported; supported: %s, and their ForSequenceClassification", name,
+                           family_list());
     free(name);
     return s;
 }
 
+/* A reward model's labels: num_labels, which transformers writes as the length of id2label and takes for 2 where neither stands. */
+static status read_head(struct model_config *c, struct json config) {
+    if (c->head == HEAD_LM) return ST_OK;
+    c->tied = true;
+    if (c->head == HEAD_GATED) {
+        TRY(json_size(&c->labels, config, "num_objectives", 19));
+        TRY(json_size(&c->gating.hidden, config, "gating_hidden_dim", 1024));
+        TRY(json_size(&c->gating.layers, config, "gating_n_hidden", 3));
+        return json_number(&c->gating.temperature, config, "gating_temperature", 10);
+    }
+    struct json names = json_get(config, "id2label");
+    return json_size(&c->labels, config, "num_labels", json_kind_of(names) == JSON_OBJECT ? json_count(names) : 2);
+}
+
 status model_config_from_json(struct model_config *c, struct json config) {
     *c = (struct model_config){0};
-    TRY(find_family(&c->family, config));
+    TRY(find_family(&c->family, &c->head, config));
     TRY(refuse_features(config));
     TRY(json_size(&c->vocab, config, "vocab_size", 0));
     TRY(json_size(&c->hidden, config, "hidden_size", 0));
@@ -223,6 +239,7 @@ status model_config_from_json(struct model_config *c, struct json config) {
     c->o_bias = bias && !c->family->qkv_bias;
     c->tied = c->family->gemma; /* a config.json leaves out what its class presets */
     json_bool(&c->tied, json_get(config, "tie_word_embeddings"));
+    TRY(read_head(c, config));
     c->bos = json_token(config, "bos_token_id");
     c->eos = json_token(config, "eos_token_id");
     c->pad = json_token(config, "pad_token_id");

@@ -98,6 +98,15 @@ static void put_family(struct buf *out, const struct model_config *c) {
     buf_append_text(out, "],\n");
 }
 
+static void put_labels(struct buf *out, const struct model_config *c) {
+    if (c->head != HEAD_SCORE) return;
+    buf_append_text(out, "  \"id2label\": {");
+    for (size_t i = 0; i < c->labels; i++) buf_printf(out, "%s\"%zu\": \"LABEL_%zu\"", i ? ", " : "", i, i);
+    buf_append_text(out, "},\n  \"label2id\": {");
+    for (size_t i = 0; i < c->labels; i++) buf_printf(out, "%s\"LABEL_%zu\": %zu", i ? ", " : "", i, i);
+    buf_append_text(out, "},\n");
+}
+
 /* null where it is not stated: left out, transformers would take the family's own number, which this vocabulary may not have. */
 static void put_token(struct buf *out, const char *key, int64_t id) {
     if (id >= 0)
@@ -107,8 +116,11 @@ static void put_token(struct buf *out, const char *key, int64_t id) {
 }
 
 status model_config_put_json(struct buf *out, const struct model_config *c, const char *torch_dtype) {
-    buf_printf(out, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", c->family->architecture,
+    char architecture[FAMILY_ARCHITECTURE_SIZE];
+    family_architecture(architecture, c->family, c->head);
+    buf_printf(out, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", architecture,
                c->family->model_type ? c->family->model_type : c->family->name);
+    put_labels(out, c);
     buf_printf(out, "  \"vocab_size\": %zu,\n  \"hidden_size\": %zu,\n  \"intermediate_size\": %zu,\n", c->vocab, c->hidden, c->ffn);
     buf_printf(out, "  \"num_hidden_layers\": %zu,\n  \"num_attention_heads\": %zu,\n  \"num_key_value_heads\": %zu,\n", c->layers,
                c->heads, c->kv_heads);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/reward_head.h"
+
 struct exporter {
     const struct model *m;
     const float *theta;
@@ -28,7 +30,7 @@ static status add_named(struct exporter *x, enum tensor_role role, const char *s
     snprintf(name, sizeof name, "%s.%s", base, suffix);
     TRY(arena_try_take(&x->arena, &copy, rows * cols, x->type == DTYPE_F32 ? 4 : 2, "exported tensor"));
     convert(copy, data, x->type, rows * cols);
-    if (rows == 1)
+    if (rows == 1 && role != TENSOR_SCORE)
         safetensors_add(&x->writer, name, x->type, shape + 1, 1, copy);
     else
         safetensors_add(&x->writer, name, x->type, shape, 2, copy);
@@ -76,6 +78,7 @@ static status add_all(struct exporter *x) {
     TRY(mem_try_alloc(&rows, v * c, sizeof *rows, "exported embedding"));
     for (size_t i = 0; i < v; i++) model_embedding_row(rows + i * c, m, (int32_t)i);
     status s = add(x, TENSOR_EMBED, 0, rows, v, c);
+    if (s == ST_OK && m->config.head == HEAD_SCORE) s = add(x, TENSOR_SCORE, 0, reward_head_weights(m, x->theta), m->config.labels, c);
     for (size_t i = 0; i < v && s == ST_OK && !m->config.tied; i++) model_head_row(rows + i * c, m, (int32_t)i);
     if (s == ST_OK && !m->config.tied) s = add(x, TENSOR_HEAD, 0, rows, v, c);
     free(rows);
@@ -103,6 +106,7 @@ static status write_config(const struct model *m, const char *folder, enum dtype
 }
 
 status export_hf(const struct model *m, const float *theta, const char *folder, enum dtype type) {
+    if (m->config.head == HEAD_GATED) return FAIL(ST_UNSUPPORTED, "a reward model with a gating network is not exported: use the original");
     struct exporter x = {.m = m, .theta = theta, .type = type};
     TRY(file_make_dirs(folder));
     status s = add_all(&x);

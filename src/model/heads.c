@@ -49,15 +49,33 @@ static status chunk_expected(struct run *r, size_t from, size_t rows, size_t rea
     return matmul_weight_backward(r->expected + from * c, c, NULL, 0, probs, &r->m->head.w, rows);
 }
 
-status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
+void heads_gather(struct run *r, const struct seqtree *tree) {
     const struct model *m = r->m;
-    const size_t c = m->config.hidden, v = m->config.vocab;
-    const bool frozen = m->head.w_offset == LINEAR_FROZEN;
+    const size_t c = m->config.hidden;
     find_slots(r, tree);
     const size_t slots = (size_t)r->slot_count;
     memset(r->hs + slots * c, 0, 16 * c * sizeof(float));
     rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
     memset(r->hn + slots * c, 0, 16 * c * sizeof(float));
+}
+
+void heads_scatter(struct run *r, size_t padded) {
+    struct model *m = r->m;
+    const size_t c = m->config.hidden, slots = (size_t)r->slot_count;
+    float *dnorm = m->norm_offset == LINEAR_FROZEN ? NULL : m->params.grad + m->norm_offset;
+    float *dhs = r->hn; /* the normed rows are not needed any more */
+    memset(dhs, 0, slots * c * sizeof(float));
+    rmsnorm_backward(dhs, dnorm, r->dhn, r->hs, m->norm, r->rstd, slots, c);
+    memset(r->dx, 0, padded * c * sizeof(float));
+    for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
+}
+
+status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
+    const struct model *m = r->m;
+    const size_t v = m->config.vocab;
+    const bool frozen = m->head.w_offset == LINEAR_FROZEN;
+    heads_gather(r, tree);
+    const size_t slots = (size_t)r->slot_count;
     int32_t entry = 0;
     for (size_t from = 0, rows; from < slots; from += rows) {
         rows = chunk_rows(r, slots - from);
@@ -119,17 +137,10 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
 }
 
 status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded) {
-    struct model *m = r->m;
-    const size_t c = m->config.hidden, slots = (size_t)r->slot_count;
-    float *dnorm = m->norm_offset == LINEAR_FROZEN ? NULL : m->params.grad + m->norm_offset;
-    if (m->head.w_offset == LINEAR_FROZEN)
+    if (r->m->head.w_offset == LINEAR_FROZEN)
         frozen_backward(r, tree, dlogp);
     else
         TRY(trained_backward(r, tree, dlogp));
-    float *dhs = r->hn; /* the normed rows are not needed any more */
-    memset(dhs, 0, slots * c * sizeof(float));
-    rmsnorm_backward(dhs, dnorm, r->dhn, r->hs, m->norm, r->rstd, slots, c);
-    memset(r->dx, 0, padded * c * sizeof(float));
-    for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
+    heads_scatter(r, padded);
     return ST_OK;
 }

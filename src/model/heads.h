@@ -12,4 +12,9 @@ status heads_forward(struct run *r, const struct seqtree *tree, bool keep);
 /* dlogp -> r->dx [padded, C] (written), gradients of norm and head. */
 status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded);
 
+/* For the heads of reward models. heads_gather: r->x -> r->hn, the normed rows of the scored nodes, and r->score_slot. heads_scatter:
+ * r->dhn -> r->dx [padded, C] (written), gradient of the norm. */
+void heads_gather(struct run *r, const struct seqtree *tree);
+void heads_scatter(struct run *r, size_t padded);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "model/reward_head.h"
 
 struct attach {
     struct model *m;
@@ -67,6 +68,8 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     CHECK(m->use != MODEL_FULL);
     if (o->rank < 1 || o->rank > m->config.hidden)
         return FAIL(ST_USAGE, "LoRA rank %zu is not in 1..%zu (the model's hidden size)", o->rank, m->config.hidden);
+    if (o->labels && (m->config.head != HEAD_SCORE || m->config.labels != o->labels))
+        return FAIL(ST_MISMATCH, "the adapter has a reward head of %zu labels, which does not fit this model", o->labels);
     if (!(o->dropout >= 0 && o->dropout < 1)) return FAIL(ST_USAGE, "LoRA dropout %g is not in [0, 1)", o->dropout);
     if (!o->target_count) return FAIL(ST_USAGE, "LoRA needs target modules, e.g. all-linear or q_proj,v_proj");
     params_release(&m->params);
@@ -76,9 +79,10 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     family_target_list(known, sizeof known, m->config.family);
     for (size_t i = 0; i < o->target_count; i++)
         if (!a.used[i]) return FAIL(ST_USAGE, "LoRA target '%s' matches no projection (known: %s, all-linear)", o->targets[i], known);
+    if (o->labels) m->score_offset = params_add(&m->params, "score.weight", o->labels, m->config.hidden, false);
     TRY(params_allocate(&m->params, with_grad));
     initialise(&m->params, seed);
-    return ST_OK;
+    return o->labels ? reward_head_initialise(m->params.value + m->score_offset, m, seed) : ST_OK;
 }
 
 void lora_merge_into(float *w, const struct linear *l, const float *theta) {

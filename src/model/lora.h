@@ -10,6 +10,7 @@ struct lora_options {
     double alpha;
     double dropout;
     bool rslora;                           /* scale alpha / sqrt(rank) */
+    size_t labels;                         /* > 0: the reward head is trained beside (PEFT's modules_to_save), with so many labels */
     const char *targets[LORA_TARGETS_MAX]; /* "q_proj", "layers.3.mlp.up_proj", or the single word "all-linear" */
     size_t target_count;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "model/reward_head.h"
 #include "num/rope.h"
 
 /* What a role's tensor looks like. */
@@ -29,6 +30,8 @@ static void role_shape(size_t *rows, size_t *cols, const struct model_config *c,
         [TENSOR_EMBED] = {c->vocab, c->hidden},
         [TENSOR_NORM] = {1, c->hidden},
         [TENSOR_HEAD] = {c->vocab, c->hidden},
+        [TENSOR_SCORE] = {c->labels, c->hidden},
+        [TENSOR_REGRESSION] = {c->labels, c->hidden},
     };
     *rows = shapes[role][0];
     *cols = shapes[role][1];
@@ -55,7 +58,7 @@ static size_t add_named(struct model *m, enum tensor_role role, size_t layer, co
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
     family_tensor_name(base, m->config.family, role, layer, false);
     snprintf(name, sizeof name, "%s.%s", base, suffix);
-    return params_add(&m->params, name, rows, cols, rows == 1);
+    return params_add(&m->params, name, rows, cols, rows == 1 && role != TENSOR_SCORE);
 }
 
 static size_t add_param(struct model *m, enum tensor_role role, size_t layer) {
@@ -96,8 +99,8 @@ static void describe_layers(struct model *m) {
         struct model_norm norm;
         for (size_t k = 0; model_norm_at(&norm, &m->config, l, k); k++) *norm.offset = LINEAR_FROZEN;
     }
-    linear_describe(&m->head, &m->config, 0, head, 1);
-    m->norm_offset = m->embed_offset = LINEAR_FROZEN;
+    linear_describe(&m->head, &m->config, 0, head, m->config.head == HEAD_LM ? 1 : 0);
+    m->norm_offset = m->embed_offset = m->score_offset = LINEAR_FROZEN;
 }
 
 static void add_linear_params(struct linear *l, void *context) {
@@ -134,7 +137,9 @@ static status plan_full(struct model *m) {
         add_linear_params(&l->down, m);
     }
     m->norm_offset = add_param(m, TENSOR_NORM, 0);
-    if (m->config.tied)
+    if (m->config.head != HEAD_LM)
+        m->score_offset = add_param(m, TENSOR_SCORE, 0);
+    else if (m->config.tied)
         m->head.w_offset = m->embed_offset;
     else
         m->head.w_offset = add_param(m, TENSOR_HEAD, 0);
@@ -198,8 +203,9 @@ static status load_weights(struct model *m, float *scratch) {
     }
     TRY(load_norm(&m->norm, &frozen, m, TENSOR_NORM, 0, m->norm_offset));
     TRY(view_of(&m->embed_view, m, TENSOR_EMBED, 0));
-    TRY(view_of(&m->head_view, m, m->config.tied ? TENSOR_EMBED : TENSOR_HEAD, 0));
     if (m->use == MODEL_FULL) tensor_view_rows(m->params.value + m->embed_offset, &m->embed_view);
+    if (m->config.head != HEAD_LM) return reward_head_load(m);
+    TRY(view_of(&m->head_view, m, m->config.tied ? TENSOR_EMBED : TENSOR_HEAD, 0));
     return load_linear(&m->head, m, scratch);
 }
 
@@ -211,12 +217,13 @@ static size_t packed_bytes(const struct model *m) {
         for (size_t k = 0; k < 4; k++)
             all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + of[k]->out * sizeof(float) + 256;
     }
+    if (m->config.head != HEAD_LM) return all;
     return all + matmul_weight_bytes(m->kind, m->head.out, m->head.in, m->use != MODEL_INFER) + 256;
 }
 
 static status load(struct model *m) {
     const struct model_config *c = &m->config;
-    size_t largest = c->vocab * c->hidden;
+    size_t largest = c->head == HEAD_LM ? c->vocab * c->hidden : 0;
     TRY(mem_try_alloc(&m->norms, (4 * c->layers + 1) * c->hidden + 2 * c->layers * c->head_dim, sizeof(float), "norm weights"));
     for (size_t i = 0; i < 4; i++) {
         const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
@@ -231,10 +238,12 @@ static status load(struct model *m) {
     return s;
 }
 
-status model_describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
+/* labels: of a new reward head where the checkpoint has none; 0 = the model as it is. */
+static status describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use, size_t labels) {
     *m = (struct model){.kind = kind, .use = use};
     TRY(checkpoint_open(&m->checkpoint, path));
     m->config = m->checkpoint.config;
+    if (labels) model_config_as_scorer(&m->config, labels);
     status s = mem_try_alloc(&m->layers, m->config.layers, sizeof *m->layers, "layers");
     if (s == ST_OK) {
         describe_layers(m);
@@ -242,6 +251,14 @@ status model_describe(struct model *m, const char *path, enum matmul_kind kind, 
     }
     if (s != ST_OK) model_release(m);
     return s;
+}
+
+status model_describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
+    return describe(m, path, kind, use, 0);
+}
+
+status model_describe_scorer(struct model *m, const char *path, enum matmul_kind kind, enum model_use use, size_t labels) {
+    return describe(m, path, kind, use, labels);
 }
 
 status model_load(struct model *m) {
@@ -266,6 +283,7 @@ void model_release(struct model *m) {
         release_linear(&m->head, NULL);
     }
     arena_release(&m->packed);
+    reward_head_release(m);
     free(m->layers);
     free(m->norms);
     free(m->rope);
@@ -343,6 +361,6 @@ status model_refresh(struct model *m) {
 size_t model_weight_bytes(const struct model_config *c, enum matmul_kind kind, enum model_use use) {
     size_t all = model_config_parameters(c), products = all;
     if (use == MODEL_FULL) return all * 4 + (kind == MATMUL_BF16 ? all * 4 : 0);
-    if (!c->tied) products -= c->vocab * c->hidden; /* the input embedding stays in its file */
+    if (!c->tied || c->head != HEAD_LM) products -= c->vocab * c->hidden; /* the input embedding stays in its file */
     return kind == MATMUL_BF16 ? products * (use == MODEL_INFER ? 2 : 4) : products * 4;
 }

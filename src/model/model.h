@@ -32,6 +32,10 @@ struct model {
     struct linear head; /* [V, C]; never adapted by all-linear */
     float *norm;        /* [C] */
     size_t norm_offset;
+    float *score;                      /* [labels, C] the head of a reward model; NULL where a new one is trained as an adapter's part */
+    size_t score_offset;               /* in the parameter vector, or LINEAR_FROZEN */
+    float *score_frozen;               /* owned storage of it */
+    struct gating_head *gating;        /* HEAD_GATED */
     struct tensor_view embed_view, head_view; /* frozen rows */
     size_t embed_offset;                      /* full: the embedding in the parameter vector */
     struct params params;                     /* LoRA: the adapter; full: everything */
@@ -57,6 +61,8 @@ float model_norm_shift(const struct model_config *c);
 status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);
 /* The two halves of model_open: shapes, from which memory can be planned and adapters attached; then the weights. A failure releases m. */
 status model_describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);
+/* The same, with a new reward head of `labels` labels where the checkpoint has none. */
+status model_describe_scorer(struct model *m, const char *path, enum matmul_kind kind, enum model_use use, size_t labels);
 status model_load(struct model *m);
 void model_release(struct model *m);
 /* Grows the table of rotations; called by whoever knows the longest sequence. Error past the model's longest position. */

@@ -39,8 +39,20 @@ static status read_targets(struct lora_options *o, struct json targets) {
     return ST_OK;
 }
 
+/* peft writes both names for every sequence classifier, of which models here have the first. */
+static status read_saved_modules(struct lora_options *o, struct json modules) {
+    struct json_iter it = json_iter_begin(modules);
+    struct json key, v;
+    while (json_iter_next(&it, &key, &v)) {
+        if (!json_equals(v, "score") && !json_equals(v, "classifier"))
+            return FAIL(ST_UNSUPPORTED, "'modules_to_save' has %.*s; of these only \"score\" is supported", (int)v.size, v.text);
+        o->labels = 1;
+    }
+    return ST_OK;
+}
+
 static status options_from_json(struct lora_options *o, struct json config) {
-    static const char *const refused[] = {"use_dora",       "rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
+    static const char *const refused[] = {"use_dora",       "rank_pattern", "alpha_pattern", "layers_to_transform",
                                           "fan_in_fan_out", "lora_bias"};
     int64_t rank;
     *o = (struct lora_options){0};
@@ -54,7 +66,25 @@ static status options_from_json(struct lora_options *o, struct json config) {
     if (!json_double(&o->alpha, json_get(config, "lora_alpha"))) return FAIL(ST_FORMAT, "'lora_alpha' should be a number");
     json_double(&o->dropout, json_get(config, "lora_dropout"));
     json_bool(&o->rslora, json_get(config, "use_rslora"));
+    TRY(read_saved_modules(o, json_get(config, "modules_to_save")));
     return read_targets(o, json_get(config, "target_modules"));
+}
+
+#define SCORE_NAME PEFT_PREFIX "score.weight"
+
+/* The config does not say how many labels the head has. */
+static status read_labels(struct lora_options *o, const char *folder) {
+    struct safetensors st;
+    char *path = file_join(folder, "adapter_model.safetensors");
+    status s = safetensors_open(&st, path);
+    if (s == ST_OK) {
+        const struct st_tensor *t = safetensors_find(&st, SCORE_NAME);
+        o->labels = t ? t->rows : 0;
+        if (!t) s = FAIL(ST_FORMAT, "%s: tensor '" SCORE_NAME "' is missing", path);
+        safetensors_release(&st);
+    }
+    free(path);
+    return s;
 }
 
 status adapter_read_options(struct lora_options *o, const char *folder) {
@@ -69,7 +99,7 @@ status adapter_read_options(struct lora_options *o, const char *folder) {
     }
     buf_release(&text);
     free(path);
-    return s;
+    return s == ST_OK && o->labels ? read_labels(o, folder) : s;
 }
 
 static status fill(struct model *m, const struct safetensors *st, const char *path) {
@@ -111,6 +141,16 @@ status adapter_load(struct model *m, const char *folder, bool with_grad) {
     return s;
 }
 
+status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
+    struct lora_options o = {0};
+    if (adapter) TRY(adapter_read_options(&o, adapter));
+    TRY(model_describe_scorer(m, model, kind, use, o.labels));
+    TRY(model_load(m));
+    status s = adapter ? adapter_load(m, adapter, use != MODEL_INFER) : ST_OK;
+    if (s != ST_OK) model_release(m);
+    return s;
+}
+
 /* The distinct last names of the adapted projections ("q_proj"): what peft writes for all-linear. */
 static void put_targets(struct buf *out, const struct model *m) {
     const struct model_layer *l = &m->layers[0];
@@ -136,14 +176,15 @@ static status save_config(const struct model *m, const struct lora_options *o, c
     json_put_double(&b, o->alpha);
     buf_append_text(&b, ",\n  \"lora_dropout\": ");
     json_put_double(&b, o->dropout);
-    buf_printf(&b, ",\n  \"modules_to_save\": null,\n  \"peft_type\": \"LORA\",\n  \"r\": %zu,\n  \"target_modules\": [", o->rank);
+    buf_printf(&b, ",\n  \"modules_to_save\": %s,\n  \"peft_type\": \"LORA\",\n  \"r\": %zu,\n  \"target_modules\": [",
+               o->labels ? "[\"classifier\", \"score\"]" : "null", o->rank);
     if (named) put_targets(&b, m);
     for (size_t i = 0; i < o->target_count && !named; i++) {
         buf_append_text(&b, i ? ",\n    " : "\n    ");
         json_put_text(&b, o->targets[i]);
     }
-    buf_printf(&b, "\n  ],\n  \"task_type\": \"CAUSAL_LM\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
-               o->rslora ? "true" : "false");
+    buf_printf(&b, "\n  ],\n  \"task_type\": \"%s\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
+               o->labels ? "SEQ_CLS" : "CAUSAL_LM", o->rslora ? "true" : "false");
     char *path = file_join(folder, "adapter_config.json");
     status s = file_write(path, b.data, b.size);
     free(path);

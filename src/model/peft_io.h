@@ -6,6 +6,8 @@
 
 /* Reads the config, attaches, and fills A and B. Unsupported kinds (DoRA, rank patterns, biases) are errors that name the key. */
 status adapter_load(struct model *m, const char *folder, bool with_grad);
+/* Opens a model and, unless adapter is NULL, the adapter on it; one with a reward head makes a language model a reward model. */
+status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use);
 /* Writes both files into `folder` (made if missing). theta: the values to write, [m->params.size]. base: base_model_name_or_path. */
 status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const char *folder, const char *base);
 /* Only the options, e.g. to continue training with them. Target strings live as long as the process. */

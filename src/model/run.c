@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "model/block.h"
 #include "model/heads.h"
+#include "model/reward_head.h"
 
 size_t run_round(size_t t) { return (t + MODEL_T_UNIT - 1) / MODEL_T_UNIT * MODEL_T_UNIT; }
 
@@ -89,7 +90,7 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     size_t s = run_round(r->plan.scored), rows = ((size_t)7680 << 10) / c->vocab / 16 * 16;
-    r->chunk = rows < 16 ? 16 : rows > 256 ? 256 : rows;
+    r->chunk = c->head != HEAD_LM ? 0 : rows < 16 ? 16 : rows > 256 ? 256 : rows;
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
     take(k, &r->argmax, s, sizeof(int32_t));
@@ -104,7 +105,7 @@ static void take_head(struct taker *k, struct run *r) {
     take(k, &r->logits, r->chunk * c->vocab, sizeof(float));
     if (!r->plan.train) return;
     take(k, &r->dhn, (s + 256) * c->hidden, sizeof(float));
-    if (r->m->head.w_offset == LINEAR_FROZEN) take(k, &r->expected, (s + 256) * c->hidden, sizeof(float));
+    if (c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN) take(k, &r->expected, (s + 256) * c->hidden, sizeof(float));
 }
 
 /* Inputs of products, and where the adapters' matrices are packed. A product in bf16 reads a little behind its last row. */
@@ -157,6 +158,13 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan) {
 }
 
 status run_init(struct run *r, struct model *m, const struct run_plan *plan) {
+    if (plan->rewards != (m->config.head != HEAD_LM)) {
+        char name[FAMILY_ARCHITECTURE_SIZE];
+        family_architecture(name, m->config.family, m->config.head);
+        *r = (struct run){0};
+        return FAIL(ST_UNSUPPORTED, "%s: a %s is a %s", m->checkpoint.path, name,
+                    plan->rewards ? "language model, not a reward model" : "reward model: it has no next tokens; rapt score reads it");
+    }
     *r = (struct run){.m = m, .plan = *plan};
     r->arena.block_size =
         run_bytes(m, plan) + ((m->config.layers + 4) << 10); /* one block: it lies on large pages; plus every buffer's alignment */
@@ -201,7 +209,9 @@ status run_forward(struct run *r, const struct seqtree *tree, const float *theta
     run_embed(r->layers[0].x, r, tree->ids, t, padded);
     for (size_t i = 0; i < r->m->config.layers; i++)
         TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
-    return heads_forward(r, tree, keep);
+    if (!r->plan.rewards) return heads_forward(r, tree, keep);
+    reward_head_forward(r, tree, theta);
+    return ST_OK;
 }
 
 /* The embedding's gradient: rows of the same id add up in node order. */
@@ -217,7 +227,10 @@ static void embed_backward(struct run *r, const struct seqtree *tree) {
 
 status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
     const size_t padded = run_round((size_t)tree->node_count);
-    TRY(heads_backward(r, tree, dlogp, padded));
+    if (r->plan.rewards)
+        reward_head_backward(r, tree, theta, dlogp, padded);
+    else
+        TRY(heads_backward(r, tree, dlogp, padded));
     for (size_t i = r->m->config.layers; i-- > 0;) {
         if (r->plan.recompute) TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded, true));
         TRY(block_backward(r, i, tree, theta, padded));

@@ -15,6 +15,7 @@ struct run_plan {
     bool train;     /* backward will be called */
     bool recompute; /* keep only layer inputs; run each layer again in backward */
     bool dropout;   /* LoRA dropout is on */
+    bool rewards;   /* of a reward model, on pooled trees; else of a language model */
 };
 
 struct layer_acts {          /* what backward needs of one layer */

@@ -2,8 +2,8 @@
 
 status scorer_open(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget, size_t longest) {
     *s = (struct scorer){0};
-    TRY(model_open(&s->model, model, kind, MODEL_INFER));
-    status result = adapter ? adapter_load(&s->model, adapter, false) : ST_OK;
+    TRY(adapter_open_model(&s->model, model, adapter, kind, MODEL_INFER));
+    status result = ST_OK;
     if (adapter) s->theta = s->model.params.value;
     struct run_plan plan = {.tokens = token_budget, .scored = 2 * token_budget};
     if (result == ST_OK) result = model_need_positions(&s->model, longest);

@@ -28,17 +28,23 @@ struct builder {
     struct seqtree *t;
     const int32_t *const *ids;
     const int32_t *sizes, *score_from;
+    const int32_t *pool; /* [count * pools]; NULL: score_from says what is scored */
+    int32_t pools;
     bool share;
 };
 
-static status add_scores(struct builder *b, int32_t sequence, int32_t depth, int32_t node) {
-    struct seqtree *t = b->t;
-    int32_t next = depth + 1; /* the node predicts the token behind it */
-    if (next < b->score_from[sequence] || next >= b->sizes[sequence]) return ST_OK;
+static status push_score(struct seqtree *t, int32_t node, int32_t target, int32_t sequence) {
     if (t->score_count == t->score_capacity) return FAIL(ST_NOMEM, "packed batch: more than %d scored tokens", t->score_capacity);
-    t->scores[t->score_count++] =
-        (struct seqtree_score){.node = node, .target = b->ids[sequence][next], .sequence = sequence, .weight = 1.0f};
+    t->scores[t->score_count++] = (struct seqtree_score){.node = node, .target = target, .sequence = sequence, .weight = 1.0f};
     return ST_OK;
+}
+
+static status add_scores(struct builder *b, int32_t sequence, int32_t depth, int32_t node) {
+    for (int32_t p = 0; p < b->pools; p++)
+        if (b->pool[sequence * b->pools + p] == depth) TRY(push_score(b->t, node, p, sequence));
+    int32_t next = depth + 1; /* the node predicts the token behind it */
+    if (b->pool || next < b->score_from[sequence] || next >= b->sizes[sequence]) return ST_OK;
+    return push_score(b->t, node, b->ids[sequence][next], sequence);
 }
 
 /* Lays `members` (count sequence indices, which agree on all ids before depth) out below `parent`: their common run is one segment,
@@ -87,21 +93,32 @@ static int by_node(const void *x, const void *y) {
 
 #define SEQTREE_SEQUENCES_MAX 4096
 
-status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
-                     bool share) {
-    struct builder b = {t, ids, sizes, score_from, share};
+static status build(struct builder *b, int32_t count) {
+    struct seqtree *t = b->t;
     int32_t members[SEQTREE_SEQUENCES_MAX];
     CHECK(count <= SEQTREE_SEQUENCES_MAX);
     seqtree_clear(t);
     t->sequence_count = count;
     for (int32_t i = 0; i < count; i++) members[i] = i;
-    if (share) {
-        TRY(grow(&b, members, count, -1, 0));
+    if (b->share) {
+        TRY(grow(b, members, count, -1, 0));
     } else {
-        for (int32_t i = 0; i < count; i++) TRY(grow(&b, members + i, 1, -1, 0));
+        for (int32_t i = 0; i < count; i++) TRY(grow(b, members + i, 1, -1, 0));
     }
     qsort(t->scores, (size_t)t->score_count, sizeof *t->scores, by_node);
     return ST_OK;
+}
+
+status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
+                     bool share) {
+    struct builder b = {.t = t, .ids = ids, .sizes = sizes, .score_from = score_from, .share = share};
+    return build(&b, count);
+}
+
+status seqtree_build_pooled(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *pool, int32_t pools,
+                            int32_t count, bool share) {
+    struct builder b = {.t = t, .ids = ids, .sizes = sizes, .pool = pool, .pools = pools, .share = share};
+    return build(&b, count);
 }
 
 bool seqtree_descends(const struct seqtree *t, int32_t segment, int32_t ancestor) {

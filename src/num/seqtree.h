@@ -14,7 +14,7 @@ struct seqtree_segment {
 };
 struct seqtree_score {
     int32_t node;     /* the node whose output predicts `target` */
-    int32_t target;   /* token id */
+    int32_t target;   /* token id; in a pooled tree which of its sequence's pooled positions this is */
     int32_t sequence; /* whose log-prob sum it belongs to */
     float weight;     /* 1 unless a loss weights tokens */
 };
@@ -40,6 +40,10 @@ void seqtree_clear(struct seqtree *t);
  * 0..count-1. ST_NOMEM when it does not fit the capacities given to seqtree_init. */
 status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
                      bool share);
+
+/* The same with other entries: those of sequence i are its positions pool[i * pools + p], p < pools, whose own output is read. */
+status seqtree_build_pooled(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *pool, int32_t pools,
+                            int32_t count, bool share);
 
 /* Is `segment` the segment `ancestor` or a continuation of it? */
 bool seqtree_descends(const struct seqtree *t, int32_t segment, int32_t ancestor);
