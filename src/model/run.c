@@ -220,6 +220,7 @@ static void embed_backward(struct run *r, const struct seqtree *tree) {
     const float scale = r->m->config.embed_scale;
     if (r->m->embed_offset == LINEAR_FROZEN) return;
     for (int32_t i = 0; i < tree->node_count; i++) {
+        if (tree->ids[i] == r->m->config.pad) continue; /* torch's padding_idx: as an input it takes no gradient */
         float *g = r->m->params.grad + r->m->embed_offset + (size_t)tree->ids[i] * c;
         for (size_t j = 0; j < c; j++) g[j] += scale * r->dx[(size_t)i * c + j];
     }

@@ -37,11 +37,13 @@ def families():
 
 
 def conversations():
-    """Token ids; the gate's mark in the middle, the second and third end in padding (0)."""
+    """Token ids; the gate's mark in the middle, the second and third end in padding (0), and all have some in the middle: its embedding takes
+    part, but torch gives it no gradient (padding_idx)."""
     torch.manual_seed(11)
     result = []
     for before, behind, pads in ((9, 8, 0), (3, 12, 2), (14, 5, 1)):
         body = torch.randint(3, 70, (before + behind,)).tolist()
+        body[1] = 0
         result.append(torch.tensor([body[:before] + GATE + body[before:] + [0] * pads]))
     return result
 
