@@ -10,8 +10,8 @@
 #include "train/trainer.h"
 
 struct options {
-    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *loss_type, *schedule, *optim, *order, *dtype, *bad_row;
-    double beta, label_smoothing, discopop_tau, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
+    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *loss_type, *schedule, *optim, *order, *dtype, *bad_row, *margin;
+    double beta, label_smoothing, discopop_tau, center_rewards, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, seed, rank, threads;
     struct opt_list targets;
     bool full, resume, overwrite, no_shuffle, recompute, allow_drift;
@@ -25,8 +25,10 @@ static const struct opt_row rows[] = {
     {"train-data", OPT_STR, FIELD(train_data), "F", NULL, NULL, "JSONL of preference pairs (rapt augment writes them), or SFT rows under --objective sft"},
     {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "JSONL to evaluate on before, during (--eval-steps) and after"},
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
-    {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|sft", "preference loss on pairs, or cross-entropy of completions"},
-    {"loss-type", OPT_STR, FIELD(loss_type), "NAME", "sigmoid", NULL, "sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot, aot_unpaired, apo_zero, apo_down, discopop, sigmoid_norm, sft"},
+    {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|sft|reward", "preference loss on pairs, cross-entropy of completions, or a reward model on pairs"},
+    {"loss-type", OPT_STR, FIELD(loss_type), "NAME", "", NULL, "of dpo: sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot, aot_unpaired, apo_zero, apo_down, discopop, sigmoid_norm, sft (default: sigmoid); of reward: bradley_terry (default), mse"},
+    {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
+    {"center-rewards-coefficient", OPT_DOUBLE, FIELD(center_rewards), "C", "0", NULL, "bradley_terry: adds C times the square of a pair's summed rewards, which keeps them around 0"},
     {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
     {"label-smoothing", OPT_DOUBLE, FIELD(label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot"},
     {"discopop-tau", OPT_DOUBLE, FIELD(discopop_tau), "T", "0", NULL, "temperature of discopop's blend; 0 = 0.05"},
@@ -107,11 +109,17 @@ static status check_numbers(const struct options *o) {
 }
 
 /* An option without effect is refused, not ignored. */
-static status check_effect(const struct opt_result *r, const struct options *o, bool sft) {
+static status check_effect(const struct opt_result *r, const struct options *o, enum train_objective objective) {
     static const char *const lora[] = {"lora-r", "lora-alpha", "lora-dropout", "lora-target-modules"};
-    static const char *const pairs[] = {"loss-type", "beta", "label-smoothing", "ref-logps", "discopop-tau"};
-    for (size_t i = 0; sft && i < sizeof pairs / sizeof pairs[0]; i++)
-        if (opt_given(r, &cmd_train_spec, pairs[i])) return FAIL(ST_USAGE, "--%s has no effect with --objective sft", pairs[i]);
+    static const struct {
+        const char *name;
+        unsigned objectives; /* 1 << those in which it has an effect */
+    } some[] = {{"loss-type", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_REWARD}, {"beta", 1 << OBJECTIVE_DPO}, {"label-smoothing", 1 << OBJECTIVE_DPO},
+                {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
+                {"center-rewards-coefficient", 1 << OBJECTIVE_REWARD}};
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
+        if (!(some[i].objectives & 1u << objective) && opt_given(r, &cmd_train_spec, some[i].name))
+            return FAIL(ST_USAGE, "--%s has no effect with --objective %s", some[i].name, o->objective);
     for (size_t i = 0; i < 4; i++) {
         if (o->full && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --full", lora[i]);
         if (o->adapter && i != 2 && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --adapter, which brings its own", lora[i]);
@@ -140,19 +148,32 @@ static status set_lora(struct train_options *t, const struct options *o) {
     if (o->adapter) {
         TRY(adapter_read_options(&t->lora, o->adapter));
         t->lora.dropout = o->lora_dropout;
+        if ((t->objective == OBJECTIVE_REWARD) != (t->lora.labels > 0))
+            return FAIL(ST_MISMATCH, "%s: this adapter is of a %s, --objective %s", o->adapter, t->lora.labels ? "reward model" : "language model", o->objective);
         return ST_OK;
     }
     if (o->targets.count > LORA_TARGETS_MAX) return FAIL(ST_USAGE, "--lora-target-modules takes at most %d names", LORA_TARGETS_MAX);
     t->lora = (struct lora_options){.rank = (size_t)o->rank, .alpha = o->lora_alpha, .dropout = o->lora_dropout, .target_count = o->targets.count};
+    t->lora.labels = t->objective == OBJECTIVE_REWARD ? 1 : 0;
     memcpy(t->lora.targets, o->targets.items, o->targets.count * sizeof o->targets.items[0]);
     return ST_OK;
 }
 
 static status set_loss(struct train_options *t, const struct options *o) {
-    if (t->sft) return ST_OK;
-    t->loss = loss_find(o->loss_type);
-    if (!t->loss) return FAIL(ST_USAGE, "--loss-type: no loss '%s'; there are: sigmoid, hinge, ipo, sft", o->loss_type);
-    t->loss_params = (struct loss_params){.beta = o->beta, .label_smoothing = o->label_smoothing, .discopop_tau = o->discopop_tau};
+    const bool reward = t->objective == OBJECTIVE_REWARD;
+    if (t->objective == OBJECTIVE_SFT) return ST_OK;
+    t->loss = loss_find(o->loss_type[0] ? o->loss_type : reward ? "bradley_terry" : "sigmoid");
+    if (!t->loss || reward != ((t->loss->needs & LOSS_OF_REWARDS) != 0)) {
+        struct buf known = {0};
+        for (size_t i = 0; i < loss_count; i++)
+            if (reward == ((loss_table[i].needs & LOSS_OF_REWARDS) != 0)) buf_printf(&known, "%s%s", known.size ? ", " : "", loss_table[i].name);
+        status s = FAIL(ST_USAGE, "--loss-type: --objective %s has no loss '%s'; there are: %s", o->objective, o->loss_type, buf_text(&known));
+        buf_release(&known);
+        return s;
+    }
+    t->loss_params = (struct loss_params){
+        .beta = o->beta, .label_smoothing = o->label_smoothing, .discopop_tau = o->discopop_tau, .center_rewards = o->center_rewards};
+    t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
     if (o->ref_logps && !(t->loss->needs & LOSS_NEEDS_REFERENCE)) return FAIL(ST_USAGE, "--ref-logps has no effect with --loss-type %s", o->loss_type);
     return loss_check_params(t->loss, &t->loss_params);
 }
@@ -168,7 +189,7 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
-    t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && !t->sft ? ORDER_PAIRED : ORDER_SHUFFLED;
+    t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && t->objective != OBJECTIVE_SFT ? ORDER_PAIRED : ORDER_SHUFFLED;
 }
 
 status cmd_train_run(int argc, char **argv) {
@@ -179,9 +200,9 @@ status cmd_train_run(int argc, char **argv) {
     TRY(cmd_parse(&r, &cmd_train_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (!o.model || !o.train_data || !o.output_dir) return FAIL(ST_USAGE, "--model, --train-data and --output-dir are needed");
-    t.sft = strcmp(o.objective, "sft") == 0;
+    t.objective = strcmp(o.objective, "sft") == 0 ? OBJECTIVE_SFT : strcmp(o.objective, "reward") == 0 ? OBJECTIVE_REWARD : OBJECTIVE_DPO;
     TRY(check_numbers(&o));
-    TRY(check_effect(&r, &o, t.sft));
+    TRY(check_effect(&r, &o, t.objective));
     if (!optim_find(o.optim)) return FAIL(ST_USAGE, "--optim: no optimizer '%s'; there are: adamw, sgd", o.optim);
     TRY(set_loss(&t, &o));
     if (!o.full) TRY(set_lora(&t, &o));

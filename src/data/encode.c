@@ -49,8 +49,9 @@ static status ids_from_json(struct ids *out, struct json array, const char *fiel
 
 static status encode_ids(struct encoded *out, struct encoder *e, const struct record *r) {
     int32_t vocab = e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0;
-    TRY(ids_from_json(&out->prompt, r->prompt_ids, "prompt_ids", vocab));
+    TRY(ids_from_json(e->whole ? &out->chosen : &out->prompt, r->prompt_ids, "prompt_ids", vocab));
     TRY(ids_from_json(&out->chosen, r->chosen_ids, "chosen_ids", vocab));
+    if (e->whole && r->kind == RECORD_PAIR) TRY(ids_from_json(&out->rejected, r->prompt_ids, "prompt_ids", vocab));
     if (r->kind == RECORD_PAIR) TRY(ids_from_json(&out->rejected, r->rejected_ids, "rejected_ids", vocab));
     return ST_OK;
 }
@@ -121,7 +122,10 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
     out->prefix_mismatch = false;
     if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
     if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
-    TRY(encode_prompt(&out->prompt, e, r));
+    if (e->whole)
+        TRY(need_tokenizer(e));
+    else
+        TRY(encode_prompt(&out->prompt, e, r));
     status (*encode)(struct ids *, struct encoded *, struct encoder *, const struct record *, const struct buf *) = r->conversational ? encode_conversation : encode_text;
     TRY(encode(&out->chosen, out, e, r, &r->chosen));
     if (r->kind == RECORD_PAIR) TRY(encode(&out->rejected, out, e, r, &r->rejected));

@@ -10,6 +10,7 @@ struct encoder {
     struct tokenizer *tokenizer;   /* NULL: rows must carry ids */
     struct chat_template *chat;    /* NULL: no conversational rows */
     char *why_no_chat;             /* the template's error, told when it would have been needed */
+    bool whole;                    /* prompt stays empty, chosen and rejected hold all tokens of their conversation */
     /* scratch */
     struct buf text, messages;
     struct ids joined;

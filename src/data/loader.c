@@ -29,7 +29,7 @@ static void add_row(struct loaded *d, const struct record *r, const struct encod
     d->rows[d->count++] = (struct loaded_row){
         .at = d->ids.count, .prompt = (int32_t)x->prompt.count, .chosen = (int32_t)chosen, .rejected = (int32_t)rejected,
         .line = r->line, .source_row = r->source_row, .goal_of = r->goal_of, .goal = r->goal,
-        .score_chosen = r->score_chosen, .score_rejected = r->score_rejected, .prompt_hash = prompt_identity(r),
+        .score_chosen = r->score_chosen, .score_rejected = r->score_rejected, .margin = r->margin, .prompt_hash = prompt_identity(r),
     };
     ids_append(&d->ids, x->prompt.data, x->prompt.count);
     ids_append(&d->ids, x->chosen.data, chosen);
@@ -41,11 +41,39 @@ static void add_row(struct loaded *d, const struct record *r, const struct encod
     if ((int32_t)longest > d->longest) d->longest = (int32_t)longest;
 }
 
+static int32_t last_token(const struct ids *ids, int64_t pad) {
+    size_t at = ids->count - 1;
+    while (at > 0 && ids->data[at] == pad) at--;
+    return (int32_t)at;
+}
+
+/* TRL 1.16's RewardTrainer: rows with a response longer than max_length are left out. */
+static status take_reward(struct loaded *d, const struct record *r, struct encoded *x, const struct loader_options *o) {
+    const size_t room = o->max_length ? o->max_length : SIZE_MAX, chosen = x->chosen.count, rejected = x->rejected.count;
+    size_t same = 0;
+    if (!chosen || !rejected) return FAIL(ST_FORMAT, "field '%s': no tokens", chosen ? "rejected" : "chosen");
+    if (chosen > room || rejected > room) {
+        d->dropped_long++;
+        return ST_OK;
+    }
+    if (d->ids.count + chosen + rejected > (size_t)INT32_MAX * 2) return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
+    const int32_t last_chosen = last_token(&x->chosen, o->pad), last_rejected = last_token(&x->rejected, o->pad);
+    while (same + 1 < chosen && same + 1 < rejected && x->chosen.data[same] == x->rejected.data[same]) same++;
+    ids_append(&x->prompt, x->chosen.data, same);
+    memmove(x->chosen.data, x->chosen.data + same, (chosen - same) * sizeof *x->chosen.data);
+    memmove(x->rejected.data, x->rejected.data + same, (rejected - same) * sizeof *x->rejected.data);
+    add_row(d, r, x, chosen - same, rejected - same);
+    d->rows[d->count - 1].last_chosen = last_chosen;
+    d->rows[d->count - 1].last_rejected = last_rejected;
+    return ST_OK;
+}
+
 static status take_record(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
     enum record_kind want = o->sft ? RECORD_SFT : RECORD_PAIR;
     if (r->kind != want)
         return FAIL(ST_FORMAT, "expected %s", o->sft ? "an SFT row (messages, or prompt and completion)" : "a pair (prompt, chosen, rejected)");
     TRY(encode_record(x, e, r));
+    if (o->reward) return take_reward(d, r, x, o);
     d->mismatched += x->prefix_mismatch;
     size_t room = o->max_length ? o->max_length : SIZE_MAX;
     if (x->prompt.count == 0) return FAIL(ST_FORMAT, "field 'prompt': no tokens; a response needs at least one token before it");
@@ -113,7 +141,7 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
     struct ids sources = {0};
     struct progress bar;
     bool end = false;
-    *d = (struct loaded){0};
+    *d = (struct loaded){.pooled = o->reward};
     TRY(source_open(&source, path, o->skip_bad ? SOURCE_SKIP : SOURCE_STOP, o->rejected_beside));
     progress_begin(&bar, "tokenise", "MB", file_size_bytes(path) >> 20);
     status s = ST_OK;

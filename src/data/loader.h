@@ -10,7 +10,8 @@ struct loaded_row {
     uint64_t line;                      /* in the file */
     int64_t source_row;                 /* -1 */
     int goal_of;
-    double goal, score_chosen, score_rejected; /* NaN */
+    double goal, score_chosen, score_rejected, margin; /* NaN */
+    int32_t last_chosen, last_rejected; /* of reward rows: the position of the last token that is no padding */
     uint64_t prompt_hash;               /* of the goal-free identity where known: source_row, else of the prompt's text */
 };
 struct loaded {
@@ -20,12 +21,15 @@ struct loaded {
     /* counts of what happened */
     size_t read, dropped_long, dropped_partner, cut, mismatched;
     int32_t longest;                    /* most tokens of one sequence */
+    bool pooled;                        /* reward rows */
 };
 
 struct loader_options {
     size_t max_length;   /* 0 = unlimited */
     bool paired_drop;    /* a row that is dropped takes the row with the same source_row along */
     bool sft;            /* accept SFT rows only; else pairs only */
+    bool reward;         /* whole conversations (encoder.whole), dropped when too long, never cut; prompt = what both begin with */
+    int64_t pad;         /* reward: the padding token, -1 = none */
     bool skip_bad;       /* --on-bad-row skip */
     const char *rejected_beside; /* skipped rows go to this name + .rejected.jsonl; NULL: counted only */
 };

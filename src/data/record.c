@@ -28,7 +28,8 @@ void record_clear(struct record *r) {
                          .score_rejected = (double)NAN,
                          .fine_chosen = (double)NAN,
                          .fine_rejected = (double)NAN,
-                         .goal = (double)NAN};
+                         .goal = (double)NAN,
+                         .margin = (double)NAN};
 }
 
 void record_release(struct record *r) {

@@ -36,6 +36,7 @@ struct record {
     double score_chosen, score_rejected; /* NaN absent; of a RECORD_SFT row `score` is score_chosen */
     double fine_chosen, fine_rejected;   /* means of the aspect ratings; NaN absent */
     double goal;                         /* NaN absent */
+    double margin;                       /* of the rewards (TRL); NaN absent */
     int goal_of;                         /* enum goal_of */
     int64_t source_row;                  /* -1 absent */
     struct json prompt_ids, chosen_ids, rejected_ids; /* arrays of token ids; JSON_NONE if absent */

@@ -130,6 +130,7 @@ static status read_ids(struct json *out, struct json value, const char *path) {
 
 status field_read_common(struct record *r, const struct fields *f) {
     TRY(field_score(&r->goal, f->goal, "goal"));
+    TRY(field_score(&r->margin, f->margin, "margin"));
     if (f->goal_of.size) {
         if (json_equals(f->goal_of, "chosen")) r->goal_of = GOAL_OF_CHOSEN;
         else if (json_equals(f->goal_of, "rejected")) r->goal_of = GOAL_OF_REJECTED;

@@ -51,6 +51,7 @@
     X(avg_fine_score_chosen, "avg_fine_score_chosen", PAIR)                                                                                \
     X(avg_fine_score_rejected, "avg_fine_score_rejected", PAIR)                                                                            \
     X(metadata, "metadata", NONE)                                                                                                          \
+    X(margin, "margin", PAIR)                                                                                              \
     X(goal, "goal", ALL)                                                                                                                   \
     X(goal_of, "goal_of", ALL)                                                                                                             \
     X(source_row, "source_row", ALL)                                                                                                       \

@@ -37,6 +37,10 @@ const struct loss_row loss_table[] = {
      PAIRWISE | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
     {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch",
      "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_LENGTHS, loss_sft_compute},
+    {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
+     "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2", LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
+    {"mse", "squared distance of each reward from its response's score", "Wang et al. 2024 (ArmoRM), arXiv 2406.12845, eq. 1",
+     LOSS_OF_REWARDS | LOSS_NEEDS_SCORES, loss_mse_compute},
 };
 const size_t loss_count = sizeof loss_table / sizeof loss_table[0];
 
@@ -86,6 +90,10 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
     TRY(check_smoothing(row, p->label_smoothing));
     if (!(row->needs & LOSS_TAKES_TAU) && p->discopop_tau != 0)
         return FAIL(ST_USAGE, "--discopop-tau has no effect with --loss-type %s: leave it out", row->name);
+    if (!(row->needs & LOSS_TAKES_MARGINS) && p->center_rewards != 0)
+        return FAIL(ST_USAGE, "--center-rewards-coefficient has no effect with --loss-type %s: leave it out", row->name);
+    if (!(p->center_rewards >= 0) || !isfinite(p->center_rewards))
+        return FAIL(ST_USAGE, "--center-rewards-coefficient must be a number of at least 0, it is %g", p->center_rewards);
     if (!(p->discopop_tau >= 0) || !isfinite(p->discopop_tau))
         return FAIL(ST_USAGE, "--discopop-tau must be a number above 0, it is %g", p->discopop_tau);
     return ST_OK;

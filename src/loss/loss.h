@@ -17,6 +17,9 @@ enum loss_needs {
     LOSS_TAKES_SMOOTHING = 1 << 5, /* loss_params.label_smoothing has an effect: 0 <= e < 0.5 */
     LOSS_NEEDS_SMOOTHING = 1 << 6, /* and must be > 0 */
     LOSS_TAKES_TAU = 1 << 7,       /* loss_params.discopop_tau has an effect */
+    LOSS_OF_REWARDS = 1 << 8,      /* loss_batch.policy holds rewards: a loss of --objective reward and of no other */
+    LOSS_NEEDS_SCORES = 1 << 9,    /* loss_batch.scores must be there */
+    LOSS_TAKES_MARGINS = 1 << 10,  /* loss_batch.margins and loss_params.center_rewards have an effect */
 };
 
 #define LOSS_DISCOPOP_TAU 0.05
@@ -25,6 +28,7 @@ struct loss_params {
     double beta;            /* TRL's --beta */
     double label_smoothing; /* TRL's --label-smoothing: 0 <= e < 0.5 */
     double discopop_tau;    /* TRL's --discopop-tau; 0 = its default, LOSS_DISCOPOP_TAU */
+    double center_rewards;  /* TRL's --center-rewards-coefficient; 0 = none */
 };
 
 struct loss_batch {
@@ -34,6 +38,7 @@ struct loss_batch {
     const double *reference; /* [groups * k] the same under the reference, or NULL */
     const int32_t *lengths;  /* [groups * k] scored tokens (the sum of TRL's unshifted completion mask), or NULL */
     const double *scores;    /* [groups * k] or NULL */
+    const double *margins;   /* [groups] or NULL */
 };
 
 struct loss_result {
@@ -74,5 +79,7 @@ typedef status loss_compute_fn(struct loss_result *r, const struct loss_batch *b
 loss_compute_fn loss_sigmoid_compute, loss_hinge_compute, loss_ipo_compute, loss_sft_compute, loss_sigmoid_norm_compute;
 loss_compute_fn loss_exo_pair_compute, loss_nca_pair_compute, loss_robust_compute, loss_bco_pair_compute, loss_sppo_hard_compute;
 loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compute, loss_apo_down_compute, loss_discopop_compute;
+
+loss_compute_fn loss_bradley_terry_compute, loss_mse_compute;
 
 #endif

@@ -19,7 +19,7 @@ status batch_tree_init(struct seqtree *tree, size_t token_budget) {
 status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count, size_t k, size_t token_budget,
                   bool share) {
     const int32_t *ids[2 * BATCH_ROWS_MAX];
-    int32_t sizes[2 * BATCH_ROWS_MAX], from[2 * BATCH_ROWS_MAX], sequences = 0;
+    int32_t sizes[2 * BATCH_ROWS_MAX], from[2 * BATCH_ROWS_MAX], last[2 * BATCH_ROWS_MAX], sequences = 0;
     size_t used = 0;
     for (*taken = 0; *taken < count && *taken < BATCH_ROWS_MAX; ++*taken) {
         const size_t row = rows[*taken], cost = row_cost(data, row, k, share);
@@ -32,8 +32,10 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
         for (size_t i = 0; i < k; i++) {
             ids[sequences] = i == 0 ? loaded_chosen_sequence(data, row) : loaded_rejected_sequence(data, row);
             sizes[sequences] = r->prompt + (i == 0 ? r->chosen : r->rejected);
+            last[sequences] = i == 0 ? r->last_chosen : r->last_rejected;
             from[sequences++] = r->prompt;
         }
     }
+    if (data->pooled) return seqtree_build_pooled(tree, ids, sizes, last, 1, sequences, share);
     return seqtree_build(tree, ids, sizes, from, sequences, share);
 }

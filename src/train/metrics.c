@@ -47,27 +47,56 @@ void metrics_add(struct metrics *m, double loss, const struct token_stats *s, co
     m->logps_rejected += lr / n;
 }
 
-void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, size_t k, bool with_reference) {
+void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, size_t rows) {
+    double least = rewards[0], most = rewards[0], sum = 0, right = 0, margin = 0;
+    for (size_t i = 0; i < 2 * rows; i++) {
+        least = rewards[i] < least ? rewards[i] : least;
+        most = rewards[i] > most ? rewards[i] : most;
+        sum += rewards[i];
+    }
+    for (size_t i = 0; i < rows; i++) {
+        right += rewards[2 * i] > rewards[2 * i + 1];
+        margin += rewards[2 * i] - rewards[2 * i + 1];
+    }
+    const double n = (double)rows;
+    m->count++;
+    m->loss += loss;
+    m->reward_min += least;
+    m->reward_mean += sum / (2 * n);
+    m->reward_max += most;
+    m->reward_accuracy += right / n;
+    m->reward_margin += margin / n;
+}
+
+void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, enum metrics_kind kind) {
+    enum { TOKENS = METRICS_SFT | METRICS_PAIRS_ALONE | METRICS_PAIRS, SIDES = METRICS_PAIRS_ALONE | METRICS_PAIRS };
     const struct {
         const char *name;
         double value;
-        bool pair, reference;
+        unsigned kinds;
     } all[] = {
-        {"loss", m->loss, false, false},
-        {"entropy", m->entropy, false, false},
-        {"mean_token_accuracy", m->accuracy, false, false},
-        {"logits/chosen", m->logits_chosen, true, false},
-        {"logits/rejected", m->logits_rejected, true, false},
-        {"rewards/chosen", m->reward_chosen, true, true},
-        {"rewards/rejected", m->reward_rejected, true, true},
-        {"rewards/accuracies", m->reward_accuracy, true, true},
-        {"rewards/margins", m->reward_margin, true, true},
-        {"logps/chosen", m->logps_chosen, true, false},
-        {"logps/rejected", m->logps_rejected, true, false},
+        {"loss", m->loss, TOKENS | METRICS_REWARDS},
+        {"entropy", m->entropy, TOKENS},
+        {"mean_token_accuracy", m->accuracy, TOKENS},
+        {"logits/chosen", m->logits_chosen, SIDES},
+        {"logits/rejected", m->logits_rejected, SIDES},
+        {"rewards/chosen", m->reward_chosen, METRICS_PAIRS},
+        {"rewards/rejected", m->reward_rejected, METRICS_PAIRS},
+        {"rewards/accuracies", m->reward_accuracy, METRICS_PAIRS},
+        {"rewards/margins", m->reward_margin, METRICS_PAIRS},
+        {"logps/chosen", m->logps_chosen, SIDES},
+        {"logps/rejected", m->logps_rejected, SIDES},
+        {"min_reward", m->reward_min, METRICS_REWARDS},
+        {"mean_reward", m->reward_mean, METRICS_REWARDS},
+        {"max_reward", m->reward_max, METRICS_REWARDS},
+        {"accuracy", m->reward_accuracy, METRICS_REWARDS},
+        {"margin", m->reward_margin, METRICS_REWARDS},
     };
+    const char *separator = "";
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if ((all[i].pair && k < 2) || (all[i].reference && !with_reference)) continue;
-        buf_printf(out, "%s\"%s%s\": ", i ? ", " : "", prefix, all[i].name);
+        if (!(all[i].kinds & (unsigned)kind)) continue;
+        buf_printf(out, "%s\"%s%s\": ", separator, prefix, all[i].name);
         json_put_double(out, per(all[i].value, m->count));
+        separator = ", ";
     }
 }

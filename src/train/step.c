@@ -10,6 +10,16 @@ static void round_sums(double *sums, size_t n) {
     for (size_t i = 0; i < n; i++) sums[i] = (double)(float)sums[i];
 }
 
+/* What a loss of rewards looks at beside them. */
+static void row_scores(struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const struct loaded_row *r = &data->rows[rows[i]];
+        t->scores[i * t->k] = r->score_chosen;
+        if (t->k > 1) t->scores[i * t->k + 1] = r->score_rejected;
+        t->margins[i] = t->o->margins == MARGIN_SCORES ? r->score_chosen - r->score_rejected : r->margin;
+    }
+}
+
 static void row_lengths(int32_t *out, const struct loaded *data, const uint32_t *rows, size_t count, size_t k) {
     for (size_t i = 0; i < count; i++) {
         out[i * k] = data->rows[rows[i]].chosen;
@@ -19,11 +29,13 @@ static void row_lengths(int32_t *out, const struct loaded *data, const uint32_t 
 
 /* The loss over `count` rows; under sft the mean cross-entropy of all completion tokens, which is the loss table's sft with k = 1. */
 static status loss_of(struct loss_result *r, const struct trainer *t, size_t from, size_t count) {
-    const struct loss_row *row = t->o->sft ? loss_find("sft") : t->o->loss;
+    const struct loss_row *row = t->o->objective == OBJECTIVE_SFT ? loss_find("sft") : t->o->loss;
     struct loss_batch b = {.groups = count,
                            .k = t->k,
                            .policy = t->policy + from * t->k,
                            .lengths = t->lengths + from * t->k,
+                           .scores = t->with_scores ? t->scores + from * t->k : NULL,
+                           .margins = t->with_margins ? t->margins + from : NULL,
                            .reference = t->needs_reference ? t->reference + from * t->k : NULL};
     *r = (struct loss_result){.dpolicy = t->dpolicy + from * t->k};
     return row->compute(r, &b, &t->o->loss_params);
@@ -63,7 +75,7 @@ static status separable(double *value, struct trainer *t, const struct loaded *d
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         struct loss_result r;
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, train));
-        token_stats_add(stats, &t->run, &t->tree, t->k);
+        if (!t->run.plan.rewards) token_stats_add(stats, &t->run, &t->tree, t->k);
         TRY(loss_of(&r, t, from, taken));
         const double share = (double)taken / (double)count;
         *value += r.value * share;
@@ -93,8 +105,9 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
                   struct metrics *m) {
     struct token_stats stats = {0};
     double value = 0;
-    const struct loss_row *row = t->o->sft ? loss_find("sft") : t->o->loss;
+    const struct loss_row *row = t->o->objective == OBJECTIVE_SFT ? loss_find("sft") : t->o->loss;
     row_lengths(t->lengths, data, rows, count, t->k);
+    row_scores(t, data, rows, count);
     /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran */
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
@@ -106,7 +119,10 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
         const struct loaded_row *r = &data->rows[rows[i]];
         t->tokens_seen += r->prompt + r->chosen + (t->k > 1 ? r->prompt + r->rejected : 0);
     }
-    metrics_add(m, value, &stats, t->policy, t->needs_reference ? t->reference : NULL, count, t->k, t->o->loss_params.beta);
+    if (t->run.plan.rewards)
+        metrics_add_rewards(m, value, t->policy, count);
+    else
+        metrics_add(m, value, &stats, t->policy, t->needs_reference ? t->reference : NULL, count, t->k, t->o->loss_params.beta);
     return ST_OK;
 }
 

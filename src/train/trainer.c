@@ -10,11 +10,41 @@
 
 #include "base/log.h"
 #include "format/json.h"
+#include "model/reward_head.h"
 #include "train/memory.h"
 #include "train/trainer_state.h"
 
 static volatile sig_atomic_t interrupted;
 void trainer_interrupt(void) { interrupted = 1; }
+
+/* TRL: the tokenizer's padding token, or its end-of-text token; the head reads the last token that is neither. */
+static status padding_of(int64_t *pad, const struct trainer *t) {
+    if (!t->encoder.tokenizer) return FAIL(ST_UNSUPPORTED, "%s has no tokenizer", t->o->model);
+    *pad = tokenizer_pad(t->encoder.tokenizer);
+    if (*pad < 0) *pad = tokenizer_eos(t->encoder.tokenizer);
+    return ST_OK;
+}
+
+/* Rows without the numbers that the loss looks at. */
+static status check_numbers(struct trainer *t, const struct loaded *d, const char *path) {
+    const struct train_options *o = t->o;
+    if (o->objective != OBJECTIVE_REWARD) return ST_OK;
+    const bool margins = (o->loss->needs & LOSS_TAKES_MARGINS) && o->margins == MARGIN_COLUMN;
+    const bool scores = (o->loss->needs & LOSS_NEEDS_SCORES) || ((o->loss->needs & LOSS_TAKES_MARGINS) && o->margins == MARGIN_SCORES);
+    size_t with = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const struct loaded_row *r = &d->rows[i];
+        with += margins && !isnan(r->margin);
+        if (scores && (isnan(r->score_chosen) || isnan(r->score_rejected)))
+            return FAIL(ST_FORMAT, "%s:%llu: score_chosen and score_rejected are needed, one of them is missing", path,
+                        (unsigned long long)r->line);
+    }
+    if (with && with < d->count)
+        return FAIL(ST_FORMAT, "%s: %zu of %zu rows have a margin; all or none should (--margin none passes over them)", path, with, d->count);
+    t->with_scores = (o->loss->needs & LOSS_NEEDS_SCORES) != 0;
+    t->with_margins = with > 0 || (scores && !t->with_scores);
+    return ST_OK;
+}
 
 static status load_data(struct trainer *t) {
     const struct train_options *o = t->o;
@@ -22,10 +52,13 @@ static status load_data(struct trainer *t) {
     buf_printf(&rejected, "%s/train", o->output_dir);
     struct loader_options lo = {.max_length = o->max_length,
                                 .paired_drop = o->order == ORDER_PAIRED,
-                                .sft = o->sft,
+                                .sft = o->objective == OBJECTIVE_SFT,
+                                .reward = o->objective == OBJECTIVE_REWARD,
                                 .skip_bad = o->skip_bad,
                                 .rejected_beside = buf_text(&rejected)};
     TRY(encoder_open(&t->encoder, o->model));
+    t->encoder.whole = lo.reward;
+    if (lo.reward) TRY(padding_of(&lo.pad, t));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
     buf_release(&rejected);
     TRY(s);
@@ -37,17 +70,23 @@ static status load_data(struct trainer *t) {
     if (t->train.mismatched)
         log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data,
                  t->train.mismatched);
-    if (!o->eval_data) return ST_OK;
+    if (!o->eval_data) return check_numbers(t, &t->train, o->train_data);
     lo.paired_drop = false;
     TRY(loaded_read(&t->eval, o->eval_data, &t->encoder, &lo));
     log_info("%s: %zu rows for evaluation, %zu dropped, %zu cut", o->eval_data, t->eval.count, t->eval.dropped_long, t->eval.cut);
-    return ST_OK;
+    if (t->eval.count) TRY(check_numbers(t, &t->eval, o->eval_data));
+    return check_numbers(t, &t->train, o->train_data);
 }
 
 /* Shapes and the adapter; the weights follow when the memory plan has been told. */
 static status open_model(struct trainer *t) {
     const struct train_options *o = t->o;
-    TRY(model_describe(&t->model, o->model, o->kind, o->full ? MODEL_FULL : MODEL_ADAPTER));
+    const enum model_use use = o->full ? MODEL_FULL : MODEL_ADAPTER;
+    const bool reward = o->objective == OBJECTIVE_REWARD;
+    TRY(model_describe_scorer(&t->model, o->model, o->kind, use, reward ? 1 : 0));
+    if (reward && (t->model.config.head != HEAD_SCORE || t->model.config.labels != 1))
+        return FAIL(ST_UNSUPPORTED, "%s has a head of %zu labels; a reward model is trained with one", o->model, t->model.config.labels);
+    if (reward) TRY(padding_of(&t->model.config.pad, t));
     int32_t longest = t->train.longest > t->eval.longest ? t->train.longest : t->eval.longest;
     TRY(model_need_positions(&t->model, (size_t)longest));
     if (o->full) return ST_OK;
@@ -73,17 +112,20 @@ static status plan_memory(struct trainer *t) {
     }
     if (budget < longest) budget = longest;
     struct run_plan plan = {
-        .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0};
+        .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .rewards = o->objective == OBJECTIVE_REWARD};
     const struct train_memory memory = train_memory_of(&t->model, &plan);
     log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
              mib(memory.weights), mib(memory.trained), budget, mib(memory.activations));
     TRY(model_load(&t->model));
+    if (o->full && t->model.config.head == HEAD_SCORE) TRY(reward_head_initialise(t->model.score, &t->model, o->seed));
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
     const size_t n = 2 * BATCH_ROWS_MAX;
     TRY(mem_try_alloc(&t->policy, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->reference, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->dpolicy, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->scores, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->margins, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->lengths, n, sizeof(int32_t), "batch"));
     return mem_try_alloc(&t->dlogp, 2 * budget, sizeof(float), "batch");
 }
@@ -139,12 +181,17 @@ static status log_line(struct trainer *t, const struct buf *line) {
     return ST_OK;
 }
 
+static enum metrics_kind metrics_kind(const struct trainer *t) {
+    if (t->o->objective == OBJECTIVE_REWARD) return METRICS_REWARDS;
+    return t->k < 2 ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
+}
+
 /* The step that was just taken, in TRL's words. */
 static status log_step(struct trainer *t, double rate) {
     struct buf b = {0};
     double elapsed = log_now_s() - t->started_s;
     buf_append_char(&b, '{');
-    metrics_put(&b, &t->metrics, "", t->k, t->needs_reference);
+    metrics_put(&b, &t->metrics, "", metrics_kind(t));
     buf_append_text(&b, ", \"grad_norm\": ");
     json_put_double(&b, t->norm_last);
     buf_append_text(&b, ", \"learning_rate\": ");
@@ -166,7 +213,7 @@ static status evaluate(struct trainer *t) {
     double start = log_now_s();
     TRY(step_evaluate(t, &m));
     buf_append_char(&b, '{');
-    metrics_put(&b, &m, "eval_", t->k, t->needs_reference);
+    metrics_put(&b, &m, "eval_", metrics_kind(t));
     buf_append_text(&b, ", \"eval_runtime\": ");
     json_put_double(&b, round((log_now_s() - start) * 1000) / 1000);
     buf_append_text(&b, ", \"epoch\": ");
@@ -198,7 +245,7 @@ static double response_tokens(const struct trainer *t, const uint32_t *rows, siz
 /* What a micro-batch counts for in its step: all the same, as in TRL's DPOTrainer; under sft by its tokens, so that the step's loss is the
  * mean over all of its tokens (transformers' num_items_in_batch). */
 static status weighted_micro(struct trainer *t, const uint32_t *rows, size_t count, size_t micros, double step_tokens) {
-    if (!t->o->sft) return step_micro(t, &t->train, t->train_ref, rows, count, true, 1.0 / (double)micros, &t->metrics);
+    if (t->o->objective != OBJECTIVE_SFT) return step_micro(t, &t->train, t->train_ref, rows, count, true, 1.0 / (double)micros, &t->metrics);
     const double before = t->metrics.loss, weight = response_tokens(t, rows, count) / step_tokens;
     TRY(step_micro(t, &t->train, t->train_ref, rows, count, true, weight, &t->metrics));
     t->metrics.loss = before + (t->metrics.loss - before) * weight * (double)micros;
@@ -317,8 +364,8 @@ static status train(struct trainer *t) {
 }
 
 status trainer_run(const struct train_options *o) {
-    struct trainer t = {.o = o, .k = o->sft ? 1 : 2, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
-    t.needs_reference = !o->sft && (o->loss->needs & LOSS_NEEDS_REFERENCE);
+    struct trainer t = {.o = o, .k = o->objective == OBJECTIVE_SFT ? 1 : 2, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
+    t.needs_reference = o->objective != OBJECTIVE_SFT && (o->loss->needs & LOSS_NEEDS_REFERENCE);
     interrupted = 0;
     status s = train(&t);
     if (t.log) fclose(t.log);
@@ -330,6 +377,8 @@ status trainer_run(const struct train_options *o) {
     free(t.policy);
     free(t.reference);
     free(t.dpolicy);
+    free(t.scores);
+    free(t.margins);
     free(t.lengths);
     free(t.dlogp);
     optim_release(&t.optim);

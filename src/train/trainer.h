@@ -12,10 +12,16 @@
 #include "train/order.h"
 #include "train/schedule.h"
 
+enum train_objective { OBJECTIVE_DPO, OBJECTIVE_SFT, OBJECTIVE_REWARD };
+/* Where bradley_terry's margins come from: the rows' `margin` where the data has it (TRL), the difference of their scores, or nowhere. */
+enum margin_source { MARGIN_COLUMN, MARGIN_SCORES, MARGIN_NONE };
+
 struct train_options {
     /* what */
     const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps;
-    bool sft, full;
+    enum train_objective objective;
+    enum margin_source margins;
+    bool full;
     const struct loss_row *loss; /* NULL under sft */
     struct loss_params loss_params;
     struct lora_options lora;

@@ -34,7 +34,8 @@ struct trainer {
     double started_s;
     int64_t tokens_at_start;
     /* per micro-batch scratch, [2 * BATCH_ROWS_MAX] */
-    double *policy, *reference, *dpolicy;
+    double *policy, *reference, *dpolicy, *scores, *margins;
+    bool with_scores, with_margins; /* the loss looks at them */
     int32_t *lengths;
     float *dlogp;
 };

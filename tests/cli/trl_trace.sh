@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt train logs what TRL's DPOTrainer and SFTTrainer log (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
+# rapt train logs what TRL's DPOTrainer, SFTTrainer and RewardTrainer log (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
 # metrics within 1e-3, on every step and for the final evaluation; adapters and full training. The same again in packs of a row or two,
 # with each layer computed again in backward, and with every response under a root of its own.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -22,11 +22,11 @@ def compare(where, want, got):
             wrong.append(f"{where}: {key} is {got[key]}, TRL logs {value}")
 
 def run(case, variant, extra):
-    name, options = f"{case['name']}{variant}", [f"{golden}/{o}" if o == "llama_tiny_lora" else o for o in case["options"]]
+    name, options = f"{case['name']}{variant}", [f"{golden}/{o}" if o.endswith("_tiny_lora") else o for o in case["options"]]
     output = f"{runs}/{name}"
-    sft = "--objective" in options
-    evaluation = ["--eval-data", f"{golden}/trl/{'sft_' if sft else ''}eval.jsonl"] if case["eval"] else []
-    done = subprocess.run([rapt, "train", "--model", f"{golden}/llama_tiny", "--train-data", f"{golden}/trl/{'sft' if sft else 'train'}.jsonl", "--output-dir",
+    data = case["data"]
+    evaluation = ["--eval-data", f"{golden}/trl/{'' if data == 'train' else data + '_'}eval.jsonl"] if case["eval"] else []
+    done = subprocess.run([rapt, "train", "--model", f"{golden}/{case['model']}", "--train-data", f"{golden}/trl/{data}.jsonl", "--output-dir",
                            output, "--dtype", "f32", "--threads", "1"] + evaluation + options + extra, capture_output=True, text=True)
     if done.returncode:
         wrong.append(f"{name}: exit {done.returncode}: {done.stderr}")

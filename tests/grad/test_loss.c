@@ -20,19 +20,21 @@ static void gradients_are_the_slopes(void **state) {
     struct rng rng = rng_seeded(7);
     for (size_t row = 0; row < loss_count; row++) {
         for (int trial = 0; trial < 20; trial++) {
-            double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], d[SEQUENCES_MAX], unused[SEQUENCES_MAX];
+            double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], scores[SEQUENCES_MAX], d[SEQUENCES_MAX], unused[SEQUENCES_MAX];
             int32_t lengths[SEQUENCES_MAX];
             size_t k = loss_table[row].needs & LOSS_NEEDS_PAIRS ? 2 : 1 + rng_below(&rng, 4), groups = 1 + rng_below(&rng, 8);
             for (size_t i = 0; i < groups * k; i++) {
                 policy[i] = -20 - 10 * rng_uniform(&rng);
                 reference[i] = policy[i] + 5 * rng_normal(&rng);
+                scores[i] = policy[i] + rng_normal(&rng);
                 lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
             }
             struct loss_params p = {.beta = 0.05 + rng_uniform(&rng)};
             if (loss_table[row].needs & LOSS_TAKES_SMOOTHING) p.label_smoothing = 0.01 + 0.4 * rng_uniform(&rng);
             if ((loss_table[row].needs & LOSS_TAKES_TAU) && trial % 2) p.discopop_tau = 0.2 + rng_uniform(&rng);
+            if (loss_table[row].needs & LOSS_TAKES_MARGINS) p.center_rewards = 0.01 * (trial % 3);
             assert_int_equal(loss_check_params(&loss_table[row], &p), ST_OK);
-            struct loss_batch b = {groups, k, policy, reference, lengths, NULL};
+            struct loss_batch b = {groups, k, policy, reference, lengths, scores, trial % 2 ? scores : NULL};
             struct loss_result r = {0, d}, up = {0, unused}, down = {0, unused};
             assert_int_equal(loss_table[row].compute(&r, &b, &p), ST_OK);
             for (size_t i = 0; i < groups * k; i++) {
@@ -77,6 +79,7 @@ static void goldens(void **state) {
         assert_non_null(row);
         seen[row - loss_table] = true;
         double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], want[SEQUENCES_MAX], d[SEQUENCES_MAX], value, k;
+        double scores[SEQUENCES_MAX], margins[SEQUENCES_MAX];
         int32_t tokens[SEQUENCES_MAX];
         struct loss_params p = {0};
         assert_true(json_double(&p.beta, json_get(c, "beta")) && json_double(&p.label_smoothing, json_get(c, "label_smoothing")));
@@ -86,7 +89,13 @@ static void goldens(void **state) {
         assert_int_equal(n, read_numbers(lengths, json_get(c, "lengths")));
         assert_int_equal(n, read_numbers(want, json_get(c, "dpolicy")));
         for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i];
-        struct loss_batch b = {n / (size_t)k, (size_t)k, policy, reference, tokens, NULL};
+        const bool of_rewards = row->needs & LOSS_OF_REWARDS;
+        if (of_rewards) {
+            assert_int_equal(n, read_numbers(scores, json_get(c, "scores")));
+            read_numbers(margins, json_get(c, "margins"));
+            assert_true(json_double(&p.center_rewards, json_get(c, "center_rewards")));
+        }
+        struct loss_batch b = {n / (size_t)k, (size_t)k, policy, reference, tokens, of_rewards ? scores : NULL, of_rewards ? margins : NULL};
         struct loss_result r = {0, d};
         assert_int_equal(row->compute(&r, &b, &p), ST_OK);
         if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", name, r.value, value);
@@ -120,19 +129,24 @@ static void refusals(void **state) {
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
         struct loss_params p = {.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {0, d};
-        struct loss_batch b = {1, 2, policy, policy, lengths, NULL};
+        const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
+                         l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
+        struct loss_batch b = {1, 2, policy, policy, lengths, scores, NULL};
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);
+        b.scores = NULL;
+        assert_int_equal(l->compute(&r, &b, &p), scores ? ST_MISMATCH : ST_OK);
         b.groups = 0;
         assert_int_equal(l->compute(&r, &b, &p), ST_MISMATCH);
-        b = (struct loss_batch){1, 2, broken, policy, lengths, NULL};
+        b = (struct loss_batch){1, 2, broken, policy, lengths, scores, NULL};
         assert_int_equal(l->compute(&r, &b, &p), ST_FORMAT);
-        b = (struct loss_batch){1, 2, policy, NULL, lengths, NULL};
+        b = (struct loss_batch){1, 2, policy, NULL, lengths, scores, NULL};
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_REFERENCE ? ST_MISMATCH : ST_OK);
-        b = (struct loss_batch){1, 2, policy, policy, NULL, NULL};
+        b = (struct loss_batch){1, 2, policy, policy, NULL, scores, NULL};
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_MISMATCH : ST_OK);
-        b = (struct loss_batch){1, 2, policy, policy, negative, NULL};
+        b = (struct loss_batch){1, 2, policy, policy, negative, scores, NULL};
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_FORMAT : ST_OK);
-        b = (struct loss_batch){2, 1, policy, policy, lengths, NULL};
+        b = (struct loss_batch){2, 1, policy, policy, lengths, scores, NULL};
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_PAIRS ? ST_MISMATCH : ST_OK);
     }
     assert_null(loss_find("nothing"));

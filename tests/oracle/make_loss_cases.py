@@ -89,6 +89,28 @@ def by_torch(name, policy, reference, lengths, beta, eps):
     return value.item(), x.grad.numpy()
 
 
+def reward(name, rewards, scores, margins, center):
+    """RewardTrainer.compute_loss (TRL 1.16), and regression on scores."""
+    x = torch.tensor(rewards, dtype=torch.float64, requires_grad=True)
+    if name == "mse":
+        value = F.mse_loss(x, torch.tensor(scores, dtype=torch.float64))
+    else:
+        value = -F.logsigmoid(x[:, 0] - x[:, 1] - torch.tensor(margins, dtype=torch.float64)).mean() + center * ((x[:, 0] + x[:, 1]) ** 2).mean()
+    value.backward()
+    return value.item(), x.grad.numpy()
+
+
+def reward_cases(rng):
+    for name, k, center in (("bradley_terry", 2, 0.0), ("bradley_terry", 2, 0.02), ("mse", 2, 0.0), ("mse", 1, 0.0)):
+        for groups in (1, 7):
+            rewards, scores = (np.round(rng.normal(0, 4, (groups, k)), 6) for _ in range(2))
+            margins = np.round(rng.normal(1, 1, groups), 6)
+            value, grad = reward(name, rewards, scores, margins, center)
+            yield {"loss": name, "beta": 0.1, "label_smoothing": 0.0, "k": k, "policy": rewards.ravel().tolist(), "reference": [0.0] * rewards.size,
+                   "lengths": [1] * rewards.size, "scores": scores.ravel().tolist(), "margins": margins.tolist(), "center_rewards": center,
+                   "value": value, "dpolicy": [float(x) for x in grad.ravel()]}
+
+
 def main():
     rng = np.random.default_rng(2410_08067)
     cases = []
@@ -117,6 +139,7 @@ def main():
                 "reference": reference.ravel().tolist(), "lengths": lengths.ravel().tolist(), "value": float(value),
                 "dpolicy": [float(x) for x in grad.ravel()],
             })
+    cases += reward_cases(rng)
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

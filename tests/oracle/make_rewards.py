@@ -5,11 +5,14 @@ first label by every parameter, and ArmoRM's head on a small Llama (reward_armo)
 Some sequences end in the padding token, which transformers passes over.
 usage: make_rewards.py OUTPUT_FOLDER"""
 import json
+import pathlib
+import shutil
 
 from make_families import LLAMA3, SIZES, plain
 from oracle import fixed, out, spread_norms
 
 import torch
+from peft import LoraConfig, TaskType, get_peft_model
 from safetensors.torch import save_file
 from transformers import (Gemma2Config, Gemma2ForSequenceClassification, Gemma3TextConfig, Gemma3TextForSequenceClassification, LlamaConfig,
                           LlamaForSequenceClassification, LlamaModel, MistralConfig, MistralForSequenceClassification, Phi3Config,
@@ -111,6 +114,25 @@ def armo():
     save_file(tensors, folder / "golden.safetensors")
 
 
+def tiny():
+    """reward_tiny: llama_tiny with a head, and its tokenizer; reward_tiny_lora: an adapter over it as peft saves a sequence classifier's."""
+    base = pathlib.Path(__file__).resolve().parent.parent / "golden" / "llama_tiny"
+    folder = out("reward_tiny")
+    torch.manual_seed(13)
+    model = LlamaForSequenceClassification.from_pretrained(base, num_labels=1, attn_implementation="eager")
+    model.score.weight.data.copy_(torch.randn_like(model.score.weight) * 0.3)
+    model.save_pretrained(folder)
+    for file in base.glob("tokenizer*"):
+        shutil.copy(file, folder)
+    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type=TaskType.SEQ_CLS))
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            p.data.copy_(torch.randn_like(p) * 0.1)
+    model.save_pretrained(out("reward_tiny_lora"))
+    for extra in ("README.md",):
+        (out("reward_tiny_lora") / extra).unlink(missing_ok=True)
+
+
 def main():
     fixed(5)
     for name, model in families():
@@ -119,6 +141,7 @@ def main():
         model.save_pretrained(folder)
         save_file(measure(model, lambda ids: model(ids).logits), folder / "golden.safetensors")
     armo()
+    tiny()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What TRL's DPOTrainer and SFTTrainer log, step by step, on llama_tiny: tests/golden/trl: train.jsonl, eval.jsonl, sft.jsonl and
-cases.json, a list of {name, options (rapt train's), steps: [metrics of each step], eval: metrics at the end}. Rows are taken in file order.
+"""What TRL's DPOTrainer, SFTTrainer and RewardTrainer log, step by step, on llama_tiny and reward_tiny: tests/golden/trl: train.jsonl, eval.jsonl, sft.jsonl,
+margin.jsonl and cases.json, a list of {name, model, data, options (rapt train's), steps: [metrics of each step], eval: metrics at the end}. Rows are taken in file order.
 
 cDPO: TRL dropped label smoothing from `sigmoid` in 0.29; here log sigmoid is replaced by TRL 0.24's smoothed form.
 usage: make_trl_trace.py OUTPUT_FOLDER (llama_tiny and llama_tiny_lora are read from the stored goldens)"""
@@ -16,12 +16,12 @@ import torch.nn.functional as F
 import trl.trainer.dpo_trainer as dpo_module
 from datasets import Dataset
 from peft import PeftModel
-from transformers import AutoTokenizer, LlamaForCausalLM
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+from transformers import AutoTokenizer, LlamaForCausalLM, LlamaForSequenceClassification
+from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 KEPT = ["loss", "grad_norm", "learning_rate", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen",
-        "logps/rejected", "logits/chosen", "logits/rejected", "entropy", "mean_token_accuracy", "num_tokens", "epoch"]
+        "logps/rejected", "logits/chosen", "logits/rejected", "entropy", "mean_token_accuracy", "min_reward", "mean_reward", "max_reward", "accuracy", "margin", "num_tokens", "epoch"]
 MAX_LENGTH = 24
 
 # name, adapter or full training, TRL's arguments (rapt's options have the same names)
@@ -39,6 +39,10 @@ CASES = [
     ("full", "full", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, weight_decay=0.1)),
     ("full_warmup", "full", dict(per_device_train_batch_size=3, gradient_accumulation_steps=2, lr_scheduler_type="constant_with_warmup", warmup_steps=3,
                                  learning_rate=1e-3, num_train_epochs=2, adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6)),
+    ("reward", "reward", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", num_train_epochs=2)),
+    ("reward_center", "reward", dict(per_device_train_batch_size=4, gradient_accumulation_steps=2, lr_scheduler_type="linear", center_rewards_coefficient=0.05)),
+    ("reward_margin", "reward_margin", dict(per_device_train_batch_size=4, lr_scheduler_type="constant")),
+    ("reward_full", "reward_full", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, weight_decay=0.1)),
     ("objective_sft", "sft", dict(per_device_train_batch_size=4, lr_scheduler_type="cosine", num_train_epochs=2)),
     ("objective_sft_accumulation", "sft", dict(per_device_train_batch_size=2, gradient_accumulation_steps=3, lr_scheduler_type="constant")),
 ]
@@ -86,15 +90,17 @@ def train(kind, arguments, train_rows, eval_rows, folder):
     # sigmoid with label smoothing is what TRL dropped; the other losses take it themselves
     eps = arguments.pop("label_smoothing", 0.0) if arguments.get("loss_type", "sigmoid") == "sigmoid" else 0.0
     dpo_module.F = Functional(smoothed(eps)) if eps else F
-    model = LlamaForCausalLM.from_pretrained(GOLDEN / "llama_tiny", attn_implementation="eager")
-    tokenizer = AutoTokenizer.from_pretrained(GOLDEN / "llama_tiny")
-    if kind != "full":
-        model = PeftModel.from_pretrained(model, GOLDEN / "llama_tiny_lora", is_trainable=True)
-    keys = ("prompt", "completion") if kind == "sft" else ("prompt", "chosen", "rejected")
+    reward = kind.startswith("reward")
+    base = "reward_tiny" if reward else "llama_tiny"
+    model = (LlamaForSequenceClassification if reward else LlamaForCausalLM).from_pretrained(GOLDEN / base, attn_implementation="eager")
+    tokenizer = AutoTokenizer.from_pretrained(GOLDEN / base)
+    if not kind.endswith("full"):
+        model = PeftModel.from_pretrained(model, GOLDEN / (base + "_lora"), is_trainable=True)
+    keys = ("prompt", "completion") if kind == "sft" else ("prompt", "chosen", "rejected") + (("margin",) if kind == "reward_margin" else ())
     data = [Dataset.from_list([{k: r[k] for k in keys} for r in part]) for part in (train_rows, eval_rows)]
-    if kind != "sft":
+    if kind != "sft" and not reward:
         arguments["precompute_ref_log_probs"] = kind == "full"
-    make, trainer_class = (SFTConfig, SFTTrainer) if kind == "sft" else (DPOConfig, DPOTrainer)
+    make, trainer_class = (RewardConfig, RewardTrainer) if reward else (SFTConfig, SFTTrainer) if kind == "sft" else (DPOConfig, DPOTrainer)
     config = make(output_dir=folder, logging_steps=1, logging_first_step=True, report_to=[], bf16=False, use_cpu=True, max_length=MAX_LENGTH, save_strategy="no",
                        gradient_checkpointing=False, train_sampling_strategy="sequential", per_device_eval_batch_size=4, disable_tqdm=True,
                        dataloader_pin_memory=False, optim="adamw_torch", **arguments)
@@ -102,13 +108,13 @@ def train(kind, arguments, train_rows, eval_rows, folder):
     trainer = trainer_class(model, args=config, train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer)
     trainer.train()
     steps = [pick(e) for e in trainer.state.log_history if "grad_norm" in e]
-    final = {} if kind == "full" else pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_")
+    final = {} if kind.endswith("full") else pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_")
     if arguments.get("loss_type") == "sft":  # rapt computes no reference for it, so it has no rewards to log
         steps, final = [{k: v for k, v in x.items() if "rewards" not in k} for x in steps], {k: v for k, v in final.items() if "rewards" not in k}
     options = {"--max-length": MAX_LENGTH, "--logging-steps": 1, "--per-device-eval-batch-size": 4, "--no-shuffle": None}
-    options.update({"--full": None} if kind == "full" else {"--adapter": "llama_tiny_lora"})
-    if kind == "sft":
-        options["--objective"] = "sft"
+    options.update({"--full": None} if kind.endswith("full") else {"--adapter": base + "_lora"})
+    if kind == "sft" or reward:
+        options["--objective"] = "reward" if reward else "sft"
     options.update({"--" + k.replace("_", "-"): v for k, v in arguments.items()})
     if eps:
         options["--label-smoothing"] = eps
@@ -120,16 +126,19 @@ def main():
     train_rows, eval_rows = rows(24, 1), rows(6, 2)
     # SFTTrainer keeps rows whose prompt fills MAX_LENGTH, without anything to learn; rapt drops them
     sft_rows, sft_eval = ([{"prompt": r["prompt"], "completion": r["chosen"]} for i, r in enumerate(part) if i != 7] for part in (train_rows, eval_rows))
-    for name, part in (("train", train_rows), ("eval", eval_rows), ("sft", sft_rows), ("sft_eval", sft_eval)):
+    margin_rows, margin_eval = ([dict(r, margin=0.25 * (i % 4)) for i, r in enumerate(part)] for part in (train_rows, eval_rows))
+    data = dict(train=(train_rows, eval_rows), sft=(sft_rows, sft_eval), margin=(margin_rows, margin_eval))
+    for name, part in ((name, part) for key, parts in data.items() for name, part in ((key, parts[0]), ("eval" if key == "train" else key + "_eval", parts[1]))):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
     cases = []
     with tempfile.TemporaryDirectory() as temporary:
         for name, kind, arguments in CASES:
-            options, steps, final = train(kind, arguments, *((sft_rows, sft_eval) if kind == "sft" else (train_rows, eval_rows)), temporary)
+            rows_of = {"sft": "sft", "reward_margin": "margin"}.get(kind, "train")
+            options, steps, final = train(kind, arguments, *data[rows_of], temporary)
             words = []
             for option, value in options.items():
                 words += [option] if value is None else [option, str(value)]
-            cases.append({"name": name, "options": words, "steps": steps, "eval": final})
+            cases.append({"name": name, "model": "reward_tiny" if kind.startswith("reward") else "llama_tiny", "data": rows_of, "options": words, "steps": steps, "eval": final})
             print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
     (folder / "cases.json").write_text(json.dumps(cases, indent=0) + "\n")
 
