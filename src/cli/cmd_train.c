@@ -78,7 +78,7 @@ static const struct opt_row rows[] = {
 
 const struct opt_spec cmd_train_spec = {
     .command = "train",
-    .summary = "Train a goal-conditioned model: DPO and its kin on pairs, or SFT; LoRA by default.",
+    .summary = "Train a goal-conditioned model: DPO and its kin on pairs, SFT, or a reward model; LoRA by default.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt train --model SmolLM2-135M-Instruct.Q4_1.gguf --train-data pairs.aug.jsonl --eval-data test.aug.jsonl \\\n    --output-dir runs/ra --learning-rate 3e-4 --per-device-train-batch-size 4",
@@ -218,7 +218,11 @@ status cmd_train_run(int argc, char **argv) {
     status s = trainer_run(&t);
     buf_release(&json);
     TRY(s);
-    log_info("done: %s holds the %s; try: rapt generate --model %s%s%s --goal 10 --prompt \"...\"", o.output_dir, o.full ? "model" : "adapter", o.full ? o.output_dir : o.model,
-             o.full ? "" : " --adapter ", o.full ? "" : o.output_dir);
+    const char *kind = o.full ? "model" : "adapter", *base = o.full ? o.output_dir : o.model;
+    const char *with = o.full ? "" : " --adapter ", *adapter = o.full ? "" : o.output_dir;
+    if (t.objective == OBJECTIVE_REWARD)
+        log_info("done: %s holds the reward model's %s; try: rapt export --model %s%s%s --output merged, which transformers loads", o.output_dir, kind, base, with, adapter);
+    else
+        log_info("done: %s holds the %s; try: rapt generate --model %s%s%s --goal 10 --prompt \"...\"", o.output_dir, kind, base, with, adapter);
     return ST_OK;
 }

@@ -163,7 +163,7 @@ status run_init(struct run *r, struct model *m, const struct run_plan *plan) {
         family_architecture(name, m->config.family, m->config.head);
         *r = (struct run){0};
         return FAIL(ST_UNSUPPORTED, "%s: a %s is a %s", m->checkpoint.path, name,
-                    plan->rewards ? "language model, not a reward model" : "reward model: it has no next tokens; rapt score reads it");
+                    plan->rewards ? "language model, not a reward model" : "reward model: it has no next tokens");
     }
     *r = (struct run){.m = m, .plan = *plan};
     r->arena.block_size =

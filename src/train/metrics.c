@@ -21,7 +21,8 @@ void token_stats_add(struct token_stats *s, const struct run *r, const struct se
 
 static double per(double sum, int64_t count) { return count ? sum / (double)count : 0; }
 
-void metrics_add(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows, size_t k, double beta) {
+void metrics_add(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows,
+                 size_t k, double beta) {
     m->count++;
     m->loss += loss;
     m->entropy += per(s->entropy, s->tokens_chosen + s->tokens_rejected);
