@@ -24,6 +24,7 @@ void record_clear(struct record *r) {
                          .responses = responses,
                          .response_capacity = capacity,
                          .source_row = -1,
+                         .label = LABEL_NONE,
                          .score_chosen = (double)NAN,
                          .score_rejected = (double)NAN,
                          .fine_chosen = (double)NAN,

@@ -12,6 +12,9 @@
 enum record_kind { RECORD_PAIR, RECORD_RESPONSES, RECORD_SFT, RECORD_PROMPT };
 const char *record_kind_name(enum record_kind kind); /* "pair", "responses", ... */
 
+/* Is the completion of a row wanted (TRL's KTO rows)? */
+enum record_label { LABEL_NONE = -1, LABEL_UNDESIRED, LABEL_DESIRED };
+
 /* Which response of the source pair a goal was taken from. */
 enum goal_of { GOAL_OF_NONE, GOAL_OF_CHOSEN, GOAL_OF_REJECTED };
 
@@ -38,6 +41,7 @@ struct record {
     double goal;                         /* NaN absent */
     double margin;                       /* of the rewards (TRL); NaN absent */
     int goal_of;                         /* enum goal_of */
+    int label;                           /* enum record_label, of a RECORD_SFT row */
     int64_t source_row;                  /* -1 absent */
     struct json prompt_ids, chosen_ids, rejected_ids; /* arrays of token ids; JSON_NONE if absent */
     struct json tools, chat_template_kwargs;          /* JSON_NONE if absent or null */

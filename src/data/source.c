@@ -36,8 +36,9 @@ const struct source_form source_form_table[] = {
          "{\"instruction\":\"q\",\"input\":\"\",\"chosen\":\"a\",\"rejected\":\"b\",\"score_chosen\":8,\"score_rejected\":3}"),
     FORM(pair, "pair", "{prompt (optional), chosen, rejected, score_chosen, score_rejected} (TRL: strings or messages)",
          "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"score_chosen\":8,\"score_rejected\":3}"),
-    FORM(completion, "completion", "{prompt, completion, score (optional)}", "{\"prompt\":\"q\",\"completion\":\"a\"}"),
-    FORM(messages, "messages", "{messages: [{role, content}], score (optional)}",
+    FORM(completion, "completion", "{prompt, completion, score or label: true | false (optional)}",
+         "{\"prompt\":\"q\",\"completion\":\"a\"}"),
+    FORM(messages, "messages", "{messages: [{role, content}], score or label: true | false (optional)}",
          "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]}"),
     FORM(prompt, "prompt", "{prompt}, or instruction or context_messages in its place", "{\"prompt\":\"q\"}"),
 };

@@ -37,6 +37,8 @@
     X(system, "system", NONE)                                                                                                              \
     X(history, "history", NONE)                                                                                                            \
     X(context_messages, "context_messages", NONE)                                                                                          \
+    X(label, "label", NONE)                                                                                                                \
+    X(kto_tag, "kto_tag", NONE)                                                                                                            \
     X(score, "score", SFT)                                                                                                                 \
     X(score_chosen, "score_chosen", ALL)                                                                                                   \
     X(score_rejected, "score_rejected", ALL)                                                                                               \

@@ -112,6 +112,20 @@ static void reads_scores_where_they_are(void **state) {
     record_release(&r);
 }
 
+static void reads_labels(void **state) {
+    (void)state;
+    struct record r = {0};
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"completion\":\"a\",\"label\":true}"), ST_OK);
+    assert_true(r.kind == RECORD_SFT && r.label == LABEL_DESIRED);
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"completion\":\"a\",\"label\":0}"), ST_OK);
+    assert_true(r.label == LABEL_UNDESIRED);
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"completion\":\"a\",\"label\":null}"), ST_OK);
+    assert_true(r.label == LABEL_NONE);
+    assert_int_equal(read_text(&r, "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],\"kto_tag\":false}"), ST_OK);
+    assert_true(r.kind == RECORD_SFT && r.label == LABEL_UNDESIRED);
+    record_release(&r);
+}
+
 static void errors_name_the_field(void **state) {
     (void)state;
     static const struct { const char *row, *message; } cases[] = {
@@ -135,6 +149,8 @@ static void errors_name_the_field(void **state) {
         {"{\"instruction\":7,\"chosen\":\"a\",\"rejected\":\"b\"}", "field instruction: expected a string, found a number"},
         {"{\"instruction\":\"q\",\"system\":[],\"chosen\":\"a\",\"rejected\":\"b\"}", "field system: expected a string, found an array"},
         {"{\"context_messages\":[{\"role\":1}]}", "field context_messages[0].role: expected a string, found a number"},
+        {"{\"prompt\":\"q\",\"completion\":\"a\",\"label\":\"good\"}", "field label: expected true or false, found \"good\""},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],\"kto_tag\":2}", "field kto_tag: expected true or false, found 2"},
         {"{\"prompt_ids\":[1,-2],\"chosen_ids\":[],\"rejected_ids\":[]}", "field prompt_ids[1]: expected a token id, found -2"},
     };
     struct record r = {0};
@@ -270,7 +286,7 @@ int main(void) {
         cmocka_unit_test(every_form_reads_its_example), cmocka_unit_test(splits_as_trl), cmocka_unit_test(reads_scores_where_they_are),
         cmocka_unit_test(errors_name_the_field),        cmocka_unit_test(skips_and_keeps_bad_rows),
         cmocka_unit_test(adjacent_rows_are_one_record), cmocka_unit_test(reads_turns_from_text),
-        cmocka_unit_test(ranks_become_scores),
+        cmocka_unit_test(ranks_become_scores),          cmocka_unit_test(reads_labels),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
