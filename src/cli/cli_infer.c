@@ -26,25 +26,21 @@ status sampling_from_flags(struct sampler_options *out, const struct sampling_fl
     return ST_OK;
 }
 
-/* FOLDER/goal.json into g when it is there. */
-static status try_goal_file(struct goal_asker *g, const char *folder) {
-    if (!folder || g->trained || !file_is_dir(folder)) return ST_OK;
-    char *path = file_join(folder, "goal.json");
-    status s = ST_OK;
-    if (file_exists(path)) {
-        s = goal_style_load(&g->style, path);
-        if (s == ST_OK) s = file_read(&g->text, path);
-        if (s == ST_OK) s = json_parse(&g->root, buf_text(&g->text), g->text.size);
-        g->trained = s == ST_OK;
-    }
-    free(path);
-    return s;
+/* What came with the adapter or the model. */
+static status read_trained(struct goal_asker *g, const char *path) {
+    if (g->trained) return ST_OK;
+    status s = goal_text_of(&g->text, path);
+    if (s != ST_OK || !g->text.size) return s;
+    s = json_parse(&g->root, buf_text(&g->text), g->text.size);
+    if (s == ST_OK) s = goal_style_parse(&g->style, g->root);
+    g->trained = s == ST_OK;
+    return s == ST_OK ? s : status_note(s, "%s: its goal: ", path);
 }
 
 status goal_asker_open(struct goal_asker *g, const char *model, const char *adapter, const char *style_file, const struct encoder *e) {
     *g = (struct goal_asker){0};
-    status s = try_goal_file(g, adapter);
-    if (s == ST_OK) s = try_goal_file(g, model);
+    status s = read_trained(g, adapter);
+    if (s == ST_OK) s = read_trained(g, model);
     if (s == ST_OK && style_file) { /* the histogram stays the trained one's */
         goal_style_release(&g->style);
         s = goal_style_load(&g->style, style_file);

@@ -48,12 +48,12 @@ status sampling_from_flags(struct sampler_options *out, const struct sampling_fl
 /* How goals are asked for. */
 struct goal_asker {
     struct goal_style style; /* placement resolved */
-    bool trained;            /* from the adapter's or the model's goal.json */
-    struct buf text;         /* that file */
+    bool trained;            /* came with the adapter or the model */
+    struct buf text;         /* as JSON */
     struct json root;
 };
-/* Reads style_file, else ADAPTER/goal.json, else MODEL/goal.json, else the default. e decides the placement where the style leaves it open.
- */
+/* Reads style_file, else what came with the adapter, else with the model, else the default. e decides the placement where the style leaves
+ * it open. */
 status goal_asker_open(struct goal_asker *g, const char *model, const char *adapter, const char *style_file, const struct encoder *e);
 void goal_asker_release(struct goal_asker *g);
 /* A goal from the command line: a number, or "best" where goal.json has one. */

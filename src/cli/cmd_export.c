@@ -1,68 +1,52 @@
-/* rapt export: a model, with the adapter merged in, in another form. */
-#include <stdlib.h>
+/* rapt export: a model, with the adapter merged in, or a data set, in the form of another program. */
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
-#include "cli/cli_model.h"
 #include "cli/cmd.h"
-#include "model/export_io.h"
-#include "model/peft_io.h"
-#include "text/tokenizer.h"
+#include "export/export.h"
 
 struct options {
-    const char *model, *adapter, *output, *format, *dtype;
+    struct export_request request;
+    const char *format;
 };
 
-#define FIELD(name) offsetof(struct options, name)
+#define CHOICE(function, name, ...) "|" name
+#define FORMAT_HELP(function, name, help, ...) "; " name ": " help
+#define FORMAT_EXAMPLE(function, name, help, dtypes, needs, takes, example) "\n" example
+static const char choices[] = EXPORT_FORMAT_LIST(CHOICE), format_help[] = EXPORT_FORMAT_LIST(FORMAT_HELP),
+                  examples[] = EXPORT_FORMAT_LIST(FORMAT_EXAMPLE);
+
+#define FIELD(name) offsetof(struct options, request.name)
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter to merge in: W + alpha / r B A, in fp32"},
-    {"format", OPT_CHOICE, FIELD(format), NULL, "hf", "hf",
-     "hf: config.json, model.safetensors and the tokenizer's files, as transformers loads them"},
+    {"format", OPT_CHOICE, offsetof(struct options, format), NULL, "hf", choices + 1, format_help + 2},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "f32", "f32|f16|bf16", "storage of the weights"},
-    {"output", OPT_STR, FIELD(output), "P", NULL, NULL, "the folder to write"},
+    {"output", OPT_STR, FIELD(output), "P", NULL, NULL, "the folder or file to write"},
 };
 
 const struct opt_spec cmd_export_spec = {
     .command = "export",
-    .summary = "Write a merged model as a Hugging Face folder.",
+    .summary = "Write a merged model in the form of another program.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt export --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter runs/ra --format hf --dtype bf16 --output exported/ra",
+    .example = examples + 1,
 };
 
-static enum dtype storage(const char *name) {
-    return strcmp(name, "f32") == 0 ? DTYPE_F32 : strcmp(name, "f16") == 0 ? DTYPE_F16 : DTYPE_BF16;
-}
-
-/* The goal block travels with the weights that were trained under it. */
-static status copy_goal(const struct options *o) {
-    const char *from = o->adapter ? o->adapter : o->model;
-    char *path = file_join(from, "goal.json"), *to = file_join(o->output, "goal.json");
-    status s = file_copy_if_there(to, path);
-    free(path);
-    free(to);
-    return s;
-}
-
-static status export_model(const struct options *o) {
-    struct model m;
-    struct tokenizer *t = NULL;
-    TRY(adapter_open_model(&m, o->model, o->adapter, MATMUL_REFERENCE, MODEL_INFER));
-    status s = file_make_dirs(o->output);
-    if (s == ST_OK) s = export_hf(&m, o->adapter ? m.params.value : NULL, o->output, storage(o->dtype));
-    model_release(&m);
-    TRY(s);
-    s = tokenizer_open(&t, o->model);
-    if (s == ST_OK)
-        s = tokenizer_save(t, o->output);
-    else
-        log_warn("no tokenizer written: %s", status_message());
-    tokenizer_free(t);
-    if (!t) s = ST_OK; /* the weights are there, and the warning says what is not */
-    TRY(s);
-    return copy_goal(o);
+/* The table's row says which options the form has. */
+static status check(struct options *o, const struct export_format *f, const struct opt_result *r) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *name = rows[i].name;
+        if (export_list_has(f->needs, name, ',') && !r->given[i])
+            return FAIL(ST_USAGE, "--format %s needs --%s", f->name, name);
+        if (strcmp(name, "format") == 0 || (strcmp(name, "dtype") == 0 && f->dtypes)) continue;
+        if (r->given[i] && !export_list_has(f->needs, name, ',') && !export_list_has(f->takes, name, ','))
+            return FAIL(ST_USAGE, "--%s has no effect with --format %s", name, f->name);
+    }
+    if (!f->dtypes) o->request.dtype = NULL;
+    if (f->dtypes && !export_list_has(f->dtypes, o->request.dtype, '|'))
+        return FAIL(ST_USAGE, "--format %s takes --dtype %s, not %s", f->name, f->dtypes, o->request.dtype);
+    return ST_OK;
 }
 
 status cmd_export_run(int argc, char **argv) {
@@ -71,9 +55,9 @@ status cmd_export_run(int argc, char **argv) {
     bool done;
     TRY(cmd_parse(&r, &cmd_export_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
-    if (!o.model || !o.output) return FAIL(ST_USAGE, "--model and --output are needed");
-    if (file_is_dir(o.model) && strcmp(o.model, o.output) == 0) return FAIL(ST_USAGE, "--output is the model itself");
-    TRY(export_model(&o));
-    log_info("%s: written", o.output);
+    const struct export_format *f = export_find(o.format);
+    TRY(check(&o, f, &r));
+    TRY(f->run(&o.request));
+    log_info("%s: written", o.request.output);
     return ST_OK;
 }

@@ -67,19 +67,24 @@ static status style_read(struct goal_style *g, struct json root) {
     return goal_style_check(g);
 }
 
-status goal_style_load(struct goal_style *g, const char *path) {
+status goal_style_parse(struct goal_style *g, struct json root) {
     goal_style_default(g);
+    status code = style_read(g, root);
+    if (code != ST_OK) goal_style_release(g);
+    return code == ST_USAGE ? ST_FORMAT : code;
+}
+
+status goal_style_load(struct goal_style *g, const char *path) {
+    *g = (struct goal_style){0};
     struct buf text = {0};
     struct json root = {0};
     status code = file_read(&text, path);
     if (code == ST_OK) {
         code = json_parse(&root, buf_text(&text), text.size);
-        if (code == ST_OK) code = style_read(g, root);
-        if (code == ST_USAGE) code = ST_FORMAT;
+        if (code == ST_OK) code = goal_style_parse(g, root);
         if (code != ST_OK) status_note(code, "%s: ", path);
     }
     buf_release(&text);
-    if (code != ST_OK) goal_style_release(g);
     return code;
 }
 

@@ -26,6 +26,13 @@ void goal_style_release(struct goal_style *g);
 /* Errors when the template lacks {s}. */
 status goal_style_check(const struct goal_style *g);
 status goal_style_load(struct goal_style *g, const char *path); /* JSON written by goal_style_save */
+status goal_style_parse(struct goal_style *g, struct json root); /* the same, read already */
+/* The goal that travels with trained weights, as JSON text: FOLDER/goal.json, or the metadata GOAL_GGUF_KEY of a GGUF file. out stays empty
+ * where there is none. path: an adapter, a model, or NULL. */
+#define GOAL_GGUF_KEY "rapt.goal"
+status goal_text_of(struct buf *out, const char *path);
+/* The adapter's, else the model's. */
+status goal_text_find(struct buf *out, const char *adapter, const char *model);
 /* counts: how often each goal stands in the training data, written as "histogram": {"8": 12, ...}; NULL or overflown: left out. */
 struct goal_counts;
 status goal_style_save(const struct goal_style *g, const struct goal_counts *counts, const char *path);

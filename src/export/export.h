@@ -1,0 +1,42 @@
+/* export: the table of forms that rapt export writes: a model for other programs, or a data set and a configuration for other trainers. */
+#ifndef RAPT_EXPORT_EXPORT_H
+#define RAPT_EXPORT_EXPORT_H
+
+#include "base/buf.h"
+
+/* What was asked for. Options that a form does not take are NULL. */
+struct export_request {
+    const char *model;   /* a Hugging Face folder or a .gguf file */
+    const char *adapter; /* a PEFT adapter's folder */
+    const char *output;
+    const char *dtype; /* one of the form's own */
+};
+
+/* A form is a function here and one row: X(function, name, what it writes, what --dtype may be or NULL where it takes none, the options that
+ * must be given, those that may be, an example). Options are names of `rapt export`, separated by commas; any other that is given is refused.
+ */
+/* clang-format off: one row a form, so that branches merge */
+#define EXPORT_FORMAT_LIST(X) \
+    X(export_hf_run, "hf", "config.json, model.safetensors and the tokenizer's files in a folder, as transformers loads them", "f32|f16|bf16", \
+      "model,output", "adapter", \
+      "rapt export --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter runs/ra --format hf --dtype bf16 --output exported/ra") \
+
+/* clang-format on */
+
+struct export_format {
+    status (*run)(const struct export_request *r);
+    const char *name, *help, *dtypes, *needs, *takes, *example;
+};
+extern const struct export_format export_table[];
+extern const size_t export_count;
+
+#define EXPORT_DECLARE(function, ...) status function(const struct export_request *r);
+EXPORT_FORMAT_LIST(EXPORT_DECLARE)
+#undef EXPORT_DECLARE
+
+/* NULL where there is none of that name. */
+const struct export_format *export_find(const char *name);
+/* Is `name` one of the `separator`-separated words of list (NULL: none)? */
+bool export_list_has(const char *list, const char *name, char separator);
+
+#endif
