@@ -10,7 +10,7 @@ as in the model file (for the adapter: as in adapter_model.safetensors).
 usage: make_llama.py OUTPUT_FOLDER"""
 import json
 
-from oracle import fixed, next_logps, out, spread_norms
+from oracle import fixed, next_logps, out, save_adapter, spread_norms
 
 import gguf
 import torch
@@ -117,15 +117,7 @@ def main():
     for name, p in lora.named_parameters():
         if "lora_" in name:
             p.data.copy_(torch.randn_like(p) * 0.2)
-    # A list, as PEFT users write it, in a fixed order: PEFT's own is a set's.
-    lora.peft_config["default"].target_modules = sorted(lora.peft_config["default"].target_modules)
-    lora.save_pretrained(lora_folder)
-    path = lora_folder / "adapter_config.json"
-    saved = json.loads(path.read_text())
-    saved["target_modules"] = sorted(saved["target_modules"])
-    saved["base_model_name_or_path"] = "../llama_tiny"
-    path.write_text(json.dumps(saved, indent=2, sort_keys=True) + "\n")
-    (lora_folder / "README.md").unlink(missing_ok=True)
+    save_adapter(lora, lora_folder, "../llama_tiny")
     save_file(measure(lora, ids, lambda n: "lora_" in n, lambda n: n.replace(".default", "")), lora_folder / "golden.safetensors")
 
     fixed(2)

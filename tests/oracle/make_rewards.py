@@ -9,7 +9,7 @@ import pathlib
 import shutil
 
 from make_families import LLAMA3, SIZES, plain
-from oracle import fixed, out, spread_norms
+from oracle import fixed, out, save_adapter, spread_norms
 
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
@@ -128,9 +128,7 @@ def tiny():
     for name, p in model.named_parameters():
         if "lora_B" in name:
             p.data.copy_(torch.randn_like(p) * 0.1)
-    model.save_pretrained(out("reward_tiny_lora"))
-    for extra in ("README.md",):
-        (out("reward_tiny_lora") / extra).unlink(missing_ok=True)
+    save_adapter(model, out("reward_tiny_lora"), "../reward_tiny")
 
 
 def main():

@@ -5,6 +5,7 @@ Writes OUTPUT_FOLDER/sentencepiece/{bpe,plain,unigram}.model, plain.gguf, unigra
 usage: make_sentencepiece.py OUTPUT_FOLDER"""
 import json
 import os
+import shutil
 import sys
 import tempfile
 
@@ -33,9 +34,15 @@ def train(out, folder, name, options):
         f.writelines(f"{a}\t{b}\n" for a, b in RULES)
     if "normalization_rule_name" not in options:
         options = dict(options, normalization_rule_tsv=rules)
-    sentencepiece.SentencePieceTrainer.train(input=corpus, model_prefix=f"{out}/{name}", vocab_size=900, character_coverage=0.98, hard_vocab_limit=False, num_threads=1,
+    # The model remembers these paths as given: relative ones are the same on every machine.
+    before = os.getcwd()
+    os.chdir(folder)
+    if "normalization_rule_tsv" in options:
+        options["normalization_rule_tsv"] = "rules.tsv"
+    sentencepiece.SentencePieceTrainer.train(input="text", model_prefix=name, vocab_size=900, character_coverage=0.98, hard_vocab_limit=False, num_threads=1,
                                              minloglevel=2, self_test_sample_size=0, **options)
-    os.unlink(f"{out}/{name}.vocab")
+    os.chdir(before)
+    shutil.move(f"{folder}/{name}.model", f"{out}/{name}.model")
     return sentencepiece.SentencePieceProcessor(f"{out}/{name}.model")
 
 

@@ -1,6 +1,7 @@
 """What the scripts of this folder share: where results go, and arithmetic that gives the same bits every time.
 
 Versions: transformers 5.23.0, TRL 1.16.0, peft 0.21.2, torch 2.13.0 (CPU), gguf 0.19.0, jinja2 3.1.6, tokenizers 0.23.3."""
+import json
 import os
 import pathlib
 import sys
@@ -36,6 +37,17 @@ def spread_norms(model):
         elif name.endswith(".bias"):
             p.data.copy_(torch.randn_like(p) * 0.4)
     return model
+
+
+def save_adapter(model, folder, base):
+    """What peft saves, the same on every machine: the base by a relative path, target modules in order (peft keeps a set)."""
+    model.save_pretrained(folder)
+    path = folder / "adapter_config.json"
+    saved = json.loads(path.read_text())
+    saved["target_modules"] = sorted(saved["target_modules"])
+    saved["base_model_name_or_path"] = base
+    path.write_text(json.dumps(saved, indent=2, sort_keys=True) + "\n")
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def next_logps(logits, ids):
