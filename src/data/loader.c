@@ -12,6 +12,7 @@
 void loaded_release(struct loaded *d) {
     ids_release(&d->ids);
     free(d->rows);
+    free(d->responses);
     *d = (struct loaded){0};
 }
 
@@ -21,24 +22,28 @@ static uint64_t prompt_identity(const struct record *r) {
     return hash_bytes(r->prompt_ids.text, r->prompt_ids.size, 2);
 }
 
-static void add_row(struct loaded *d, const struct record *r, const struct encoded *x, size_t chosen, size_t rejected) {
+static void add_row(struct loaded *d, const struct record *r, size_t prompt) {
     if (d->count == d->capacity) {
         d->capacity = d->capacity ? d->capacity * 2 : 1024;
         d->rows = mem_resize(d->rows, d->capacity * sizeof *d->rows);
     }
     d->rows[d->count++] = (struct loaded_row){
-        .at = d->ids.count, .prompt = (int32_t)x->prompt.count, .chosen = (int32_t)chosen, .rejected = (int32_t)rejected,
-        .line = r->line, .source_row = r->source_row, .goal_of = r->goal_of, .goal = r->goal,
-        .score_chosen = r->score_chosen, .score_rejected = r->score_rejected, .margin = r->margin, .prompt_hash = prompt_identity(r),
+        .first = d->response_count, .prompt = (int32_t)prompt, .line = r->line, .source_row = r->source_row, .goal_of = r->goal_of,
+        .goal = r->goal, .margin = r->margin, .prompt_hash = prompt_identity(r),
     };
-    ids_append(&d->ids, x->prompt.data, x->prompt.count);
-    ids_append(&d->ids, x->chosen.data, chosen);
-    if (r->kind == RECORD_PAIR) {
-        ids_append(&d->ids, x->prompt.data, x->prompt.count);
-        ids_append(&d->ids, x->rejected.data, rejected);
+}
+
+/* One more response of the row added last. */
+static void add_response(struct loaded *d, const struct ids *prompt, const int32_t *ids, size_t count, double score) {
+    if (d->response_count == d->response_capacity) {
+        d->response_capacity = d->response_capacity ? d->response_capacity * 2 : 1024;
+        d->responses = mem_resize(d->responses, d->response_capacity * sizeof *d->responses);
     }
-    size_t longest = x->prompt.count + (chosen > rejected ? chosen : rejected);
-    if ((int32_t)longest > d->longest) d->longest = (int32_t)longest;
+    d->responses[d->response_count++] = (struct loaded_response){.at = d->ids.count, .count = (int32_t)count, .score = score};
+    d->rows[d->count - 1].responses++;
+    ids_append(&d->ids, prompt->data, prompt->count);
+    ids_append(&d->ids, ids, count);
+    if ((int32_t)(prompt->count + count) > d->longest) d->longest = (int32_t)(prompt->count + count);
 }
 
 static int32_t last_token(const struct ids *ids, int64_t pad) {
@@ -60,11 +65,11 @@ static status take_reward(struct loaded *d, const struct record *r, struct encod
     const int32_t last_chosen = last_token(&x->chosen, o->pad), last_rejected = last_token(&x->rejected, o->pad);
     while (same + 1 < chosen && same + 1 < rejected && x->chosen.data[same] == x->rejected.data[same]) same++;
     ids_append(&x->prompt, x->chosen.data, same);
-    memmove(x->chosen.data, x->chosen.data + same, (chosen - same) * sizeof *x->chosen.data);
-    memmove(x->rejected.data, x->rejected.data + same, (rejected - same) * sizeof *x->rejected.data);
-    add_row(d, r, x, chosen - same, rejected - same);
-    d->rows[d->count - 1].last_chosen = last_chosen;
-    d->rows[d->count - 1].last_rejected = last_rejected;
+    add_row(d, r, same);
+    add_response(d, &x->prompt, x->chosen.data + same, chosen - same, r->score_chosen);
+    d->responses[d->response_count - 1].last = last_chosen;
+    add_response(d, &x->prompt, x->rejected.data + same, rejected - same, r->score_rejected);
+    d->responses[d->response_count - 1].last = last_rejected;
     return ST_OK;
 }
 
@@ -85,7 +90,9 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
     size_t chosen = x->chosen.count < room ? x->chosen.count : room, rejected = x->rejected.count < room ? x->rejected.count : room;
     d->cut += chosen < x->chosen.count || rejected < x->rejected.count;
     if (d->ids.count + x->prompt.count + chosen + rejected > (size_t)INT32_MAX * 2) return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
-    add_row(d, r, x, chosen, rejected);
+    add_row(d, r, x->prompt.count);
+    add_response(d, &x->prompt, x->chosen.data, chosen, r->score_chosen);
+    if (r->kind == RECORD_PAIR) add_response(d, &x->prompt, x->rejected.data, rejected, r->score_rejected);
     return ST_OK;
 }
 
@@ -134,6 +141,12 @@ static void drop_partners(struct loaded *d, struct ids *sources) {
     qsort(d->rows, d->count, sizeof *d->rows, by_line);
 }
 
+static size_t common_k(const struct loaded *d) {
+    for (size_t i = 1; i < d->count; i++)
+        if (d->rows[i].responses != d->rows[0].responses) return 0;
+    return d->count ? (size_t)d->rows[0].responses : 0;
+}
+
 status loaded_read(struct loaded *d, const char *path, struct encoder *e, const struct loader_options *o) {
     struct source source;
     struct record record = {0};
@@ -158,6 +171,7 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
     if (s == ST_OK) progress_end(&bar, source.lines.next_offset >> 20, NULL);
     if (s == ST_OK) s = source_commit(&source);
     if (s == ST_OK && o->paired_drop) drop_partners(d, &sources);
+    d->k = common_k(d);
     source_release(&source);
     record_release(&record);
     encoded_release(&x);

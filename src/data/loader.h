@@ -4,20 +4,30 @@
 
 #include "data/encode.h"
 
+struct loaded_response {
+    size_t at;     /* of its sequence in ids: the prompt's tokens and its own stand together */
+    int32_t count; /* its own tokens */
+    int32_t last;  /* of reward rows: the position of the last token that is no padding */
+    double score;  /* NaN */
+};
+/* A group: a prompt and its responses, which are chosen and rejected, or one, or K. */
 struct loaded_row {
-    size_t at;                          /* offset of the prompt's first id in ids */
-    int32_t prompt, chosen, rejected;   /* token counts; stored as prompt, chosen, prompt, rejected: each sequence is contiguous */
-    uint64_t line;                      /* in the file */
-    int64_t source_row;                 /* -1 */
+    size_t first;         /* index of its first response */
+    int32_t responses;    /* how many */
+    int32_t prompt;       /* tokens */
+    uint64_t line;        /* in the file */
+    int64_t source_row;   /* -1 */
     int goal_of;
-    double goal, score_chosen, score_rejected, margin; /* NaN */
-    int32_t last_chosen, last_rejected; /* of reward rows: the position of the last token that is no padding */
-    uint64_t prompt_hash;               /* of the goal-free identity where known: source_row, else of the prompt's text */
+    double goal, margin;  /* NaN */
+    uint64_t prompt_hash; /* of the goal-free identity where known: source_row, else of the prompt's text */
 };
 struct loaded {
     struct ids ids;
     struct loaded_row *rows;
     size_t count, capacity;
+    struct loaded_response *responses;
+    size_t response_count, response_capacity;
+    size_t k;                           /* responses of every row; 0: it differs */
     /* counts of what happened */
     size_t read, dropped_long, dropped_partner, cut, mismatched;
     int32_t longest;                    /* most tokens of one sequence */
@@ -36,10 +46,12 @@ struct loader_options {
 /* Reads `path` whole. A bar shows progress. Errors name file, line, field. */
 status loaded_read(struct loaded *d, const char *path, struct encoder *e, const struct loader_options *o);
 void loaded_release(struct loaded *d);
-/* Views of a row's two sequences: prompt + chosen, prompt + rejected. */
-static inline const int32_t *loaded_chosen_sequence(const struct loaded *d, size_t i) { return d->ids.data + d->rows[i].at; }
-static inline const int32_t *loaded_rejected_sequence(const struct loaded *d, size_t i) {
-    return loaded_chosen_sequence(d, i) + d->rows[i].prompt + d->rows[i].chosen;
+/* Response j of a row, j < responses; and its sequence, prompt + response. */
+static inline const struct loaded_response *loaded_response(const struct loaded *d, size_t row, size_t j) {
+    return &d->responses[d->rows[row].first + j];
+}
+static inline const int32_t *loaded_sequence(const struct loaded *d, size_t row, size_t j) {
+    return d->ids.data + loaded_response(d, row, j)->at;
 }
 
 #endif

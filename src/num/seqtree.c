@@ -91,8 +91,6 @@ static int by_node(const void *x, const void *y) {
     return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
 }
 
-#define SEQTREE_SEQUENCES_MAX 4096
-
 static status build(struct builder *b, int32_t count) {
     struct seqtree *t = b->t;
     int32_t members[SEQTREE_SEQUENCES_MAX];

@@ -7,6 +7,8 @@
 
 #include "base/status.h"
 
+#define SEQTREE_SEQUENCES_MAX 4096 /* of one tree */
+
 struct seqtree_segment {
     int32_t start, count; /* nodes [start, start+count) */
     int32_t parent;       /* index of the segment it continues, -1 for a root; it continues behind that segment's last node */

@@ -1,13 +1,10 @@
 #include "train/batch.h"
 
-size_t batch_row_tokens(const struct loaded *data, size_t row, size_t k) {
+size_t batch_row_tokens(const struct loaded *data, size_t row, bool share) {
     const struct loaded_row *r = &data->rows[row];
-    return (size_t)r->prompt + (size_t)r->chosen + (k > 1 ? (size_t)r->rejected : 0);
-}
-
-/* Unshared, every sequence carries its prompt. */
-static size_t row_cost(const struct loaded *data, size_t row, size_t k, bool share) {
-    return batch_row_tokens(data, row, k) + (!share && k > 1 ? (size_t)data->rows[row].prompt : 0);
+    size_t n = (size_t)r->prompt * (share ? 1 : (size_t)r->responses);
+    for (size_t j = 0; j < (size_t)r->responses; j++) n += (size_t)loaded_response(data, row, j)->count;
+    return n;
 }
 
 status batch_tree_init(struct seqtree *tree, size_t token_budget) {
@@ -16,23 +13,24 @@ status batch_tree_init(struct seqtree *tree, size_t token_budget) {
     return seqtree_init(tree, (int32_t)token_budget, (int32_t)token_budget, (int32_t)(2 * token_budget));
 }
 
-status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count, size_t k, size_t token_budget,
+status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count, size_t token_budget,
                   bool share) {
-    const int32_t *ids[2 * BATCH_ROWS_MAX];
-    int32_t sizes[2 * BATCH_ROWS_MAX], from[2 * BATCH_ROWS_MAX], last[2 * BATCH_ROWS_MAX], sequences = 0;
+    const int32_t *ids[SEQTREE_SEQUENCES_MAX];
+    int32_t sizes[SEQTREE_SEQUENCES_MAX], from[SEQTREE_SEQUENCES_MAX], last[SEQTREE_SEQUENCES_MAX], sequences = 0;
     size_t used = 0;
-    for (*taken = 0; *taken < count && *taken < BATCH_ROWS_MAX; ++*taken) {
-        const size_t row = rows[*taken], cost = row_cost(data, row, k, share);
+    for (*taken = 0; *taken < count; ++*taken) {
+        const size_t row = rows[*taken], cost = batch_row_tokens(data, row, share);
         const struct loaded_row *r = &data->rows[row];
-        if (used + cost > token_budget && *taken > 0) break;
+        if ((used + cost > token_budget || sequences + r->responses > SEQTREE_SEQUENCES_MAX) && *taken > 0) break;
         if (cost > token_budget)
             return FAIL(ST_UNSUPPORTED, "the row of line %llu needs %zu positions, a micro-batch holds %zu; raise --micro-batch-tokens or lower --max-length",
                         (unsigned long long)r->line, cost, token_budget);
         used += cost;
-        for (size_t i = 0; i < k; i++) {
-            ids[sequences] = i == 0 ? loaded_chosen_sequence(data, row) : loaded_rejected_sequence(data, row);
-            sizes[sequences] = r->prompt + (i == 0 ? r->chosen : r->rejected);
-            last[sequences] = i == 0 ? r->last_chosen : r->last_rejected;
+        for (size_t j = 0; j < (size_t)r->responses; j++) {
+            const struct loaded_response *x = loaded_response(data, row, j);
+            ids[sequences] = loaded_sequence(data, row, j);
+            sizes[sequences] = r->prompt + x->count;
+            last[sequences] = x->last;
             from[sequences++] = r->prompt;
         }
     }

@@ -7,12 +7,11 @@
 
 #define BATCH_ROWS_MAX 1024
 
-/* The rows [from, from + *taken) of order that fit one pack, as a tree: sequence 2i is row i's chosen, 2i + 1 its rejected (one sequence a
- * row when k = 1). At least one row is taken; one that does not fit alone is an error that says what to raise. */
-status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count, size_t k, size_t token_budget,
-                  bool share);
-/* Distinct positions of one row when its sequences share their prompt. */
-size_t batch_row_tokens(const struct loaded *data, size_t row, size_t k);
+/* The first *taken of the rows, as many as fit one pack, as a tree: the sequences of row 0, then those of row 1, and so on. At least one row
+ * is taken; one that does not fit alone is an error that says what to raise. */
+status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count, size_t token_budget, bool share);
+/* Positions that a pack needs for one row; where its sequences share their prompt (share) it counts once. */
+size_t batch_row_tokens(const struct loaded *data, size_t row, bool share);
 /* Seqtree capacities that any pack of this budget fits, given rows no longer than the longest of `data`. */
 status batch_tree_init(struct seqtree *tree, size_t token_budget);
 

@@ -72,7 +72,7 @@ static status save_weights(const struct trainer *t, const char *folder) {
 static status save_vectors(const struct trainer *t, const char *folder) {
     static const char *const names[] = {"state.0", "state.1"};
     struct safetensors_writer w = {0};
-    size_t total = t->optim.total, rows = t->train.count * t->k, eval_rows = t->eval.count * t->k;
+    size_t total = t->optim.total, rows = t->train.response_count, eval_rows = t->eval.response_count;
     safetensors_add(&w, "parameters", DTYPE_F32, &t->model.params.size, 1, t->model.params.value);
     for (size_t i = 0; i < t->optim.row->states; i++) safetensors_add(&w, names[i], DTYPE_F32, &total, 1, t->optim.state[i]);
     if (t->initial) safetensors_add(&w, "initial_adapter", DTYPE_F32, &t->model.params.size, 1, t->initial);
@@ -179,8 +179,8 @@ static status load_vectors(struct trainer *t, const struct safetensors *st) {
     if (t->optim.row->states > 0) TRY(load_vector(t->optim.state[0], st, "state.0", t->optim.total));
     if (t->optim.row->states > 1) TRY(load_vector(t->optim.state[1], st, "state.1", t->optim.total));
     if (t->initial) TRY(load_vector(t->initial, st, "initial_adapter", t->model.params.size));
-    if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.count * t->k));
-    if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.count * t->k));
+    if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.response_count));
+    if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.response_count));
     return t->o->full ? model_refresh(&t->model) : ST_OK;
 }
 

@@ -2,13 +2,12 @@
 
 #include "format/json.h"
 
-void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, size_t k) {
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected) {
     for (int32_t i = 0; i < tree->score_count; i++) {
         const struct seqtree_score *e = &tree->scores[i];
         const int32_t slot = r->score_slot[i];
-        const bool rejected = k > 1 && e->sequence % 2 == 1;
         s->entropy += (double)r->entropy[slot];
-        if (rejected) {
+        if (rejected[e->sequence]) {
             s->logits_rejected += (double)r->mean_logit[slot];
             s->tokens_rejected++;
         } else {

@@ -13,7 +13,8 @@ struct token_stats {
     double top1_chosen;
     int64_t tokens_chosen, tokens_rejected;
 };
-void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, size_t k);
+/* rejected[tree->sequence_count]: on which side a sequence counts. */
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected);
 
 /* Averages over micro-batches; plain data, saved in checkpoints. */
 struct metrics {

@@ -10,11 +10,15 @@
 #include "num/cpu.h"
 #include "train/trainer_state.h"
 
-status reference_fill(struct trainer *t, double *out, float *cache, const uint32_t *rows, size_t count) {
+status reference_fill(struct trainer *t, double *out, float *cache, const struct loaded *data, const uint32_t *rows, size_t count) {
     bool known = true;
-    for (size_t i = 0; i < count * t->k; i++) {
-        out[i] = (double)cache[(size_t)rows[i / t->k] * t->k + i % t->k];
-        known = known && !isnan(out[i]);
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct loaded_row *r = &data->rows[rows[i]];
+        for (size_t j = 0; j < (size_t)r->responses; j++, at++) {
+            out[at] = (double)cache[r->first + j];
+            known = known && !isnan(out[at]);
+        }
     }
     if (known) return ST_OK;
     struct dropout off = {0}, on = t->run.scratch.dropout;
@@ -23,10 +27,13 @@ status reference_fill(struct trainer *t, double *out, float *cache, const uint32
     t->run.scratch.dropout = on;
     TRY(s);
     run_sums(out, &t->run, &t->tree);
-    for (size_t i = 0; i < count * t->k; i++) {
-        float rounded = (float)out[i];
-        cache[(size_t)rows[i / t->k] * t->k + i % t->k] = rounded;
-        out[i] = (double)rounded;
+    at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct loaded_row *r = &data->rows[rows[i]];
+        for (size_t j = 0; j < (size_t)r->responses; j++, at++) {
+            cache[r->first + j] = (float)out[at];
+            out[at] = (double)cache[r->first + j];
+        }
     }
     return ST_OK;
 }
@@ -38,8 +45,8 @@ status reference_precompute(struct trainer *t, float *cache, const struct loaded
     for (size_t from = 0, taken = 0; from < data->count; from += taken) {
         size_t count = data->count - from < t->o->batch ? data->count - from : t->o->batch;
         for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)(from + i);
-        TRY(batch_pack(&t->tree, &taken, data, rows, count, t->k, t->run.plan.tokens, t->share));
-        TRY(reference_fill(t, t->reference, cache, rows, taken));
+        TRY(batch_pack(&t->tree, &taken, data, rows, count, t->run.plan.tokens, t->share));
+        TRY(reference_fill(t, t->reference, cache, data, rows, taken));
         progress_update(&bar, from + taken, NULL);
     }
     progress_end(&bar, data->count, NULL);
@@ -52,18 +59,19 @@ static status read_number(double *out, struct json row, const char *key) {
     return ST_OK;
 }
 
-static status take_line(struct trainer *t, float *cache, const struct loaded *data, size_t row, const char *text, size_t size) {
+static status take_line(float *cache, const struct loaded *data, size_t row, const char *text, size_t size) {
     struct json v;
     double chosen, rejected, n;
     TRY(json_parse(&v, text, size));
     TRY(read_number(&chosen, v, "logps_chosen"));
     TRY(read_number(&rejected, v, "logps_rejected"));
-    if (json_double(&n, json_get(v, "tokens_chosen")) && (int32_t)n != data->rows[row].chosen)
-        return FAIL(ST_MISMATCH, "scored %d tokens of chosen, training scores %d: made with another tokenizer, template, --max-length or data", (int)n, data->rows[row].chosen);
-    if (json_double(&n, json_get(v, "tokens_rejected")) && (int32_t)n != data->rows[row].rejected)
-        return FAIL(ST_MISMATCH, "scored %d tokens of rejected, training scores %d: made with another tokenizer, template, --max-length or data", (int)n, data->rows[row].rejected);
-    cache[row * t->k] = (float)chosen;
-    cache[row * t->k + 1] = (float)rejected;
+    for (size_t j = 0; j < 2; j++) {
+        const int32_t scored = loaded_response(data, row, j)->count;
+        if (json_double(&n, json_get(v, j ? "tokens_rejected" : "tokens_chosen")) && (int32_t)n != scored)
+            return FAIL(ST_MISMATCH, "scored %d tokens of %s, training scores %d: made with another tokenizer, template, --max-length or data",
+                        (int)n, j ? "rejected" : "chosen", scored);
+        cache[data->rows[row].first + j] = (float)(j ? rejected : chosen);
+    }
     return ST_OK;
 }
 
@@ -123,7 +131,7 @@ status reference_from_file(struct trainer *t, float *cache, const struct loaded 
         s = file_lines_next(&lines, &text, &size);
         if (s != ST_OK || !text) break;
         if (row == data->count || lines.number < data->rows[row].line) continue;
-        s = take_line(t, cache, data, row, text, size);
+        s = take_line(cache, data, row, text, size);
         if (s != ST_OK) status_note(s, "%s:%llu: ", path, (unsigned long long)lines.number);
         row++;
     }

@@ -35,7 +35,7 @@ static status check_numbers(struct trainer *t, const struct loaded *d, const cha
     for (size_t i = 0; i < d->count; i++) {
         const struct loaded_row *r = &d->rows[i];
         with += margins && !isnan(r->margin);
-        if (scores && (isnan(r->score_chosen) || isnan(r->score_rejected)))
+        if (scores && (isnan(loaded_response(d, i, 0)->score) || isnan(loaded_response(d, i, 1)->score)))
             return FAIL(ST_FORMAT, "%s:%llu: score_chosen and score_rejected are needed, one of them is missing", path,
                         (unsigned long long)r->line);
     }
@@ -102,12 +102,13 @@ static double mib(size_t bytes) { return (double)bytes / 1048576.0; }
 /* Everything a step needs, sized before the first one; the table is what a person sees before any of it is touched. */
 static status plan_memory(struct trainer *t) {
     const struct train_options *o = t->o;
-    size_t budget = o->token_budget, longest = 0;
+    size_t budget = o->token_budget, longest = 0, most = 1;
     for (int set = 0; set < 2; set++) {
         const struct loaded *d = set ? &t->eval : &t->train;
         for (size_t i = 0; i < d->count; i++) {
-            size_t n = batch_row_tokens(d, i, t->k) + (!t->share && t->k > 1 ? (size_t)d->rows[i].prompt : 0);
+            const size_t n = batch_row_tokens(d, i, t->share);
             if (n > longest) longest = n;
+            if ((size_t)d->rows[i].responses > most) most = (size_t)d->rows[i].responses;
         }
     }
     if (budget < longest) budget = longest;
@@ -120,12 +121,14 @@ static status plan_memory(struct trainer *t) {
     if (o->full && t->model.config.head == HEAD_SCORE) TRY(reward_head_initialise(t->model.score, &t->model, o->seed));
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
-    const size_t n = 2 * BATCH_ROWS_MAX;
+    const size_t n = (o->batch > o->eval_batch ? o->batch : o->eval_batch) * most;
     TRY(mem_try_alloc(&t->policy, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->reference, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->dpolicy, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->scores, n, sizeof(double), "batch"));
-    TRY(mem_try_alloc(&t->margins, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->rejected, n, sizeof(uint8_t), "batch"));
+    TRY(mem_try_alloc(&t->margins, BATCH_ROWS_MAX, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->first, BATCH_ROWS_MAX + 1, sizeof(uint32_t), "batch"));
     TRY(mem_try_alloc(&t->lengths, n, sizeof(int32_t), "batch"));
     return mem_try_alloc(&t->dlogp, 2 * budget, sizeof(float), "batch");
 }
@@ -160,8 +163,8 @@ static float *unknown_reference(size_t n) {
 
 static status prepare_reference(struct trainer *t) {
     if (!t->needs_reference) return ST_OK;
-    t->train_ref = unknown_reference(t->train.count * t->k);
-    t->eval_ref = unknown_reference(t->eval.count * t->k + 1);
+    t->train_ref = unknown_reference(t->train.response_count);
+    t->eval_ref = unknown_reference(t->eval.response_count + 1);
     if (t->o->ref_logps)
         TRY(reference_from_file(t, t->train_ref, &t->train, t->o->ref_logps));
     else if (t->o->full)
@@ -183,7 +186,7 @@ static status log_line(struct trainer *t, const struct buf *line) {
 
 static enum metrics_kind metrics_kind(const struct trainer *t) {
     if (t->o->objective == OBJECTIVE_REWARD) return METRICS_REWARDS;
-    return t->k < 2 ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
+    return t->o->objective == OBJECTIVE_SFT ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
 }
 
 /* The step that was just taken, in TRL's words. */
@@ -238,7 +241,7 @@ static status step_rows(struct trainer *t, const uint32_t **rows, size_t *count,
 
 static double response_tokens(const struct trainer *t, const uint32_t *rows, size_t count) {
     double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += t->train.rows[rows[i]].chosen;
+    for (size_t i = 0; i < count; i++) sum += loaded_response(&t->train, rows[i], 0)->count;
     return sum;
 }
 
@@ -364,7 +367,7 @@ static status train(struct trainer *t) {
 }
 
 status trainer_run(const struct train_options *o) {
-    struct trainer t = {.o = o, .k = o->objective == OBJECTIVE_SFT ? 1 : 2, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
+    struct trainer t = {.o = o, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
     t.needs_reference = o->objective != OBJECTIVE_SFT && (o->loss->needs & LOSS_NEEDS_REFERENCE);
     interrupted = 0;
     status s = train(&t);
@@ -380,6 +383,8 @@ status trainer_run(const struct train_options *o) {
     free(t.scores);
     free(t.margins);
     free(t.lengths);
+    free(t.rejected);
+    free(t.first);
     free(t.dlogp);
     optim_release(&t.optim);
     seqtree_release(&t.tree);

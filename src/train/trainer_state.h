@@ -18,10 +18,9 @@ struct trainer {
     struct seqtree tree;
     struct optim optim;
     struct schedule schedule;
-    size_t k;                /* sequences a row: 2, or 1 under sft */
     bool needs_reference, share;
     float *initial;          /* the adapter as it was given: the reference under --adapter; NULL = adapter off */
-    float *train_ref, *eval_ref; /* [rows * k] cached reference sums, NaN = not computed yet */
+    float *train_ref, *eval_ref; /* [responses] cached reference sums, NaN = not computed yet */
     uint32_t *order;         /* [train rows] of the current epoch */
     enum order_kind order_kind; /* what is really done */
     int64_t order_epoch;     /* whose order that is; -1 none */
@@ -33,8 +32,11 @@ struct trainer {
     char *log_path;
     double started_s;
     int64_t tokens_at_start;
-    /* per micro-batch scratch, [2 * BATCH_ROWS_MAX] */
-    double *policy, *reference, *dpolicy, *scores, *margins;
+    /* Of a micro-batch: by sequence, those of its first row first; first[i] is where row i's begin, [BATCH_ROWS_MAX + 1]. */
+    uint32_t *first;
+    double *policy, *reference, *dpolicy, *scores;
+    double *margins; /* by row */
+    uint8_t *rejected; /* by sequence: on which side metrics count it */
     bool with_scores, with_margins; /* the loss looks at them */
     int32_t *lengths;
     float *dlogp;
@@ -42,7 +44,7 @@ struct trainer {
 
 /* reference.c: fills reference sums of the rows of the packed tree (already built) and rounds both to fp32, so that equal models give
  * equal sums; cached in `cache`. theta of the reference is NULL (adapter off) or the initial adapter. */
-status reference_fill(struct trainer *t, double *out, float *cache, const uint32_t *rows, size_t count);
+status reference_fill(struct trainer *t, double *out, float *cache, const struct loaded *data, const uint32_t *rows, size_t count);
 /* Full training and --ref-logps: everything before the first step. */
 status reference_precompute(struct trainer *t, float *cache, const struct loaded *data, const char *what);
 status reference_from_file(struct trainer *t, float *cache, const struct loaded *data, const char *path);
