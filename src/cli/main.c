@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cli/support.h"
 
 static void print_help(void) {
     printf("rapt %s: reward-augmented preference training (arXiv 2410.08067)\n\nusage: rapt COMMAND [options]\n", RAPT_VERSION);
@@ -17,7 +18,8 @@ static void print_help(void) {
         printf("  %-10s %s\n", cmd_table[i].name, cmd_table[i].spec->summary);
     }
     printf("\nrapt COMMAND --help lists a command's options with an example.\n"
-           "rapt help COMMAND --markdown prints the same as a Markdown page, rapt help --markdown the table of commands.\n");
+           "rapt help COMMAND --markdown prints the same as a Markdown page, rapt help --markdown the table of commands,\n"
+           "rapt help --support the tables of what is supported: families, losses, rows, types.\n");
 }
 
 /* The table above as Markdown, each command with a link to its page: docs/commands/README.md. */
@@ -28,9 +30,22 @@ static void print_markdown_index(void) {
         printf("| [`rapt %s`](%s.md) | %s | %s |\n", cmd_table[i].name, cmd_table[i].name, cmd_table[i].group, cmd_table[i].spec->summary);
 }
 
+/* rapt help --support [GOLDENS] */
+static int help_support(const char *goldens) {
+    struct buf text = {0};
+    status s = support_put(&text, goldens);
+    if (s == ST_OK)
+        fputs(buf_text(&text), stdout);
+    else
+        log_error("%s", status_message());
+    buf_release(&text);
+    return s == ST_OK ? 0 : 1;
+}
+
 /* rapt help [COMMAND] [--markdown] */
 static int help(int argc, char **argv) {
     const char *name = NULL;
+    if (argc >= 1 && argc <= 2 && strcmp(argv[0], "--support") == 0) return help_support(argv[1]);
     bool markdown = false;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--markdown") == 0) {
@@ -38,7 +53,7 @@ static int help(int argc, char **argv) {
         } else if (argv[i][0] != '-' && !name) {
             name = argv[i];
         } else {
-            log_error("rapt help takes a command's name and --markdown, not '%s'", argv[i]);
+            log_error("rapt help takes a command's name and --markdown, or --support, not '%s'", argv[i]);
             return 2;
         }
     }
