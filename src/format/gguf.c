@@ -169,12 +169,18 @@ static status read_values(struct gguf *g, struct reader *r, uint64_t count) {
 }
 
 static const char *foreign_type(uint32_t code) { /* ggml types that we know by name only */
-    static const char *const names[] = {[9] = "Q8_1", [10] = "Q2_K", [11] = "Q3_K", [12] = "Q4_K", [13] = "Q5_K", [14] = "Q6_K",
-                                        [15] = "Q8_K", [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S",
-                                        [20] = "IQ4_NL", [21] = "IQ3_S", [22] = "IQ2_S", [23] = "IQ4_XS", [24] = "I8", [25] = "I16",
-                                        [26] = "I32", [27] = "I64", [28] = "F64", [29] = "IQ1_M", [34] = "TQ1_0", [35] = "TQ2_0",
-                                        [39] = "MXFP4"};
+    static const char *const names[] = {[9] = "Q8_1",     [15] = "Q8_K",   [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S",
+                                        [21] = "IQ3_S",   [22] = "IQ2_S",  [24] = "I8",      [25] = "I16",    [26] = "I32",     [27] = "I64",
+                                        [28] = "F64",     [29] = "IQ1_M",  [34] = "TQ1_0",   [35] = "TQ2_0",  [39] = "MXFP4",   [40] = "NVFP4"};
     return code < sizeof names / sizeof names[0] && names[code] ? names[code] : "unknown";
+}
+
+static status unsupported_type(uint32_t code, size_t at) {
+    struct buf known = {0};
+    dtype_list(&known, NULL);
+    status st = FAIL(ST_UNSUPPORTED, "byte %zu: tensor type %u (%s) is not supported; requantise to one of %s", at, code, foreign_type(code), buf_text(&known));
+    buf_release(&known);
+    return st;
 }
 
 /* Shape and type of one tensor; *bytes is the size of its data. */
@@ -199,10 +205,7 @@ static status read_tensor_shape(struct gguf_tensor *t, size_t *bytes, struct rea
     t->cols = t->shape[0];
     start = r->at;
     TRY(read_u32(&code, r, "tensor type"));
-    if (!dtype_from_gguf(&t->type, code)) {
-        return FAIL(ST_UNSUPPORTED, "byte %zu: tensor type %u (%s) is not supported; requantise to F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0",
-                    start, code, foreign_type(code));
-    }
+    if (!dtype_from_gguf(&t->type, code)) return unsupported_type(code, start);
     const struct dtype_info *info = &dtype_table[t->type];
     if (t->cols % info->block != 0) {
         return FAIL(ST_FORMAT, "byte %zu: %zu columns are not a multiple of %s's block of %zu", start, t->cols, info->name, info->block);

@@ -1,7 +1,10 @@
 #include "num/dtype.h"
 
+#include "num/dtype_k.h"
+
 #include <immintrin.h>
 #include <string.h>
+#include <strings.h>
 
 /* Every formula here is gguf-py's (gguf/quants.py, *_blocks): each operation rounds to float once, so that results are equal to the
  * last bit. The block layouts are ggml's (ggml-common.h). Input may be unaligned: all loads go through memcpy or loadu. */
@@ -109,6 +112,13 @@ const struct dtype_info dtype_table[DTYPE_COUNT] = {
     [DTYPE_Q5_0] = {"Q5_0", 6, NULL, BLOCK, 22, expand_q5_0},
     [DTYPE_Q5_1] = {"Q5_1", 7, NULL, BLOCK, 24, expand_q5_1},
     [DTYPE_Q8_0] = {"Q8_0", 8, NULL, BLOCK, 34, expand_q8_0},
+    [DTYPE_Q2_K] = {"Q2_K", 10, NULL, K_BLOCK, Q2_K_BYTES, dtype_expand_q2_k},
+    [DTYPE_Q3_K] = {"Q3_K", 11, NULL, K_BLOCK, Q3_K_BYTES, dtype_expand_q3_k},
+    [DTYPE_Q4_K] = {"Q4_K", 12, NULL, K_BLOCK, Q4_K_BYTES, dtype_expand_q4_k},
+    [DTYPE_Q5_K] = {"Q5_K", 13, NULL, K_BLOCK, Q5_K_BYTES, dtype_expand_q5_k},
+    [DTYPE_Q6_K] = {"Q6_K", 14, NULL, K_BLOCK, Q6_K_BYTES, dtype_expand_q6_k},
+    [DTYPE_IQ4_NL] = {"IQ4_NL", 20, NULL, BLOCK, IQ4_NL_BYTES, dtype_expand_iq4_nl},
+    [DTYPE_IQ4_XS] = {"IQ4_XS", 23, NULL, K_BLOCK, IQ4_XS_BYTES, dtype_expand_iq4_xs},
 };
 
 size_t dtype_row_bytes(enum dtype type, size_t cols) {
@@ -137,4 +147,25 @@ bool dtype_from_safetensors(enum dtype *out, const char *name, size_t size) {
         }
     }
     return false;
+}
+
+bool dtype_from_name(enum dtype *out, const char *name) {
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if (strcasecmp(dtype_table[i].name, name) == 0) {
+            *out = (enum dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void dtype_list(struct buf *out, bool (*has)(enum dtype type)) {
+    const char *last = NULL; /* held back until it is known whether it is the last */
+    size_t listed = 0;
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if (has && !has((enum dtype)i)) continue;
+        if (last) buf_printf(out, "%s%s", listed++ > 0 ? ", " : "", last);
+        last = dtype_table[i].name;
+    }
+    if (last) buf_printf(out, "%s%s", listed > 0 ? " and " : "", last);
 }

@@ -2,9 +2,27 @@
 #ifndef RAPT_NUM_DTYPE_H
 #define RAPT_NUM_DTYPE_H
 
+#include "base/buf.h"
 #include "base/status.h"
 
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0, DTYPE_COUNT };
+enum dtype {
+    DTYPE_F32,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_Q4_0,
+    DTYPE_Q4_1,
+    DTYPE_Q5_0,
+    DTYPE_Q5_1,
+    DTYPE_Q8_0,
+    DTYPE_Q2_K,
+    DTYPE_Q3_K,
+    DTYPE_Q4_K,
+    DTYPE_Q5_K,
+    DTYPE_Q6_K,
+    DTYPE_IQ4_NL,
+    DTYPE_IQ4_XS,
+    DTYPE_COUNT
+};
 
 struct dtype_info {
     const char *name;          /* "Q4_1" */
@@ -20,6 +38,9 @@ extern const struct dtype_info dtype_table[DTYPE_COUNT];
 size_t dtype_row_bytes(enum dtype type, size_t cols);
 bool dtype_from_gguf(enum dtype *out, uint32_t code);
 bool dtype_from_safetensors(enum dtype *out, const char *name, size_t size);
+bool dtype_from_name(enum dtype *out, const char *name); /* "Q4_K", in either case */
+/* Appends "F32, F16, ... and IQ4_XS": every type of the table that `has` says yes to; NULL: all. For messages. */
+void dtype_list(struct buf *out, bool (*has)(enum dtype type));
 
 float dtype_half_to_float(uint16_t h);
 uint16_t dtype_float_to_half(float f); /* round to nearest even */

@@ -317,7 +317,11 @@ static const struct lie gguf_lies[] = {
     FIELD(rows, INT64_MAX, "the shape overflows"),
     FIELD(rows, 3, "102 bytes at offset 96 pass the end of the file"),
     FIELD(rows, 1000, "pass the end of the file"),
-    FIELD(type, 12, "tensor type 12 (Q4_K) is not supported"),
+    FIELD(type, 16, "tensor type 16 (IQ2_XXS) is not supported; requantise to one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, "
+                    "Q5_K, Q6_K, IQ4_NL and IQ4_XS"),
+    FIELD(type, 12, "32 columns are not a multiple of Q4_K's block of 256"),
+    FIELD(type, 23, "32 columns are not a multiple of IQ4_XS's block of 256"),
+    FIELD(cols, 256, "pass the end of the file"),
     FIELD(type, UINT32_MAX, "(unknown) is not supported"),
     FIELD(offset[1], 0, "overlap"),
     FIELD(offset[1], 100, "is not a multiple of the alignment"),
