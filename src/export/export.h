@@ -20,6 +20,8 @@ struct export_request {
     X(export_hf_run, "hf", "config.json, model.safetensors and the tokenizer's files in a folder, as transformers loads them", "f32|f16|bf16", \
       "model,output", "adapter", \
       "rapt export --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter runs/ra --format hf --dtype bf16 --output exported/ra") \
+    X(export_gguf_run, "gguf", "one file, as llama.cpp loads it", "f32|f16|bf16|q8_0", "model,output", "adapter", \
+      "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf --dtype f16 --output ra.f16.gguf") \
 
 /* clang-format on */
 

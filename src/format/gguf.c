@@ -17,6 +17,8 @@ static const uint8_t kind_bytes[] = {[GGUF_U8] = 1, [GGUF_I8] = 1, [GGUF_U16] = 
                                      [GGUF_I64] = 8, [GGUF_F64] = 8};
 #define KIND_COUNT (sizeof kind_bytes)
 
+size_t gguf_kind_bytes(enum gguf_kind kind) { return kind_bytes[kind]; }
+
 /* The part of the file not read yet. Every read checks what is left first. */
 struct reader {
     const char *data;

@@ -46,6 +46,8 @@ bool gguf_int(int64_t *out, const struct gguf *g, const char *key);
 bool gguf_double(double *out, const struct gguf *g, const char *key);
 bool gguf_bool(bool *out, const struct gguf *g, const char *key);
 bool gguf_text_of(struct gguf_text *out, const struct gguf *g, const char *key);
+/* Bytes of one value of a kind; 0 for strings and arrays. */
+size_t gguf_kind_bytes(enum gguf_kind kind);
 /* Item i of an integer or float array. */
 int64_t gguf_item_int(const struct gguf_value *v, size_t i);
 double gguf_item_double(const struct gguf_value *v, size_t i);

@@ -83,6 +83,7 @@ static status gguf_gemma(struct model_config *c, const struct gguf *g) {
     gguf_number(&c->attention_softcap, g, a, "attn_logit_softcapping");
     gguf_number(&c->logit_softcap, g, a, "final_logit_softcapping");
     c->local_rope.base = c->family->local_rope_base;
+    gguf_number(&c->local_rope.base, g, a, "rope.freq_base_swa");
     return gguf_size(&c->window, g, a, "attention.sliding_window", 0);
 }
 
@@ -107,7 +108,9 @@ status model_config_from_gguf(struct model_config *c, const struct gguf *g) {
     double window = 0;
     if (c->family->windows == WINDOW_ALL) gguf_number(&window, g, a, "attention.sliding_window");
     if (window > 0 && window < 1e8) c->window = (size_t)window;
-    model_config_local_layers(c, c->family->local_step);
+    size_t step = c->family->local_step;
+    if (step) TRY(gguf_size(&step, g, a, "attention.sliding_window_pattern", step));
+    model_config_local_layers(c, step);
     c->act = c->family->act;
     for (size_t i = 0; c->family->no_rope_step && i < c->layers; i++) c->no_rope[i] = (i + 1) % c->family->no_rope_step == 0;
     c->qkv_bias = gguf_tensor_find(g, "blk.0.attn_q.bias") != NULL;

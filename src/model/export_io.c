@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/reward_head.h"
+#include "num/quant.h"
 
 struct exporter {
     const struct model *m;
@@ -15,12 +16,6 @@ struct exporter {
     status result;
 };
 
-static void convert(void *out, const float *in, enum dtype type, size_t n) {
-    if (type == DTYPE_F32) memcpy(out, in, n * sizeof(float));
-    for (size_t i = 0; i < n && type != DTYPE_F32; i++)
-        ((uint16_t *)out)[i] = type == DTYPE_F16 ? dtype_float_to_half(in[i]) : dtype_float_to_bf16(in[i]);
-}
-
 static status add_named(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows,
                         size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
@@ -29,7 +24,8 @@ static status add_named(struct exporter *x, enum tensor_role role, const char *s
     family_tensor_name(base, x->m->config.family, role, layer, false);
     snprintf(name, sizeof name, "%s.%s", base, suffix);
     TRY(arena_try_take(&x->arena, &copy, rows * cols, x->type == DTYPE_F32 ? 4 : 2, "exported tensor"));
-    convert(copy, data, x->type, rows * cols);
+    if (!quant_row(copy, data, x->type, rows * cols))
+        return FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name, dtype_table[x->type].name);
     if (rows == 1 && role != TENSOR_SCORE)
         safetensors_add(&x->writer, name, x->type, shape + 1, 1, copy);
     else

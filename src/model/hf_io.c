@@ -58,6 +58,23 @@ void checkpoint_drop_pages(const struct checkpoint *c) {
     for (size_t i = 0; i < c->st.map_count && !c->is_gguf; i++) file_map_drop_pages(&c->st.maps[i]);
 }
 
+size_t gguf_row_of(size_t r, size_t rows, size_t heads) {
+    if (!heads) return r;
+    const size_t d = rows / heads, head = r / d, in_head = r % d;
+    return head * d + (in_head % (d / 2)) * 2 + in_head / (d / 2);
+}
+
+size_t gguf_row_from(size_t at, size_t rows, size_t heads) {
+    if (!heads) return at;
+    const size_t d = rows / heads, head = at / d, in_head = at % d;
+    return head * d + in_head % 2 * (d / 2) + in_head / 2;
+}
+
+size_t gguf_permuted_heads(const struct model_config *c, enum tensor_role role) {
+    if (!c->family->gguf_permutes_qk) return 0;
+    return role == TENSOR_Q ? c->heads : role == TENSOR_K ? c->kv_heads : 0;
+}
+
 static status find_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, const char *suffix, size_t layer,
                           size_t rows, size_t cols) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
@@ -67,8 +84,7 @@ static status find_tensor(struct tensor_view *out, const struct checkpoint *c, e
     if (c->is_gguf) {
         const struct gguf_tensor *t = gguf_tensor_find(&c->gguf, name);
         if (t) *out = (struct tensor_view){.type = t->type, .rows = t->rows, .cols = t->cols, .data = t->data};
-        if (c->config.family->gguf_permutes_qk && role == TENSOR_Q) out->heads = c->config.heads;
-        if (c->config.family->gguf_permutes_qk && role == TENSOR_K) out->heads = c->config.kv_heads;
+        out->heads = gguf_permuted_heads(&c->config, role);
     } else {
         const struct st_tensor *t = safetensors_find(&c->st, name);
         if (t) *out = (struct tensor_view){.type = t->type, .rows = t->rows, .cols = t->cols, .data = t->data};
@@ -88,25 +104,19 @@ status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, en
     return find_tensor(out, c, role, "weight", layer, rows, cols);
 }
 
-/* Where row r of `rows` lies: [head, half, i] of the Hugging Face layout is at [head, i, half] of a GGUF that permutes. */
-static size_t permuted(size_t r, size_t rows, size_t heads) {
-    const size_t d = rows / heads, head = r / d, in_head = r % d;
-    return head * d + (in_head % (d / 2)) * 2 + in_head / (d / 2);
-}
-
 status checkpoint_bias(float *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t n) {
     struct tensor_view v;
     float *stored;
     TRY(find_tensor(&v, c, role, "bias", layer, 1, n));
     TRY(mem_try_alloc(&stored, n, sizeof *stored, "bias"));
     dtype_table[v.type].expand(stored, v.data, n);
-    for (size_t r = 0; r < n; r++) out[r] = stored[v.heads ? permuted(r, n, v.heads) : r];
+    for (size_t r = 0; r < n; r++) out[r] = stored[gguf_row_of(r, n, v.heads)];
     free(stored);
     return ST_OK;
 }
 
 void tensor_view_row(float *out, const struct tensor_view *v, size_t r) {
-    const size_t at = v->heads ? permuted(r, v->rows, v->heads) : r;
+    const size_t at = gguf_row_of(r, v->rows, v->heads);
     dtype_table[v->type].expand(out, v->data + at * v->row_bytes, v->cols);
 }
 

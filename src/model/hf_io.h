@@ -31,6 +31,12 @@ struct tensor_view {
 /* Checks the shape: rows x cols. An error names the tensor, what it has and what was expected. */
 status checkpoint_tensor(struct tensor_view *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t rows,
                          size_t cols);
+/* Where row r of `rows` lies in a GGUF that permutes the rows of each of so many heads: [head, half, i] of the Hugging Face layout is at
+ * [head, i, half]; and back. heads 0: nothing moves. */
+size_t gguf_row_of(size_t r, size_t rows, size_t heads);
+size_t gguf_row_from(size_t at, size_t rows, size_t heads);
+/* Of how many heads the rows of this tensor are permuted in a GGUF. */
+size_t gguf_permuted_heads(const struct model_config *c, enum tensor_role role);
 /* The bias of a projection, out [n] fp32 in the Hugging Face layout. */
 status checkpoint_bias(float *out, const struct checkpoint *c, enum tensor_role role, size_t layer, size_t n);
 /* Row r of the Hugging Face layout as fp32, out [cols]. */

@@ -151,6 +151,15 @@ status adapter_open_model(struct model *m, const char *model, const char *adapte
     return s;
 }
 
+status adapter_describe_model(struct model *m, const char *model, const char *adapter) {
+    struct lora_options o = {0};
+    if (adapter) TRY(adapter_read_options(&o, adapter));
+    TRY(model_describe_scorer(m, model, MATMUL_REFERENCE, MODEL_INFER, o.labels));
+    status s = adapter ? adapter_load(m, adapter, false) : ST_OK;
+    if (s != ST_OK) model_release(m);
+    return s;
+}
+
 /* The distinct last names of the adapted projections ("q_proj"): what peft writes for all-linear. */
 static void put_targets(struct buf *out, const struct model *m) {
     const struct model_layer *l = &m->layers[0];

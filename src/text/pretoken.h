@@ -50,6 +50,12 @@ extern const size_t pretoken_count;
 
 /* Compiles the steps of a GGUF name. ST_UNSUPPORTED lists the known names. */
 status pretoken_from_name(struct pretoken *p, const struct pretoken_row **row, const char *name, size_t size);
+/* The row for vocabularies of bytes that cuts a probing text as p does, with this rule for merges; NULL where there is none. One whose normal
+ * form is what n does is preferred; *same_form: there was one. */
+status pretoken_find_row(const struct pretoken_row **row, bool *same_form, const struct pretoken *p, const struct normalizer *n,
+                         bool ignore_merges);
+/* Does p leave texts that went through n in one piece? Seen on the same text. */
+status pretoken_is_whole(bool *whole, const struct pretoken *p, const struct normalizer *n);
 /* Compiles the `pre_tokenizer` member of a tokenizer.json (null: one piece). */
 status pretoken_from_json(struct pretoken *p, struct json value);
 /* Appends a tokenizer.json `pre_tokenizer` of the same effect. */

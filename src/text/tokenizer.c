@@ -19,6 +19,16 @@ static const struct {
                     {"vocab.json", tokenizer_load_vocab_json},
                     {"encoder.json", tokenizer_load_encoder_json}};
 
+bool tokenizer_in_folder(const char *path) {
+    bool there = false;
+    for (size_t i = 0; i < sizeof folder_files / sizeof folder_files[0] && !there; i++) {
+        char *file = file_join(path, folder_files[i].name);
+        there = file_exists(file);
+        free(file);
+    }
+    return there;
+}
+
 static status open_folder(struct tokenizer *t, const char *path) {
     for (size_t i = 0; i < sizeof folder_files / sizeof folder_files[0]; i++) {
         char *file = file_join(path, folder_files[i].name);

@@ -46,5 +46,12 @@ void tokenizer_describe(const struct tokenizer *t, struct buf *out);
 /* Writes the files that make transformers' AutoTokenizer load the same tokenizer into `folder` (tokenizer.json, tokenizer_config.json,
  * chat template, special_tokens_map.json). A tokenizer opened from a folder copies its files; one from GGUF is rebuilt. */
 status tokenizer_save(const struct tokenizer *t, const char *folder);
+/* The same as the metadata tokenizer.* of a GGUF (llama.cpp's conversion/base.py). vocab: rows of the model's embedding; ids behind the
+ * tokenizer's own become unused tokens. bos, eos, pad: the model's own ids, -1 = none, for those that the tokenizer does not name.
+ * ST_UNSUPPORTED where GGUF has no form that gives the same ids. Not for a tokenizer that came from a GGUF: its values are copied. */
+struct gguf_writer;
+status tokenizer_put_gguf(const struct tokenizer *t, struct gguf_writer *w, size_t vocab, const int64_t model_ids[3]);
+/* Does the folder hold any of the files that tokenizer_open looks for? */
+bool tokenizer_in_folder(const char *path);
 
 #endif

@@ -221,6 +221,8 @@ static status fill(struct tokenizer *t, struct spec *m) {
     TRY(tokenizer_reserve(t, count, 0, count));
     TRY(arena_try_take(&t->arena, &m->scores, count, sizeof *m->scores, "the pieces"));
     TRY(arena_try_take(&t->arena, &m->types, count, 1, "the pieces"));
+    t->scores = m->scores;
+    t->types = m->types;
     t->bpe.chars = true;
     t->bpe.byte_fallback = m->byte_fallback;
     t->bpe.fuse_unk = true;

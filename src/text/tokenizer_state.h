@@ -35,6 +35,8 @@ struct tokenizer {
     struct bpe bpe;      /* also the vocabulary of every other model */
     struct spm spm;
     struct unigram unigram;
+    const float *scores;  /* [bpe.count] of a tokenizer.model, else NULL */
+    const uint8_t *types; /* the same: its piece types, which are GGUF's token types */
     struct trie keep; /* user-defined symbols of a tokenizer.model */
     const struct token_model *model;
     struct normalizer normalizer;
