@@ -46,22 +46,39 @@ void file_map_release(struct file_map *m) {
 }
 
 status file_lines_open(struct file_lines *l, const char *path) {
-    *l = (struct file_lines){.path = mem_text(path)};
-    l->stream = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (!l->stream) {
-        status s = io_fail(path, "open");
-        file_lines_release(l);
-        return s;
-    }
+    *l = (struct file_lines){0};
+    TRY(input_open(&l->in, path));
     l->chunk = mem_alloc(CHUNK_SIZE);
     return ST_OK;
 }
 
+/* A whole chunk, unless the file ends: what decides by the first chunk sees the same however the file is packed. */
 static status lines_fill(struct file_lines *l) {
-    l->chunk_at = 0;
-    l->chunk_size = fread(l->chunk, 1, CHUNK_SIZE, l->stream);
-    if (l->chunk_size == 0 && ferror(l->stream)) return io_fail(l->path, "read");
+    size_t got = 1;
+    l->chunk_at = l->chunk_size = 0;
+    while (got && l->chunk_size < CHUNK_SIZE) {
+        TRY(input_read(&got, &l->in, l->chunk + l->chunk_size, CHUNK_SIZE - l->chunk_size));
+        l->chunk_size += got;
+    }
     return ST_OK;
+}
+
+status file_lines_check_size(const struct file_lines *l, size_t size) {
+    if (size <= FILE_LINE_MAX) return ST_OK;
+    return FAIL(ST_FORMAT, "%s:%llu: longer than %zu MiB", l->in.path, (unsigned long long)l->number + 1, FILE_LINE_MAX >> 20);
+}
+
+status file_lines_peek(struct file_lines *l, char **text, size_t *size) {
+    if (l->chunk_at == l->chunk_size) TRY(lines_fill(l));
+    *text = l->chunk + l->chunk_at;
+    *size = l->chunk_size - l->chunk_at;
+    return ST_OK;
+}
+
+void file_lines_skip(struct file_lines *l, size_t size) {
+    CHECK(size <= l->chunk_size - l->chunk_at);
+    l->chunk_at += size;
+    l->next_offset += size;
 }
 
 status file_lines_next(struct file_lines *l, const char **text, size_t *size) {
@@ -87,6 +104,7 @@ status file_lines_next(struct file_lines *l, const char **text, size_t *size) {
             *size = take;
             break;
         }
+        TRY(file_lines_check_size(l, l->line.size + take));
         TRY(buf_reserve(&l->line, take));
         buf_append(&l->line, start, take);
         copied = true;
@@ -102,8 +120,7 @@ status file_lines_next(struct file_lines *l, const char **text, size_t *size) {
 }
 
 void file_lines_release(struct file_lines *l) {
-    if (l->stream && l->stream != stdin) fclose(l->stream);
-    free(l->path);
+    input_release(&l->in);
     free(l->chunk);
     buf_release(&l->line);
     *l = (struct file_lines){0};

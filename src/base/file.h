@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "base/buf.h"
+#include "base/input.h"
 
 /* A read-only memory map. data is a view; size may be 0 (then data is ""). */
 struct file_map {
@@ -17,10 +17,11 @@ void file_map_release(struct file_map *m);
 /* Lets the kernel drop the pages read so far: they come back from the file when touched. For big files whose content was copied. */
 void file_map_drop_pages(const struct file_map *m);
 
-/* Lines of a text file, read in chunks: memory is bounded by the longest line. A path of "-" is stdin. */
+/* Lines of a text file, packed or not (base/input.h), read in chunks: memory is bounded by the longest line, and that by FILE_LINE_MAX. A
+ * path of "-" is stdin. Offsets are those of the unpacked text. */
+#define FILE_LINE_MAX ((size_t)1 << 28)
 struct file_lines {
-    FILE *stream;
-    char *path;        /* owned copy, for messages */
+    struct input in;
     struct buf line;   /* the current line without its line break */
     uint64_t number;   /* 1-based number of the current line */
     uint64_t offset;   /* byte offset where the current line starts */
@@ -31,6 +32,12 @@ struct file_lines {
 status file_lines_open(struct file_lines *l, const char *path);
 /* *text (a view of *size bytes, valid until the next call) or NULL at the end of the file. No copy is made while a line lies in a chunk. */
 status file_lines_next(struct file_lines *l, const char **text, size_t *size);
+/* The text behind the current line that is in memory, read first where there is none: *size is 0 at the end. file_lines_skip takes some of
+ * it without looking for lines; l->number is then the caller's to keep. For readers of other forms than lines. */
+status file_lines_peek(struct file_lines *l, char **text, size_t *size);
+void file_lines_skip(struct file_lines *l, size_t size);
+/* ST_FORMAT when a line or row of `size` bytes is more than a file can mean. */
+status file_lines_check_size(const struct file_lines *l, size_t size);
 void file_lines_release(struct file_lines *l);
 
 /* A file being written beside its final name; nothing appears under that name before file_out_commit. A path of "-" is stdout. */

@@ -23,7 +23,7 @@ struct augment_cli {
 
 #define FIELD(name) offsetof(struct augment_cli, name)
 static const struct opt_row rows[] = {
-    {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL, "JSONL rows: pairs with scores, or several scored responses each; - is stdin."},
+    {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL, "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs with scores, or several scored responses each; - is stdin."},
     {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL,
      "JSONL rows of TRL's preference form, for training. Beside it goes FILE.goal.json, which train and generate read. - is stdout."},
     {"mode", OPT_CHOICE, FIELD(mode), NULL, "own", AUGMENT_MODE_CHOICES,

@@ -30,7 +30,7 @@ static const struct opt_row rows[] = {
     {"goal", OPT_LIST, FIELD(goals), "G[,G2...]", NULL, NULL,
      "the score to aim at, once for each; best: the one that did best on validation. Without it no goal is written into the prompt"},
     {"prompt", OPT_STR, FIELD(prompt), "TEXT", NULL, NULL, "one prompt; - reads it from standard input"},
-    {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "JSONL of prompts: rows of any form, of which the prompt is taken"},
+    {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "Prompts: rows (JSONL, JSON, gzip, zstd or Parquet) of any form, of which the prompt is taken"},
     {"n", OPT_INT, FIELD(n), "K", "1", NULL, "responses to each prompt under each goal"},
     {"output", OPT_STR, FIELD(output), "F", NULL, NULL,
      "JSONL: prompt (without goal), goal, sample, text, tokens, finish (stop or length), row, model, adapter. With --prompt the default is "
@@ -327,20 +327,16 @@ static status token(void *context, const struct decode_state *s, bool *stop) {
     return ST_OK;
 }
 
-/* Lines that are rows, for the bar; 0 when it cannot be known: what is no plain file can be read only once. */
+/* Rows of the input, for the bar; 0 when it cannot be known: what is no plain file can be read only once. */
 static uint64_t count_rows(const char *path) {
-    struct file_lines l;
+    struct rows_in rows_in;
     const char *text;
     size_t size;
     uint64_t count = 0;
     struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || file_lines_open(&l, path) != ST_OK) return 0;
-    while (file_lines_next(&l, &text, &size) == ST_OK && text) {
-        size_t blank = 0;
-        while (blank < size && strchr(" \t\r", text[blank])) blank++;
-        count += blank < size;
-    }
-    file_lines_release(&l);
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || rows_open(&rows_in, path) != ST_OK) return 0;
+    while (rows_next(&rows_in, &text, &size) == ST_OK && text) count = rows_in.count;
+    rows_release(&rows_in);
     return count;
 }
 

@@ -28,7 +28,7 @@ const struct opt_spec cmd_inspect_spec = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt inspect model.gguf\nrapt inspect pairs.jsonl --json",
-    .notes = "PATH is a .gguf file, a Hugging Face folder, a .safetensors file, an adapter folder, a run's folder, or a .jsonl file.",
+    .notes = "PATH is a .gguf file, a Hugging Face folder, a .safetensors file, an adapter folder, a run's folder, or a data set (JSONL, JSON, gzip, zstd, Parquet).",
 };
 
 /* Facts written one after another: "key: value" lines with indented groups, or one JSON object. */
@@ -448,29 +448,35 @@ static void count_record(struct row_facts *all, struct record *r, struct json ro
     all->disagreeing += r->score_chosen < r->score_rejected;
 }
 
-static status count_rows(struct row_facts *all, struct record *r, struct file_lines *lines) {
+static status count_rows(struct row_facts *all, struct record *r, struct rows_in *in) {
     const char *line = NULL;
     size_t size = 0;
     for (;;) {
         struct json row = {0};
-        TRY(file_lines_next(lines, &line, &size));
+        TRY(rows_next(in, &line, &size));
         if (!line) return ST_OK;
-        size_t blank = 0;
-        while (blank < size && (line[blank] == ' ' || line[blank] == '\t' || line[blank] == '\r')) blank++;
-        if (blank == size) continue;
         status st = json_parse(&row, line, size);
         if (st == ST_OK && json_kind_of(row) != JSON_OBJECT) {
             st = FAIL(ST_FORMAT, "the row is %s, expected an object", json_kind_name(json_kind_of(row)));
         }
-        if (st != ST_OK) return status_note(st, "%s:%llu: ", lines->path, (unsigned long long)lines->number);
+        if (st != ST_OK) return status_note(st, "%s:%llu: ", rows_path(in), (unsigned long long)in->number);
         all->rows++;
         count_fields(all, row);
-        count_record(all, r, row, lines->number);
+        count_record(all, r, row, in->number);
     }
 }
 
-static void rows_print(struct facts *f, const struct row_facts *all) {
+static const char *container_name(const struct rows_in *in) {
+    static const char *const packed[] = {[INPUT_GZIP] = ", gzip", [INPUT_ZSTD] = ", zstd"};
+    static char text[64];
+    if (in->lines.in.form == INPUT_PARQUET) return "Parquet";
+    snprintf(text, sizeof text, "%s%s", in->form == ROWS_ARRAY ? "JSON" : "JSONL", in->lines.in.form == INPUT_PLAIN ? "" : packed[in->lines.in.form]);
+    return text;
+}
+
+static void rows_print(struct facts *f, const struct row_facts *all, const struct rows_in *in) {
     fact_text(f, "kind", "rows");
+    fact_text(f, "container", container_name(in));
     fact_int(f, "rows", all->rows);
     group_begin(f, "forms", strlen("forms"));
     for (size_t i = 0; i < source_form_count && i < FORMS_MAX; i++) {
@@ -502,17 +508,17 @@ static void rows_print(struct facts *f, const struct row_facts *all) {
 }
 
 static status inspect_rows(struct facts *f, const char *path) {
-    struct file_lines lines;
-    TRY(file_lines_open(&lines, path));
+    struct rows_in in;
+    TRY(rows_open(&in, path));
     struct row_facts *all = mem_zero(1, sizeof *all);
     struct record record = {0};
-    status st = count_rows(all, &record, &lines);
-    if (st == ST_OK) rows_print(f, all);
+    status st = count_rows(all, &record, &in);
+    if (st == ST_OK) rows_print(f, all, &in);
     for (size_t i = 0; i < all->count; i++) free(all->list[i].name);
     free(all->first_unread);
     free(all);
     record_release(&record);
-    file_lines_release(&lines);
+    rows_release(&in);
     return st;
 }
 
@@ -578,8 +584,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
         fact_text(f, "kind", "safetensors");
         return safetensors_facts(f, path, o);
     }
-    if (ends_with(path, ".jsonl")) return inspect_rows(f, path);
-    return FAIL(ST_USAGE, "%s: expected a folder, .gguf, .safetensors, .safetensors.index.json or .jsonl", path);
+    return inspect_rows(f, path);
 }
 
 status cmd_inspect_run(int argc, char **argv) {

@@ -15,7 +15,7 @@ struct pair_cli {
 };
 
 static const struct opt_row rows[] = {
-    {"input", OPT_STR, offsetof(struct pair_cli, input), "FILE", NULL, NULL, "JSONL rows with several scored responses each; - is stdin."},
+    {"input", OPT_STR, offsetof(struct pair_cli, input), "FILE", NULL, NULL, "Rows (JSONL, JSON, gzip, zstd or Parquet) with several scored responses each; - is stdin."},
     {"output", OPT_STR, offsetof(struct pair_cli, output), "FILE", NULL, NULL,
      "JSONL rows of TRL's preference form, with scores; - is stdout."},
     {"rule", OPT_CHOICE, offsetof(struct pair_cli, rule), NULL, "paper", PAIR_RULE_CHOICES,

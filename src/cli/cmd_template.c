@@ -75,29 +75,23 @@ static status show_row(const struct options *o, const struct encoder *e, struct 
     return s;
 }
 
-static bool is_blank(const char *text, size_t size) {
-    while (size && strchr(" \t\r", text[size - 1]) && text[size - 1]) size--;
-    return size == 0;
-}
-
 static status show_rows(const struct options *o, const struct encoder *e) {
-    struct file_lines lines;
+    struct rows_in rows_in;
     struct record r = {0};
     struct buf joined = {0};
     struct json row;
     const char *text;
     size_t size;
     status s;
-    TRY(file_lines_open(&lines, o->input));
-    while ((s = file_lines_next(&lines, &text, &size)) == ST_OK && text) {
-        if (is_blank(text, size)) continue;
+    TRY(rows_open(&rows_in, o->input));
+    while ((s = rows_next(&rows_in, &text, &size)) == ST_OK && text) {
         s = json_parse(&row, text, size);
-        if (s == ST_OK) s = show_row(o, e, &r, &joined, row, lines.number);
+        if (s == ST_OK) s = show_row(o, e, &r, &joined, row, rows_in.number);
         if (s == ST_OK) continue;
-        s = status_note(s, "%s: line %llu: ", o->input, (unsigned long long)lines.number);
+        s = status_note(s, "%s: line %llu: ", o->input, (unsigned long long)rows_in.number);
         break;
     }
-    file_lines_release(&lines);
+    rows_release(&rows_in);
     record_release(&r);
     buf_release(&joined);
     return s;

@@ -28,7 +28,7 @@ static void add_row(struct loaded *d, const struct record *r, size_t prompt) {
         d->rows = mem_resize(d->rows, d->capacity * sizeof *d->rows);
     }
     d->rows[d->count++] = (struct loaded_row){
-        .first = d->response_count, .prompt = (int32_t)prompt, .line = r->line, .source_row = r->source_row, .goal_of = r->goal_of,
+        .first = d->response_count, .prompt = (int32_t)prompt, .line = r->line, .index = r->index, .source_row = r->source_row, .goal_of = r->goal_of,
         .goal = r->goal, .margin = r->margin, .prompt_hash = prompt_identity(r),
     };
 }
@@ -99,11 +99,11 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
 static int by_source(const void *a, const void *b) {
     const struct loaded_row *x = a, *y = b;
     if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
-    return x->line < y->line ? -1 : x->line > y->line;
+    return x->index < y->index ? -1 : x->index > y->index;
 }
-static int by_line(const void *a, const void *b) {
+static int by_index(const void *a, const void *b) {
     const struct loaded_row *x = a, *y = b;
-    return x->line < y->line ? -1 : x->line > y->line;
+    return x->index < y->index ? -1 : x->index > y->index;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -138,7 +138,7 @@ static void drop_partners(struct loaded *d, struct ids *sources) {
         for (size_t k = i; k < j; k++) d->rows[kept++] = d->rows[k];
     }
     d->count = kept;
-    qsort(d->rows, d->count, sizeof *d->rows, by_line);
+    qsort(d->rows, d->count, sizeof *d->rows, by_index);
 }
 
 static size_t common_k(const struct loaded *d) {
@@ -166,9 +166,9 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
         s = take_record(d, &record, &x, e, o);
         if (s != ST_OK) s = source_reject(&source, &record, s);
         if (s != ST_OK) break;
-        progress_update(&bar, source.lines.next_offset >> 20, NULL);
+        progress_update(&bar, input_taken(&source.rows.lines.in) >> 20, NULL);
     }
-    if (s == ST_OK) progress_end(&bar, source.lines.next_offset >> 20, NULL);
+    if (s == ST_OK) progress_end(&bar, input_taken(&source.rows.lines.in) >> 20, NULL);
     if (s == ST_OK) s = source_commit(&source);
     if (s == ST_OK && o->paired_drop) drop_partners(d, &sources);
     d->k = common_k(d);

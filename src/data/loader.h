@@ -15,7 +15,7 @@ struct loaded_row {
     size_t first;         /* index of its first response */
     int32_t responses;    /* how many */
     int32_t prompt;       /* tokens */
-    uint64_t line;        /* in the file */
+    uint64_t line, index; /* in the file; index: the row's number, from 0 */
     int64_t source_row;   /* -1 */
     int goal_of;
     double goal, margin;  /* NaN */

@@ -80,9 +80,9 @@ static status read_row(struct pair_exclude *x, struct record *r, struct json row
     return ST_OK;
 }
 
-static status read_lines(struct pair_exclude *x, struct buf *text, const char *path, bool rows) {
+/* A prompt a line. */
+static status read_lines(struct pair_exclude *x, struct buf *text, const char *path) {
     struct file_lines lines;
-    struct record r = {0};
     TRY(file_lines_open(&lines, path));
     status s = ST_OK;
     while (s == ST_OK) {
@@ -92,18 +92,44 @@ static status read_lines(struct pair_exclude *x, struct buf *text, const char *p
         if (s != ST_OK || !line) break;
         if (size && line[size - 1] == '\r') size--;
         if (!size) continue;
+        buf_clear(text);
+        buf_append(text, line, size);
+        add(x, record_prompt_key(text, false));
+    }
+    file_lines_release(&lines);
+    return s;
+}
+
+static status read_rows(struct pair_exclude *x, struct buf *text, const char *path) {
+    struct rows_in rows;
+    struct record r = {0};
+    TRY(rows_open(&rows, path));
+    status s = ST_OK;
+    while (s == ST_OK) {
+        const char *line;
+        size_t size;
         struct json row;
-        if (rows) {
-            s = json_parse(&row, line, size);
-            if (s == ST_OK) s = read_row(x, &r, row, text);
-        } else {
-            buf_clear(text);
-            buf_append(text, line, size);
-            add(x, record_prompt_key(text, false));
-        }
-        if (s != ST_OK) status_note(s, "line %llu: ", (unsigned long long)lines.number);
+        s = rows_next(&rows, &line, &size);
+        if (s != ST_OK || !line) break;
+        s = json_parse(&row, line, size);
+        if (s == ST_OK) s = read_row(x, &r, row, text);
+        if (s != ST_OK) status_note(s, "line %llu: ", (unsigned long long)rows.number);
     }
     record_release(&r);
+    rows_release(&rows);
+    return s;
+}
+
+/* Rows, when the first byte that is no blank opens an object or a list; a prompt in words begins otherwise. Parquet has rows. */
+static status holds_rows(bool *rows, const char *path) {
+    struct file_lines lines;
+    char *text;
+    size_t size, at = 0;
+    TRY(file_lines_open(&lines, path));
+    status s = file_lines_peek(&lines, &text, &size);
+    if (s == ST_OK && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3;
+    while (s == ST_OK && at < size && strchr(" \t\r\n", text[at]) && text[at]) at++;
+    *rows = s == ST_OK && (lines.in.form == INPUT_PARQUET || (at < size && (text[at] == '{' || text[at] == '[')));
     file_lines_release(&lines);
     return s;
 }
@@ -124,8 +150,10 @@ status pair_exclude_load(struct pair_exclude *x, const char *path) {
         file_map_release(&map);
         if (s != ST_OK) status_note(s, "%s: ", path);
     } else {
+        bool rows = false;
         if (!file_exists(path)) return FAIL(ST_IO, "%s: no such file", path);
-        s = read_lines(x, &text, path, ends_with(path, ".jsonl"));
+        s = holds_rows(&rows, path);
+        if (s == ST_OK) s = (rows ? read_rows : read_lines)(x, &text, path);
         if (s != ST_OK) status_note(s, "%s: ", path);
     }
     buf_release(&text);

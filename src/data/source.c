@@ -86,7 +86,7 @@ status source_read_row(struct record *r, struct json row) {
 
 status source_open(struct source *s, const char *path, enum source_bad_row on_bad_row, const char *output) {
     *s = (struct source){.on_bad_row = on_bad_row};
-    TRY(file_lines_open(&s->lines, path));
+    TRY(rows_open(&s->rows, path));
     if (output && on_bad_row == SOURCE_SKIP && strcmp(output, "-") != 0) {
         struct buf name = {0};
         buf_printf(&name, "%s.rejected.jsonl", output);
@@ -95,12 +95,10 @@ status source_open(struct source *s, const char *path, enum source_bad_row on_ba
     return ST_OK;
 }
 
-static const char *shown_path(const struct source *s) { return strcmp(s->lines.path, "-") == 0 ? "<stdin>" : s->lines.path; }
-
 /* `text`: the line, or the joined lines of a group; `rows` of them. */
 static status reject_lines(struct source *s, const char *text, size_t size, uint64_t rows, uint64_t line, status failure) {
     if (s->on_bad_row == SOURCE_STOP || (failure != ST_FORMAT && failure != ST_UNSUPPORTED))
-        return status_note(failure, "%s:%llu: ", shown_path(s), (unsigned long long)line);
+        return status_note(failure, "%s:%llu: ", rows_path(&s->rows), (unsigned long long)line);
     s->skipped_count += rows;
     if (!s->rejected_path) return ST_OK;
     if (!s->rejected.stream) TRY(file_out_open(&s->rejected, s->rejected_path));
@@ -108,13 +106,7 @@ static status reject_lines(struct source *s, const char *text, size_t size, uint
     return file_out_write(&s->rejected, "\n", 1);
 }
 
-static bool blank_line(const char *text, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') return false;
-    return true;
-}
-
-/* The next line that is not blank, the one that waits first; *text is NULL at the end. */
+/* The next row as text, the one that waits first; *text is NULL at the end. */
 static status next_line(struct source *s, const char **text, size_t *size, uint64_t *line) {
     if (s->waiting_line) {
         *text = buf_text(&s->waiting);
@@ -123,12 +115,8 @@ static status next_line(struct source *s, const char **text, size_t *size, uint6
         s->waiting_line = 0;
         return ST_OK;
     }
-    do {
-        TRY(file_lines_next(&s->lines, text, size));
-        if (!*text) return ST_OK;
-        if (s->lines.number == 1 && *size >= 3 && memcmp(*text, "\xef\xbb\xbf", 3) == 0) *text += 3, *size -= 3;
-    } while (blank_line(*text, *size));
-    *line = s->lines.number;
+    TRY(rows_next(&s->rows, text, size));
+    *line = s->rows.number;
     return ST_OK;
 }
 
@@ -224,7 +212,7 @@ status source_commit(struct source *s) { return s->rejected.stream ? file_out_co
 
 void source_release(struct source *s) {
     file_out_abandon(&s->rejected);
-    file_lines_release(&s->lines);
+    rows_release(&s->rows);
     buf_release(&s->group);
     buf_release(&s->waiting);
     record_release(&s->ahead);

@@ -1,16 +1,16 @@
-/* source: rows of a JSONL file as records. Every row's schema is found from its own fields through a table of forms (source_form_table);
+/* source: rows of a data file (JSONL, JSON, Parquet; format/rows) as records. Every row's schema is found from its own fields through a table of forms (source_form_table);
  * an unknown or broken row is an error that names file, line, field and the forms expected, or, with SOURCE_SKIP, is counted and kept
  * aside in OUTPUT.rejected.jsonl. */
 #ifndef RAPT_DATA_SOURCE_H
 #define RAPT_DATA_SOURCE_H
 
-#include "base/file.h"
 #include "data/record.h"
+#include "format/rows.h"
 
 enum source_bad_row { SOURCE_STOP, SOURCE_SKIP };
 
 struct source {
-    struct file_lines lines;
+    struct rows_in rows;
     enum source_bad_row on_bad_row;
     char *rejected_path;      /* owned; NULL: skipped rows are counted only */
     struct file_out rejected; /* opened at the first skipped row */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "format/rows.h"
 
 static status read_number(double *out, struct json object, const char *key, bool required) {
     struct json value = json_get(object, key);
@@ -191,46 +191,40 @@ status logps_rows_finish(struct logps_rows *r) {
     return ST_OK;
 }
 
-static bool is_blank(const char *text, size_t size) {
-    while (size && (text[size - 1] == ' ' || text[size - 1] == '\t' || text[size - 1] == '\r')) size--;
-    return size == 0;
-}
-
 /* What rapt logps writes for a row whose prompt reaches --max-length. */
 static bool is_unscored(struct json object) {
     return json_kind_of(json_get(object, "logps_chosen")) == JSON_NULL && json_kind_of(json_get(object, "logps_rejected")) == JSON_NULL;
 }
 
-static status load_lines(struct logps_rows *r, struct file_lines *lines) {
+static status load_lines(struct logps_rows *r, struct rows_in *rows) {
     for (;;) {
         const char *text;
         size_t size;
         struct json object;
         struct logps_row row;
-        TRY(file_lines_next(lines, &text, &size));
+        TRY(rows_next(rows, &text, &size));
         if (!text) return ST_OK;
-        if (is_blank(text, size)) continue;
         status code = json_parse(&object, text, size);
         if (code == ST_OK && is_unscored(object)) {
             r->unscored++;
             continue;
         }
-        if (code == ST_OK) code = logps_row_read(&row, object, lines->number - 1);
-        if (code != ST_OK) return status_note(code, "line %" PRIu64 ": ", lines->number);
+        if (code == ST_OK) code = logps_row_read(&row, object, rows->count - 1);
+        if (code != ST_OK) return status_note(code, "line %" PRIu64 ": ", rows->number);
         TRY(logps_rows_add(r, &row));
     }
 }
 
 status logps_rows_load(struct logps_rows *r, const char *name, const char *path) {
-    struct file_lines lines = {0};
+    struct rows_in rows = {0};
     *r = (struct logps_rows){.name = mem_text(name)};
-    status code = file_lines_open(&lines, path);
+    status code = rows_open(&rows, path);
     if (code == ST_OK) {
-        code = load_lines(r, &lines);
+        code = load_lines(r, &rows);
         if (code == ST_OK && r->unscored) log_info("%s: %zu rows without log-probs (null: the prompt reached --max-length) are left out", path, r->unscored);
         if (code == ST_OK) code = logps_rows_finish(r);
         if (code != ST_OK) status_note(code, "%s: ", path);
-        file_lines_release(&lines);
+        rows_release(&rows);
     }
     if (code != ST_OK) logps_rows_release(r);
     return code;

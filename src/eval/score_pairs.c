@@ -172,11 +172,11 @@ static status read_all(struct job *j) {
         if (s != ST_OK || end) break;
         s = take(j, &record);
         if (s != ST_OK) s = source_reject(&source, &record, s);
-        progress_update(&bar, source.lines.next_offset >> 10, NULL);
+        progress_update(&bar, input_taken(&source.rows.lines.in) >> 10, NULL);
     }
     if (s == ST_OK) s = flush(j);
     if (s == ST_OK) s = source_commit(&source);
-    if (s == ST_OK) progress_end(&bar, source.lines.next_offset >> 10, NULL);
+    if (s == ST_OK) progress_end(&bar, input_taken(&source.rows.lines.in) >> 10, NULL);
     source_release(&source);
     record_release(&record);
     return s;

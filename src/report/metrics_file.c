@@ -177,7 +177,7 @@ static status read_lines(struct curve curves[2], struct summary *s, struct file_
         while (blank < size && (text[blank] == ' ' || text[blank] == '\t' || text[blank] == '\r')) blank++;
         if (blank == size) continue;
         buf_clear(&place);
-        buf_printf(&place, "%s:%llu", l->path, (unsigned long long)l->number);
+        buf_printf(&place, "%s:%llu", l->in.path, (unsigned long long)l->number);
         code = read_line(curves, s, text, size, buf_text(&place));
     }
     buf_release(&place);

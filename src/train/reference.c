@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "format/json.h"
+#include "format/rows.h"
 #include "num/cpu.h"
 #include "train/trainer_state.h"
 
@@ -121,21 +122,21 @@ static status read_meta(const struct trainer *t, const char *path) {
 }
 
 status reference_from_file(struct trainer *t, float *cache, const struct loaded *data, const char *path) {
-    struct file_lines lines;
+    struct rows_in rows;
     const char *text;
     size_t size, row = 0;
     TRY(read_meta(t, path));
-    TRY(file_lines_open(&lines, path));
+    TRY(rows_open(&rows, path));
     status s = ST_OK;
-    while (s == ST_OK) { /* line n of the file belongs to line n of the training data; dropped rows are passed over */
-        s = file_lines_next(&lines, &text, &size);
+    while (s == ST_OK) { /* row n of the file belongs to row n of the training data; dropped rows are passed over */
+        s = rows_next(&rows, &text, &size);
         if (s != ST_OK || !text) break;
-        if (row == data->count || lines.number < data->rows[row].line) continue;
+        if (row == data->count || rows.count - 1 < data->rows[row].index) continue;
         s = take_line(cache, data, row, text, size);
-        if (s != ST_OK) status_note(s, "%s:%llu: ", path, (unsigned long long)lines.number);
+        if (s != ST_OK) status_note(s, "%s:%llu: ", path, (unsigned long long)rows.number);
         row++;
     }
-    file_lines_release(&lines);
+    rows_release(&rows);
     TRY(s);
     if (row != data->count) return FAIL(ST_MISMATCH, "%s: has fewer rows than the training data", path);
     return ST_OK;

@@ -32,5 +32,5 @@ fails 1 "bad.jsonl:1: byte 9" "$RAPT" inspect "$dir/bad.jsonl"
 head -c 100 "$tests/fuzz/corpus/gguf/v3.gguf" >"$dir/cut.gguf"
 fails 1 "cut.gguf" "$RAPT" inspect "$dir/cut.gguf"
 fails 2 "holds none of" "$RAPT" inspect "$dir"
-fails 2 "expected a folder" "$RAPT" inspect "$dir/m/config.xyz"
+fails 1 "config.xyz: cannot open" "$RAPT" inspect "$dir/m/config.xyz"
 fails 2 "one PATH" "$RAPT" inspect

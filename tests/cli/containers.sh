@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Data in every container gives what its JSONL gives, in every command that reads rows, whatever the file is called; Parquet through a
+# stand-in for the DuckDB command line, and through the real one where RAPT_DUCKDB or PATH has it.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+golden=$tests/golden
+cd "$dir"
+cp "$golden/rows/pairs.jsonl" rows
+python3 - <<'P'
+import gzip, json
+rows = [json.loads(x) for x in open("rows", encoding="utf-8")]
+json.dump(rows, open("rows.array", "w"), indent=2)
+json.dump({"version": 1, "data": rows}, open("rows.wrapped", "w"))
+gzip.open("rows.gzip", "wb").write(open("rows", "rb").read())
+gzip.open("rows.array_gzip", "wb").write(open("rows.array", "rb").read())
+P
+"$RAPT" augment --input rows --output want --json >want.counts 2>/dev/null
+[ "$(wc -l <want)" = 10 ]
+for f in array wrapped gzip array_gzip; do
+  "$RAPT" augment --input rows.$f --output got --json >got.counts 2>/dev/null
+  python3 -c 'import json,sys; a,b=([json.loads(x) for x in open(f)] for f in ("want","got")); sys.exit(a!=b)' || { echo "$f: other rows"; exit 1; }
+  cmp want.counts got.counts
+  "$RAPT" augment --input - --output - <rows.$f 2>/dev/null | cmp - got
+  "$RAPT" augment --input rows.$f --output shuffled --mode shuffled 2>/dev/null # reads twice
+  [ "$(wc -l <shuffled)" = 10 ]
+done
+"$RAPT" inspect rows.array_gzip >o; has o 'container: JSON, gzip'; has o '  pair: 5'
+"$RAPT" inspect rows >o; has o 'container: JSONL'
+# lines: of the unpacked text; of an array those at which its rows begin
+printf '%s\n' '[' '{"prompt":"q","chosen":"a","rejected":"b","score_chosen":2,"score_rejected":1},' '' '{"prompt":"q",' '"chosen":7,"rejected":"b"}]' >bad.array
+fails 1 'bad.array:4: field chosen: expected a string' "$RAPT" augment --input bad.array --output o
+"$RAPT" augment --input bad.array --output o --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 2, "rows_skipped": 1,'
+echo '{"prompt":"q", "chosen":7,"rejected":"b"}' | diff - o.rejected.jsonl
+head -c 150 rows.gzip >cut.jsonl
+fails 1 'cut.jsonl: byte 150: damaged gzip data (the file ends too early)' "$RAPT" pair --input cut.jsonl --output o
+[ ! -e o.tmp* ]
+# models: ids, log-probs and training do not see what the rows came in
+if "$RAPT" train --help >/dev/null 2>&1; then
+  model=$golden/llama_tiny
+  head -8 "$golden/trl/train.jsonl" >t.jsonl
+  python3 -c 'import json,gzip; json.dump([json.loads(x) for x in open("t.jsonl")], gzip.open("t.array", "wt"), indent=1)'
+  mkdir m
+  cp "$model/tokenizer.json" m
+  echo '{"chat_template": "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}"}' >m/tokenizer_config.json
+  "$RAPT" template --model m --input rows >want.template
+  has want.template '[user] question 4'
+  "$RAPT" template --model m --input rows.array_gzip | cmp want.template -
+  for f in jsonl array; do
+    "$RAPT" logps --model "$model" --input t.$f --output logps.$f --dtype f32 --threads 1 --max-length 1024 2>/dev/null
+    "$RAPT" train --model "$model" --train-data t.$f --ref-logps logps.$f --output-dir run.$f --dtype f32 --threads 1 --max-steps 3 2>/dev/null >/dev/null
+  done
+  python3 -c 'import json,sys; a,b=([json.loads(x) for x in open(f)] for f in ("logps.jsonl","logps.array")); sys.exit(a!=b)'
+  cmp run.jsonl/adapter_model.safetensors run.array/adapter_model.safetensors
+  gzip -c logps.jsonl >logps.gz
+  cp logps.jsonl.meta.json logps.gz.meta.json
+  "$RAPT" train --model "$model" --train-data t.jsonl --ref-logps logps.gz --output-dir run.gz --dtype f32 --threads 1 --max-steps 3 2>/dev/null >/dev/null
+  cmp run.jsonl/adapter_model.safetensors run.gz/adapter_model.safetensors
+fi
+# Parquet: the program, its arguments, its failures
+cp "$golden/rows/pairs.parquet" "a b'\$(touch no).parquet"
+mkdir bin
+cat >bin/duckdb <<'D'
+#!/usr/bin/env bash
+[ $# = 5 ] && [ "$1 $2 $3 $4" = "-init /dev/null -batch -c" ] || { echo "arguments: $*" >&2; exit 9; }
+case "$5" in *"read_parquet('/dev/fd/3')"*) ;; *) echo "query: $5" >&2; exit 9 ;; esac
+cmp /dev/fd/3 "$PARQUET" || exit 8
+[ -z "$(cat)" ] || exit 7
+cat "$ROWS"
+if [ -n "${SAY:-}" ]; then echo "$SAY" >&2; exit 3; fi
+if [ -n "${DIE:-}" ]; then kill -9 $$; fi
+D
+chmod +x bin/duckdb
+export PARQUET="$golden/rows/pairs.parquet" ROWS="$golden/rows/pairs.jsonl"
+real=${RAPT_DUCKDB:-$(command -v duckdb || true)}
+unset RAPT_DUCKDB
+PATH=$dir/bin:$PATH "$RAPT" augment --input "a b'\$(touch no).parquet" --output got 2>/dev/null
+cmp want got
+[ ! -e no ]
+SAY='IO Error: broken page' PATH=$dir/bin:$PATH fails 1 "parquet: duckdb ended with code 3: IO Error: broken page" "$RAPT" pair --input "$PARQUET" --output o
+DIE=1 PATH=$dir/bin:$PATH fails 1 "duckdb was ended by signal 9" "$RAPT" augment --input "$PARQUET" --output o
+PATH=$dir/bin:$PATH "$RAPT" augment --input "$PARQUET" --output o --limit 1 2>/dev/null # stops in the middle
+RAPT_DUCKDB=$dir/nothing fails 1 "is a Parquet file; these are read through the DuckDB command line, and there is no program '$dir/nothing'" "$RAPT" inspect "$PARQUET"
+fails 1 'a Parquet file is read from a file, not from a pipe' "$RAPT" pair --input - --output o <"$PARQUET"
+if [ -n "$real" ]; then
+  export RAPT_DUCKDB=$real
+  "$RAPT" augment --input "a b'\$(touch no).parquet" --output got 2>/dev/null
+  python3 -c 'import json,sys; a,b=([json.loads(x) for x in open(f)] for f in ("want","got")); sys.exit(a!=b)' || { echo "DuckDB: other rows"; exit 1; }
+  "$RAPT" inspect "$PARQUET" >o; has o 'container: Parquet'; has o 'rows: 5'
+  { head -c 700 "$PARQUET"; printf PAR1; } >cut.parquet
+  fails 1 "cut.parquet: $real ended with code 1: " "$RAPT" inspect cut.parquet
+else
+  echo "no duckdb here: Parquet was read through the stand-in only"
+fi
