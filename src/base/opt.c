@@ -176,6 +176,15 @@ static void row_syntax(struct buf *out, const struct opt_row *row) {
         buf_printf(out, " %s", row->arg);
 }
 
+/* A row's help, and behind it what a table lists. */
+static void row_text(struct buf *out, const struct opt_spec *spec, const struct opt_row *row) {
+    struct buf names = {0};
+    buf_append_text(out, row->help);
+    if (spec->put_names) spec->put_names(&names, row->name);
+    if (names.size) buf_printf(out, " %s", buf_text(&names));
+    buf_release(&names);
+}
+
 void opt_help(struct buf *out, const struct opt_spec *spec) {
     buf_printf(out, "usage: rapt %s%s%s [options]\n\n%s\n", spec->command, spec->positional ? " " : "",
                spec->positional ? spec->positional : "", spec->summary);
@@ -193,7 +202,7 @@ void opt_help(struct buf *out, const struct opt_spec *spec) {
         if (used > 30) buf_append_char(out, '\n'), used = 0;
         buf_printf(out, "%*s", (int)(32 - used), "");
         struct buf text = {0};
-        buf_append_text(&text, row->help);
+        row_text(&text, spec, row);
         if (row->preset && row->kind != OPT_FLAG) buf_printf(&text, " (default: %s)", row->preset);
         if (row->preset && row->kind == OPT_FLAG && strcmp(row->preset, "true") == 0)
             buf_printf(&text, " (default: on; --no-%s)", row->name);
@@ -219,8 +228,8 @@ static void markdown_text(struct buf *out, const char *text) {
     }
 }
 
-static void markdown_row(struct buf *out, const struct opt_row *row) {
-    struct buf syntax = {0};
+static void markdown_row(struct buf *out, const struct opt_spec *spec, const struct opt_row *row) {
+    struct buf syntax = {0}, text = {0};
     row_syntax(&syntax, row);
     buf_append_text(out, "| `");
     for (const char *p = buf_text(&syntax); *p; p++) {
@@ -233,8 +242,10 @@ static void markdown_row(struct buf *out, const struct opt_row *row) {
     else if (row->kind != OPT_FLAG && row->preset)
         buf_printf(out, "`%s`", row->preset);
     buf_append_text(out, " | ");
-    markdown_text(out, row->help);
+    row_text(&text, spec, row);
+    markdown_text(out, buf_text(&text));
     buf_append_text(out, " |\n");
+    buf_release(&text);
     buf_release(&syntax);
 }
 
@@ -267,7 +278,7 @@ void opt_markdown(struct buf *out, const struct opt_spec *spec) {
             continue;
         }
         if (!open) buf_append_text(out, "| option | default | meaning |\n|---|---|---|\n"), open = true;
-        markdown_row(out, row);
+        markdown_row(out, spec, row);
     }
 }
 

@@ -36,6 +36,7 @@ struct opt_spec {
     const char *positional; /* "PATH..." or NULL when none is taken */
     const struct opt_row *rows;
     size_t row_count;
+    void (*put_names)(struct buf *out, const char *option); /* appends what a table lists for this option to its help; or NULL */
     const char *example; /* one or more whole command lines, separated by line breaks */
     const char *notes;   /* further text for --help, or NULL */
 };

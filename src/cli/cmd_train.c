@@ -5,13 +5,15 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_loss.h"
 #include "cli/cli_model.h"
 #include "cli/cmd.h"
 #include "train/trainer.h"
 
 struct options {
-    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *loss_type, *schedule, *optim, *order, *dtype, *bad_row, *margin;
-    double beta, label_smoothing, discopop_tau, center_rewards, epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
+    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *schedule, *optim, *order, *dtype, *bad_row, *margin;
+    struct cli_loss loss;
+    double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, seed, rank, threads;
     struct opt_list targets;
     bool full, resume, overwrite, no_shuffle, recompute, allow_drift;
@@ -26,12 +28,15 @@ static const struct opt_row rows[] = {
     {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "Rows to evaluate on before, during (--eval-steps) and after"},
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
     {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|sft|reward", "preference loss on pairs, cross-entropy of completions, or a reward model on pairs"},
-    {"loss-type", OPT_STR, FIELD(loss_type), "NAME", "", NULL, "of dpo: sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot, aot_unpaired, apo_zero, apo_down, discopop, sigmoid_norm, sft (default: sigmoid); of reward: bradley_terry (default), mse"},
+    {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
+    {"loss-weights", OPT_LIST, FIELD(loss.weights), "W,W", NULL, NULL, "what each loss of --loss-type is multiplied by (1 where left out)"},
     {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
-    {"center-rewards-coefficient", OPT_DOUBLE, FIELD(center_rewards), "C", "0", NULL, "bradley_terry: adds C times the square of a pair's summed rewards, which keeps them around 0"},
-    {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
-    {"label-smoothing", OPT_DOUBLE, FIELD(label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot"},
-    {"discopop-tau", OPT_DOUBLE, FIELD(discopop_tau), "T", "0", NULL, "temperature of discopop's blend; 0 = 0.05"},
+    {"center-rewards-coefficient", OPT_DOUBLE, FIELD(loss.center_rewards), "C", "0", NULL, "bradley_terry: adds C times the square of a pair's summed rewards, which keeps them around 0"},
+    {"beta", OPT_DOUBLE, FIELD(loss.beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
+    {"label-smoothing", OPT_DOUBLE, FIELD(loss.label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot"},
+    {"discopop-tau", OPT_DOUBLE, FIELD(loss.discopop_tau), "T", "0", NULL, "temperature of discopop's blend; 0 = 0.05"},
+    {"f-divergence-type", OPT_CHOICE, FIELD(loss.divergence), NULL, "reverse_kl", LOSS_DIVERGENCE_CHOICES, "the divergence that keeps the policy near the reference (f-DPO); not with losses that look at each response alone"},
+    {"f-alpha-divergence-coef", OPT_DOUBLE, FIELD(loss.alpha_divergence), "A", "0.5", NULL, "of alpha_divergence: between reverse KL (1) and forward KL (0)"},
     {"ref-logps", OPT_STR, FIELD(ref_logps), "F", NULL, NULL, "reference log-probs of the training data, as rapt logps writes them"},
     {"LoRA", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"full", OPT_FLAG, FIELD(full), NULL, NULL, NULL, "train every weight instead of a LoRA adapter"},
@@ -41,10 +46,10 @@ static const struct opt_row rows[] = {
     {"lora-target-modules", OPT_LIST, FIELD(targets), "NAMES", "all-linear", NULL, "projections to adapt, or all-linear"},
     {"optimizer", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"learning-rate", OPT_DOUBLE, FIELD(learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
-    {"lr-scheduler-type", OPT_STR, FIELD(schedule), "NAME", "linear", NULL, "linear, cosine, constant, constant_with_warmup"},
+    {"lr-scheduler-type", OPT_STR, FIELD(schedule), "NAME", "linear", NULL, "how the rate changes:"},
     {"warmup-ratio", OPT_DOUBLE, FIELD(warmup_ratio), "P", "0", NULL, "part of all steps that warms up"},
     {"warmup-steps", OPT_INT, FIELD(warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
-    {"optim", OPT_STR, FIELD(optim), "NAME", "adamw", NULL, "adamw, sgd"},
+    {"optim", OPT_STR, FIELD(optim), "NAME", "adamw", NULL, "the optimizer:"},
     {"weight-decay", OPT_DOUBLE, FIELD(weight_decay), "X", "0", NULL, "decoupled weight decay; norms are left out"},
     {"adam-beta1", OPT_DOUBLE, FIELD(adam_beta1), "X", "0.9", NULL, "AdamW's first decay"},
     {"adam-beta2", OPT_DOUBLE, FIELD(adam_beta2), "X", "0.999", NULL, "AdamW's second decay"},
@@ -76,11 +81,20 @@ static const struct opt_row rows[] = {
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT/train.rejected.jsonl"},
 };
 
+/* What the tables hold, behind the help of the option. */
+static void put_names(struct buf *out, const char *option) {
+    if (strcmp(option, "loss-type") == 0) cli_loss_names(out);
+    for (size_t i = 0; strcmp(option, "optim") == 0 && i < optim_count; i++) buf_printf(out, "%s%s", i ? ", " : "", optim_table[i].name);
+    for (size_t i = 0; strcmp(option, "lr-scheduler-type") == 0 && i < schedule_count; i++)
+        buf_printf(out, "%s%s", i ? ", " : "", schedule_table[i].name);
+}
+
 const struct opt_spec cmd_train_spec = {
     .command = "train",
     .summary = "Train a goal-conditioned model: DPO and its kin on pairs, SFT, or a reward model; LoRA by default.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
+    .put_names = put_names,
     .example = "rapt train --model SmolLM2-135M-Instruct.Q4_1.gguf --train-data pairs.aug.jsonl --eval-data test.aug.jsonl \\\n    --output-dir runs/ra --learning-rate 3e-4 --per-device-train-batch-size 4",
 };
 
@@ -108,14 +122,24 @@ static status check_numbers(const struct options *o) {
     return ST_OK;
 }
 
+static status check_optimizer(const struct options *o) {
+    struct buf known = {0};
+    if (optim_find(o->optim)) return ST_OK;
+    put_names(&known, "optim");
+    status s = FAIL(ST_USAGE, "--optim: no optimizer '%s'; there are: %s", o->optim, buf_text(&known));
+    buf_release(&known);
+    return s;
+}
+
 /* An option without effect is refused, not ignored. */
 static status check_effect(const struct opt_result *r, const struct options *o, enum train_objective objective) {
     static const char *const lora[] = {"lora-r", "lora-alpha", "lora-dropout", "lora-target-modules"};
     static const struct {
         const char *name;
         unsigned objectives; /* 1 << those in which it has an effect */
-    } some[] = {{"loss-type", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_REWARD}, {"beta", 1 << OBJECTIVE_DPO}, {"label-smoothing", 1 << OBJECTIVE_DPO},
-                {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
+    } some[] = {{"loss-type", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_REWARD}, {"loss-weights", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_REWARD},
+                {"beta", 1 << OBJECTIVE_DPO}, {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
+                {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
                 {"center-rewards-coefficient", 1 << OBJECTIVE_REWARD}};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
         if (!(some[i].objectives & 1u << objective) && opt_given(r, &cmd_train_spec, some[i].name))
@@ -128,6 +152,8 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
     if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
+    if (strcmp(o->loss.divergence, "alpha_divergence") != 0 && opt_given(r, &cmd_train_spec, "f-alpha-divergence-coef"))
+        return FAIL(ST_USAGE, "--f-alpha-divergence-coef has no effect with --f-divergence-type %s", o->loss.divergence);
     if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
     return ST_OK;
 }
@@ -159,25 +185,6 @@ static status set_lora(struct train_options *t, const struct options *o) {
     return ST_OK;
 }
 
-static status set_loss(struct train_options *t, const struct options *o) {
-    const bool reward = t->objective == OBJECTIVE_REWARD;
-    if (t->objective == OBJECTIVE_SFT) return ST_OK;
-    t->loss = loss_find(o->loss_type[0] ? o->loss_type : reward ? "bradley_terry" : "sigmoid");
-    if (!t->loss || reward != ((t->loss->needs & LOSS_OF_REWARDS) != 0)) {
-        struct buf known = {0};
-        for (size_t i = 0; i < loss_count; i++)
-            if (reward == ((loss_table[i].needs & LOSS_OF_REWARDS) != 0)) buf_printf(&known, "%s%s", known.size ? ", " : "", loss_table[i].name);
-        status s = FAIL(ST_USAGE, "--loss-type: --objective %s has no loss '%s'; there are: %s", o->objective, o->loss_type, buf_text(&known));
-        buf_release(&known);
-        return s;
-    }
-    t->loss_params = (struct loss_params){
-        .beta = o->beta, .label_smoothing = o->label_smoothing, .discopop_tau = o->discopop_tau, .center_rewards = o->center_rewards};
-    t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
-    if (o->ref_logps && !(t->loss->needs & LOSS_NEEDS_REFERENCE)) return FAIL(ST_USAGE, "--ref-logps has no effect with --loss-type %s", o->loss_type);
-    return loss_check_params(t->loss, &t->loss_params);
-}
-
 static void set_rest(struct train_options *t, const struct options *o) {
     t->model = o->model, t->adapter = o->adapter, t->train_data = o->train_data, t->eval_data = o->eval_data, t->output_dir = o->output_dir;
     t->ref_logps = o->ref_logps, t->full = o->full, t->epochs = o->epochs, t->learning_rate = o->learning_rate, t->warmup_ratio = o->warmup_ratio;
@@ -189,6 +196,7 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
+    t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
     t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && t->objective != OBJECTIVE_SFT ? ORDER_PAIRED : ORDER_SHUFFLED;
 }
 
@@ -196,6 +204,7 @@ status cmd_train_run(int argc, char **argv) {
     struct options o = {0};
     struct opt_result r;
     struct train_options t = {0};
+    struct loss_mix mix;
     bool done;
     TRY(cmd_parse(&r, &cmd_train_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
@@ -203,8 +212,10 @@ status cmd_train_run(int argc, char **argv) {
     t.objective = strcmp(o.objective, "sft") == 0 ? OBJECTIVE_SFT : strcmp(o.objective, "reward") == 0 ? OBJECTIVE_REWARD : OBJECTIVE_DPO;
     TRY(check_numbers(&o));
     TRY(check_effect(&r, &o, t.objective));
-    if (!optim_find(o.optim)) return FAIL(ST_USAGE, "--optim: no optimizer '%s'; there are: adamw, sgd", o.optim);
-    TRY(set_loss(&t, &o));
+    TRY(check_optimizer(&o));
+    TRY(cli_loss_set(&mix, &t.loss_params, &o.loss, o.objective));
+    if (t.objective != OBJECTIVE_SFT) TRY(cli_loss_check_effect(&mix, &r, &cmd_train_spec));
+    t.loss = &mix;
     if (!o.full) TRY(set_lora(&t, &o));
     set_rest(&t, &o);
     if (t.order == ORDER_PAIRED && o.batch * o.accumulation % 2)

@@ -196,6 +196,7 @@ static void put_losses(struct buf *out) {
                  {LOSS_NEEDS_SCORES, "scores"}},
       takes[] = {{LOSS_TAKES_SMOOTHING, "--label-smoothing"},
                  {LOSS_TAKES_TAU, "--discopop-tau"},
+                 {LOSS_TAKES_DIVERGENCE, "--f-divergence-type"},
                  {LOSS_TAKES_MARGINS, "margins, --center-rewards-coefficient"}};
     unsigned known = LOSS_OF_REWARDS;
     for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++) known |= needs[k].flag;

@@ -1,24 +1,26 @@
 #include "loss/loss.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PAIRWISE (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA)
+#define SCORED (PAIRWISE | LOSS_TAKES_DIVERGENCE) /* of the scores' difference, in which what f-divergences leave over cancels */
 
 const struct loss_row loss_table[] = {
     {"sigmoid", "DPO: -log sigmoid of beta times the margin over the reference; with --label-smoothing conservative DPO",
-     "Rafailov et al. 2023, arXiv 2305.18290, eq. 7; label smoothing: Mitchell 2023, cDPO", PAIRWISE | LOSS_TAKES_SMOOTHING,
+     "Rafailov et al. 2023, arXiv 2305.18290, eq. 7; label smoothing: Mitchell 2023, cDPO", SCORED | LOSS_TAKES_SMOOTHING,
      loss_sigmoid_compute},
     {"hinge", "max(0, 1 - beta times the margin over the reference)",
-     "Zhao et al. 2023 (SLiC-HF), arXiv 2305.10425; Liu et al. 2023 (RSO), arXiv 2309.06657", PAIRWISE, loss_hinge_compute},
+     "Zhao et al. 2023 (SLiC-HF), arXiv 2305.10425; Liu et al. 2023 (RSO), arXiv 2309.06657", SCORED, loss_hinge_compute},
     {"ipo", "squared distance of the per-token margin over the reference from 1 / (2 beta)",
-     "Azar et al. 2023, arXiv 2310.12036, eq. 17; normalised by length as TRL 1.x", PAIRWISE | LOSS_NEEDS_LENGTHS, loss_ipo_compute},
+     "Azar et al. 2023, arXiv 2310.12036, eq. 17; normalised by length as TRL 1.x", SCORED | LOSS_NEEDS_LENGTHS, loss_ipo_compute},
     {"exo_pair", "reverse KL of the pair's policy from the labels smoothed by --label-smoothing",
-     "Ji et al. 2024 (EXO), arXiv 2402.00856, eq. 16", PAIRWISE | LOSS_TAKES_SMOOTHING | LOSS_NEEDS_SMOOTHING, loss_exo_pair_compute},
+     "Ji et al. 2024 (EXO), arXiv 2402.00856, eq. 16", SCORED | LOSS_TAKES_SMOOTHING | LOSS_NEEDS_SMOOTHING, loss_exo_pair_compute},
     {"nca_pair", "noise-contrastive alignment of each response against the reference", "Chen et al. 2024 (NCA), arXiv 2402.05369", PAIRWISE,
      loss_nca_pair_compute},
     {"robust", "DPO's loss, unbiased where a share of --label-smoothing of the labels is wrong", "Chowdhury et al. 2024, arXiv 2403.00409",
-     PAIRWISE | LOSS_TAKES_SMOOTHING, loss_robust_compute},
+     SCORED | LOSS_TAKES_SMOOTHING, loss_robust_compute},
     {"bco_pair", "binary classification of chosen against rejected by their rewards",
      "Jung et al. 2024 (BCO), arXiv 2404.04656; without the running mean, as TRL 1.x", PAIRWISE, loss_bco_pair_compute},
     {"sppo_hard", "squared distance of the two log-ratios from 1 / (2 beta) and -1 / (2 beta)",
@@ -32,9 +34,9 @@ const struct loss_row loss_table[] = {
     {"apo_down", "both down, rejected more: for chosen responses worse than the model's own",
      "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 8", PAIRWISE, loss_apo_down_compute},
     {"discopop", "logistic loss blended into the exponential one where the margin grows; --discopop-tau",
-     "Lu et al. 2024 (DiscoPOP), arXiv 2406.08414, eq. 5", PAIRWISE | LOSS_TAKES_TAU, loss_discopop_compute},
+     "Lu et al. 2024 (DiscoPOP), arXiv 2406.08414, eq. 5", SCORED | LOSS_TAKES_TAU, loss_discopop_compute},
     {"sigmoid_norm", "DPO's loss with each response's log-ratio divided by its tokens", "TRL 1.16 dpo_trainer.py, loss_type sigmoid_norm",
-     PAIRWISE | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
+     SCORED | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
     {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch",
      "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_LENGTHS, loss_sft_compute},
     {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
@@ -72,11 +74,17 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
     return needs & LOSS_NEEDS_REFERENCE ? check_finite(b->reference, n, name, "reference") : ST_OK;
 }
 
+/* An option of loss_params that was set and that nothing looks at. */
+static status refuse(const char *option, unsigned taken_by, const char *name) {
+    char names[512] = "";
+    for (size_t i = 0, used = 0; i < loss_count && used < sizeof names; i++)
+        if (loss_table[i].needs & taken_by)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", loss_table[i].name);
+    return FAIL(ST_USAGE, "--%s has no effect with --loss-type %s (it belongs to %s): leave it out", option, name, names);
+}
+
 static status check_smoothing(const struct loss_row *row, double e) {
-    if (!(row->needs & LOSS_TAKES_SMOOTHING) && e != 0)
-        return FAIL(ST_USAGE,
-                    "--label-smoothing has no effect with --loss-type %s (it belongs to sigmoid, robust, exo_pair and aot): leave it out",
-                    row->name);
+    if (!(row->needs & LOSS_TAKES_SMOOTHING) && e != 0) return refuse("label-smoothing", LOSS_TAKES_SMOOTHING, row->name);
     if (!(e >= 0 && e < 0.5)) return FAIL(ST_USAGE, "--label-smoothing must be at least 0 and below 0.5, it is %g", e);
     if ((row->needs & LOSS_NEEDS_SMOOTHING) && e == 0)
         return FAIL(ST_USAGE, "--loss-type %s needs --label-smoothing above 0: the share of labels taken to be wrong, e.g. 0.001",
@@ -88,15 +96,35 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
     if ((row->needs & LOSS_NEEDS_BETA) && (!(p->beta > 0) || !isfinite(p->beta)))
         return FAIL(ST_USAGE, "--beta must be a number above 0 for --loss-type %s, it is %g", row->name, p->beta);
     TRY(check_smoothing(row, p->label_smoothing));
-    if (!(row->needs & LOSS_TAKES_TAU) && p->discopop_tau != 0)
-        return FAIL(ST_USAGE, "--discopop-tau has no effect with --loss-type %s: leave it out", row->name);
+    if (!(row->needs & LOSS_TAKES_TAU) && p->discopop_tau != 0) return refuse("discopop-tau", LOSS_TAKES_TAU, row->name);
     if (!(row->needs & LOSS_TAKES_MARGINS) && p->center_rewards != 0)
-        return FAIL(ST_USAGE, "--center-rewards-coefficient has no effect with --loss-type %s: leave it out", row->name);
+        return refuse("center-rewards-coefficient", LOSS_TAKES_MARGINS, row->name);
+    if (!(row->needs & LOSS_TAKES_DIVERGENCE) && p->divergence != LOSS_REVERSE_KL)
+        return refuse("f-divergence-type", LOSS_TAKES_DIVERGENCE, row->name);
+    if (!isfinite(p->alpha_divergence)) return FAIL(ST_USAGE, "--f-alpha-divergence-coef must be a number, it is %g", p->alpha_divergence);
     if (!(p->center_rewards >= 0) || !isfinite(p->center_rewards))
         return FAIL(ST_USAGE, "--center-rewards-coefficient must be a number of at least 0, it is %g", p->center_rewards);
     if (!(p->discopop_tau >= 0) || !isfinite(p->discopop_tau))
         return FAIL(ST_USAGE, "--discopop-tau must be a number above 0, it is %g", p->discopop_tau);
     return ST_OK;
+}
+
+/* A log-ratio's score and its slope, as TRL's dpo_trainer.py has them. */
+static double score_of(double *slope, double x, const struct loss_params *p) {
+    const double a = p->alpha_divergence - 1;
+    *slope = 1;
+    if (p->divergence == LOSS_REVERSE_KL || (p->divergence == LOSS_ALPHA_DIVERGENCE && fabs(a) < 1e-6)) return x;
+    if (p->divergence == LOSS_FORWARD_KL) {
+        *slope = exp(-x);
+        return -expm1(-x);
+    }
+    if (p->divergence == LOSS_JS_DIVERGENCE) {
+        *slope = loss_sigmoid(-x);
+        return log(2) - loss_softplus(-x);
+    }
+    const double most = 80, t = a * x;
+    *slope = t <= most ? exp(t) : 0;
+    return expm1(t <= most ? t : most) / a;
 }
 
 static double tokens_of(const struct loss_batch *b, size_t i, bool per_token) { return per_token && b->lengths[i] > 1 ? b->lengths[i] : 1; }
@@ -108,10 +136,12 @@ status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const st
     double total = 0;
     for (size_t i = 0; i < 2 * b->groups; i += 2) {
         const double nw = tokens_of(b, i, per_token), nl = tokens_of(b, i + 1, per_token);
-        double dw = 0, dl = 0;
-        total += point(&dw, &dl, (b->policy[i] - b->reference[i]) / nw, (b->policy[i + 1] - b->reference[i + 1]) / nl, p);
-        r->dpolicy[i] = dw / nw / groups;
-        r->dpolicy[i + 1] = dl / nl / groups;
+        double dw = 0, dl = 0, slope_w, slope_l;
+        const double sw = score_of(&slope_w, b->policy[i] - b->reference[i], p),
+                     sl = score_of(&slope_l, b->policy[i + 1] - b->reference[i + 1], p);
+        total += point(&dw, &dl, sw / nw, sl / nl, p);
+        r->dpolicy[i] = dw * slope_w / nw / groups;
+        r->dpolicy[i + 1] = dl * slope_l / nl / groups;
     }
     r->value = total / groups;
     return ST_OK;

@@ -6,7 +6,7 @@
 #ifndef RAPT_LOSS_LOSS_H
 #define RAPT_LOSS_LOSS_H
 
-#include "base/status.h"
+#include "base/buf.h"
 
 enum loss_needs {
     LOSS_NEEDS_REFERENCE = 1 << 0, /* loss_batch.reference must be there */
@@ -20,15 +20,24 @@ enum loss_needs {
     LOSS_OF_REWARDS = 1 << 8,      /* loss_batch.policy holds rewards: a loss of --objective reward and of no other */
     LOSS_NEEDS_SCORES = 1 << 9,    /* loss_batch.scores must be there */
     LOSS_TAKES_MARGINS = 1 << 10,  /* loss_batch.margins and loss_params.center_rewards have an effect */
+    LOSS_TAKES_DIVERGENCE = 1 << 11, /* loss_params.divergence has an effect */
 };
 
 #define LOSS_DISCOPOP_TAU 0.05
+
+/* TRL's --f-divergence-type, in the order of its names in loss_divergence_names. A response's log-ratio x is replaced by its score
+ * s = f'(e^x) (Wang et al. 2023, arXiv 2309.16240, table 1; the constants cancel in a difference):
+ *   reverse_kl x; forward_kl 1 - e^-x; js_divergence log 2 + log sigma(x); alpha_divergence (e^min((a - 1) x, 80) - 1) / (a - 1). */
+enum loss_divergence { LOSS_REVERSE_KL, LOSS_FORWARD_KL, LOSS_JS_DIVERGENCE, LOSS_ALPHA_DIVERGENCE };
+#define LOSS_DIVERGENCE_CHOICES "reverse_kl|forward_kl|js_divergence|alpha_divergence"
 
 struct loss_params {
     double beta;            /* TRL's --beta */
     double label_smoothing; /* TRL's --label-smoothing: 0 <= e < 0.5 */
     double discopop_tau;    /* TRL's --discopop-tau; 0 = its default, LOSS_DISCOPOP_TAU */
     double center_rewards;  /* TRL's --center-rewards-coefficient; 0 = none */
+    enum loss_divergence divergence;
+    double alpha_divergence; /* TRL's --f-alpha-divergence-coef: a of alpha_divergence */
 };
 
 struct loss_batch {
@@ -62,14 +71,34 @@ const struct loss_row *loss_find(const char *name);
 /* ST_USAGE for a parameter out of range, and for one that this loss would ignore. */
 status loss_check_params(const struct loss_row *row, const struct loss_params *p);
 
+/* A weighted sum of losses (TRL's loss_type and loss_weights as lists); one alone is a sum of one. */
+#define LOSS_MIX_MAX 8
+struct loss_mix {
+    char name[128]; /* "sigmoid,sft" */
+    unsigned needs; /* of any of them */
+    size_t count;
+    const struct loss_row *rows[LOSS_MIX_MAX];
+    double weights[LOSS_MIX_MAX];
+};
+/* Adds a loss; ST_USAGE where the two cannot stand beside each other, or the weight is no number above 0. */
+status loss_mix_add(struct loss_mix *m, const struct loss_row *row, double weight);
+struct loss_mix loss_mix_of(const struct loss_row *row);
+/* loss_check_params: a parameter must have an effect on one of them. */
+status loss_mix_check(const struct loss_mix *m, const struct loss_params *p);
+/* Appends members of a JSON object, "loss": ..., that name everything the value depends on beside the batch: what a checkpoint is held to. */
+void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p);
+/* scratch: [groups * k], looked at where there is more than one. */
+status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const struct loss_batch *b, const struct loss_params *p,
+                        double *scratch);
+
 /* For the rows' own files. */
 /* Is everything there that `needs` (enum loss_needs) names, and finite? */
 status loss_check_batch(const struct loss_batch *b, const char *name, unsigned needs);
 /* log(1 + e^x) and 1 / (1 + e^-x) without overflow or cancellation. */
 double loss_softplus(double x);
 double loss_sigmoid(double x);
-/* A loss that is a mean over pairs of a function of s_w and s_l, s = policy - reference, per_token divided by the response's tokens (at
- * least 1): writes r from `point`, which returns the loss of a pair and writes its derivatives. */
+/* A loss that is a mean over pairs of a function of s_w and s_l, s the score of policy - reference (loss_divergence), per_token divided by
+ * the response's tokens (at least 1): writes r from `point`, which returns the loss of a pair and writes its derivatives. */
 typedef double loss_point_fn(double *dw, double *dl, double sw, double sl, const struct loss_params *p);
 status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p, const char *name, bool per_token,
                      loss_point_fn *point);

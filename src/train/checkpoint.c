@@ -42,8 +42,8 @@ static void identity(struct buf *out, const struct trainer *t) {
                "\"total_steps\": %llu",
                t->model_hash, hex, t->model.params.size, o->batch, o->accumulation, (int)t->order_kind, (unsigned long long)o->seed,
                (unsigned long long)t->total_steps);
-    buf_printf(out, ", \"loss\": \"%s\", \"beta\": %.17g, \"label_smoothing\": %.17g, \"discopop_tau\": %.17g",
-               o->objective == OBJECTIVE_SFT ? "sft objective" : o->loss->name, o->loss_params.beta, o->loss_params.label_smoothing, o->loss_params.discopop_tau);
+    buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
+    loss_mix_describe(out, o->loss, &o->loss_params);
     buf_printf(out,
                ", \"schedule\": \"%s\", \"warmup_steps\": %llu, \"learning_rate\": %.17g, \"optimizer\": \"%s\", \"weight_decay\": %.17g",
                o->schedule, (unsigned long long)t->schedule.warmup_steps, o->learning_rate, o->optimizer, o->weight_decay);

@@ -27,9 +27,8 @@ static void describe_rows(struct trainer *t, const struct loaded *data, const ui
     t->first[count] = at;
 }
 
-/* The loss over `count` rows; under sft the mean cross-entropy of all completion tokens, which is the loss table's sft with k = 1. */
+/* The loss over `count` rows. */
 static status loss_of(struct loss_result *r, const struct trainer *t, const struct loaded *data, size_t from, size_t count) {
-    const struct loss_row *row = t->o->objective == OBJECTIVE_SFT ? loss_find("sft") : t->o->loss;
     const size_t at = t->first[from];
     struct loss_batch b = {.groups = count,
                            .k = data->k,
@@ -39,7 +38,7 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
                            .margins = t->with_margins ? t->margins + from : NULL,
                            .reference = t->needs_reference ? t->reference + at : NULL};
     *r = (struct loss_result){.dpolicy = t->dpolicy + at};
-    return row->compute(r, &b, &t->o->loss_params);
+    return loss_mix_compute(r, t->o->loss, &b, &t->o->loss_params, t->loss_scratch);
 }
 
 static status forward_pack(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t from, size_t count,
@@ -107,12 +106,11 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
                   struct metrics *m) {
     struct token_stats stats = {0};
     double value = 0;
-    const struct loss_row *row = t->o->objective == OBJECTIVE_SFT ? loss_find("sft") : t->o->loss;
     describe_rows(t, data, rows, count);
     /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran */
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
-    status s = (row->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count)
+    status s = (t->o->loss->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count)
                    ? whole(&value, t, data, cache, rows, count, train, weight, &stats)
                    : separable(&value, t, data, cache, rows, count, train, weight, &stats);
     TRY(s);

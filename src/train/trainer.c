@@ -126,6 +126,7 @@ static status plan_memory(struct trainer *t) {
     TRY(mem_try_alloc(&t->reference, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->dpolicy, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->scores, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->loss_scratch, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->rejected, n, sizeof(uint8_t), "batch"));
     TRY(mem_try_alloc(&t->margins, BATCH_ROWS_MAX, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->first, BATCH_ROWS_MAX + 1, sizeof(uint32_t), "batch"));
@@ -368,7 +369,7 @@ static status train(struct trainer *t) {
 
 status trainer_run(const struct train_options *o) {
     struct trainer t = {.o = o, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
-    t.needs_reference = o->objective != OBJECTIVE_SFT && (o->loss->needs & LOSS_NEEDS_REFERENCE);
+    t.needs_reference = (o->loss->needs & LOSS_NEEDS_REFERENCE) != 0;
     interrupted = 0;
     status s = train(&t);
     if (t.log) fclose(t.log);
@@ -382,6 +383,7 @@ status trainer_run(const struct train_options *o) {
     free(t.dpolicy);
     free(t.scores);
     free(t.margins);
+    free(t.loss_scratch);
     free(t.lengths);
     free(t.rejected);
     free(t.first);

@@ -22,7 +22,7 @@ struct train_options {
     enum train_objective objective;
     enum margin_source margins;
     bool full;
-    const struct loss_row *loss; /* NULL under sft */
+    const struct loss_mix *loss; /* under sft: sft */
     struct loss_params loss_params;
     struct lora_options lora;
     /* how long, how fast */

@@ -34,7 +34,7 @@ struct trainer {
     int64_t tokens_at_start;
     /* Of a micro-batch: by sequence, those of its first row first; first[i] is where row i's begin, [BATCH_ROWS_MAX + 1]. */
     uint32_t *first;
-    double *policy, *reference, *dpolicy, *scores;
+    double *policy, *reference, *dpolicy, *scores, *loss_scratch;
     double *margins; /* by row */
     uint8_t *rejected; /* by sequence: on which side metrics count it */
     bool with_scores, with_margins; /* the loss looks at them */

@@ -10,7 +10,7 @@ python3 - <<'PYTHON'
 import json, os, subprocess, sys
 
 golden, runs, rapt = os.environ["RAPT_GOLDEN"], os.environ["RAPT_RUNS"], os.environ["RAPT"]
-LIMITS = {"loss": (1e-4, 1e-4), "eval_loss": (1e-4, 1e-4), "grad_norm": (1e-3, 1e-3), "learning_rate": (1e-6, 0), "num_tokens": (0, 0)}
+LIMITS = {"loss": (1e-4, 1e-5), "eval_loss": (1e-4, 1e-5), "grad_norm": (1e-3, 1e-3), "learning_rate": (1e-6, 0), "num_tokens": (0, 0)}
 wrong = []
 
 def compare(where, want, got):

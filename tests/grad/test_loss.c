@@ -25,17 +25,20 @@ static void gradients_are_the_slopes(void **state) {
             size_t k = loss_table[row].needs & LOSS_NEEDS_PAIRS ? 2 : 1 + rng_below(&rng, 4), groups = 1 + rng_below(&rng, 8);
             for (size_t i = 0; i < groups * k; i++) {
                 policy[i] = -20 - 10 * rng_uniform(&rng);
-                reference[i] = policy[i] + 5 * rng_normal(&rng);
+                /* forward KL goes with the exponential of the log-ratio */
+                reference[i] = policy[i] + (loss_table[row].needs & LOSS_TAKES_DIVERGENCE && trial % 4 ? 0.7 : 5) * rng_normal(&rng);
                 scores[i] = policy[i] + rng_normal(&rng);
                 lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
             }
             struct loss_params p = {.beta = 0.05 + rng_uniform(&rng)};
             if (loss_table[row].needs & LOSS_TAKES_SMOOTHING) p.label_smoothing = 0.01 + 0.4 * rng_uniform(&rng);
             if ((loss_table[row].needs & LOSS_TAKES_TAU) && trial % 2) p.discopop_tau = 0.2 + rng_uniform(&rng);
+            if (loss_table[row].needs & LOSS_TAKES_DIVERGENCE) p.divergence = (enum loss_divergence)(trial % 4), p.alpha_divergence = 0.1 * trial;
             if (loss_table[row].needs & LOSS_TAKES_MARGINS) p.center_rewards = 0.01 * (trial % 3);
             assert_int_equal(loss_check_params(&loss_table[row], &p), ST_OK);
-            struct loss_batch b = {groups, k, policy, reference, lengths, scores, trial % 2 ? scores : NULL};
-            struct loss_result r = {0, d}, up = {0, unused}, down = {0, unused};
+            struct loss_batch b = {.groups = groups, .k = k, .policy = policy, .reference = reference, .lengths = lengths, .scores = scores};
+            if (trial % 2) b.margins = scores;
+            struct loss_result r = {.dpolicy = d}, up = {.dpolicy = unused}, down = {.dpolicy = unused};
             assert_int_equal(loss_table[row].compute(&r, &b, &p), ST_OK);
             for (size_t i = 0; i < groups * k; i++) {
                 double at = policy[i], h = 1e-5;
@@ -65,44 +68,75 @@ static size_t read_numbers(double *out, struct json array) {
 
 static bool near(double a, double b) { return fabs(a - b) <= 1e-12 * (1 + fabs(b)); }
 
-static void goldens(void **state) {
-    (void)state;
-    struct buf text = {0};
-    assert_int_equal(file_read(&text, TEST_SOURCE_DIR "/golden/loss/cases.json"), ST_OK);
-    struct json all, key, c;
-    assert_int_equal(json_parse(&all, text.data, text.size), ST_OK);
-    bool seen[64] = {false};
-    struct json_iter it = json_iter_begin(all);
-    while (json_iter_next(&it, &key, &c)) {
-        char *name = json_text(json_get(c, "loss"));
+/* A member that a case may have: 0 or false without it. */
+static double number(struct json c, const char *key) {
+    double value = 0;
+    json_double(&value, json_get(c, key));
+    return value;
+}
+
+/* [n] or NULL. */
+static const double *numbers(double *out, struct json c, const char *key) {
+    return read_numbers(out, json_get(c, key)) ? out : NULL;
+}
+
+static void take_losses(struct loss_mix *m, bool *seen, struct json c) {
+    double weights[LOSS_MIX_MAX];
+    const bool weighted = numbers(weights, c, "weights") != NULL;
+    char *names = json_text(json_get(c, "loss")), *rest = NULL;
+    *m = (struct loss_mix){0};
+    for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
         const struct loss_row *row = loss_find(name);
         assert_non_null(row);
         seen[row - loss_table] = true;
-        double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], want[SEQUENCES_MAX], d[SEQUENCES_MAX], value, k;
-        double scores[SEQUENCES_MAX], margins[SEQUENCES_MAX];
-        int32_t tokens[SEQUENCES_MAX];
-        struct loss_params p = {0};
-        assert_true(json_double(&p.beta, json_get(c, "beta")) && json_double(&p.label_smoothing, json_get(c, "label_smoothing")));
-        assert_true(json_double(&value, json_get(c, "value")) && json_double(&k, json_get(c, "k")));
-        size_t n = read_numbers(policy, json_get(c, "policy"));
-        assert_int_equal(n, read_numbers(reference, json_get(c, "reference")));
-        assert_int_equal(n, read_numbers(lengths, json_get(c, "lengths")));
-        assert_int_equal(n, read_numbers(want, json_get(c, "dpolicy")));
-        for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i];
-        const bool of_rewards = row->needs & LOSS_OF_REWARDS;
-        if (of_rewards) {
-            assert_int_equal(n, read_numbers(scores, json_get(c, "scores")));
-            read_numbers(margins, json_get(c, "margins"));
-            assert_true(json_double(&p.center_rewards, json_get(c, "center_rewards")));
-        }
-        struct loss_batch b = {n / (size_t)k, (size_t)k, policy, reference, tokens, of_rewards ? scores : NULL, of_rewards ? margins : NULL};
-        struct loss_result r = {0, d};
-        assert_int_equal(row->compute(&r, &b, &p), ST_OK);
-        if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", name, r.value, value);
-        for (size_t i = 0; i < n; i++)
-            if (!near(d[i], want[i])) fail_msg("%s: d[%zu] %.17g, golden %.17g", name, i, d[i], want[i]);
-        free(name);
+        assert_int_equal(loss_mix_add(m, row, weighted ? weights[m->count] : 1), ST_OK);
     }
+    free(names);
+}
+
+static struct loss_params params_of(struct json c) {
+    struct loss_params p = {.beta = number(c, "beta"),
+                            .label_smoothing = number(c, "label_smoothing"),
+                            .center_rewards = number(c, "center_rewards"),
+                            .alpha_divergence = number(c, "alpha_divergence")};
+    struct json d = json_get(c, "divergence");
+    for (int i = 0; i < 4; i++)
+        if (json_equals(d, (const char *[]){"reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"}[i])) p.divergence = (enum loss_divergence)i;
+    return p;
+}
+
+static void golden(struct json c, bool *seen) {
+    double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], want[SEQUENCES_MAX], d[SEQUENCES_MAX];
+    double scores[SEQUENCES_MAX], margins[SEQUENCES_MAX], scratch[SEQUENCES_MAX], value;
+    int32_t tokens[SEQUENCES_MAX];
+    struct loss_mix mix;
+    take_losses(&mix, seen, c);
+    const struct loss_params p = params_of(c);
+    if (loss_mix_check(&mix, &p) != ST_OK) fail_msg("%s: %s", mix.name, status_message());
+    const size_t k = (size_t)number(c, "k"), n = read_numbers(policy, json_get(c, "policy"));
+    assert_true(k > 0 && json_double(&value, json_get(c, "value")));
+    assert_int_equal(n, read_numbers(reference, json_get(c, "reference")));
+    assert_int_equal(n, read_numbers(lengths, json_get(c, "lengths")));
+    assert_int_equal(n, read_numbers(want, json_get(c, "dpolicy")));
+    for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i];
+    struct loss_batch b = {
+        .groups = n / k, .k = k, .policy = policy, .reference = reference, .lengths = tokens, .scores = numbers(scores, c, "scores"), .margins = numbers(margins, c, "margins")};
+    struct loss_result r = {.dpolicy = d};
+    assert_int_equal(loss_mix_compute(&r, &mix, &b, &p, scratch), ST_OK);
+    if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", mix.name, r.value, value);
+    for (size_t i = 0; i < n; i++)
+        if (!near(d[i], want[i])) fail_msg("%s: d[%zu] %.17g, golden %.17g", mix.name, i, d[i], want[i]);
+}
+
+static void goldens(void **state) {
+    (void)state;
+    struct buf text = {0};
+    struct json all, key, c;
+    bool seen[64] = {false};
+    assert_int_equal(file_read(&text, TEST_SOURCE_DIR "/golden/loss/cases.json"), ST_OK);
+    assert_int_equal(json_parse(&all, text.data, text.size), ST_OK);
+    struct json_iter it = json_iter_begin(all);
+    while (json_iter_next(&it, &key, &c)) golden(c, seen);
     for (size_t i = 0; i < loss_count; i++)
         if (!seen[i]) fail_msg("no golden case for loss %s", loss_table[i].name);
     buf_release(&text);
@@ -124,32 +158,59 @@ static void refusals(void **state) {
         assert_int_equal(
             loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
             l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
+                         l->needs & LOSS_TAKES_DIVERGENCE ? ST_OK : ST_USAGE);
         assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         double policy[2] = {-1, -2}, d[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
         struct loss_params p = {.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
-        struct loss_result r = {0, d};
+        struct loss_result r = {.dpolicy = d};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
         assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
                          l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
-        struct loss_batch b = {1, 2, policy, policy, lengths, scores, NULL};
+        struct loss_batch b = {.groups = 1, .k = 2, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores};
+        const struct loss_batch whole = b;
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);
         b.scores = NULL;
         assert_int_equal(l->compute(&r, &b, &p), scores ? ST_MISMATCH : ST_OK);
         b.groups = 0;
         assert_int_equal(l->compute(&r, &b, &p), ST_MISMATCH);
-        b = (struct loss_batch){1, 2, broken, policy, lengths, scores, NULL};
+        b = whole, b.policy = broken;
         assert_int_equal(l->compute(&r, &b, &p), ST_FORMAT);
-        b = (struct loss_batch){1, 2, policy, NULL, lengths, scores, NULL};
+        b = whole, b.reference = NULL;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_REFERENCE ? ST_MISMATCH : ST_OK);
-        b = (struct loss_batch){1, 2, policy, policy, NULL, scores, NULL};
+        b = whole, b.lengths = NULL;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_MISMATCH : ST_OK);
-        b = (struct loss_batch){1, 2, policy, policy, negative, scores, NULL};
+        b = whole, b.lengths = negative;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_FORMAT : ST_OK);
-        b = (struct loss_batch){2, 1, policy, policy, lengths, scores, NULL};
+        b = whole, b.groups = 2, b.k = 1;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_PAIRS ? ST_MISMATCH : ST_OK);
     }
     assert_null(loss_find("nothing"));
+}
+
+static status mix(const char *first, const char *second, double weight, struct loss_params p) {
+    struct loss_mix m = loss_mix_of(loss_find(first));
+    TRY(loss_mix_add(&m, loss_find(second), weight));
+    return loss_mix_check(&m, &p);
+}
+
+/* A parameter must have an effect on one of the losses; a divergence must make sense for all; losses of rewards stand alone. */
+static void combinations(void **state) {
+    (void)state;
+    const struct loss_params plain = {.beta = 0.1}, smooth = {.beta = 0.1, .label_smoothing = 0.1}, js = {.beta = 0.1, .divergence = LOSS_JS_DIVERGENCE};
+    assert_int_equal(mix("sigmoid", "sft", 0.2, plain), ST_OK);
+    assert_int_equal(mix("hinge", "sigmoid", 1, smooth), ST_OK);
+    assert_int_equal(mix("hinge", "ipo", 1, smooth), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "exo_pair", 1, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "sft", 1, js), ST_OK);
+    assert_int_equal(mix("sigmoid", "nca_pair", 1, js), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "sft", 0, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "sft", -1, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "sft", INFINITY, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "sigmoid", 1, plain), ST_USAGE);
+    assert_int_equal(mix("bradley_terry", "mse", 1, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "mse", 1, plain), ST_USAGE);
 }
 
 int main(void) {
@@ -157,6 +218,7 @@ int main(void) {
         cmocka_unit_test(gradients_are_the_slopes),
         cmocka_unit_test(goldens),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(combinations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@ all to finite differences).
 Formulas: TRL 1.x trl/trainer/dpo_trainer.py (compute_loss); label smoothing on sigmoid: TRL 0.24.
 usage: make_loss_cases.py OUTPUT_FOLDER"""
 import json
+import math
 import pathlib
 import sys
 
@@ -49,11 +50,32 @@ def compute(name, policy, reference, lengths, beta, eps):
     return value, d / groups
 
 
-def trl(name, policy, reference, lengths, beta, eps, tau=0.05):
-    """The branches of DPOTrainer._compute_loss (TRL 1.16), reverse_kl."""
+def score(x, divergence, alpha):
+    """A log-ratio under DPOTrainer's f_divergence_type; TRL takes the last in fp32, here all is float64."""
+    if divergence == "forward_kl":
+        return 1 - torch.exp(-x)
+    if divergence == "js_divergence":
+        return math.log(2) + F.logsigmoid(x)
+    if divergence == "alpha_divergence" and abs(alpha - 1.0) >= 1e-6:
+        return (torch.exp(torch.clamp((alpha - 1.0) * x, max=80.0)) - 1.0) * (1.0 / (alpha - 1.0))
+    return x
+
+
+def trl(name, policy, reference, lengths, beta, eps, tau=0.05, divergence="reverse_kl", alpha=0.5):
+    """The branches of DPOTrainer._compute_loss (TRL 1.16)."""
+    if name == "sft":
+        return -policy[:, 0].sum() / lengths[:, 0].sum()
     pc, pr, rc, rr = policy[:, 0], policy[:, 1], reference[:, 0], reference[:, 1]
     c, r = pc - rc, pr - rr
-    d = c - r
+    sc, sr = score(c, divergence, alpha), score(r, divergence, alpha)
+    d = sc - sr
+    if name == "sigmoid":
+        return -F.logsigmoid(beta * d) * (1 - eps) - F.logsigmoid(-beta * d) * eps
+    if name == "hinge":
+        return torch.relu(1 - beta * d)
+    if name == "ipo":
+        n = lengths.clamp(min=1.0)
+        return (sc / n[:, 0] - sr / n[:, 1] - 1 / (2 * beta)) ** 2
     if name == "exo_pair":
         e = torch.tensor(eps, dtype=torch.float64)
         return torch.sigmoid(beta * d) * (F.logsigmoid(beta * d) - torch.log1p(-e)) + torch.sigmoid(-beta * d) * (F.logsigmoid(-beta * d) - torch.log(e))
@@ -78,13 +100,16 @@ def trl(name, policy, reference, lengths, beta, eps, tau=0.05):
         return -F.logsigmoid(d * beta) * (1 - m) + torch.exp(-d * beta) * m
     if name == "sigmoid_norm":
         n = lengths.clamp(min=1.0)
-        return -F.logsigmoid(beta * (c / n[:, 0] - r / n[:, 1]))
+        return -F.logsigmoid(beta * (sc / n[:, 0] - sr / n[:, 1]))
     raise ValueError(name)
 
 
-def by_torch(name, policy, reference, lengths, beta, eps):
+def by_torch(names, policy, reference, lengths, beta, eps, weights=(), **more):
+    """names: of one loss, or of several with commas between."""
     x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
-    value = trl(name, x, torch.tensor(reference, dtype=torch.float64), torch.tensor(lengths, dtype=torch.float64), beta, eps).mean()
+    arguments = (x, torch.tensor(reference, dtype=torch.float64), torch.tensor(lengths, dtype=torch.float64), beta, eps)
+    names = names.split(",")
+    value = sum(w * trl(name, *arguments, **more).mean() for name, w in zip(names, weights or [1.0] * len(names), strict=True))
     value.backward()
     return value.item(), x.grad.numpy()
 
@@ -111,6 +136,36 @@ def reward_cases(rng):
                    "value": value, "dpolicy": [float(x) for x in grad.ravel()]}
 
 
+def case(name, beta, eps, policy, reference, lengths, value, grad, **more):
+    return {"loss": name, "beta": beta, "label_smoothing": eps, "k": policy.shape[1], "policy": policy.ravel().tolist(),
+            "reference": reference.ravel().tolist(), "lengths": lengths.ravel().tolist(), **more, "value": float(value),
+            "dpolicy": [float(x) for x in grad.ravel()]}
+
+
+def draw(rng, groups, k, scale):
+    policy = np.round(-rng.gamma(2.0, 60.0, (groups, k)), 6)
+    return policy, np.round(policy + rng.normal(0, scale, policy.shape), 6), rng.integers(1, 300, policy.shape)
+
+
+def divergence_cases(rng):
+    """alpha 0.99 and 5 with log-ratios of 30: the exponential's clamp at 80 and its slope of 0."""
+    kinds = (("forward_kl", 0.5, 2), ("js_divergence", 0.5, 20), ("alpha_divergence", 0.5, 2), ("alpha_divergence", 0.0, 2), ("alpha_divergence", 5.0, 30),
+             ("alpha_divergence", 1.0, 20), ("alpha_divergence", 0.99, 20))
+    for i, name in enumerate(("sigmoid", "hinge", "ipo", "exo_pair", "robust", "discopop", "sigmoid_norm")):
+        eps = {"exo_pair": 0.01, "robust": 0.2, "sigmoid": 0.1}.get(name, 0.0)
+        for divergence, alpha, scale in kinds if name == "sigmoid" else (kinds[i % 7], kinds[(i + 3) % 4], kinds[1]):
+            policy, reference, lengths = draw(rng, 5, 2, 2 if name == "discopop" else scale)
+            yield case(name, 0.1, eps, policy, reference, lengths, *by_torch(name, policy, reference, lengths, 0.1, eps, divergence=divergence, alpha=alpha),
+                       divergence=divergence, alpha_divergence=alpha)
+
+
+def mix_cases(rng):
+    for names, weights, eps, more in (("sigmoid,sft", (1.0, 0.2), 0.0, {}), ("sft,bco_pair,robust", (0.3, 1.0, 2.5), 0.2, {}), ("hinge,ipo", (), 0.0, {}),
+                                      ("sigmoid,sft", (0.5, 3.0), 0.1, {"divergence": "js_divergence"}), ("aot,sigmoid", (0.5, 2.0), 0.1, {}), ("sigmoid", (0.3,), 0.0, {})):
+        policy, reference, lengths = draw(rng, 6, 2, 20)
+        yield case(names, 0.1, eps, policy, reference, lengths, *by_torch(names, policy, reference, lengths, 0.1, eps, weights, **more), weights=weights, **more)
+
+
 def main():
     rng = np.random.default_rng(2410_08067)
     cases = []
@@ -134,12 +189,10 @@ def main():
                 value, grad = by_torch(name, policy, reference, lengths, beta, eps)
             else:
                 value, grad = compute(name, policy.astype(L), reference.astype(L), lengths, L(beta), L(eps))
-            cases.append({
-                "loss": name, "beta": beta, "label_smoothing": eps, "k": k, "policy": policy.ravel().tolist(),
-                "reference": reference.ravel().tolist(), "lengths": lengths.ravel().tolist(), "value": float(value),
-                "dpolicy": [float(x) for x in grad.ravel()],
-            })
+            cases.append(case(name, beta, eps, policy, reference, lengths, value, grad))
     cases += reward_cases(rng)
+    cases += divergence_cases(rng)
+    cases += mix_cases(rng)
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

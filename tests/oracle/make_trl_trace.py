@@ -34,6 +34,12 @@ CASES = [
     *((name, "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type=name, beta=0.5, **more)) for name, more in (
         ("exo_pair", dict(label_smoothing=0.01)), ("nca_pair", {}), ("robust", dict(label_smoothing=0.2)), ("bco_pair", {}), ("sppo_hard", dict(max_grad_norm=0.3)),
         ("aot", dict(label_smoothing=0.1)), ("aot_unpaired", {}), ("apo_zero", {}), ("apo_down", {}), ("discopop", dict(discopop_tau=0.2)), ("sigmoid_norm", {}))),
+    *((name, "adapter", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", beta=0.5, num_train_epochs=2, **more)) for name, more in (
+        ("forward_kl", dict(f_divergence_type="forward_kl")), ("js_divergence", dict(f_divergence_type="js_divergence", loss_type="sigmoid_norm")),
+        ("alpha_divergence", dict(f_divergence_type="alpha_divergence", f_alpha_divergence_coef=0.7)),
+        ("alpha_divergence_ipo", dict(f_divergence_type="alpha_divergence", f_alpha_divergence_coef=1.4, loss_type="ipo", learning_rate=2e-4)),
+        ("combined", dict(loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.2])), ("combined_batch", dict(loss_type=["aot", "hinge", "sft"], loss_weights=[0.5, 1.0, 0.7])),
+        ("combined_js", dict(loss_type=["robust", "sft"], label_smoothing=0.1, f_divergence_type="js_divergence")))),
     ("accumulation", "adapter", dict(per_device_train_batch_size=2, gradient_accumulation_steps=4, lr_scheduler_type="cosine", warmup_steps=2,
                                      num_train_epochs=3, weight_decay=0.1)),
     ("full", "full", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, weight_decay=0.1)),
@@ -115,7 +121,7 @@ def train(kind, arguments, train_rows, eval_rows, folder):
     options.update({"--full": None} if kind.endswith("full") else {"--adapter": base + "_lora"})
     if kind == "sft" or reward:
         options["--objective"] = "reward" if reward else "sft"
-    options.update({"--" + k.replace("_", "-"): v for k, v in arguments.items()})
+    options.update({"--" + k.replace("_", "-"): ",".join(map(str, v)) if isinstance(v, list) else v for k, v in arguments.items()})
     if eps:
         options["--label-smoothing"] = eps
     return options, steps, final

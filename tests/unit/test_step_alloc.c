@@ -78,12 +78,18 @@ static void check(struct train_options o, const char *what) {
     assert_true(few.own > 0 && (!COUNTS_MALLOC || few.all >= few.own));
 }
 
+static const struct loss_mix *mix_of(const char *name, int slot) {
+    static struct loss_mix mixes[2];
+    mixes[slot] = loss_mix_of(loss_find(name));
+    return &mixes[slot];
+}
+
 static struct train_options preset(void) {
     return (struct train_options){
         .model = TEST_SOURCE_DIR "/golden/llama_tiny",
         .train_data = TEST_SOURCE_DIR "/golden/trl/train.jsonl",
         .output_dir = folder,
-        .loss = loss_find("sigmoid"),
+        .loss = mix_of("sigmoid", 0),
         .loss_params = {.beta = 0.1},
         .lora = {.rank = 4, .alpha = 8, .targets = {"all-linear"}, .target_count = 1},
         .epochs = 1,
@@ -112,7 +118,7 @@ static void steps_allocate_nothing(void **state) {
         o.kind = (enum matmul_kind)kind;
         snprintf(what, sizeof what, "LoRA, %s", matmul_kind_name(o.kind));
         check(o, what);
-        o.lora.dropout = 0.1, o.recompute = true, o.loss = loss_find("ipo");
+        o.lora.dropout = 0.1, o.recompute = true, o.loss = mix_of("ipo", 1);
         snprintf(what, sizeof what, "LoRA, dropout, recomputing, %s", matmul_kind_name(o.kind));
         check(o, what);
         o = preset();

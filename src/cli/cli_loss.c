@@ -1,0 +1,80 @@
+#include "cli/cli_loss.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void names_of(struct buf *out, bool reward) {
+    const char *separator = "";
+    for (size_t i = 0; i < loss_count; i++) {
+        if (reward != ((loss_table[i].needs & LOSS_OF_REWARDS) != 0)) continue;
+        buf_printf(out, "%s%s", separator, loss_table[i].name);
+        separator = ", ";
+    }
+}
+
+void cli_loss_names(struct buf *out) {
+    buf_append_text(out, "of dpo: ");
+    names_of(out, false);
+    buf_append_text(out, " (default: sigmoid); of reward: ");
+    names_of(out, true);
+    buf_append_text(out, " (default: bradley_terry)");
+}
+
+static status unknown_loss(const char *name, const char *objective, bool reward) {
+    struct buf known = {0};
+    names_of(&known, reward);
+    status s = FAIL(ST_USAGE, "--loss-type: --objective %s has no loss '%s'; there are: %s", objective, name, buf_text(&known));
+    buf_release(&known);
+    return s;
+}
+
+static status weight_of(double *out, const struct opt_list *weights, size_t i) {
+    char *end;
+    *out = 1;
+    if (!weights->count) return ST_OK;
+    *out = strtod(weights->items[i], &end);
+    return end == weights->items[i] || *end ? FAIL(ST_USAGE, "--loss-weights expects numbers, not '%s'", weights->items[i]) : ST_OK;
+}
+
+static enum loss_divergence divergence_of(const char *name) {
+    return strcmp(name, "forward_kl") == 0         ? LOSS_FORWARD_KL
+           : strcmp(name, "js_divergence") == 0    ? LOSS_JS_DIVERGENCE
+           : strcmp(name, "alpha_divergence") == 0 ? LOSS_ALPHA_DIVERGENCE
+                                                   : LOSS_REVERSE_KL;
+}
+
+status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_loss *o, const char *objective) {
+    const bool reward = strcmp(objective, "reward") == 0, sft = strcmp(objective, "sft") == 0;
+    const char *const preset[] = {sft ? "sft" : reward ? "bradley_terry" : "sigmoid"};
+    const char *const *names = o->types.count ? o->types.items : preset;
+    const size_t count = o->types.count ? o->types.count : 1;
+    if (o->weights.count && o->weights.count != count)
+        return FAIL(ST_USAGE, "--loss-weights has %zu weights for the %zu losses of --loss-type", o->weights.count, count);
+    *m = (struct loss_mix){0};
+    for (size_t i = 0; i < count; i++) {
+        const struct loss_row *row = loss_find(names[i]);
+        double weight;
+        if (!row || reward != ((row->needs & LOSS_OF_REWARDS) != 0)) return unknown_loss(names[i], objective, reward);
+        TRY(weight_of(&weight, &o->weights, i));
+        TRY(loss_mix_add(m, row, weight));
+    }
+    *p = (struct loss_params){.beta = o->beta,
+                              .label_smoothing = o->label_smoothing,
+                              .discopop_tau = o->discopop_tau,
+                              .center_rewards = o->center_rewards,
+                              .divergence = divergence_of(o->divergence),
+                              .alpha_divergence = o->alpha_divergence};
+    return loss_mix_check(m, p);
+}
+
+status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *r, const struct opt_spec *spec) {
+    static const struct {
+        const char *name;
+        unsigned taken_by;
+    } options[] = {{"beta", LOSS_NEEDS_BETA}, {"ref-logps", LOSS_NEEDS_REFERENCE}, {"margin", LOSS_TAKES_MARGINS}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (!(m->needs & options[i].taken_by) && opt_given(r, spec, options[i].name))
+            return FAIL(ST_USAGE, "--%s has no effect with --loss-type %s", options[i].name, m->name);
+    return ST_OK;
+}

@@ -1,0 +1,21 @@
+/* cli_loss: the options of rapt train that say which loss is trained -> struct loss_mix and struct loss_params. */
+#ifndef RAPT_CLI_CLI_LOSS_H
+#define RAPT_CLI_CLI_LOSS_H
+
+#include "base/opt.h"
+#include "loss/loss.h"
+
+struct cli_loss {
+    struct opt_list types, weights;
+    const char *divergence;
+    double beta, label_smoothing, discopop_tau, center_rewards, alpha_divergence;
+};
+
+/* objective: "dpo", "sft", "reward". */
+status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_loss *o, const char *objective);
+/* An option that no loss of the mix looks at is refused; `spec` has them under their own names. */
+status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *r, const struct opt_spec *spec);
+/* The losses of the objectives, for --help. */
+void cli_loss_names(struct buf *out);
+
+#endif
