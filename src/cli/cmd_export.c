@@ -19,7 +19,7 @@ static const char choices[] = EXPORT_FORMAT_LIST(CHOICE), format_help[] = EXPORT
 #define FIELD(name) offsetof(struct options, request.name)
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
-    {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter to merge in: W + alpha / r B A, in fp32"},
+    {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter: merged in, W + alpha / r B A in fp32, or under gguf-lora written as it is"},
     {"format", OPT_CHOICE, offsetof(struct options, format), NULL, "hf", choices + 1, format_help + 2},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "f32", "f32|f16|bf16|q8_0",
      "storage of the weights, as llama.cpp names it; those with q are for gguf"},

@@ -22,6 +22,8 @@ struct export_request {
       "rapt export --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter runs/ra --format hf --dtype bf16 --output exported/ra") \
     X(export_gguf_run, "gguf", "one file, as llama.cpp loads it", "f32|f16|bf16|q8_0", "model,output", "adapter", \
       "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf --dtype f16 --output ra.f16.gguf") \
+    X(export_gguf_lora_run, "gguf-lora", "the adapter alone, as llama.cpp loads it beside a GGUF of the base", "f32|f16|bf16", "model,adapter,output", NULL, \
+      "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf-lora --output ra.lora.gguf") \
 
 /* clang-format on */
 

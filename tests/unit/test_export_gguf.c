@@ -107,6 +107,92 @@ static void adapters_are_merged(void **state) {
     }
 }
 
+static const struct gguf_tensor *tensor_of(const struct gguf *g, struct gguf_text name, const char *suffix) {
+    char full[160];
+    snprintf(full, sizeof full, "%.*s%s", (int)name.size, name.data, suffix);
+    return gguf_tensor_find(g, full);
+}
+
+static float at(const struct gguf_tensor *t, size_t row, size_t col) {
+    float x;
+    memcpy(&x, (const char *)t->data + (row * t->cols + col) * sizeof x, sizeof x);
+    return x;
+}
+
+/* merged = base + alpha / r B A, in the rows' order of the files, which llama.cpp's way of computing asks for. */
+static void lora_is_the_difference(void **state) {
+    (void)state;
+    static const char *const bases[] = {GOLDEN "llama_tiny", GOLDEN "llama_tiny_gguf/model.gguf"};
+    for (size_t i = 0; i < 2; i++) {
+        struct gguf base, merged, lora;
+        struct gguf_text type;
+        double alpha = 0;
+        size_t adapted = 0;
+        export_as("gguf", bases[i], NULL, "f32");
+        ok(gguf_open(&base, OUT));
+        unlink(OUT); /* the map stays */
+        export_as("gguf", bases[i], GOLDEN "llama_tiny_lora", "f32");
+        ok(gguf_open(&merged, OUT));
+        unlink(OUT);
+        export_as("gguf-lora", bases[i], GOLDEN "llama_tiny_lora", "f32");
+        ok(gguf_open(&lora, OUT));
+        assert_true(gguf_text_of(&type, &lora, "general.type") && type.size == 7 && memcmp(type.data, "adapter", 7) == 0);
+        assert_true(gguf_text_of(&type, &lora, "general.architecture") && type.size == 5 && memcmp(type.data, "llama", 5) == 0);
+        assert_true(gguf_text_of(&type, &lora, "adapter.type") && type.size == 4 && memcmp(type.data, "lora", 4) == 0);
+        assert_true(gguf_double(&alpha, &lora, "adapter.lora.alpha") && alpha == 8);
+        for (size_t k = 0; k < base.tensor_count; k++) {
+            const struct gguf_tensor *w = &base.tensors[k], *sum = tensor_of(&merged, w->name, ""), *a = tensor_of(&lora, w->name, ".lora_a"),
+                                     *b = tensor_of(&lora, w->name, ".lora_b");
+            assert_int_equal(!a, !b);
+            if (!a) continue;
+            assert_int_equal(a->cols, w->cols);
+            assert_int_equal(b->rows, w->rows);
+            assert_int_equal(a->rows, b->cols);
+            for (size_t row = 0; row < w->rows; row++)
+                for (size_t col = 0; col < w->cols; col++) {
+                    double x = 0;
+                    for (size_t r = 0; r < a->rows; r++) x += (double)at(b, row, r) * (double)at(a, r, col);
+                    x = (double)at(w, row, col) + alpha / (double)a->rows * x;
+                    assert_true(fabs(x - (double)at(sum, row, col)) <= 1e-5);
+                }
+            adapted++;
+        }
+        assert_int_equal(adapted, 14); /* seven projections of two layers */
+        assert_int_equal(lora.tensor_count, 28);
+        gguf_release(&base);
+        gguf_release(&merged);
+        gguf_release(&lora);
+    }
+}
+
+/* Windows that are not the family's usual ones are in the metadata, and so is the base of the local layers' rotations. */
+static void other_windows_come_back(void **state) {
+    (void)state;
+    static const char *const from[] = {"\"query_pre_attn_scalar\": 12", "\"rope_theta\": 10000.0"},
+                      *const to[] = {"\"query_pre_attn_scalar\": 8", "\"rope_theta\": 500.0"};
+    struct buf config = {0}, changed = {0};
+    ok(file_read(&config, GOLDEN "gemma3_types/config.json"));
+    const char *rest = buf_text(&config);
+    for (size_t i = 0; i < 2; i++) {
+        const char *found = strstr(rest, from[i]);
+        assert_non_null(found);
+        buf_append(&changed, rest, (size_t)(found - rest));
+        buf_append_text(&changed, to[i]);
+        rest = found + strlen(from[i]);
+    }
+    buf_append_text(&changed, rest);
+    ok(file_make_dirs("windows"));
+    ok(file_write("windows/config.json", changed.data, changed.size));
+    ok(file_copy_if_there("windows/model.safetensors", GOLDEN "gemma3_types/model.safetensors"));
+    export_as("gguf", "windows", NULL, "f32");
+    same_model("other windows", "windows", NULL, OUT, LENGTH);
+    unlink("windows/config.json");
+    unlink("windows/model.safetensors");
+    rmdir("windows");
+    buf_release(&config);
+    buf_release(&changed);
+}
+
 static void same_tensor(const struct gguf_tensor *want, const struct gguf_tensor *got) {
     const bool computed = want->name.size == 17 && memcmp(want->name.data, "rope_freqs.weight", 17) == 0; /* in another order of roundings */
     if (!got) fail_msg("tensor %.*s is missing", (int)want->name.size, want->name.data);
@@ -213,6 +299,7 @@ static void refusals(void **state) {
     refuses("gguf", GOLDEN "gemma3_types", NULL, OUT, "query_pre_attn_scalar is 12");
     refuses("gguf", GOLDEN "llama_tiny", NULL, "export.bin", "the name of a .gguf file is wanted");
     refuses("gguf", GOLDEN "llama_tiny_gguf/model.gguf", NULL, GOLDEN "llama_tiny_gguf/model.gguf", "--output is the model itself");
+    refuses("gguf-lora", GOLDEN "reward_tiny", GOLDEN "reward_tiny_lora", OUT, "saved modules have no form in a GGUF adapter; merge them");
     assert_false(file_exists(OUT));
 }
 
@@ -379,6 +466,7 @@ int main(void) {
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(families_come_back), cmocka_unit_test(adapters_are_merged),   cmocka_unit_test(equals_gguf_py),
+        cmocka_unit_test(lora_is_the_difference), cmocka_unit_test(other_windows_come_back),
         cmocka_unit_test(half_types),         cmocka_unit_test(refusals),              cmocka_unit_test(tokenizers_travel),
         cmocka_unit_test(sentencepiece_travels), cmocka_unit_test(names_are_found), cmocka_unit_test(names_of_json),
     };

@@ -1,0 +1,95 @@
+/* An adapter as llama.cpp loads it beside a GGUF base (convert_lora_to_gguf.py, src/llama-adapter.cpp): y = W x + alpha / r B A x. */
+#include <math.h>
+#include <stdio.h>
+
+#include "export/gguf_common.h"
+#include "export/gguf_meta.h"
+#include "export/gguf_types.h"
+#include "model/peft_io.h"
+
+struct job {
+    struct model m;
+    const struct gguf_preset *preset;
+    struct gguf_writer w;
+    bool writing;
+};
+
+/* Rows of A or B; heads > 0: B's, which move with those of a base that is permuted. */
+struct rows {
+    const float *data;
+    size_t rows, cols, heads;
+};
+
+static void row_at(void *context, float *out, size_t i) {
+    const struct rows *r = context;
+    const float *from = r->data + gguf_row_from(i, r->rows, r->heads) * r->cols;
+    for (size_t k = 0; k < r->cols; k++) out[k] = from[k];
+}
+
+static status put(struct job *j, const struct linear *l, const struct linear_part *p, const char *suffix, struct rows rows) {
+    char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 16];
+    family_tensor_name(base, j->m.config.family, p->role, l->layer, true);
+    snprintf(name, sizeof name, "%s.weight.%s", base, suffix);
+    if (j->writing) return gguf_write_rows(&j->w, name, j->preset->type, rows.rows, rows.cols, row_at, &rows);
+    gguf_put_tensor(&j->w, name, j->preset->type, 2, rows.rows, rows.cols);
+    return ST_OK;
+}
+
+static status put_linear(struct job *j, const struct linear *l) {
+    const float *theta = j->m.params.value;
+    for (size_t i = 0; i < l->part_count; i++) {
+        const struct linear_part *p = &l->part[i];
+        if (!p->adapted) continue;
+        TRY(put(j, l, p, "lora_a", (struct rows){theta + l->a_offset + p->u_col * l->in, l->rank, l->in, 0}));
+        TRY(put(j, l, p, "lora_b", (struct rows){theta + p->b_offset, p->rows, l->rank, gguf_permuted_heads(&j->m.config, p->role)}));
+    }
+    return ST_OK;
+}
+
+/* Listed first, then written. */
+static status put_tensors(struct job *j) {
+    for (size_t i = 0; i < j->m.config.layers; i++) {
+        struct model_layer *l = &j->m.layers[i];
+        TRY(put_linear(j, &l->qkv));
+        TRY(put_linear(j, &l->o));
+        TRY(put_linear(j, &l->gate_up));
+        TRY(put_linear(j, &l->down));
+    }
+    return ST_OK;
+}
+
+/* What a GGUF adapter cannot hold. */
+static status check(const struct lora_options *o, const char *folder) {
+    if (o->labels)
+        return FAIL(ST_UNSUPPORTED, "%s: saved modules have no form in a GGUF adapter; merge them into the model instead (--format gguf or hf)",
+                    folder);
+    return ST_OK;
+}
+
+static status write_file(struct job *j, const struct export_request *r, const struct lora_options *o) {
+    TRY(gguf_meta_check(&j->m.config));
+    TRY(gguf_put_general(&j->w, r, &j->m, "adapter"));
+    gguf_put_name(&j->w, r->adapter);
+    gguf_put_u32(&j->w, "general.file_type", j->preset->file_type);
+    gguf_put_u32(&j->w, "general.quantization_version", 2);
+    gguf_put_text(&j->w, "adapter.type", "lora", 4);
+    gguf_put_f32(&j->w, "adapter.lora.alpha", (float)(o->rslora ? o->alpha * sqrt((double)o->rank) : o->alpha));
+    TRY(put_tensors(j));
+    TRY(gguf_write_begin(&j->w, r->output));
+    j->writing = true;
+    TRY(put_tensors(j));
+    return gguf_write_end(&j->w);
+}
+
+status export_gguf_lora_run(const struct export_request *r) {
+    struct job j = {.preset = gguf_preset_find(r->dtype)};
+    struct lora_options o;
+    TRY(gguf_check_output(r));
+    TRY(adapter_read_options(&o, r->adapter));
+    TRY(check(&o, r->adapter));
+    TRY(adapter_describe_model(&j.m, r->model, r->adapter));
+    status s = write_file(&j, r, &o);
+    gguf_writer_release(&j.w);
+    model_release(&j.m);
+    return s;
+}
