@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "cli/cmd.h"
-#include "export/export.h"
+#include "export/handover.h"
 
 struct options {
     struct export_request request;
@@ -18,12 +18,21 @@ static const char choices[] = EXPORT_FORMAT_LIST(CHOICE), format_help[] = EXPORT
 
 #define FIELD(name) offsetof(struct options, request.name)
 static const struct opt_row rows[] = {
-    {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
+    {"model", OPT_STR, FIELD(model), "M", NULL, NULL,
+     "a Hugging Face folder or a .gguf file; for another trainer a folder or a name on the Hugging Face hub"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter: merged in, W + alpha / r B A in fp32, or under gguf-lora written as it is"},
     {"format", OPT_CHOICE, offsetof(struct options, format), NULL, "hf", choices + 1, format_help + 2},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "f32", "f32|f16|bf16|q8_0",
      "storage of the weights, as llama.cpp names it; those with q are for gguf"},
     {"output", OPT_STR, FIELD(output), "P", NULL, NULL, "the folder or file to write"},
+    {"For other trainers", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"data", OPT_STR, FIELD(data), "F", NULL, NULL,
+     "the rows to train on: pairs, as rapt augment writes them, or prompts with completions. FILE.goal.json goes along"},
+    {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "rows for evaluation while training"},
+    {"preset", OPT_CHOICE, FIELD(preset), NULL, NULL, &(HANDOVER_PRESET_CHOICES)[1],
+     "the published settings of one of the method's models, and that model unless --model names another. Without it: what those recipes have "
+     "in common (rate 5e-7, beta 0.01, 128 rows a step, one epoch)"},
+    {"gpus", OPT_INT, FIELD(gpus), "N", "8", NULL, "GPUs of the run; accumulation makes up for fewer"},
 };
 
 const struct opt_spec cmd_export_spec = {
@@ -41,7 +50,7 @@ static status check(struct options *o, const struct export_format *f, const stru
         if (export_list_has(f->needs, name, ',') && !r->given[i])
             return FAIL(ST_USAGE, "--format %s needs --%s", f->name, name);
         if (strcmp(name, "format") == 0 || (strcmp(name, "dtype") == 0 && f->dtypes)) continue;
-        if (r->given[i] && !export_list_has(f->needs, name, ',') && !export_list_has(f->takes, name, ','))
+        if (rows[i].kind != OPT_HEADING && r->given[i] && !export_list_has(f->needs, name, ',') && !export_list_has(f->takes, name, ','))
             return FAIL(ST_USAGE, "--%s has no effect with --format %s", name, f->name);
     }
     if (!f->dtypes) o->request.dtype = NULL;

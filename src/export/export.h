@@ -10,11 +10,15 @@ struct export_request {
     const char *adapter; /* a PEFT adapter's folder */
     const char *output;
     const char *dtype; /* one of the form's own */
+    const char *data, *eval_data; /* JSONL rows, for other trainers */
+    const char *preset;           /* one of HANDOVER_PRESET_LIST (export/handover.h) */
+    int64_t gpus;
 };
 
 /* A form is a function here and one row: X(function, name, what it writes, what --dtype may be or NULL where it takes none, the options that
  * must be given, those that may be, an example). Options are names of `rapt export`, separated by commas; any other that is given is refused.
  */
+#define HANDOVER_TAKES "model,eval-data,preset,gpus"
 /* clang-format off: one row a form, so that branches merge */
 #define EXPORT_FORMAT_LIST(X) \
     X(export_hf_run, "hf", "config.json, model.safetensors and the tokenizer's files in a folder, as transformers loads them", "f32|f16|bf16", \
@@ -24,6 +28,10 @@ struct export_request {
       "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf --dtype f16 --output ra.f16.gguf") \
     X(export_gguf_lora_run, "gguf-lora", "the adapter alone, as llama.cpp loads it beside a GGUF of the base", "f32|f16|bf16", "model,adapter,output", NULL, \
       "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf-lora --output ra.lora.gguf") \
+    X(handover_trl_run, "trl", "rows, configuration and command for TRL, which trains on many GPUs", NULL, "data,output", HANDOVER_TAKES, \
+      "rapt export --format trl --preset qwen2-7b --data train.jsonl --eval-data test.jsonl --output handover") \
+    X(handover_llama_factory_run, "llama-factory", "the same for LLaMA-Factory", NULL, "data,output", HANDOVER_TAKES, \
+      "rapt export --format llama-factory --model Qwen/Qwen2.5-1.5B-Instruct --data train.jsonl --output handover") \
 
 /* clang-format on */
 
