@@ -4,26 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void names_of(struct buf *out, bool reward) {
+/* The objectives that have losses to choose from, with the one that each has unless told otherwise. */
+static const struct {
+    const char *objective, *preset;
+} presets[] = {{"dpo", "sigmoid"}, {"kto", "kto"}, {"reward", "bradley_terry"}};
+#define PRESETS (sizeof presets / sizeof presets[0])
+
+static bool is_of(const struct loss_row *row, const char *objective) { return strcmp(objective, loss_objective(row)) == 0; }
+
+static void names_of(struct buf *out, const char *objective) {
     const char *separator = "";
     for (size_t i = 0; i < loss_count; i++) {
-        if (reward != ((loss_table[i].needs & LOSS_OF_REWARDS) != 0)) continue;
+        if (!is_of(&loss_table[i], objective)) continue;
         buf_printf(out, "%s%s", separator, loss_table[i].name);
         separator = ", ";
     }
 }
 
 void cli_loss_names(struct buf *out) {
-    buf_append_text(out, "of dpo: ");
-    names_of(out, false);
-    buf_append_text(out, " (default: sigmoid); of reward: ");
-    names_of(out, true);
-    buf_append_text(out, " (default: bradley_terry)");
+    for (size_t i = 0; i < PRESETS; i++) {
+        buf_printf(out, "%sof %s: ", i ? "; " : "", presets[i].objective);
+        names_of(out, presets[i].objective);
+        buf_printf(out, " (default: %s)", presets[i].preset);
+    }
 }
 
-static status unknown_loss(const char *name, const char *objective, bool reward) {
+static status unknown_loss(const char *name, const char *objective) {
     struct buf known = {0};
-    names_of(&known, reward);
+    names_of(&known, objective);
     status s = FAIL(ST_USAGE, "--loss-type: --objective %s has no loss '%s'; there are: %s", objective, name, buf_text(&known));
     buf_release(&known);
     return s;
@@ -45,8 +53,10 @@ static enum loss_divergence divergence_of(const char *name) {
 }
 
 status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_loss *o, const char *objective) {
-    const bool reward = strcmp(objective, "reward") == 0, sft = strcmp(objective, "sft") == 0;
-    const char *const preset[] = {sft ? "sft" : reward ? "bradley_terry" : "sigmoid"};
+    const char *preset[] = {"sft"};
+    const bool sft = strcmp(objective, "sft") == 0, kto = strcmp(objective, "kto") == 0;
+    for (size_t i = 0; i < PRESETS; i++)
+        if (strcmp(presets[i].objective, objective) == 0) preset[0] = presets[i].preset;
     const char *const *names = o->types.count ? o->types.items : preset;
     const size_t count = o->types.count ? o->types.count : 1;
     if (o->weights.count && o->weights.count != count)
@@ -55,7 +65,7 @@ status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_
     for (size_t i = 0; i < count; i++) {
         const struct loss_row *row = loss_find(names[i]);
         double weight;
-        if (!row || reward != ((row->needs & LOSS_OF_REWARDS) != 0)) return unknown_loss(names[i], objective, reward);
+        if (!row || !is_of(row, sft ? "dpo" : objective)) return unknown_loss(names[i], objective);
         TRY(weight_of(&weight, &o->weights, i));
         TRY(loss_mix_add(m, row, weight));
     }
@@ -64,8 +74,18 @@ status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_
                               .discopop_tau = o->discopop_tau,
                               .center_rewards = o->center_rewards,
                               .divergence = divergence_of(o->divergence),
-                              .alpha_divergence = o->alpha_divergence};
+                              .alpha_divergence = o->alpha_divergence,
+                              .desirable_weight = kto ? o->desirable_weight : 0,
+                              .undesirable_weight = kto ? o->undesirable_weight : 0};
     return loss_mix_check(m, p);
+}
+
+status cli_loss_threshold(double *out, const struct cli_loss *o) {
+    char *end = NULL;
+    *out = (double)NAN;
+    if (!o->kto_threshold) return ST_OK;
+    *out = strtod(o->kto_threshold, &end);
+    return end == o->kto_threshold || *end || !isfinite(*out) ? FAIL(ST_USAGE, "--kto-threshold expects a number, not '%s'", o->kto_threshold) : ST_OK;
 }
 
 status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *r, const struct opt_spec *spec) {

@@ -8,13 +8,16 @@
 struct cli_loss {
     struct opt_list types, weights;
     const char *divergence;
-    double beta, label_smoothing, discopop_tau, center_rewards, alpha_divergence;
+    const char *kto_threshold;
+    double desirable_weight, undesirable_weight, beta, label_smoothing, discopop_tau, center_rewards, alpha_divergence;
 };
 
-/* objective: "dpo", "sft", "reward". */
+/* objective: "dpo", "kto", "sft", "reward". */
 status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_loss *o, const char *objective);
 /* An option that no loss of the mix looks at is refused; `spec` has them under their own names. */
 status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *r, const struct opt_spec *spec);
+/* --kto-threshold as a number; NaN where it is not given. */
+status cli_loss_threshold(double *out, const struct cli_loss *o);
 /* The losses of the objectives, for --help. */
 void cli_loss_names(struct buf *out);
 

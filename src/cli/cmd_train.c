@@ -24,10 +24,10 @@ static const struct opt_row rows[] = {
     {"what", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "the base model: a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "go on from this PEFT adapter; it is also the reference (TRL's rule)"},
-    {"train-data", OPT_STR, FIELD(train_data), "F", NULL, NULL, "Preference pairs (JSONL, JSON, gzip, zstd or Parquet; rapt augment writes them), or SFT rows under --objective sft"},
+    {"train-data", OPT_STR, FIELD(train_data), "F", NULL, NULL, "Preference pairs (JSONL, JSON, gzip, zstd or Parquet; rapt augment writes them), under kto also completions with labels, under sft completions"},
     {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "Rows to evaluate on before, during (--eval-steps) and after"},
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
-    {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|sft|reward", "preference loss on pairs, cross-entropy of completions, or a reward model on pairs"},
+    {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|kto|sft|reward", "preference loss on pairs, or on single responses with labels, cross-entropy of completions, or a reward model on pairs"},
     {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
     {"loss-weights", OPT_LIST, FIELD(loss.weights), "W,W", NULL, NULL, "what each loss of --loss-type is multiplied by (1 where left out)"},
     {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
@@ -37,6 +37,9 @@ static const struct opt_row rows[] = {
     {"discopop-tau", OPT_DOUBLE, FIELD(loss.discopop_tau), "T", "0", NULL, "temperature of discopop's blend; 0 = 0.05"},
     {"f-divergence-type", OPT_CHOICE, FIELD(loss.divergence), NULL, "reverse_kl", LOSS_DIVERGENCE_CHOICES, "the divergence that keeps the policy near the reference (f-DPO); not with losses that look at each response alone"},
     {"f-alpha-divergence-coef", OPT_DOUBLE, FIELD(loss.alpha_divergence), "A", "0.5", NULL, "of alpha_divergence: between reverse KL (1) and forward KL (0)"},
+    {"desirable-weight", OPT_DOUBLE, FIELD(loss.desirable_weight), "W", "1", NULL, "kto: weight of the desirable rows' losses"},
+    {"undesirable-weight", OPT_DOUBLE, FIELD(loss.undesirable_weight), "W", "1", NULL, "kto: weight of the undesirable rows' losses"},
+    {"kto-threshold", OPT_STR, FIELD(loss.kto_threshold), "T", NULL, NULL, "kto: labels from scores, a response is desirable at T or more; K responses become K rows"},
     {"ref-logps", OPT_STR, FIELD(ref_logps), "F", NULL, NULL, "reference log-probs of the training data, as rapt logps writes them"},
     {"LoRA", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"full", OPT_FLAG, FIELD(full), NULL, NULL, NULL, "train every weight instead of a LoRA adapter"},
@@ -137,8 +140,9 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     static const struct {
         const char *name;
         unsigned objectives; /* 1 << those in which it has an effect */
-    } some[] = {{"loss-type", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_REWARD}, {"loss-weights", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_REWARD},
-                {"beta", 1 << OBJECTIVE_DPO}, {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
+    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
+                {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO},
+                {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
                 {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
                 {"center-rewards-coefficient", 1 << OBJECTIVE_REWARD}};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
@@ -150,12 +154,30 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     }
     if (o->full && o->adapter) return FAIL(ST_USAGE, "--adapter has no effect with --full; merge it first (rapt export --format hf)");
     if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
+    if (objective == OBJECTIVE_KTO && opt_given(r, &cmd_train_spec, "order") && strcmp(o->order, "paired") == 0)
+        return FAIL(ST_USAGE, "--order paired has no effect with --objective kto, whose rows are single responses");
     if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
     if (strcmp(o->loss.divergence, "alpha_divergence") != 0 && opt_given(r, &cmd_train_spec, "f-alpha-divergence-coef"))
         return FAIL(ST_USAGE, "--f-alpha-divergence-coef has no effect with --f-divergence-type %s", o->loss.divergence);
     if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
     return ST_OK;
+}
+
+static enum train_objective objective_of(const char *name) {
+    static const char *const names[] = {[OBJECTIVE_DPO] = "dpo", [OBJECTIVE_SFT] = "sft", [OBJECTIVE_REWARD] = "reward", [OBJECTIVE_KTO] = "kto"};
+    size_t i = 0;
+    while (strcmp(names[i], name) != 0) i++;
+    return (enum train_objective)i;
+}
+
+static status set_loss(struct train_options *t, struct loss_mix *mix, const struct options *o, const struct opt_result *r) {
+    TRY(cli_loss_set(mix, &t->loss_params, &o->loss, o->objective));
+    if (t->objective != OBJECTIVE_SFT) TRY(cli_loss_check_effect(mix, r, &cmd_train_spec));
+    if ((mix->needs & LOSS_NEEDS_KL) && o->batch < 2)
+        return FAIL(ST_USAGE, "--loss-type %s measures its KL term on the rows of a micro-batch: --per-device-train-batch-size must be 2 or more", mix->name);
+    t->loss = mix;
+    return cli_loss_threshold(&t->kto_threshold, &o->loss);
 }
 
 static void on_interrupt(int number) {
@@ -197,7 +219,8 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
     t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
-    t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && t->objective != OBJECTIVE_SFT ? ORDER_PAIRED : ORDER_SHUFFLED;
+    const bool pairs = t->objective == OBJECTIVE_DPO || t->objective == OBJECTIVE_REWARD;
+    t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && pairs ? ORDER_PAIRED : ORDER_SHUFFLED;
 }
 
 status cmd_train_run(int argc, char **argv) {
@@ -209,13 +232,11 @@ status cmd_train_run(int argc, char **argv) {
     TRY(cmd_parse(&r, &cmd_train_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (!o.model || !o.train_data || !o.output_dir) return FAIL(ST_USAGE, "--model, --train-data and --output-dir are needed");
-    t.objective = strcmp(o.objective, "sft") == 0 ? OBJECTIVE_SFT : strcmp(o.objective, "reward") == 0 ? OBJECTIVE_REWARD : OBJECTIVE_DPO;
+    t.objective = objective_of(o.objective);
     TRY(check_numbers(&o));
     TRY(check_effect(&r, &o, t.objective));
     TRY(check_optimizer(&o));
-    TRY(cli_loss_set(&mix, &t.loss_params, &o.loss, o.objective));
-    if (t.objective != OBJECTIVE_SFT) TRY(cli_loss_check_effect(&mix, &r, &cmd_train_spec));
-    t.loss = &mix;
+    TRY(set_loss(&t, &mix, &o, &r));
     if (!o.full) TRY(set_lora(&t, &o));
     set_rest(&t, &o);
     if (t.order == ORDER_PAIRED && o.batch * o.accumulation % 2)

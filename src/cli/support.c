@@ -193,10 +193,13 @@ static void put_losses(struct buf *out) {
                  {LOSS_NEEDS_PAIRS, "pairs"},
                  {LOSS_NEEDS_BETA, "--beta"},
                  {LOSS_NEEDS_SMOOTHING, "--label-smoothing"},
-                 {LOSS_NEEDS_SCORES, "scores"}},
+                 {LOSS_NEEDS_SCORES, "scores"},
+                 {LOSS_OF_LABELS, "labels"},
+                 {LOSS_NEEDS_KL, "mismatched pairs"}},
       takes[] = {{LOSS_TAKES_SMOOTHING, "--label-smoothing"},
                  {LOSS_TAKES_TAU, "--discopop-tau"},
                  {LOSS_TAKES_DIVERGENCE, "--f-divergence-type"},
+                 {LOSS_OF_LABELS, "--desirable-weight, --undesirable-weight"},
                  {LOSS_TAKES_MARGINS, "margins, --center-rewards-coefficient"}};
     unsigned known = LOSS_OF_REWARDS;
     for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++) known |= needs[k].flag;
@@ -211,7 +214,7 @@ static void put_losses(struct buf *out) {
         for (size_t k = 0; k < sizeof takes / sizeof takes[0]; k++)
             if (l->needs & takes[k].flag && !(takes[k].flag == LOSS_TAKES_SMOOTHING && l->needs & LOSS_NEEDS_SMOOTHING))
                 put_part(&take, takes[k].text);
-        ROW(out, l->name, l->needs & LOSS_OF_REWARDS ? "reward" : "dpo", l->help, buf_text(&need), buf_text(&take), l->citation);
+        ROW(out, l->name, loss_objective(l), l->help, buf_text(&need), buf_text(&take), l->citation);
         buf_release(&need);
         buf_release(&take);
     }

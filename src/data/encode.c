@@ -117,6 +117,10 @@ status encode_prompt(struct ids *out, struct encoder *e, const struct record *r)
     return tokenizer_encode(e->tokenizer, out, buf_text(&e->text), e->text.size, false);
 }
 
+status encode_completion(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
+    return r->conversational ? encode_conversation(out, x, e, r, completion) : encode_text(out, x, e, r, completion);
+}
+
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r) {
     out->prompt.count = out->chosen.count = out->rejected.count = 0;
     out->prefix_mismatch = false;
@@ -126,8 +130,6 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
         TRY(need_tokenizer(e));
     else
         TRY(encode_prompt(&out->prompt, e, r));
-    status (*encode)(struct ids *, struct encoded *, struct encoder *, const struct record *, const struct buf *) = r->conversational ? encode_conversation : encode_text;
-    TRY(encode(&out->chosen, out, e, r, &r->chosen));
-    if (r->kind == RECORD_PAIR) TRY(encode(&out->rejected, out, e, r, &r->rejected));
-    return ST_OK;
+    TRY(encode_completion(&out->chosen, out, e, r, &r->chosen));
+    return r->kind == RECORD_PAIR ? encode_completion(&out->rejected, out, e, r, &r->rejected) : ST_OK;
 }

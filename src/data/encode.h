@@ -28,6 +28,8 @@ struct encoded {
 void encoded_release(struct encoded *x);
 /* Encodes a pair, or an SFT row (its completion in chosen). Errors name the field. */
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r);
+/* Encodes one completion of a row whose prompt is in x, behind what is in out. */
+status encode_completion(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion);
 /* Encodes only the prompt (with the generation prompt). */
 status encode_prompt(struct ids *out, struct encoder *e, const struct record *r);
 

@@ -39,7 +39,8 @@ static void add_response(struct loaded *d, const struct ids *prompt, const int32
         d->response_capacity = d->response_capacity ? d->response_capacity * 2 : 1024;
         d->responses = mem_resize(d->responses, d->response_capacity * sizeof *d->responses);
     }
-    d->responses[d->response_count++] = (struct loaded_response){.at = d->ids.count, .count = (int32_t)count, .score = score};
+    d->responses[d->response_count++] = (struct loaded_response){
+        .at = d->ids.count, .count = (int32_t)count, .kept = (int32_t)count, .score = score, .rejected = d->rows[d->count - 1].responses > 0};
     d->rows[d->count - 1].responses++;
     ids_append(&d->ids, prompt->data, prompt->count);
     ids_append(&d->ids, ids, count);
@@ -73,27 +74,114 @@ static status take_reward(struct loaded *d, const struct record *r, struct encod
     return ST_OK;
 }
 
+/* What is left for responses behind the prompt; 0: the row is dropped. */
+static status room_of(size_t *room, struct loaded *d, const struct encoded *x, const struct loader_options *o) {
+    d->mismatched += x->prefix_mismatch;
+    if (x->prompt.count == 0) return FAIL(ST_FORMAT, "field 'prompt': no tokens; a response needs at least one token before it");
+    const size_t limit = o->max_length ? o->max_length : SIZE_MAX;
+    *room = x->prompt.count < limit ? limit - x->prompt.count : 0;
+    d->dropped_long += *room == 0;
+    if (d->ids.count + x->prompt.count + x->chosen.count + x->rejected.count > (size_t)INT32_MAX * 2)
+        return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
+    return ST_OK;
+}
+
+static size_t cut_to(size_t room, const struct ids *response) { return response->count < room ? response->count : room; }
+
+static status label_of(bool *rejected, const struct record *r, int label, double score, const struct loader_options *o) {
+    if (isnan(o->threshold)) {
+        if (label == LABEL_NONE)
+            return FAIL(ST_FORMAT, "no label (field 'label' or 'kto_tag', true or false); --kto-threshold makes labels from scores");
+        *rejected = label == LABEL_UNDESIRED;
+        return ST_OK;
+    }
+    if (isnan(score)) return FAIL(ST_FORMAT, "a response without a score, which --kto-threshold makes labels from");
+    if (!isnan(r->goal))
+        return FAIL(ST_FORMAT, "field 'goal': under a goal the pair says which response is desirable, not its score; leave --kto-threshold out");
+    *rejected = score < o->threshold;
+    return ST_OK;
+}
+
+/* A response with a label as a row of its own. */
+static status add_single(struct loaded *d, const struct record *r, const struct encoded *x, const struct ids *response, size_t room, int label,
+                         double score, const struct loader_options *o) {
+    bool rejected = false;
+    TRY(label_of(&rejected, r, label, score, o));
+    const size_t kept = cut_to(o->max_length ? o->max_length - 1 : SIZE_MAX, response), count = cut_to(room, response);
+    d->cut += count < response->count;
+    add_row(d, r, x->prompt.count);
+    add_response(d, &x->prompt, response->data, kept, score);
+    struct loaded_response *added = &d->responses[d->response_count - 1];
+    added->count = (int32_t)count;
+    added->rejected = rejected;
+    return ST_OK;
+}
+
+static status take_unpaired(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
+    size_t room = 0;
+    if (r->kind == RECORD_RESPONSES) {
+        x->rejected.count = 0;
+        x->prompt.count = 0;
+        x->prefix_mismatch = false;
+        TRY(encode_prompt(&x->prompt, e, r));
+        TRY(room_of(&room, d, x, o));
+        for (size_t i = 0; i < r->response_count && room; i++) {
+            x->chosen.count = 0;
+            TRY(encode_completion(&x->chosen, x, e, r, &r->responses[i].text));
+            TRY(add_single(d, r, x, &x->chosen, room, LABEL_NONE, r->responses[i].score, o));
+        }
+        return ST_OK;
+    }
+    if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT)
+        return FAIL(ST_FORMAT, "expected a completion with a label (prompt, completion, label), a pair, or scored responses");
+    TRY(encode_record(x, e, r));
+    TRY(room_of(&room, d, x, o));
+    if (!room) return ST_OK;
+    const bool pair = r->kind == RECORD_PAIR;
+    TRY(add_single(d, r, x, &x->chosen, room, pair ? LABEL_DESIRED : r->label, r->score_chosen, o));
+    if (!pair) return ST_OK;
+    TRY(add_single(d, r, x, &x->rejected, room, LABEL_UNDESIRED, r->score_rejected, o));
+    d->rows[d->count - 1].second = true;
+    return ST_OK;
+}
+
 static status take_record(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
     enum record_kind want = o->sft ? RECORD_SFT : RECORD_PAIR;
+    size_t room = 0;
+    if (o->unpaired) return take_unpaired(d, r, x, e, o);
     if (r->kind != want)
         return FAIL(ST_FORMAT, "expected %s", o->sft ? "an SFT row (messages, or prompt and completion)" : "a pair (prompt, chosen, rejected)");
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, o);
-    d->mismatched += x->prefix_mismatch;
-    size_t room = o->max_length ? o->max_length : SIZE_MAX;
-    if (x->prompt.count == 0) return FAIL(ST_FORMAT, "field 'prompt': no tokens; a response needs at least one token before it");
-    if (x->prompt.count >= room) {
-        d->dropped_long++;
-        return ST_OK;
-    }
-    room -= x->prompt.count;
-    size_t chosen = x->chosen.count < room ? x->chosen.count : room, rejected = x->rejected.count < room ? x->rejected.count : room;
+    TRY(room_of(&room, d, x, o));
+    if (!room) return ST_OK;
+    const size_t chosen = cut_to(room, &x->chosen), rejected = cut_to(room, &x->rejected);
     d->cut += chosen < x->chosen.count || rejected < x->rejected.count;
-    if (d->ids.count + x->prompt.count + chosen + rejected > (size_t)INT32_MAX * 2) return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
     add_row(d, r, x->prompt.count);
     add_response(d, &x->prompt, x->chosen.data, chosen, r->score_chosen);
     if (r->kind == RECORD_PAIR) add_response(d, &x->prompt, x->rejected.data, rejected, r->score_rejected);
     return ST_OK;
+}
+
+/* The order in which TRL takes pairs apart: of every thousand (the block size of datasets.map) first all chosen, then all rejected ones. */
+#define UNPAIR_BLOCK 1000
+static int by_block(const void *a, const void *b) {
+    const struct loaded_row *x = a, *y = b;
+    if (x->index / UNPAIR_BLOCK != y->index / UNPAIR_BLOCK) return x->index < y->index ? -1 : 1;
+    if (x->second != y->second) return x->second ? 1 : -1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* The longest sequence that a prompt and any response make. */
+static void measure_mismatched(struct loaded *d, size_t max_length) {
+    int64_t prompt = 0, response = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const struct loaded_response *x = loaded_response(d, i, 0);
+        if (d->rows[i].prompt > prompt) prompt = d->rows[i].prompt;
+        if (x->kept > response) response = x->kept;
+    }
+    const int64_t longest = prompt + response, limit = max_length && max_length < INT32_MAX ? (int64_t)max_length : INT32_MAX;
+    d->longest = (int32_t)(longest < limit ? longest : limit);
 }
 
 static int by_source(const void *a, const void *b) {
@@ -171,6 +259,8 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
     if (s == ST_OK) progress_end(&bar, input_taken(&source.rows.lines.in) >> 20, NULL);
     if (s == ST_OK) s = source_commit(&source);
     if (s == ST_OK && o->paired_drop) drop_partners(d, &sources);
+    if (s == ST_OK && o->unpaired && d->count) qsort(d->rows, d->count, sizeof *d->rows, by_block);
+    if (s == ST_OK && o->unpaired) measure_mismatched(d, o->max_length);
     d->k = common_k(d);
     source_release(&source);
     record_release(&record);

@@ -7,8 +7,10 @@
 struct loaded_response {
     size_t at;     /* of its sequence in ids: the prompt's tokens and its own stand together */
     int32_t count; /* its own tokens */
+    int32_t kept;  /* of unpaired rows: tokens that stand there, which a shorter prompt may have room for; else count */
     int32_t last;  /* of reward rows: the position of the last token that is no padding */
     double score;  /* NaN */
+    bool rejected; /* or undesirable */
 };
 /* A group: a prompt and its responses, which are chosen and rejected, or one, or K. */
 struct loaded_row {
@@ -16,6 +18,7 @@ struct loaded_row {
     int32_t responses;    /* how many */
     int32_t prompt;       /* tokens */
     uint64_t line, index; /* in the file; index: the row's number, from 0 */
+    bool second;          /* the rejected one of a pair that was taken apart */
     int64_t source_row;   /* -1 */
     int goal_of;
     double goal, margin;  /* NaN */
@@ -38,6 +41,8 @@ struct loader_options {
     size_t max_length;   /* 0 = unlimited */
     bool paired_drop;    /* a row that is dropped takes the row with the same source_row along */
     bool sft;            /* accept SFT rows only; else pairs only */
+    bool unpaired;       /* single responses with a label: rows with one, pairs taken apart as TRL does, or any with scores under a threshold */
+    double threshold;    /* unpaired: a score of at least this is desirable; NaN: labels come from the rows */
     bool reward;         /* whole conversations (encoder.whole), dropped when too long, never cut; prompt = what both begin with */
     int64_t pad;         /* reward: the padding token, -1 = none */
     bool skip_bad;       /* --on-bad-row skip */

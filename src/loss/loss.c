@@ -6,6 +6,7 @@
 
 #define PAIRWISE (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA)
 #define SCORED (PAIRWISE | LOSS_TAKES_DIVERGENCE) /* of the scores' difference, in which what f-divergences leave over cancels */
+#define LABELLED (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_BETA | LOSS_OF_LABELS)
 
 const struct loss_row loss_table[] = {
     {"sigmoid", "DPO: -log sigmoid of beta times the margin over the reference; with --label-smoothing conservative DPO",
@@ -39,6 +40,10 @@ const struct loss_row loss_table[] = {
      SCORED | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
     {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch",
      "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_LENGTHS, loss_sft_compute},
+    {"kto", "prospect theory: desirable responses up, undesirable down, against the KL estimate of mismatched pairs",
+     "Ethayarajh et al. 2024 (KTO), arXiv 2402.01306, eq. 7", LABELLED | LOSS_NEEDS_KL, loss_kto_compute},
+    {"apo_zero_unpaired", "apo_zero of single responses: desirable up, undesirable down",
+     "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 7", LABELLED, loss_apo_zero_unpaired_compute},
     {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
      "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2", LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
     {"mse", "squared distance of each reward from its response's score", "Wang et al. 2024 (ArmoRM), arXiv 2406.12845, eq. 1",
@@ -50,6 +55,10 @@ const struct loss_row *loss_find(const char *name) {
     for (size_t i = 0; i < loss_count; i++)
         if (strcmp(loss_table[i].name, name) == 0) return &loss_table[i];
     return NULL;
+}
+
+const char *loss_objective(const struct loss_row *row) {
+    return row->needs & LOSS_OF_REWARDS ? "reward" : row->needs & LOSS_OF_LABELS ? "kto" : "dpo";
 }
 
 static status check_finite(const double *sums, size_t n, const char *name, const char *what) {
@@ -66,6 +75,9 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
     if ((needs & LOSS_NEEDS_PAIRS) && b->k != 2)
         return FAIL(ST_MISMATCH, "loss %s needs pairs (chosen, rejected), the batch has groups of %zu", name, b->k);
     if ((needs & LOSS_NEEDS_REFERENCE) && !b->reference) return FAIL(ST_MISMATCH, "loss %s needs reference log-probs", name);
+    if ((needs & LOSS_OF_LABELS) && b->k != 1)
+        return FAIL(ST_MISMATCH, "loss %s needs single responses, the batch has groups of %zu", name, b->k);
+    if ((needs & LOSS_OF_LABELS) && !b->rejected) return FAIL(ST_MISMATCH, "loss %s needs labels", name);
     if ((needs & LOSS_NEEDS_LENGTHS) && !b->lengths) return FAIL(ST_MISMATCH, "loss %s needs the responses' token counts", name);
     if (needs & LOSS_NEEDS_LENGTHS)
         for (size_t i = 0; i < n; i++)
@@ -92,10 +104,21 @@ static status check_smoothing(const struct loss_row *row, double e) {
     return ST_OK;
 }
 
+static status check_weights(const struct loss_row *row, double desirable, double undesirable) {
+    if (!(row->needs & LOSS_OF_LABELS) && desirable != 0) return refuse("desirable-weight", LOSS_OF_LABELS, row->name);
+    if (!(row->needs & LOSS_OF_LABELS) && undesirable != 0) return refuse("undesirable-weight", LOSS_OF_LABELS, row->name);
+    if (!(row->needs & LOSS_OF_LABELS)) return ST_OK;
+    if (!(desirable >= 0) || !(undesirable >= 0) || !isfinite(desirable) || !isfinite(undesirable) || !(desirable + undesirable > 0))
+        return FAIL(ST_USAGE, "--desirable-weight and --undesirable-weight must be numbers of at least 0, not both 0; they are %g and %g",
+                    desirable, undesirable);
+    return ST_OK;
+}
+
 status loss_check_params(const struct loss_row *row, const struct loss_params *p) {
     if ((row->needs & LOSS_NEEDS_BETA) && (!(p->beta > 0) || !isfinite(p->beta)))
         return FAIL(ST_USAGE, "--beta must be a number above 0 for --loss-type %s, it is %g", row->name, p->beta);
     TRY(check_smoothing(row, p->label_smoothing));
+    TRY(check_weights(row, p->desirable_weight, p->undesirable_weight));
     if (!(row->needs & LOSS_TAKES_TAU) && p->discopop_tau != 0) return refuse("discopop-tau", LOSS_TAKES_TAU, row->name);
     if (!(row->needs & LOSS_TAKES_MARGINS) && p->center_rewards != 0)
         return refuse("center-rewards-coefficient", LOSS_TAKES_MARGINS, row->name);

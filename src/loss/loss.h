@@ -21,6 +21,8 @@ enum loss_needs {
     LOSS_NEEDS_SCORES = 1 << 9,    /* loss_batch.scores must be there */
     LOSS_TAKES_MARGINS = 1 << 10,  /* loss_batch.margins and loss_params.center_rewards have an effect */
     LOSS_TAKES_DIVERGENCE = 1 << 11, /* loss_params.divergence has an effect */
+    LOSS_OF_LABELS = 1 << 16,      /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
+    LOSS_NEEDS_KL = 1 << 17,       /* loss_batch.kl must be there: the caller scores mismatched pairs too */
 };
 
 #define LOSS_DISCOPOP_TAU 0.05
@@ -38,6 +40,7 @@ struct loss_params {
     double center_rewards;  /* TRL's --center-rewards-coefficient; 0 = none */
     enum loss_divergence divergence;
     double alpha_divergence; /* TRL's --f-alpha-divergence-coef: a of alpha_divergence */
+    double desirable_weight, undesirable_weight; /* TRL's; of losses of labels, else 0 */
 };
 
 struct loss_batch {
@@ -48,6 +51,8 @@ struct loss_batch {
     const int32_t *lengths;  /* [groups * k] scored tokens (the sum of TRL's unshifted completion mask), or NULL */
     const double *scores;    /* [groups * k] or NULL */
     const double *margins;   /* [groups] or NULL */
+    const uint8_t *rejected; /* [groups * k] 1 = rejected or undesirable, or NULL */
+    double kl; /* the mean of policy - reference over TRL's micro-batch, each prompt with another's response, at least 0 */
 };
 
 struct loss_result {
@@ -67,6 +72,9 @@ extern const struct loss_row loss_table[];
 extern const size_t loss_count;
 /* NULL when there is no such row. */
 const struct loss_row *loss_find(const char *name);
+
+/* The --objective of rapt train that it belongs to: "dpo", "kto" or "reward". */
+const char *loss_objective(const struct loss_row *row);
 
 /* ST_USAGE for a parameter out of range, and for one that this loss would ignore. */
 status loss_check_params(const struct loss_row *row, const struct loss_params *p);
@@ -109,6 +117,7 @@ loss_compute_fn loss_sigmoid_compute, loss_hinge_compute, loss_ipo_compute, loss
 loss_compute_fn loss_exo_pair_compute, loss_nca_pair_compute, loss_robust_compute, loss_bco_pair_compute, loss_sppo_hard_compute;
 loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compute, loss_apo_down_compute, loss_discopop_compute;
 
+loss_compute_fn loss_kto_compute, loss_apo_zero_unpaired_compute;
 loss_compute_fn loss_bradley_terry_compute, loss_mse_compute;
 
 #endif

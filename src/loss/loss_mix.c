@@ -12,6 +12,8 @@ status loss_mix_add(struct loss_mix *m, const struct loss_row *row, double weigh
         if (m->rows[i] == row) return FAIL(ST_USAGE, "--loss-type names %s twice", row->name);
     if (m->count && (m->needs | row->needs) & LOSS_OF_REWARDS)
         return FAIL(ST_USAGE, "--loss-type: losses of reward models stand alone, not %s beside %s", row->name, m->name);
+    if (m->count && (m->needs ^ row->needs) & LOSS_OF_LABELS)
+        return FAIL(ST_USAGE, "--loss-type: losses of labels do not stand beside others: %s and %s", m->name, row->name);
     const size_t used = strlen(m->name);
     snprintf(m->name + used, sizeof m->name - used, "%s%s", used ? "," : "", row->name);
     m->needs |= row->needs;
@@ -52,6 +54,6 @@ status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const s
 void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p) {
     buf_printf(out, "\"loss\": \"%s\", \"loss_weights\": [", m->name);
     for (size_t i = 0; i < m->count; i++) buf_printf(out, "%s%.17g", i ? ", " : "", m->weights[i]);
-    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g]", p->beta, p->label_smoothing, p->discopop_tau,
-               p->center_rewards, (int)p->divergence, p->alpha_divergence);
+    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %.17g, %.17g]", p->beta, p->label_smoothing, p->discopop_tau,
+               p->center_rewards, (int)p->divergence, p->alpha_divergence, p->desirable_weight, p->undesirable_weight);
 }

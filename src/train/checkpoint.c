@@ -44,6 +44,7 @@ static void identity(struct buf *out, const struct trainer *t) {
                (unsigned long long)t->total_steps);
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
+    if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
     buf_printf(out,
                ", \"schedule\": \"%s\", \"warmup_steps\": %llu, \"learning_rate\": %.17g, \"optimizer\": \"%s\", \"weight_decay\": %.17g",
                o->schedule, (unsigned long long)t->schedule.warmup_steps, o->learning_rate, o->optimizer, o->weight_decay);

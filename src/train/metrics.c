@@ -47,6 +47,34 @@ void metrics_add(struct metrics *m, double loss, const struct token_stats *s, co
     m->logps_rejected += lr / n;
 }
 
+void metrics_add_labels(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference,
+                        const uint8_t *rejected, size_t rows, double beta, double kl) {
+    double count[2] = {0}, rewards[2] = {0}, logps[2] = {0};
+    for (size_t i = 0; i < rows; i++) {
+        count[rejected[i]]++;
+        rewards[rejected[i]] += beta * (policy[i] - reference[i]);
+        logps[rejected[i]] += policy[i];
+    }
+    for (int i = 0; i < 2; i++)
+        if (count[i] > 0) rewards[i] /= count[i], logps[i] /= count[i];
+    m->count++;
+    m->loss += loss;
+    m->kl += kl;
+    m->entropy += per(s->entropy, s->tokens_chosen + s->tokens_rejected);
+    m->logits_chosen += per(s->logits_chosen, s->tokens_chosen);
+    m->logits_rejected += per(s->logits_rejected, s->tokens_rejected);
+    m->reward_chosen += rewards[0];
+    m->reward_rejected += rewards[1];
+    m->logps_chosen += logps[0];
+    m->logps_rejected += logps[1];
+    m->with_chosen += count[0] > 0;
+    m->with_rejected += count[1] > 0;
+    if (count[0] > 0 && count[1] > 0) {
+        m->reward_margin += rewards[0] - rewards[1];
+        m->with_both++;
+    }
+}
+
 void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, size_t rows) {
     double least = rewards[0], most = rewards[0], sum = 0, right = 0, margin = 0;
     for (size_t i = 0; i < 2 * rows; i++) {
@@ -69,34 +97,38 @@ void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, 
 }
 
 void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, enum metrics_kind kind) {
-    enum { TOKENS = METRICS_SFT | METRICS_PAIRS_ALONE | METRICS_PAIRS, SIDES = METRICS_PAIRS_ALONE | METRICS_PAIRS };
+    enum { PAIRS = METRICS_PAIRS_ALONE | METRICS_PAIRS, LABELS = METRICS_LABELS | METRICS_LABELS_KL, TOKENS = METRICS_SFT | PAIRS | LABELS };
+    const bool labels = ((unsigned)kind & LABELS) != 0;
+    const double every = (double)m->count, chosen = labels ? m->with_chosen : every, rejected = labels ? m->with_rejected : every;
+    const double both = labels ? m->with_both : every;
     const struct {
         const char *name;
-        double value;
+        double value, count;
         unsigned kinds;
     } all[] = {
-        {"loss", m->loss, TOKENS | METRICS_REWARDS},
-        {"entropy", m->entropy, TOKENS},
-        {"mean_token_accuracy", m->accuracy, TOKENS},
-        {"logits/chosen", m->logits_chosen, SIDES},
-        {"logits/rejected", m->logits_rejected, SIDES},
-        {"rewards/chosen", m->reward_chosen, METRICS_PAIRS},
-        {"rewards/rejected", m->reward_rejected, METRICS_PAIRS},
-        {"rewards/accuracies", m->reward_accuracy, METRICS_PAIRS},
-        {"rewards/margins", m->reward_margin, METRICS_PAIRS},
-        {"logps/chosen", m->logps_chosen, SIDES},
-        {"logps/rejected", m->logps_rejected, SIDES},
-        {"min_reward", m->reward_min, METRICS_REWARDS},
-        {"mean_reward", m->reward_mean, METRICS_REWARDS},
-        {"max_reward", m->reward_max, METRICS_REWARDS},
-        {"accuracy", m->reward_accuracy, METRICS_REWARDS},
-        {"margin", m->reward_margin, METRICS_REWARDS},
+        {"loss", m->loss, every, TOKENS | METRICS_REWARDS},
+        {"kl", m->kl, every, METRICS_LABELS_KL},
+        {"entropy", m->entropy, every, TOKENS},
+        {"mean_token_accuracy", m->accuracy, every, METRICS_SFT | PAIRS},
+        {"logits/chosen", m->logits_chosen, chosen, PAIRS | LABELS},
+        {"logits/rejected", m->logits_rejected, rejected, PAIRS | LABELS},
+        {"rewards/chosen", m->reward_chosen, chosen, METRICS_PAIRS | LABELS},
+        {"rewards/rejected", m->reward_rejected, rejected, METRICS_PAIRS | LABELS},
+        {"rewards/accuracies", m->reward_accuracy, every, METRICS_PAIRS},
+        {"rewards/margins", m->reward_margin, both, METRICS_PAIRS | LABELS},
+        {"logps/chosen", m->logps_chosen, chosen, PAIRS | LABELS},
+        {"logps/rejected", m->logps_rejected, rejected, PAIRS | LABELS},
+        {"min_reward", m->reward_min, every, METRICS_REWARDS},
+        {"mean_reward", m->reward_mean, every, METRICS_REWARDS},
+        {"max_reward", m->reward_max, every, METRICS_REWARDS},
+        {"accuracy", m->reward_accuracy, every, METRICS_REWARDS},
+        {"margin", m->reward_margin, every, METRICS_REWARDS},
     };
     const char *separator = "";
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (!(all[i].kinds & (unsigned)kind)) continue;
+        if (!(all[i].kinds & (unsigned)kind) || all[i].count == 0) continue; /* a side that no row was on has no mean */
         buf_printf(out, "%s\"%s%s\": ", separator, prefix, all[i].name);
-        json_put_double(out, per(all[i].value, m->count));
+        json_put_double(out, all[i].value / all[i].count);
         separator = ", ";
     }
 }

@@ -21,7 +21,7 @@ static void describe_rows(struct trainer *t, const struct loaded *data, const ui
         for (int32_t j = 0; j < r->responses; j++, at++) {
             t->scores[at] = x[j].score;
             t->lengths[at] = x[j].count;
-            t->rejected[at] = j > 0;
+            t->rejected[at] = x[j].rejected;
         }
     }
     t->first[count] = at;
@@ -35,6 +35,8 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
                            .policy = t->policy + at,
                            .lengths = t->lengths + at,
                            .scores = t->with_scores ? t->scores + at : NULL,
+                           .rejected = t->rejected + at,
+                           .kl = t->kl,
                            .margins = t->with_margins ? t->margins + from : NULL,
                            .reference = t->needs_reference ? t->reference + at : NULL};
     *r = (struct loss_result){.dpolicy = t->dpolicy + at};
@@ -110,6 +112,7 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran */
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
+    if (t->o->loss->needs & LOSS_NEEDS_KL) TRY(mismatched_kl(&t->kl, t, data, rows, count));
     status s = (t->o->loss->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count)
                    ? whole(&value, t, data, cache, rows, count, train, weight, &stats)
                    : separable(&value, t, data, cache, rows, count, train, weight, &stats);
@@ -118,6 +121,8 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
         for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++) t->tokens_seen += data->rows[rows[i]].prompt + t->lengths[at];
     if (t->run.plan.rewards)
         metrics_add_rewards(m, value, t->policy, count);
+    else if (t->o->objective == OBJECTIVE_KTO)
+        metrics_add_labels(m, value, &stats, t->policy, t->reference, t->rejected, count, t->o->loss_params.beta, t->kl);
     else
         metrics_add(m, value, &stats, t->policy, t->needs_reference ? t->reference : NULL, count, data->k, t->o->loss_params.beta);
     return ST_OK;

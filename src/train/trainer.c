@@ -46,6 +46,21 @@ static status check_numbers(struct trainer *t, const struct loaded *d, const cha
     return ST_OK;
 }
 
+/* The paper's advice (arXiv 2402.01306, eq. 8): the two sides should weigh about the same, the desirable one up to a third more. */
+static void report_balance(const struct trainer *t) {
+    const struct loss_params *p = &t->o->loss_params;
+    double rejected = 0;
+    for (size_t i = 0; i < t->train.count; i++) rejected += loaded_response(&t->train, i, 0)->rejected;
+    const double desirable = fmax((double)t->train.count - rejected, 1), undesirable = fmax(rejected, 1);
+    const double ratio = desirable * p->desirable_weight / (undesirable * p->undesirable_weight);
+    log_info("%s: %.0f desirable rows, %.0f undesirable", t->o->train_data, (double)t->train.count - rejected, rejected);
+    if (p->desirable_weight > 0 && p->undesirable_weight > 0 && !(ratio > 0.99 && ratio < 1.34))
+        log_warn("the desirable rows weigh %.2f times the undesirable ones, 1 to 1.33 is advised: --desirable-weight %.2f to %.2f would do it, "
+                 "or --undesirable-weight %.2f to %.2f", ratio, undesirable * p->undesirable_weight / desirable,
+                 1.33 * undesirable * p->undesirable_weight / desirable, desirable * p->desirable_weight / undesirable / 1.33,
+                 desirable * p->desirable_weight / undesirable);
+}
+
 static status load_data(struct trainer *t) {
     const struct train_options *o = t->o;
     struct buf rejected = {0};
@@ -54,6 +69,8 @@ static status load_data(struct trainer *t) {
                                 .paired_drop = o->order == ORDER_PAIRED,
                                 .sft = o->objective == OBJECTIVE_SFT,
                                 .reward = o->objective == OBJECTIVE_REWARD,
+                                .unpaired = o->objective == OBJECTIVE_KTO,
+                                .threshold = o->kto_threshold,
                                 .skip_bad = o->skip_bad,
                                 .rejected_beside = buf_text(&rejected)};
     TRY(encoder_open(&t->encoder, o->model));
@@ -70,6 +87,7 @@ static status load_data(struct trainer *t) {
     if (t->train.mismatched)
         log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data,
                  t->train.mismatched);
+    if (lo.unpaired) report_balance(t);
     if (!o->eval_data) return check_numbers(t, &t->train, o->train_data);
     lo.paired_drop = false;
     TRY(loaded_read(&t->eval, o->eval_data, &t->encoder, &lo));
@@ -108,6 +126,7 @@ static status plan_memory(struct trainer *t) {
         for (size_t i = 0; i < d->count; i++) {
             const size_t n = batch_row_tokens(d, i, t->share);
             if (n > longest) longest = n;
+            if (o->objective == OBJECTIVE_KTO && (size_t)d->longest > longest) longest = (size_t)d->longest;
             if ((size_t)d->rows[i].responses > most) most = (size_t)d->rows[i].responses;
         }
     }
@@ -122,6 +141,7 @@ static status plan_memory(struct trainer *t) {
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
     const size_t n = (o->batch > o->eval_batch ? o->batch : o->eval_batch) * most;
+    if (o->objective == OBJECTIVE_KTO) TRY(mem_try_alloc(&t->mismatched_ids, budget, sizeof(int32_t), "batch"));
     TRY(mem_try_alloc(&t->policy, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->reference, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->dpolicy, n, sizeof(double), "batch"));
@@ -171,7 +191,13 @@ static status prepare_reference(struct trainer *t) {
     else if (t->o->full)
         TRY(reference_precompute(t, t->train_ref, &t->train, "reference"));
     if (t->o->full && t->eval.count) TRY(reference_precompute(t, t->eval_ref, &t->eval, "reference of the evaluation data"));
-    return ST_OK;
+    if (!(t->o->loss->needs & LOSS_NEEDS_KL)) return ST_OK;
+    const uint64_t epochs = t->order_kind == ORDER_FILE ? 1 : (t->total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
+    size_t n;
+    if (!size_mul(&n, (size_t)epochs, t->train.count)) return FAIL(ST_NOMEM, "%llu epochs are too many", (unsigned long long)epochs);
+    t->train_mismatched = unknown_reference(n);
+    t->eval_mismatched = unknown_reference(t->eval.count + 1);
+    return t->o->full ? mismatched_precompute(t, epochs) : ST_OK;
 }
 
 static uint64_t peak_rss_bytes(void) {
@@ -185,8 +211,15 @@ static status log_line(struct trainer *t, const struct buf *line) {
     return ST_OK;
 }
 
+/* transformers counts micro-batches, so that a short last step is a smaller part of its epoch. */
+static double epoch_of(const struct trainer *t) {
+    const uint64_t micros = (t->train.count + t->o->batch - 1) / t->o->batch, whole = t->step / t->steps_per_epoch;
+    return (double)whole + (double)(t->step % t->steps_per_epoch * t->o->accumulation) / (double)micros;
+}
+
 static enum metrics_kind metrics_kind(const struct trainer *t) {
     if (t->o->objective == OBJECTIVE_REWARD) return METRICS_REWARDS;
+    if (t->o->objective == OBJECTIVE_KTO) return t->o->loss->needs & LOSS_NEEDS_KL ? METRICS_LABELS_KL : METRICS_LABELS;
     return t->o->objective == OBJECTIVE_SFT ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
 }
 
@@ -201,7 +234,7 @@ static status log_step(struct trainer *t, double rate) {
     buf_append_text(&b, ", \"learning_rate\": ");
     json_put_double(&b, rate);
     buf_printf(&b, ", \"num_tokens\": %lld, \"epoch\": ", (long long)t->tokens_seen);
-    json_put_double(&b, (double)t->step / (double)t->steps_per_epoch);
+    json_put_double(&b, epoch_of(t));
     buf_printf(&b, ", \"step\": %llu, \"tokens_per_second\": ", (unsigned long long)t->step);
     json_put_double(&b, elapsed > 0 ? round((double)(t->tokens_seen - t->tokens_at_start) / elapsed * 10) / 10 : 0);
     buf_printf(&b, ", \"peak_rss_bytes\": %llu}\n", (unsigned long long)peak_rss_bytes());
@@ -221,7 +254,7 @@ static status evaluate(struct trainer *t) {
     buf_append_text(&b, ", \"eval_runtime\": ");
     json_put_double(&b, round((log_now_s() - start) * 1000) / 1000);
     buf_append_text(&b, ", \"epoch\": ");
-    json_put_double(&b, (double)t->step / (double)t->steps_per_epoch);
+    json_put_double(&b, epoch_of(t));
     buf_printf(&b, ", \"step\": %llu}\n", (unsigned long long)t->step);
     status s = log_line(t, &b);
     buf_release(&b);
@@ -385,6 +418,9 @@ status trainer_run(const struct train_options *o) {
     free(t.margins);
     free(t.loss_scratch);
     free(t.lengths);
+    free(t.train_mismatched);
+    free(t.eval_mismatched);
+    free(t.mismatched_ids);
     free(t.rejected);
     free(t.first);
     free(t.dlogp);

@@ -12,7 +12,7 @@
 #include "train/order.h"
 #include "train/schedule.h"
 
-enum train_objective { OBJECTIVE_DPO, OBJECTIVE_SFT, OBJECTIVE_REWARD };
+enum train_objective { OBJECTIVE_DPO, OBJECTIVE_SFT, OBJECTIVE_REWARD, OBJECTIVE_KTO };
 /* Where bradley_terry's margins come from: the rows' `margin` where the data has it (TRL), the difference of their scores, or nowhere. */
 enum margin_source { MARGIN_COLUMN, MARGIN_SCORES, MARGIN_NONE };
 
@@ -21,6 +21,7 @@ struct train_options {
     const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps;
     enum train_objective objective;
     enum margin_source margins;
+    double kto_threshold; /* a score of at least this makes a response desirable; NaN: the rows say it */
     bool full;
     const struct loss_mix *loss; /* under sft: sft */
     struct loss_params loss_params;

@@ -21,6 +21,9 @@ struct trainer {
     bool needs_reference, share;
     float *initial;          /* the adapter as it was given: the reference under --adapter; NULL = adapter off */
     float *train_ref, *eval_ref; /* [responses] cached reference sums, NaN = not computed yet */
+    float *train_mismatched, *eval_mismatched; /* the same of KTO's mismatched pairs: [epochs or 1, rows], [rows] */
+    int32_t *mismatched_ids; /* [tokens of a pack] their sequences */
+    double kl;               /* loss_batch.kl of the micro-batch */
     uint32_t *order;         /* [train rows] of the current epoch */
     enum order_kind order_kind; /* what is really done */
     int64_t order_epoch;     /* whose order that is; -1 none */
@@ -48,6 +51,11 @@ status reference_fill(struct trainer *t, double *out, float *cache, const struct
 /* Full training and --ref-logps: everything before the first step. */
 status reference_precompute(struct trainer *t, float *cache, const struct loaded *data, const char *what);
 status reference_from_file(struct trainer *t, float *cache, const struct loaded *data, const char *path);
+
+/* mismatch.c: loss_batch.kl of a micro-batch; overwrites t->policy, t->reference and the tree. */
+status mismatched_kl(double *kl, struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count);
+/* Full training: the reference's part of it, for every micro-batch of these epochs, before the first step. */
+status mismatched_precompute(struct trainer *t, uint64_t epochs);
 
 /* step.c: one micro-batch of rows: forward, loss, and (train) backward with gradients scaled by `weight`. */
 status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m);

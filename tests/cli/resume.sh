@@ -45,6 +45,8 @@ check lora adapter_model.safetensors --num-train-epochs 50 --per-device-train-ba
 check adapter adapter_model.safetensors --num-train-epochs 100 --per-device-train-batch-size 2 --adapter "$golden/llama_tiny_lora" --gradient-accumulation-steps 2 --loss-type ipo
 check full model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --full --weight-decay 0.1 --optim adamw --max-grad-norm 0.5
 check sft adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim sgd --loss-type sft --order shuffled
+check kto adapter_model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --objective kto --eval-data "$golden/trl/eval.jsonl" --eval-steps 9
+check kto_full model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --full --objective kto
 kept=("$dir"/lora.killed/checkpoint-*)
 [ ${#kept[@]} -le 2 ] || die "--save-total-limit 2 kept ${#kept[@]} checkpoints"
 
@@ -63,6 +65,7 @@ refused "made by another run" "$dir/part" --resume "${common[@]}" --beta 0.2
 refused "made by another run" "$dir/part" --resume "${common[@]}" --weight-decay 0.1
 refused "made by another run" "$dir/part" --resume "${common[@]}" --lora-alpha 5
 refused "made by another run" "$dir/part" --resume "${common[@]}" --warmup-steps 3
+refused "made by another run" "$dir/part" --resume "${common[@]}" --objective kto
 refused "made by another run" "$dir/part" --resume --num-train-epochs 50 --per-device-train-batch-size 4
 refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
 (train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt train logs what TRL's DPOTrainer, SFTTrainer and RewardTrainer log (tests/oracle/make_trl_trace.py): loss within 1e-4, gradient norm within 1e-3, all other
+# rapt train logs what TRL's DPOTrainer, SFTTrainer, RewardTrainer and KTOTrainer log (tests/oracle/make_trl_trace.py, make_group_traces.py): loss within 1e-4, gradient norm within 1e-3, all other
 # metrics within 1e-3, on every step and for the final evaluation; adapters and full training. The same again in packs of a row or two,
 # with each layer computed again in backward, and with every response under a root of its own.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -21,12 +21,12 @@ def compare(where, want, got):
         elif not abs(got[key] - value) <= relative * abs(value) + absolute:
             wrong.append(f"{where}: {key} is {got[key]}, TRL logs {value}")
 
-def run(case, variant, extra):
+def run(folder, case, variant, extra):
     name, options = f"{case['name']}{variant}", [f"{golden}/{o}" if o.endswith("_tiny_lora") else o for o in case["options"]]
     output = f"{runs}/{name}"
     data = case["data"]
-    evaluation = ["--eval-data", f"{golden}/trl/{'' if data == 'train' else data + '_'}eval.jsonl"] if case["eval"] else []
-    done = subprocess.run([rapt, "train", "--model", f"{golden}/{case['model']}", "--train-data", f"{golden}/trl/{data}.jsonl", "--output-dir",
+    evaluation = ["--eval-data", f"{golden}/{folder}/{'' if data == 'train' else data + '_'}eval.jsonl"] if case["eval"] else []
+    done = subprocess.run([rapt, "train", "--model", f"{golden}/{case['model']}", "--train-data", f"{golden}/{folder}/{data}.jsonl", "--output-dir",
                            output, "--dtype", "f32", "--threads", "1"] + evaluation + options + extra, capture_output=True, text=True)
     if done.returncode:
         wrong.append(f"{name}: exit {done.returncode}: {done.stderr}")
@@ -40,12 +40,14 @@ def run(case, variant, extra):
     if case["eval"]:
         compare(f"{name}: evaluation", case["eval"], evals[-1])
 
-for case in json.load(open(f"{golden}/trl/cases.json")):
-    run(case, "", [])
-    run(case, " in small packs", ["--micro-batch-tokens", "30"])
-    run(case, " recomputed", ["--recompute"])
-    if "--full" not in case["options"]:
-        run(case, " unshared", ["--lora-dropout", "1e-12"])  # dropout turns sharing off, and this little drops nothing
+for folder, loss_absolute in (("trl", 1e-4), ("trl_groups", 1e-5)):
+    LIMITS["loss"] = LIMITS["eval_loss"] = (1e-4, loss_absolute)
+    for case in json.load(open(f"{golden}/{folder}/cases.json")):
+        run(folder, case, "", [])
+        run(folder, case, " in small packs", ["--micro-batch-tokens", "30"])
+        run(folder, case, " recomputed", ["--recompute"])
+        if "--full" not in case["options"]:
+            run(folder, case, " unshared", ["--lora-dropout", "1e-12"])  # dropout turns sharing off, and this little drops nothing
 print("\n".join(wrong) or "as TRL")
 sys.exit(bool(wrong))
 PYTHON

@@ -15,6 +15,12 @@
 
 #define SEQUENCES_MAX 64
 
+/* Labels of both kinds in turn, and an estimate of the KL divergence: what the losses that look at them get. */
+static const uint8_t some_labels[SEQUENCES_MAX] = {0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 1};
+
+/* Groups of how many a loss takes. */
+static size_t size_for(const struct loss_row *row, size_t any) { return row->needs & LOSS_NEEDS_PAIRS ? 2 : row->needs & LOSS_OF_LABELS ? 1 : any; }
+
 static void gradients_are_the_slopes(void **state) {
     (void)state;
     struct rng rng = rng_seeded(7);
@@ -22,7 +28,7 @@ static void gradients_are_the_slopes(void **state) {
         for (int trial = 0; trial < 20; trial++) {
             double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], scores[SEQUENCES_MAX], d[SEQUENCES_MAX], unused[SEQUENCES_MAX];
             int32_t lengths[SEQUENCES_MAX];
-            size_t k = loss_table[row].needs & LOSS_NEEDS_PAIRS ? 2 : 1 + rng_below(&rng, 4), groups = 1 + rng_below(&rng, 8);
+            size_t k = size_for(&loss_table[row], 1 + rng_below(&rng, 4)), groups = 1 + rng_below(&rng, 8);
             for (size_t i = 0; i < groups * k; i++) {
                 policy[i] = -20 - 10 * rng_uniform(&rng);
                 /* forward KL goes with the exponential of the log-ratio */
@@ -35,9 +41,11 @@ static void gradients_are_the_slopes(void **state) {
             if ((loss_table[row].needs & LOSS_TAKES_TAU) && trial % 2) p.discopop_tau = 0.2 + rng_uniform(&rng);
             if (loss_table[row].needs & LOSS_TAKES_DIVERGENCE) p.divergence = (enum loss_divergence)(trial % 4), p.alpha_divergence = 0.1 * trial;
             if (loss_table[row].needs & LOSS_TAKES_MARGINS) p.center_rewards = 0.01 * (trial % 3);
+            if (loss_table[row].needs & LOSS_OF_LABELS) p.desirable_weight = rng_uniform(&rng), p.undesirable_weight = 0.5 + rng_uniform(&rng);
             assert_int_equal(loss_check_params(&loss_table[row], &p), ST_OK);
             struct loss_batch b = {.groups = groups, .k = k, .policy = policy, .reference = reference, .lengths = lengths, .scores = scores};
             if (trial % 2) b.margins = scores;
+            b.rejected = some_labels, b.kl = 0.7;
             struct loss_result r = {.dpolicy = d}, up = {.dpolicy = unused}, down = {.dpolicy = unused};
             assert_int_equal(loss_table[row].compute(&r, &b, &p), ST_OK);
             for (size_t i = 0; i < groups * k; i++) {
@@ -98,7 +106,9 @@ static struct loss_params params_of(struct json c) {
     struct loss_params p = {.beta = number(c, "beta"),
                             .label_smoothing = number(c, "label_smoothing"),
                             .center_rewards = number(c, "center_rewards"),
-                            .alpha_divergence = number(c, "alpha_divergence")};
+                            .alpha_divergence = number(c, "alpha_divergence"),
+                            .desirable_weight = number(c, "desirable_weight"),
+                            .undesirable_weight = number(c, "undesirable_weight")};
     struct json d = json_get(c, "divergence");
     for (int i = 0; i < 4; i++)
         if (json_equals(d, (const char *[]){"reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"}[i])) p.divergence = (enum loss_divergence)i;
@@ -121,6 +131,11 @@ static void golden(struct json c, bool *seen) {
     for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i];
     struct loss_batch b = {
         .groups = n / k, .k = k, .policy = policy, .reference = reference, .lengths = tokens, .scores = numbers(scores, c, "scores"), .margins = numbers(margins, c, "margins")};
+    double labels[SEQUENCES_MAX];
+    uint8_t rejected[SEQUENCES_MAX];
+    if (numbers(labels, c, "rejected")) b.rejected = rejected;
+    for (size_t i = 0; i < n && b.rejected; i++) rejected[i] = labels[i] > 0;
+    b.kl = number(c, "kl");
     struct loss_result r = {.dpolicy = d};
     assert_int_equal(loss_mix_compute(&r, &mix, &b, &p, scratch), ST_OK);
     if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", mix.name, r.value, value);
@@ -147,28 +162,30 @@ static void refusals(void **state) {
     for (size_t row = 0; row < loss_count; row++) {
         const struct loss_row *l = &loss_table[row];
         const bool smoothing = l->needs & LOSS_TAKES_SMOOTHING;
+        const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0;
+        const size_t k = size_for(l, 2);
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
         if (l->needs & LOSS_NEEDS_BETA) {
-            assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0}), ST_USAGE);
-            assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = INFINITY}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = INFINITY}), ST_USAGE);
         }
         assert_int_equal(
-            loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
+            loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
             l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
                          l->needs & LOSS_TAKES_DIVERGENCE ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         double policy[2] = {-1, -2}, d[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
-        struct loss_params p = {.beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
+        struct loss_params p = {.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {.dpolicy = d};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
                          l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
-        struct loss_batch b = {.groups = 1, .k = 2, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores};
+        struct loss_batch b = {.groups = 2 / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels};
         const struct loss_batch whole = b;
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);
         b.scores = NULL;
@@ -183,8 +200,12 @@ static void refusals(void **state) {
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_MISMATCH : ST_OK);
         b = whole, b.lengths = negative;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_FORMAT : ST_OK);
-        b = whole, b.groups = 2, b.k = 1;
-        assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_PAIRS ? ST_MISMATCH : ST_OK);
+        b = whole, b.groups = k == 1 ? 1 : 2, b.k = k == 1 ? 2 : 1;
+        assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_PAIRS | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
+        b = whole, b.rejected = NULL;
+        assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_OF_LABELS ? ST_MISMATCH : ST_OK);
+        p.desirable_weight = 1 - weight, p.undesirable_weight = 0;
+        assert_int_equal(loss_check_params(l, &p), ST_USAGE);
     }
     assert_null(loss_find("nothing"));
 }
@@ -211,6 +232,7 @@ static void combinations(void **state) {
     assert_int_equal(mix("sigmoid", "sigmoid", 1, plain), ST_USAGE);
     assert_int_equal(mix("bradley_terry", "mse", 1, plain), ST_USAGE);
     assert_int_equal(mix("sigmoid", "mse", 1, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "kto", 1, plain), ST_USAGE);
 }
 
 int main(void) {

@@ -164,6 +164,30 @@ def mix_cases(rng):
                                       ("sigmoid,sft", (0.5, 3.0), 0.1, {"divergence": "js_divergence"}), ("aot,sigmoid", (0.5, 2.0), 0.1, {}), ("sigmoid", (0.3,), 0.0, {})):
         policy, reference, lengths = draw(rng, 6, 2, 20)
         yield case(names, 0.1, eps, policy, reference, lengths, *by_torch(names, policy, reference, lengths, 0.1, eps, weights, **more), weights=weights, **more)
+def kto(name, policy, reference, labels, kl, beta, desirable, undesirable):
+    """KTOTrainer._compute_loss (TRL 1.16)."""
+    x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
+    ratios, labels = x - torch.tensor(reference, dtype=torch.float64), torch.tensor(labels)
+    if name == "kto":
+        chosen, rejected = 1 - torch.sigmoid(beta * (ratios[labels] - kl)), 1 - torch.sigmoid(beta * (kl - ratios[~labels]))
+    else:
+        chosen, rejected = 1 - torch.sigmoid(beta * ratios[labels]), torch.sigmoid(beta * ratios[~labels])
+    value = torch.cat((desirable * chosen, undesirable * rejected), 0).nanmean()
+    value.backward()
+    return value.item(), x.grad.numpy()
+
+
+def kto_cases():
+    rng = np.random.default_rng(20261126)
+    for name, beta, desirable, undesirable in (("kto", 0.1, 1.0, 1.0), ("kto", 0.5, 1.33, 0.6), ("apo_zero_unpaired", 0.1, 1.0, 1.0), ("apo_zero_unpaired", 0.3, 0.0, 2.0)):
+        for groups in (1, 2, 9):
+            policy = np.round(-rng.gamma(2.0, 60.0, groups), 6)
+            reference = np.round(policy + rng.normal(0, 20, groups), 6)
+            labels, kl = rng.random(groups) < 0.6, max(0.0, round(rng.normal(3, 4), 6))
+            value, grad = kto(name, policy, reference, labels, kl, beta, desirable, undesirable)
+            yield {"loss": name, "beta": beta, "label_smoothing": 0.0, "k": 1, "policy": policy.tolist(), "reference": reference.tolist(),
+                   "lengths": [1] * groups, "rejected": [int(not x) for x in labels], "kl": kl, "desirable_weight": desirable,
+                   "undesirable_weight": undesirable, "value": value, "dpolicy": [float(x) for x in grad]}
 
 
 def main():
@@ -193,6 +217,7 @@ def main():
     cases += reward_cases(rng)
     cases += divergence_cases(rng)
     cases += mix_cases(rng)
+    cases += kto_cases()
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

@@ -149,4 +149,5 @@ def main():
     (folder / "cases.json").write_text(json.dumps(cases, indent=0) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

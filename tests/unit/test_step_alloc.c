@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <math.h>
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -124,6 +125,11 @@ static void steps_allocate_nothing(void **state) {
         o = preset();
         o.kind = (enum matmul_kind)kind, o.full = true, o.epochs = 9, o.accumulation = 2, o.batch = 3; /* several epochs */
         snprintf(what, sizeof what, "full, %s", matmul_kind_name(o.kind));
+        check(o, what);
+        o = preset();
+        o.kind = (enum matmul_kind)kind, o.objective = OBJECTIVE_KTO, o.loss = mix_of("kto", 1), o.kto_threshold = (double)NAN, o.batch = 3;
+        o.loss_params.desirable_weight = o.loss_params.undesirable_weight = 1;
+        snprintf(what, sizeof what, "kto, %s", matmul_kind_name(o.kind));
         check(o, what);
     }
 }

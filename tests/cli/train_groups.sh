@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# rapt train on rows that are no pairs: labels from scores give the same run as labels in the rows, and what is refused says why.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+"$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
+golden=$tests/golden
+train() { "$RAPT" train --model "$golden/llama_tiny" --dtype f32 --threads 1 --logging-steps 1 --max-steps 3 --per-device-train-batch-size 4 --learning-rate 1e-3 "$@"; }
+untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
+refuse() { local code=$1 text=$2; shift 2; fails "$code" "$text" train --output-dir "$dir/refused" "$@"; }
+
+labels=$golden/trl_groups/labels.jsonl pairs=$golden/trl/train.jsonl
+sed -E 's/"label": true/"score": 7/; s/"label": false/"score": 6.9/' "$labels" >"$dir/scores.jsonl"
+train --objective kto --train-data "$labels" --output-dir "$dir/labels" 2>/dev/null
+train --objective kto --train-data "$dir/scores.jsonl" --kto-threshold 7 --output-dir "$dir/scores" 2>/dev/null
+diff <(untimed "$dir/labels") <(untimed "$dir/scores")
+cmp "$dir/labels/adapter_model.safetensors" "$dir/scores/adapter_model.safetensors"
+# A run says how its labels are spread, and what would balance them.
+train --objective kto --train-data "$labels" --desirable-weight 3 --output-dir "$dir/weights" 2>"$dir/err"
+has "$dir/err" "desirable rows"
+has "$dir/err" "1 to 1.33 is advised"
+
+refuse 1 "scores.jsonl:1: no label (field 'label' or 'kto_tag', true or false); --kto-threshold" --objective kto --train-data "$dir/scores.jsonl"
+refuse 1 "labels.jsonl:1: a response without a score" --objective kto --train-data "$labels" --kto-threshold 7
+refuse 1 "expected a pair" --train-data "$labels"
+refuse 2 "--per-device-train-batch-size must be 2 or more" --objective kto --train-data "$labels" --per-device-train-batch-size 1
+refuse 2 "--kto-threshold expects a number" --objective kto --train-data "$labels" --kto-threshold high
+refuse 2 "not both 0" --objective kto --train-data "$labels" --desirable-weight 0 --undesirable-weight 0
+refuse 2 "--desirable-weight has no effect with --objective dpo" --train-data "$pairs" --desirable-weight 2
+refuse 2 "--kto-threshold has no effect with --objective sft" --objective sft --train-data "$labels" --kto-threshold 2
+refuse 2 "--ref-logps has no effect with --objective kto" --objective kto --train-data "$labels" --ref-logps x
+refuse 2 "--order paired has no effect with --objective kto" --objective kto --train-data "$labels" --order paired
+refuse 2 "--objective kto has no loss 'sigmoid'; there are: kto, apo_zero_unpaired" --objective kto --train-data "$labels" --loss-type sigmoid
+refuse 2 "--objective dpo has no loss 'kto'" --train-data "$pairs" --loss-type kto
