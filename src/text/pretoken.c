@@ -301,7 +301,7 @@ status pretoken_split(const struct pretoken *p, const char *text, size_t size, b
     struct cut c = {.p = p, .visit = visit, .context = context, .start = at_start ? text : NULL};
     status e = ST_OK;
     for (size_t i = 0; i < p->count && e == ST_OK; i++)
-        if (p->steps[i].pattern.code && !(c.match[i] = pattern_match_new())) e = FAIL(ST_NOMEM, "pre-tokenizer: out of memory");
+        if (p->steps[i].pattern.code && !p->steps[i].pattern.fast && !(c.match[i] = pattern_match_new())) e = FAIL(ST_NOMEM, "pre-tokenizer: out of memory");
     if (e == ST_OK && size) e = run(&c, 0, text, size);
     for (size_t i = 0; i < p->count; i++) pattern_match_free(c.match[i]);
     return e;

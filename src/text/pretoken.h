@@ -1,4 +1,5 @@
-/* pretoken: cutting text into the pieces that BPE works on. Every pattern goes through PCRE2, so a new pre-tokenizer is a row, not code. */
+/* pretoken: cutting text into the pieces that BPE works on. Every pattern goes through PCRE2, so a new pre-tokenizer is a row, not code;
+ * split_fast speeds up the commonest. */
 #ifndef RAPT_TEXT_PRETOKEN_H
 #define RAPT_TEXT_PRETOKEN_H
 
@@ -28,6 +29,12 @@ struct pretoken {
 void pretoken_release(struct pretoken *p);
 
 #define PRETOKEN_GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+#define PRETOKEN_CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define PRETOKEN_BLANKS "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* Llama 3 and what follows it: words with the character before them, runs of digits, marks with the line ends behind them. */
+#define PRETOKEN_LLAMA3(digits)                                                                                                            \
+    PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" PRETOKEN_BLANKS
 
 /* What comes with a GGUF name besides its cuts. */
 enum {

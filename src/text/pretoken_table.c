@@ -2,17 +2,13 @@
  * the one of the model's tokenizer.json stands here. */
 #include "text/pretoken.h"
 
-#define CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define DIGIT "\\p{N}"
-/* Llama 3 and what follows it: words with the character before them, runs of digits, marks with the line ends behind them. */
-#define LLAMA3(digits) CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACES
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 /* GPT-4o: a word ends where a small letter meets a capital. */
 #define CASED(upper, lower, ending, digits, marks)                                                                                         \
     "[^\\r\\n\\p{L}\\p{N}]?" upper "*" lower "+" ending "|[^\\r\\n\\p{L}\\p{N}]?" upper "+" lower "*" ending "|" digits                    \
-    "| ?[^\\s\\p{L}\\p{N}]+" marks "|" SPACES
+    "| ?[^\\s\\p{L}\\p{N}]+" marks "|" PRETOKEN_BLANKS
 #define HAN_FREE(class) "(?:(?!\\p{Han})" class ")"
 #define HAN_KANA "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+"
 /* DeepSeek V3's main expression; `marks`: what may follow punctuation, and how line ends are taken. */
@@ -60,15 +56,15 @@ const struct pretoken_row pretoken_table[] = {
     {"jina-v1-en,jina-v2-code,roberta-bpe", {PRETOKEN_GPT2}, NORMAL_NONE, PRE_ADD_SEP},
     {"smollm,starcoder,refact,command-r,codeshell,exaone,minerva-7b,mellum2", {DIGIT, PRETOKEN_GPT2}, NORMAL_NONE, 0},
     {"llama-bpe,llama3,llama-v3,falcon3,falcon-h1,pixtral,midm-2.0,lfm2,jina-v5-nano",
-     {LLAMA3("\\p{N}{1,3}")},
+     {PRETOKEN_LLAMA3("\\p{N}{1,3}")},
      NORMAL_NONE,
      PRE_IGNORE_MERGES | PRE_ADD_BOS},
-    {"qwen2,deepseek-r1-qwen,kormo,f2llmv2,megrez,hunyuan,solar-open,stablelm2", {LLAMA3(DIGIT)}, NORMAL_NFC, 0},
-    {"grok-2", {LLAMA3(DIGIT)}, NORMAL_NONE, 0},
-    {"qwen35", {CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES}, NORMAL_NFC, 0},
-    {"dbrx,smaug-bpe,chatglm-bpe,glm4", {LLAMA3("\\p{N}{1,3}")}, NORMAL_NONE, 0},
+    {"qwen2,deepseek-r1-qwen,kormo,f2llmv2,megrez,hunyuan,solar-open,stablelm2", {PRETOKEN_LLAMA3(DIGIT)}, NORMAL_NFC, 0},
+    {"grok-2", {PRETOKEN_LLAMA3(DIGIT)}, NORMAL_NONE, 0},
+    {"qwen35", {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" PRETOKEN_BLANKS}, NORMAL_NFC, 0},
+    {"dbrx,smaug-bpe,chatglm-bpe,glm4", {PRETOKEN_LLAMA3("\\p{N}{1,3}")}, NORMAL_NONE, 0},
     {"jais-2",
-     {CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|" BLANKS_512},
+     {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|" BLANKS_512},
      NORMAL_NONE,
      0},
     {"deepseek-llm",
@@ -80,7 +76,7 @@ const struct pretoken_row pretoken_table[] = {
     {"deepseek-v3,hunyuan-dense,joyai-llm,hy_v4", {"\\p{N}{1,3}", HAN_KANA, DEEPSEEK3("[\\r\\n]*|\\s*[\\r\\n]+|")}, NORMAL_NONE, 0},
     {"spark2_5", {"\\p{N}{1,3}", HAN_KANA, DEEPSEEK3("|[\\r\\n]|"), DIGIT}, NORMAL_NONE, 0},
     {"afmoe", {"\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))", AFMOE_SCRIPTS, DEEPSEEK3("[\\r\\n]*|\\s*[\\r\\n]+|")}, NORMAL_NONE, 0},
-    {"youtu", {YOUTU_SCRIPTS, CASED(UPPER, LOWER, CONTRACTION "?", DIGIT, "[\\r\\n/]*")}, NORMAL_NONE, PRE_IGNORE_MERGES},
+    {"youtu", {YOUTU_SCRIPTS, CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", DIGIT, "[\\r\\n/]*")}, NORMAL_NONE, PRE_IGNORE_MERGES},
     {"falcon", {"[\\p{P}\\$\\+<=>\\^~\\|`]+", PRETOKEN_GPT2, "[0-9][0-9][0-9]"}, NORMAL_NONE, 0},
     {"default", {"[\\p{P}\\$\\+<=>\\^~\\|]+", PRETOKEN_GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}, NORMAL_NONE, 0},
     {"poro-chat,bloom,gpt3-finnish", {BLOOM}, NORMAL_NONE, 0},
@@ -90,27 +86,27 @@ const struct pretoken_row pretoken_table[] = {
      {"<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", "([\\t\\n]|    |  )", DIGIT, "[\\p{P}!-/:-@\\[-`{-~]", PRETOKEN_GPT2},
      NORMAL_NONE,
      PRE_ADD_BOS},
-    {"gpt-4o,llama4,kanana2,talkie,minimax-m2", {CASED(UPPER, LOWER, CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")}, NORMAL_NONE, 0},
-    {"granite-embed-multi-97m", {CASED(UPPER, LOWER, CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")}, NORMAL_NONE, PRE_IGNORE_MERGES},
+    {"gpt-4o,llama4,kanana2,talkie,minimax-m2", {CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")}, NORMAL_NONE, 0},
+    {"granite-embed-multi-97m", {CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")}, NORMAL_NONE, PRE_IGNORE_MERGES},
     {"tiny_aya,cohere2moe",
-     {"\\d{1,3}(?=(?:\\d{3})*\\b)", CASED(UPPER, LOWER, CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")},
+     {"\\d{1,3}(?=(?:\\d{3})*\\b)", CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")},
      NORMAL_NONE,
      0},
-    {"kimi-k2", {"\\p{Han}+|" CASED(HAN_FREE(UPPER), HAN_FREE(LOWER), CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n]*")}, NORMAL_NONE, 0},
+    {"kimi-k2", {"\\p{Han}+|" CASED(HAN_FREE(UPPER), HAN_FREE(LOWER), PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n]*")}, NORMAL_NONE, 0},
     {"superbpe", {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}, NORMAL_NONE, 0},
     {"bailingmoe,bailingmoe2,llada-moe",
      {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"},
      NORMAL_NONE,
      0},
-    {"seed-coder", {CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" SPACES}, NORMAL_NONE, 0},
-    {"ufakzeka", {"[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACES}, NORMAL_NONE, 0},
-    {"laguna", {LINES, LLAMA3(DIGIT)}, NORMAL_NONE, 0},
+    {"seed-coder", {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" PRETOKEN_BLANKS}, NORMAL_NONE, 0},
+    {"ufakzeka", {"[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" PRETOKEN_BLANKS}, NORMAL_NONE, 0},
+    {"laguna", {LINES, PRETOKEN_LLAMA3(DIGIT)}, NORMAL_NONE, 0},
     {"exaone-moe",
-     {CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|"
+     {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|"
                   "\\s+(?!\\S)|\\s+"},
      NORMAL_NONE,
      0},
-    {"minicpm5", {"\\p{N}{1,3}", LLAMA3("\\p{N}+")}, NORMAL_NONE, PRE_IGNORE_MERGES},
+    {"minicpm5", {"\\p{N}{1,3}", PRETOKEN_LLAMA3("\\p{N}+")}, NORMAL_NONE, PRE_IGNORE_MERGES},
     {"gemma4,granite-embed-multi-311m", {LINES}, NORMAL_NONE, PRE_CHARS | PRE_ESCAPE | PRE_LINES_WHOLE | PRE_ADD_BOS},
     {"sarvam-moe", {LINES}, NORMAL_NONE, PRE_CHARS | PRE_ESCAPE},
     {"whitespace", {"\\S+"}, NORMAL_NONE, PRE_CHARS},

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "text/tokenizer_state.h"
+#include "text/unicode.h"
 
 /* The files that a folder may hold its tokenizer in, the better first. */
 static const struct {
@@ -56,6 +57,7 @@ status tokenizer_open(struct tokenizer **out, const char *path) {
     struct tokenizer *t = mem_zero(1, sizeof *t);
     t->bos = t->eos = t->pad = t->unk = -1;
     t->path = mem_text(path);
+    t->words = word_pool_new();
     status s = open_path(t, path);
     if (s == ST_OK) s = tokenizer_finish(t);
     if (s != ST_OK) {
@@ -74,6 +76,7 @@ void tokenizer_free(struct tokenizer *t) {
     ids_release(&t->prefix);
     ids_release(&t->suffix);
     free(t->added);
+    word_pool_free(t->words);
     free(t->path);
     free(t->chat_template);
     arena_release(&t->arena);
@@ -187,23 +190,44 @@ const struct token_model token_model_unigram = {"unigram", encode_unigram};
 struct piece_taker {
     const struct tokenizer *t;
     struct ids *out;
+    struct word_cache *cache;
 };
 
 static status take_piece(void *context, const char *piece, size_t size) {
     const struct piece_taker *taker = context;
-    return taker->t->model->encode(taker->t, taker->out, piece, size);
+    const struct tokenizer *t = taker->t;
+    if (size > WORD_BYTES_MAX) return t->model->encode(t, taker->out, piece, size);
+    uint64_t key[4];
+    word_key(key, piece, size);
+    struct word_entry *e = word_slot(taker->cache, key, size);
+    if (word_is(e, key, size)) {
+        ids_append(taker->out, e->ids, e->count);
+        return ST_OK;
+    }
+    const size_t before = taker->out->count;
+    TRY(t->model->encode(t, taker->out, piece, size));
+    const size_t made = taker->out->count - before;
+    if (made > WORD_IDS_MAX) return ST_OK;
+    memcpy(e->word, key, sizeof key);
+    if (made) memcpy(e->ids, taker->out->data + before, made * sizeof *e->ids);
+    e->size = (uint8_t)size;
+    e->count = (uint8_t)made;
+    return ST_OK;
 }
 
 static status encode_plain(const struct tokenizer *t, struct ids *out, const char *text, size_t size, bool at_start) {
-    struct piece_taker taker = {t, out};
-    return size ? pretoken_split(&t->pretoken, text, size, at_start, take_piece, &taker) : ST_OK;
+    if (!size) return ST_OK;
+    struct piece_taker taker = {t, out, word_pool_take(t->words)};
+    status s = pretoken_split(&t->pretoken, text, size, at_start, take_piece, &taker);
+    word_pool_give(t->words, taker.cache);
+    return s;
 }
 
 static bool word_char(const char *at, const char *end) {
     size_t n = utf8_size(at, end);
     if (!n) return false;
     if (*at == '_') return true;
-    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)utf8_get(at, n));
+    const int c = unicode_category(utf8_get(at, n));
     return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO) || (c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_NO);
 }
 

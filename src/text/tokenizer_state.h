@@ -9,6 +9,7 @@
 #include "text/spm.h"
 #include "text/tokenizer.h"
 #include "text/unigram.h"
+#include "text/word_cache.h"
 
 /* A token found in the text before anything else happens to it (tokenizers' AddedVocabulary). */
 struct added_token {
@@ -48,6 +49,7 @@ struct tokenizer {
     bool added_starts[2][256];  /* some token begins so: before, after normalisation */
     uint8_t *is_special;        /* [bpe.count] */
     uint8_t *is_added;          /* [bpe.count] literal text, not byte-mapped */
+    struct word_pool *words;    /* of encode; threads share it */
     struct ids prefix, suffix;  /* what add_special puts around */
     int32_t bos, eos, pad, unk; /* -1 */
     int32_t ends[TOKENIZER_ENDS_MAX];
