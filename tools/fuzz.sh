@@ -7,6 +7,7 @@ seconds=${1:-60}
 shift || true
 out=$root/build/fuzz
 mkdir -p "$out"
+clang=${CLANG:-$(command -v clang || ls /usr/bin/clang-[0-9]* 2>/dev/null | tail -1)}
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
   for f in "$root"/tests/fuzz/fuzz_*.c; do t=$(basename "$f" .c); targets+=("${t#fuzz_}"); done
@@ -18,7 +19,7 @@ sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/num/dtype.c)
 for f in "$root"/src/text/*.c "$root"/src/data/{record,source,pair,augment}*.c; do [ -e "$f" ] && sources+=("$f"); done
 for t in "${targets[@]}"; do
   echo "== $t"
-  clang "${flags[@]}" -fsanitize=fuzzer "$root/tests/fuzz/fuzz_$t.c" "${sources[@]}" -o "$out/fuzz_$t" -lxxhash -lm "${packages[@]}"
+  "$clang" "${flags[@]}" -fsanitize=fuzzer "$root/tests/fuzz/fuzz_$t.c" "${sources[@]}" -o "$out/fuzz_$t" -lxxhash -lm "${packages[@]}"
   mkdir -p "$out/corpus/$t"
   seeds=()
   [ -d "$root/tests/fuzz/corpus/$t" ] && seeds=("$root/tests/fuzz/corpus/$t")

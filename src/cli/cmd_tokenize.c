@@ -6,13 +6,14 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/cmd.h"
 #include "format/json.h"
 #include "text/tokenizer.h"
 
 struct options {
     const char *model, *text, *input, *file;
-    bool special, json, pieces, count;
+    bool special, json, pieces, count, decode;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -23,7 +24,8 @@ static const struct opt_row rows[] = {
     {"file", OPT_STR, FIELD(file), "F", NULL, NULL, "a file that is one text, line ends and all"},
     {"add-special-tokens", OPT_FLAG, FIELD(special), NULL, NULL, NULL, "put BOS and EOS around as the tokenizer's own post-processor does"},
     {"pieces", OPT_FLAG, FIELD(pieces), NULL, NULL, NULL, "one line a token: the id and its text as a JSON string"},
-    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON array a text"},
+    {"decode", OPT_FLAG, FIELD(decode), NULL, NULL, NULL, "the other way: texts are ids, apart by blanks; what comes out is their text"},
+    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON array a text; with --decode one JSON string"},
     {"count", OPT_FLAG, FIELD(count), NULL, NULL, NULL, "no ids: how many there are, from how many bytes, and how fast they came"},
 };
 
@@ -64,6 +66,42 @@ static status show(const struct tokenizer *t, const struct options *o, const cha
     return s;
 }
 
+static status read_ids(struct ids *ids, const struct tokenizer *t, const char *text, size_t size) {
+    for (const char *at = text, *end = text + size;;) {
+        while (at < end && strchr(" \t\r\n", *at)) at++;
+        if (at == end) return ST_OK;
+        const char *from = at;
+        int64_t id = 0;
+        while (at < end && *at >= '0' && *at <= '9' && id < INT32_MAX) id = id * 10 + (*at++ - '0');
+        if (at == from || (at < end && !strchr(" \t\r\n", *at)) || id >= tokenizer_vocab_size(t))
+            return FAIL(ST_FORMAT, "byte %zu: expected ids from 0 to %d, apart by blanks", (size_t)(from - text) + 1, tokenizer_vocab_size(t) - 1);
+        ids_push(ids, (int32_t)id);
+    }
+}
+
+/* A line's text with a line end, a file's text as it is. */
+static status show_text(const struct tokenizer *t, const struct options *o, const char *text, size_t size) {
+    struct ids ids = {0};
+    struct buf plain = {0}, out = {0};
+    status s = read_ids(&ids, t, text, size);
+    if (s == ST_OK) {
+        tokenizer_decode(t, &plain, ids.data, ids.count, false);
+        if (o->json) {
+            struct buf clean = {0};
+            utf8_put_clean(&clean, buf_text(&plain), plain.size);
+            json_put_string(&out, buf_text(&clean), clean.size);
+            buf_release(&clean);
+        } else
+            buf_append(&out, buf_text(&plain), plain.size);
+        if (!o->file || o->json) buf_append_char(&out, '\n');
+        if (fwrite(buf_text(&out), 1, out.size, stdout) != out.size) s = FAIL(ST_IO, "stdout: write failed");
+    }
+    ids_release(&ids);
+    buf_release(&plain);
+    buf_release(&out);
+    return s;
+}
+
 static double now_s(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -88,7 +126,7 @@ static status count(struct totals *sum, const struct tokenizer *t, const struct 
 }
 
 static status take(struct totals *sum, const struct tokenizer *t, const struct options *o, const char *text, size_t size) {
-    return o->count ? count(sum, t, o, text, size) : show(t, o, text, size);
+    return o->count ? count(sum, t, o, text, size) : o->decode ? show_text(t, o, text, size) : show(t, o, text, size);
 }
 
 static status show_lines(struct totals *sum, const struct tokenizer *t, const struct options *o) {
@@ -131,6 +169,8 @@ status cmd_tokenize_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (!o.model || !!o.text + !!o.input + !!o.file != 1) return FAIL(ST_USAGE, "--model and one of --text, --input and --file are needed");
     if (o.pieces + o.json + o.count > 1) return FAIL(ST_USAGE, "--pieces, --json and --count exclude each other");
+    if (o.decode && (o.pieces || o.count || o.special))
+        return FAIL(ST_USAGE, "--decode goes with --json only; --pieces, --count and --add-special-tokens are for the way to ids");
     TRY(tokenizer_open(&t, o.model));
     struct totals sum = {0};
     status s = o.text ? take(&sum, t, &o, o.text, strlen(o.text)) : o.file ? show_file(&sum, t, &o) : show_lines(&sum, t, &o);

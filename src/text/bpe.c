@@ -45,6 +45,7 @@ status bpe_init(struct bpe *b, struct arena *arena, size_t token_count, size_t m
     TRY(arena_try_take(arena, &b->text, token_count + 1, sizeof *b->text, "the vocabulary"));
     TRY(arena_try_take(arena, &b->size, token_count + 1, sizeof *b->size, "the vocabulary"));
     TRY(arena_try_take(arena, &b->slots, slots, sizeof *b->slots, "the vocabulary"));
+    TRY(arena_try_take(arena, &b->whole, token_count + 1, sizeof *b->whole, "the vocabulary"));
     TRY(arena_try_take(arena, &b->merges, merges, sizeof *b->merges, "the merges"));
     b->slot_mask = slots - 1;
     b->merge_mask = merges - 1;
@@ -182,15 +183,9 @@ static void seed_chars(struct work *w, const struct bpe *b, const char *piece, s
 }
 
 #define PIECE_SMALL 128
+#define WHOLE_BYTES_MAX 64 /* longer pieces are no words */
 
-void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t size) {
-    if (b->ignore_merges || (size == 1 && !b->chars) || (b->lines_whole && piece[0] == '\n')) {
-        int32_t whole = bpe_find(b, piece, size);
-        if (whole >= 0) {
-            ids_push(out, whole);
-            return;
-        }
-    }
+static void merge_piece(const struct bpe *b, struct ids *out, const char *piece, size_t size) {
     struct symbol small[PIECE_SMALL];
     struct merge_candidate small_heap[3 * PIECE_SMALL];
     struct work w = {small, 0, {small_heap, 0}};
@@ -208,6 +203,30 @@ void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t 
         free(w.symbols);
         free(w.queue.heap);
     }
+}
+
+enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO };
+
+/* Most words are tokens, and nearly every token is what its own text merges to: asked once a token. */
+static bool merges_whole(const struct bpe *b, int32_t id) {
+    uint8_t is = __atomic_load_n(&b->whole[id], __ATOMIC_RELAXED);
+    if (is == WHOLE_UNKNOWN) {
+        struct ids ids = {0};
+        merge_piece(b, &ids, b->text[id], b->size[id]);
+        is = ids.count == 1 && ids.data[0] == id ? WHOLE_YES : WHOLE_NO;
+        ids_release(&ids);
+        __atomic_store_n(&b->whole[id], is, __ATOMIC_RELAXED);
+    }
+    return is == WHOLE_YES;
+}
+
+void bpe_encode(const struct bpe *b, struct ids *out, const char *piece, size_t size) {
+    const bool takes = b->ignore_merges || (size == 1 && !b->chars) || (b->lines_whole && piece[0] == '\n');
+    const int32_t whole = takes || size <= WHOLE_BYTES_MAX ? bpe_find(b, piece, size) : -1;
+    if (whole >= 0 && (takes || merges_whole(b, whole)))
+        ids_push(out, whole);
+    else
+        merge_piece(b, out, piece, size);
 }
 
 /* The 188 bytes that print stand for themselves; the others, in order, are U+0100 and up. */

@@ -27,6 +27,7 @@ struct bpe {
     struct bpe_merge *merges;
     size_t merge_mask, merge_count;
     int32_t byte_ids[256]; /* -1 when the vocabulary lacks the byte: such bytes are left out, as tokenizers does */
+    uint8_t *whole;        /* [count] does a token's text merge to the token? 0 not known yet; set by whichever thread finds out */
     bool ignore_merges;    /* a piece that is a token is taken whole */
     bool lines_whole;      /* a piece of line ends that is a token is taken whole */
     bool chars;            /* merges begin with characters; byte_ids are those of <0x00> to <0xFF> */

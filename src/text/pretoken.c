@@ -36,7 +36,8 @@ status pretoken_from_name(struct pretoken *p, const struct pretoken_row **row, c
         if (!name_in(pretoken_table[i].names, name, size)) continue;
         *row = &pretoken_table[i];
         p->byte_level = !((*row)->flags & PRE_CHARS);
-        for (size_t k = 0; k < sizeof (*row)->patterns / sizeof (*row)->patterns[0] && (*row)->patterns[k]; k++) TRY(add_step(p, (struct pretoken_step){0}, (*row)->patterns[k]));
+        for (size_t k = 0; k < sizeof (*row)->patterns / sizeof (*row)->patterns[0] && (*row)->patterns[k]; k++)
+            TRY(add_step(p, (struct pretoken_step){0}, (*row)->patterns[k]));
         return ST_OK;
     }
     struct buf known = {0};
@@ -301,7 +302,8 @@ status pretoken_split(const struct pretoken *p, const char *text, size_t size, b
     struct cut c = {.p = p, .visit = visit, .context = context, .start = at_start ? text : NULL};
     status e = ST_OK;
     for (size_t i = 0; i < p->count && e == ST_OK; i++)
-        if (p->steps[i].pattern.code && !p->steps[i].pattern.fast && !(c.match[i] = pattern_match_new())) e = FAIL(ST_NOMEM, "pre-tokenizer: out of memory");
+        if (p->steps[i].pattern.code && !p->steps[i].pattern.fast && !(c.match[i] = pattern_match_new()))
+            e = FAIL(ST_NOMEM, "pre-tokenizer: out of memory");
     if (e == ST_OK && size) e = run(&c, 0, text, size);
     for (size_t i = 0; i < p->count; i++) pattern_match_free(c.match[i]);
     return e;

@@ -62,6 +62,46 @@ def mixed_text(size=1_000_000):
     return "".join(parts)
 
 
+LOOK_ALIKES = """<|begin_of_text|> <|begin_of_text| > <|eot_id|><|eot_id |> <|start_header_id|>user<|end_header_id|>\n\n <|im_start|>assistant\n<think>\n\n</think> <|im_end|
+<|endoftext|><|endoftext|> < |endoftext|> <start_of_turn>user\n<end_of_turn> <pad><eos><bos><mask> <unused7> <0xFF><0x00><0x100> <tool_call>{"a": 1}</tool_call> <|reserved_special_token_9|>
+<s><s></s>x</s> <unk>y [INST]<<SYS>>\n</SYS>> [/INST] \u2581<s>\u2581 <|file_sep|><|fim_prefix|> <|python_tag|>""".split("\n")
+EMOJI = [0x1F468, 0x1F469, 0x1F466, 0x1F3F4, 0x1F3F3, 0x2764, 0x1F44D, 0x1F1E9, 0x1F1EA, 0xE0067, 0xE007F, 0x1FAE8]
+
+
+def hostile_part(rng):
+    kind = rng.randrange(9)
+    if kind == 0:  # zalgo
+        return "".join(chr(rng.randint(0x61, 0x7A)) + "".join(chr(rng.randint(0x300, 0x36F)) for _ in range(rng.randint(0, 15))) for _ in range(rng.randint(1, 8)))
+    if kind == 1:
+        return "\u200d".join(chr(rng.choice(EMOJI)) + rng.choice(["", "\ufe0f", "\U0001f3fd", "\u20e3"]) for _ in range(rng.randint(1, 6)))
+    if kind == 2:
+        return "".join(rng.choice("0123456789\u0660\u0967\uff11\u00b2\U0001d7d8") for _ in range(rng.choice([3, 7, 50, 400])))
+    if kind == 3:
+        return "".join(chr(rng.choice([*range(1, 32), 127, *range(128, 160), 0xAD, 0x200B, 0x200E, 0x2028, 0x202E, 0x2060, 0xFEFF])) for _ in range(rng.randint(1, 12)))
+    if kind == 4:
+        return rng.choice(LOOK_ALIKES).replace("\\n", "\n") + rng.choice(["", " ", "\n"])
+    if kind == 5:
+        return "".join(chr(rng.choice([0xE000, 0xF8FF, 0xFFFD, 0xFFFE, 0xFFFF, 0xFDD0, 0xF0000, 0x10FFFF, 0x378, 0x31350, 0x1E4D0, 0x105C0, 0x10D40, 0x180E])) for _ in range(rng.randint(1, 5)))
+    if kind == 6:
+        return "".join(rng.choice(["\r\n", "\n", "\r", " ", "\t", "\u00a0", "\u2029", "\v", "\f", "\x85", "\u3000"]) for _ in range(rng.randint(1, 30)))
+    if kind == 7:  # one long word
+        return "".join(chr(rng.choice([0x61, 0x62, 0x4E2D, 0xE9])) for _ in range(rng.choice([10, 100, 2000])))
+    return "".join(chr(c) for c in (rng.randint(0x1100, 0x11FF) for _ in range(rng.randint(1, 8))))
+
+
+def hostile_text(size=1_000_000):
+    """Half mixed_text, half what is worse."""
+    rng = random.Random(16)
+    mixed, parts, have, at = mixed_text(size // 2), [], 0, 0
+    while have < size:
+        step = rng.randint(1, 200)
+        part = mixed[at:at + step] + hostile_part(rng)
+        at = (at + step) % len(mixed)
+        parts.append(part)
+        have += len(part.encode())
+    return "".join(parts)
+
+
 if __name__ == "__main__":
     with open(sys.argv[1], "w", encoding="utf-8", newline="") as f:
         f.write(mixed_text(int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000))
