@@ -1,5 +1,7 @@
 #include "num/quant.h"
 
+#include "num/quant_k.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -8,12 +10,6 @@
  * defined; here such a block is 0. */
 
 #define BLOCK 32
-
-static bool put_half(uint8_t *at, float f) {
-    const uint16_t h = dtype_float_to_half(f);
-    memcpy(at, &h, sizeof h);
-    return (h & 0x7c00) != 0x7c00;
-}
 
 static float reciprocal(float d) {
     const float r = 1.0f / d;
@@ -29,7 +25,7 @@ static bool write_f32(uint8_t *out, const float *in, size_t count) {
 
 static bool write_f16(uint8_t *out, const float *in, size_t count) {
     bool fits = true;
-    for (size_t i = 0; i < count; i++) fits &= put_half(out + 2 * i, in[i]);
+    for (size_t i = 0; i < count; i++) fits &= quant_put_half(out + 2 * i, in[i]);
     return fits;
 }
 
@@ -81,7 +77,7 @@ static bool write_symmetric(uint8_t *out, const float *in, size_t count, int hal
     for (size_t b = 0; b < count / BLOCK; b++, in += BLOCK, out += bytes) {
         uint8_t q[BLOCK];
         const float d = extreme(in) / (float)-half;
-        if (!block_is_finite(in) || !put_half(out, d)) return false;
+        if (!block_is_finite(in) || !quant_put_half(out, d)) return false;
         to_levels(q, in, 0.0f, reciprocal(d), (float)half + 0.5f, 2 * half - 1);
         if (half == 16) put_fifth_bits(out + 2, q);
         put_nibbles(out + bytes - 16, q);
@@ -101,7 +97,7 @@ static bool write_affine(uint8_t *out, const float *in, size_t count, int top, s
             high = in[j] > high ? in[j] : high;
         }
         const float d = (high - low) / (float)top;
-        if (!block_is_finite(in) || !put_half(out, d) || !put_half(out + 2, low)) return false;
+        if (!block_is_finite(in) || !quant_put_half(out, d) || !quant_put_half(out + 2, low)) return false;
         to_levels(q, in, low, reciprocal(d), 0.5f, top);
         if (top == 31) put_fifth_bits(out + 4, q);
         put_nibbles(out + bytes - 16, q);
@@ -115,7 +111,7 @@ static bool write_q5_1(uint8_t *out, const float *in, size_t count) { return wri
 static bool write_q8_0(uint8_t *out, const float *in, size_t count) {
     for (size_t b = 0; b < count / BLOCK; b++, in += BLOCK, out += 34) {
         const float d = fabsf(extreme(in)) / 127.0f, inverse = reciprocal(d);
-        if (!block_is_finite(in) || !put_half(out, d)) return false;
+        if (!block_is_finite(in) || !quant_put_half(out, d)) return false;
         for (int j = 0; j < BLOCK; j++) out[2 + j] = (uint8_t)(int8_t)roundf(in[j] * inverse);
     }
     return true;
@@ -129,8 +125,8 @@ static const struct quant_row_info quant_table[DTYPE_COUNT] = {
     [DTYPE_F32] = {write_f32, DTYPE_F32},    [DTYPE_F16] = {write_f16, DTYPE_F16},   [DTYPE_BF16] = {write_bf16, DTYPE_BF16},
     [DTYPE_Q4_0] = {write_q4_0, DTYPE_F16},  [DTYPE_Q4_1] = {write_q4_1, DTYPE_F16}, [DTYPE_Q5_0] = {write_q5_0, DTYPE_F16},
     [DTYPE_Q5_1] = {write_q5_1, DTYPE_F16},  [DTYPE_Q8_0] = {write_q8_0, DTYPE_F16},
-    [DTYPE_Q2_K] = {NULL, DTYPE_Q4_0},       [DTYPE_Q3_K] = {NULL, DTYPE_Q4_0},      [DTYPE_Q4_K] = {NULL, DTYPE_Q5_0},
-    [DTYPE_Q5_K] = {NULL, DTYPE_Q5_1},       [DTYPE_Q6_K] = {NULL, DTYPE_Q8_0},
+    [DTYPE_Q2_K] = {quant_write_q2_k, DTYPE_Q4_0},       [DTYPE_Q3_K] = {quant_write_q3_k, DTYPE_Q4_0},      [DTYPE_Q4_K] = {quant_write_q4_k, DTYPE_Q5_0},
+    [DTYPE_Q5_K] = {quant_write_q5_k, DTYPE_Q5_1},       [DTYPE_Q6_K] = {quant_write_q6_k, DTYPE_Q8_0},
     [DTYPE_IQ4_NL] = {NULL, DTYPE_F16},      [DTYPE_IQ4_XS] = {NULL, DTYPE_IQ4_NL},
 };
 
