@@ -40,6 +40,7 @@ static status read_trained(struct goal_asker *g, const char *path) {
 status goal_asker_open(struct goal_asker *g, const char *model, const char *adapter, const char *style_file, const struct encoder *e) {
     *g = (struct goal_asker){0};
     status s = read_trained(g, adapter);
+    g->baked = e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer));
     if (s == ST_OK) s = read_trained(g, model);
     if (s == ST_OK && style_file) { /* the histogram stays the trained one's */
         goal_style_release(&g->style);
@@ -65,6 +66,7 @@ void goal_asker_release(struct goal_asker *g) {
 
 status goal_asker_parse(double *goal, const struct goal_asker *g, const char *text) {
     char *end;
+    if (g->baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
     if (strcmp(text, "best") == 0) {
         if (json_double(goal, json_get(g->root, "best"))) return ST_OK;
         return FAIL(ST_USAGE, "--goal best: no best goal is known; it stands as \"best\" in the adapter's goal.json once goals were "

@@ -49,6 +49,7 @@ status sampling_from_flags(struct sampler_options *out, const struct sampling_fl
 struct goal_asker {
     struct goal_style style; /* placement resolved */
     bool trained;            /* came with the adapter or the model */
+    bool baked;              /* the chat template asks for a goal by itself */
     struct buf text;         /* as JSON */
     struct json root;
 };

@@ -25,6 +25,9 @@ static const struct opt_row rows[] = {
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "f32", "f32|f16|bf16|q8_0",
      "storage of the weights, as llama.cpp names it; those with q are for gguf"},
     {"output", OPT_STR, FIELD(output), "P", NULL, NULL, "the folder or file to write"},
+    {"bake-goal", OPT_STR, FIELD(bake_goal), "G", NULL, NULL,
+     "writes this goal (or best) into the chat template, so that any server asks for it, and none but that; goal.json says how"},
+    {"goal-style", OPT_STR, FIELD(goal_style), "F", NULL, NULL, "template, placement and scale of the goal as JSON, instead of the trained goal.json"},
     {"For other trainers", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"data", OPT_STR, FIELD(data), "F", NULL, NULL,
      "the rows to train on: pairs, as rapt augment writes them, or prompts with completions. FILE.goal.json goes along"},
@@ -53,6 +56,7 @@ static status check(struct options *o, const struct export_format *f, const stru
         if (rows[i].kind != OPT_HEADING && r->given[i] && !export_list_has(f->needs, name, ',') && !export_list_has(f->takes, name, ','))
             return FAIL(ST_USAGE, "--%s has no effect with --format %s", name, f->name);
     }
+    if (o->request.goal_style && !o->request.bake_goal) return FAIL(ST_USAGE, "--goal-style has no effect without --bake-goal");
     if (!f->dtypes) o->request.dtype = NULL;
     if (f->dtypes && !export_list_has(f->dtypes, o->request.dtype, '|'))
         return FAIL(ST_USAGE, "--format %s takes --dtype %s, not %s", f->name, f->dtypes, o->request.dtype);

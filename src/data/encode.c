@@ -1,7 +1,10 @@
 #include "data/encode.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text/goal.h"
 
 status encoder_open(struct encoder *e, const char *model_path) {
     *e = (struct encoder){0};
@@ -126,6 +129,8 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
     out->prefix_mismatch = false;
     if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
     if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
+    if (r->conversational && !isnan(r->goal) && e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
+        return FAIL(ST_MISMATCH, "field goal: the row's prompt asks for a goal, and so does the model's chat template (export --bake-goal)");
     if (e->whole)
         TRY(need_tokenizer(e));
     else

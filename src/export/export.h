@@ -10,6 +10,7 @@ struct export_request {
     const char *adapter; /* a PEFT adapter's folder */
     const char *output;
     const char *dtype; /* one of the form's own */
+    const char *bake_goal, *goal_style; /* the goal that the written chat template asks for; how it asks */
     const char *data, *eval_data; /* JSONL rows, for other trainers */
     const char *preset;           /* one of HANDOVER_PRESET_LIST (export/handover.h) */
     int64_t gpus;
@@ -18,13 +19,14 @@ struct export_request {
 /* A form is a function here and one row: X(function, name, what it writes, what --dtype may be or NULL where it takes none, the options that
  * must be given, those that may be, an example). Options are names of `rapt export`, separated by commas; any other that is given is refused.
  */
+#define EXPORT_BAKES "bake-goal,goal-style"
 #define HANDOVER_TAKES "model,eval-data,preset,gpus"
 /* clang-format off: one row a form, so that branches merge */
 #define EXPORT_FORMAT_LIST(X) \
     X(export_hf_run, "hf", "config.json, model.safetensors and the tokenizer's files in a folder, as transformers loads them", "f32|f16|bf16", \
-      "model,output", "adapter", \
+      "model,output", "adapter," EXPORT_BAKES, \
       "rapt export --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter runs/ra --format hf --dtype bf16 --output exported/ra") \
-    X(export_gguf_run, "gguf", "one file, as llama.cpp loads it", "f32|f16|bf16|q8_0", "model,output", "adapter", \
+    X(export_gguf_run, "gguf", "one file, as llama.cpp loads it", "f32|f16|bf16|q8_0", "model,output", "adapter," EXPORT_BAKES, \
       "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf --dtype f16 --output ra.f16.gguf") \
     X(export_gguf_lora_run, "gguf-lora", "the adapter alone, as llama.cpp loads it beside a GGUF of the base", "f32|f16|bf16", "model,adapter,output", NULL, \
       "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf-lora --output ra.lora.gguf") \
@@ -45,6 +47,10 @@ extern const size_t export_count;
 #define EXPORT_DECLARE(function, ...) status function(const struct export_request *r);
 EXPORT_FORMAT_LIST(EXPORT_DECLARE)
 #undef EXPORT_DECLARE
+
+/* Appends the chat template with the request's goal in it (text/goal.h, goal_bake); nothing without one. Checked: a conversation under it
+ * reads as one that rapt generate asks. ST_UNSUPPORTED where the model has no chat template, or one that does not go along. */
+status export_bake(struct buf *out, const struct export_request *r);
 
 /* NULL where there is none of that name. */
 const struct export_format *export_find(const char *name);

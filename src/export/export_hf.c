@@ -27,12 +27,14 @@ static status write_goal(const struct export_request *r) {
     return s;
 }
 
-static status write_tokenizer(const struct export_request *r) {
+/* baked: a chat template in place of the model's own, or empty. */
+static status write_tokenizer(const struct export_request *r, const struct buf *baked) {
     struct tokenizer *t = NULL;
     if (tokenizer_open(&t, r->model) != ST_OK) {
         log_warn("no tokenizer written: %s", status_message());
         return ST_OK; /* the weights are there, and the warning says what is not */
     }
+    if (baked->size) tokenizer_set_chat_template(t, buf_text(baked));
     status s = tokenizer_save(t, r->output);
     tokenizer_free(t);
     return s;
@@ -41,11 +43,18 @@ static status write_tokenizer(const struct export_request *r) {
 status export_hf_run(const struct export_request *r) {
     struct model m;
     if (file_is_dir(r->model) && strcmp(r->model, r->output) == 0) return FAIL(ST_USAGE, "--output is the model itself");
-    TRY(adapter_open_model(&m, r->model, r->adapter, MATMUL_REFERENCE, MODEL_INFER));
-    status s = file_make_dirs(r->output);
+    struct buf baked = {0};
+    TRY(export_bake(&baked, r));
+    status s = adapter_open_model(&m, r->model, r->adapter, MATMUL_REFERENCE, MODEL_INFER);
+    if (s != ST_OK) {
+        buf_release(&baked);
+        return s;
+    }
+    s = file_make_dirs(r->output);
     if (s == ST_OK) s = export_hf(&m, r->adapter ? m.params.value : NULL, r->output, storage(r->dtype));
     model_release(&m);
-    TRY(s);
-    TRY(write_tokenizer(r));
-    return write_goal(r);
+    if (s == ST_OK) s = write_tokenizer(r, &baked);
+    if (s == ST_OK) s = write_goal(r);
+    buf_release(&baked);
+    return s;
 }

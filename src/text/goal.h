@@ -61,4 +61,11 @@ void goal_put_prompt(struct buf *out, const struct goal_style *g, const char *pr
 /* The same for a prompt that is a JSON string already, into a JSON string: its bytes are copied, not decoded. */
 status goal_put_string(struct buf *out, const struct goal_style *g, struct json string, double score);
 
+/* Appends a chat template that asks for `goal` by itself: `chat_template` with Jinja in front of it that changes `messages` as
+ * goal_put_messages does (of a message that takes the block, role and content are kept). For servers that know nothing of goals; only what
+ * transformers and llama.cpp both run is used. ST_UNSUPPORTED for a template that is baked already. */
+status goal_bake(struct buf *out, const struct goal_style *g, double goal, const char *chat_template);
+/* Was it made by goal_bake? NULL is not. */
+bool goal_is_baked(const char *chat_template);
+
 #endif

@@ -359,6 +359,12 @@ int32_t tokenizer_pad(const struct tokenizer *t) { return t->pad; }
 const char *tokenizer_bos_text(const struct tokenizer *t) { return text_of(t, t->bos); }
 const char *tokenizer_eos_text(const struct tokenizer *t) { return text_of(t, t->eos); }
 const char *tokenizer_chat_template(const struct tokenizer *t) { return t->chat_template; }
+
+void tokenizer_set_chat_template(struct tokenizer *t, const char *chat_template) {
+    free(t->chat_template);
+    t->chat_template = mem_text(chat_template);
+    t->new_template = true;
+}
 const char *tokenizer_hash(const struct tokenizer *t) { return t->hash; }
 
 bool tokenizer_is_end(const struct tokenizer *t, int32_t id) {

@@ -39,6 +39,8 @@ const char *tokenizer_eos_text(const struct tokenizer *t);
 bool tokenizer_is_end(const struct tokenizer *t, int32_t id);
 /* The chat template's Jinja source, or NULL. View. */
 const char *tokenizer_chat_template(const struct tokenizer *t);
+/* Another one from now on, also in what tokenizer_save and tokenizer_put_gguf write. */
+void tokenizer_set_chat_template(struct tokenizer *t, const char *chat_template);
 /* 32 hex digits that identify vocabulary, merges and special tokens. */
 const char *tokenizer_hash(const struct tokenizer *t);
 /* One paragraph for `rapt inspect`: kind, size, pre-tokenizer, special tokens. */

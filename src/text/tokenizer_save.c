@@ -238,6 +238,35 @@ static status copy_files(const struct tokenizer *t, const char *folder) {
     return ST_OK;
 }
 
+/* A new template of a copied folder: chat_template.jinja, which transformers takes first, and in place of what tokenizer_config.json says,
+ * which is all that older readers look at. */
+static status put_new_template(const struct tokenizer *t, const char *folder) {
+    char *path = file_join(folder, "tokenizer_config.json");
+    struct buf text = {0}, out = {0};
+    struct json root, key, value;
+    const bool there = file_exists(path);
+    status s = there ? file_read(&text, path) : ST_OK;
+    if (s == ST_OK && there) s = json_parse(&root, buf_text(&text), text.size);
+    if (s == ST_OK && there && json_get(root, "chat_template").size) {
+        buf_append_char(&out, '{');
+        for (struct json_iter it = json_iter_begin(root); json_iter_next(&it, &key, &value);) {
+            buf_printf(&out, "%s\n  ", out.size > 1 ? "," : "");
+            buf_append(&out, key.text, key.size);
+            buf_append_text(&out, ": ");
+            if (json_equals(key, "chat_template"))
+                json_put_text(&out, t->chat_template);
+            else
+                buf_append(&out, value.text, value.size);
+        }
+        buf_append_text(&out, "\n}\n");
+        s = file_write(path, out.data, out.size);
+    }
+    buf_release(&text);
+    buf_release(&out);
+    free(path);
+    return s == ST_OK ? write_in(folder, "chat_template.jinja", t->chat_template, strlen(t->chat_template)) : s;
+}
+
 /* The file itself, where it says what a rebuilt tokenizer.json could not. */
 static status put_vocabulary(const struct tokenizer *t, const char *folder) {
     struct buf out = {0};
@@ -254,7 +283,10 @@ static status put_vocabulary(const struct tokenizer *t, const char *folder) {
 }
 
 status tokenizer_save(const struct tokenizer *t, const char *folder) {
-    if (file_is_dir(t->path)) return copy_files(t, folder);
+    if (file_is_dir(t->path)) {
+        TRY(copy_files(t, folder));
+        return t->new_template ? put_new_template(t, folder) : ST_OK;
+    }
     struct buf out = {0};
     put_config(&out, t);
     status s = put_vocabulary(t, folder);

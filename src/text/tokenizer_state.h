@@ -55,6 +55,7 @@ struct tokenizer {
     int32_t ends[TOKENIZER_ENDS_MAX];
     size_t end_count;
     char *chat_template;
+    bool new_template; /* not the one of the files at `path` */
     char hash[33];
 };
 

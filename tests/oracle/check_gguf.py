@@ -197,7 +197,8 @@ def main():
             check_real(pathlib.Path(sys.argv[2]), folder)
 
 
-if sys.argv[1] == "--serve":
-    serve(*sys.argv[2:])
-else:
-    main()
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        serve(*sys.argv[2:])
+    else:
+        main()

@@ -64,22 +64,6 @@ def llama_factory(sft):
 
 # ---- in this interpreter ----
 
-def make_model(folder):
-    """A byte-level tokenizer with ChatML's tokens, its template, and a tiny random Llama."""
-    from oracle import fixed
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-    fixed()
-    vocab = {c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    t = Tokenizer(models.BPE(vocab=vocab, merges=[]))
-    t.pre_tokenizer, t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    t.add_special_tokens([AddedToken(x, special=True) for x in ("<|endoftext|>", "<|im_start|>", "<|im_end|>")])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=t, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=CHATML)
-    tokenizer.save_pretrained(folder)
-    LlamaForCausalLM(LlamaConfig(vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-                                 max_position_embeddings=1024, eos_token_id=258, pad_token_id=256)).save_pretrained(folder)
-
-
 def rapt(*arguments):
     done = subprocess.run([RAPT] + [str(a) for a in arguments], capture_output=True, text=True)
     assert done.returncode == 0, f"rapt {' '.join(map(str, arguments))}: exit {done.returncode}: {done.stderr}"
@@ -149,11 +133,11 @@ def others_ids(name, folder, sft):
 
 
 def main():
-    import oracle  # settings of the environment
+    from oracle import chat_model
     with tempfile.TemporaryDirectory() as top:
         top = pathlib.Path(top).resolve()
         model = top / "qwen2-tiny"
-        make_model(model)
+        chat_model(model, CHATML)
         pairs, sft = top / "train.jsonl", jsonl(top / "sft.jsonl", COMPLETIONS)
         rapt("augment", "--input", jsonl(top / "pairs.jsonl", PAIRS), "--output", pairs)
         for data, kind in ((pairs, "pairs"), (sft, "completions")):

@@ -53,3 +53,19 @@ def save_adapter(model, folder, base):
 def next_logps(logits, ids):
     """logits [1,T,V], ids [1,T] -> log-prob of ids[1:] given what came before [T-1]"""
     return logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+
+
+def chat_model(folder, template, **tokens):
+    """A byte-level tokenizer with ChatML's tokens (259 ids) and this chat template, and a tiny random Llama, as a Hugging Face folder."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    fixed()
+    vocab = {c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    t = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    t.pre_tokenizer, t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    t.add_special_tokens([AddedToken(x, special=True) for x in ("<|endoftext|>", "<|im_start|>", "<|im_end|>")])
+    PreTrainedTokenizerFast(tokenizer_object=t, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=template,
+                            **tokens).save_pretrained(folder)
+    config = LlamaConfig(vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+                         max_position_embeddings=1024, eos_token_id=258, pad_token_id=256)
+    spread_norms(LlamaForCausalLM(config)).save_pretrained(folder)
