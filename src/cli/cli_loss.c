@@ -92,7 +92,7 @@ status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *
     static const struct {
         const char *name;
         unsigned taken_by;
-    } options[] = {{"beta", LOSS_NEEDS_BETA}, {"ref-logps", LOSS_NEEDS_REFERENCE}, {"margin", LOSS_TAKES_MARGINS}};
+    } options[] = {{"beta", LOSS_NEEDS_BETA}, {"ref-logps", LOSS_NEEDS_REFERENCE}, {"sync-ref-model", LOSS_NEEDS_REFERENCE}, {"margin", LOSS_TAKES_MARGINS}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (!(m->needs & options[i].taken_by) && opt_given(r, spec, options[i].name))
             return FAIL(ST_USAGE, "--%s has no effect with --loss-type %s", options[i].name, m->name);

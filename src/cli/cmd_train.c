@@ -13,10 +13,10 @@
 struct options {
     const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *schedule, *optim, *order, *dtype, *bad_row, *margin;
     struct cli_loss loss;
-    double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
-    int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, seed, rank, threads;
+    double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, mixup_alpha, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
+    int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
     struct opt_list targets;
-    bool full, resume, overwrite, no_shuffle, recompute, allow_drift;
+    bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -41,6 +41,9 @@ static const struct opt_row rows[] = {
     {"undesirable-weight", OPT_DOUBLE, FIELD(loss.undesirable_weight), "W", "1", NULL, "kto: weight of the undesirable rows' losses"},
     {"kto-threshold", OPT_STR, FIELD(loss.kto_threshold), "T", NULL, NULL, "kto: labels from scores, a response is desirable at T or more; K responses become K rows"},
     {"ref-logps", OPT_STR, FIELD(ref_logps), "F", NULL, NULL, "reference log-probs of the training data, as rapt logps writes them"},
+    {"sync-ref-model", OPT_FLAG, FIELD(sync_ref), NULL, NULL, NULL, "the reference follows the policy (TR-DPO): (1 - alpha) reference + alpha policy, of all weights under --full, of the adapter's A and B matrices under LoRA, where it starts as --adapter or as a new adapter, which adds nothing"},
+    {"ref-model-mixup-alpha", OPT_DOUBLE, FIELD(mixup_alpha), "A", "0.6", NULL, "sync-ref-model: the policy's part"},
+    {"ref-model-sync-steps", OPT_INT, FIELD(sync_steps), "N", "512", NULL, "sync-ref-model: every N steps"},
     {"LoRA", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"full", OPT_FLAG, FIELD(full), NULL, NULL, NULL, "train every weight instead of a LoRA adapter"},
     {"lora-r", OPT_INT, FIELD(rank), "R", "16", NULL, "rank"},
@@ -134,13 +137,23 @@ static status check_optimizer(const struct options *o) {
     return s;
 }
 
+static status check_sync(const struct opt_result *r, const struct options *o) {
+    static const char *const names[] = {"ref-model-mixup-alpha", "ref-model-sync-steps"};
+    for (size_t i = 0; i < 2 && !o->sync_ref; i++)
+        if (opt_given(r, &cmd_train_spec, names[i])) return FAIL(ST_USAGE, "--%s has no effect without --sync-ref-model", names[i]);
+    if (!o->sync_ref) return ST_OK;
+    if (o->ref_logps) return FAIL(ST_USAGE, "--sync-ref-model moves the reference, and --ref-logps says that it stays: leave one out");
+    if (!(o->mixup_alpha > 0 && o->mixup_alpha <= 1)) return FAIL(ST_USAGE, "--ref-model-mixup-alpha must be above 0 and at most 1, it is %g", o->mixup_alpha);
+    return positive("ref-model-sync-steps", o->sync_steps, INT64_MAX);
+}
+
 /* An option without effect is refused, not ignored. */
 static status check_effect(const struct opt_result *r, const struct options *o, enum train_objective objective) {
     static const char *const lora[] = {"lora-r", "lora-alpha", "lora-dropout", "lora-target-modules"};
     static const struct {
         const char *name;
         unsigned objectives; /* 1 << those in which it has an effect */
-    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
+    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
                 {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO},
                 {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
                 {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
@@ -156,6 +169,7 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
     if (objective == OBJECTIVE_KTO && opt_given(r, &cmd_train_spec, "order") && strcmp(o->order, "paired") == 0)
         return FAIL(ST_USAGE, "--order paired has no effect with --objective kto, whose rows are single responses");
+    TRY(check_sync(r, o));
     if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
     if (strcmp(o->loss.divergence, "alpha_divergence") != 0 && opt_given(r, &cmd_train_spec, "f-alpha-divergence-coef"))
@@ -218,6 +232,7 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
+    t->ref_sync_steps = o->sync_ref ? (uint64_t)o->sync_steps : 0, t->ref_mixup_alpha = o->mixup_alpha;
     t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
     const bool pairs = t->objective == OBJECTIVE_DPO || t->objective == OBJECTIVE_REWARD;
     t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && pairs ? ORDER_PAIRED : ORDER_SHUFFLED;

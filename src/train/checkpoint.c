@@ -44,6 +44,7 @@ static void identity(struct buf *out, const struct trainer *t) {
                (unsigned long long)t->total_steps);
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
+    if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
     buf_printf(out,
                ", \"schedule\": \"%s\", \"warmup_steps\": %llu, \"learning_rate\": %.17g, \"optimizer\": \"%s\", \"weight_decay\": %.17g",
@@ -76,7 +77,7 @@ static status save_vectors(const struct trainer *t, const char *folder) {
     size_t total = t->optim.total, rows = t->train.response_count, eval_rows = t->eval.response_count;
     safetensors_add(&w, "parameters", DTYPE_F32, &t->model.params.size, 1, t->model.params.value);
     for (size_t i = 0; i < t->optim.row->states; i++) safetensors_add(&w, names[i], DTYPE_F32, &total, 1, t->optim.state[i]);
-    if (t->initial) safetensors_add(&w, "initial_adapter", DTYPE_F32, &t->model.params.size, 1, t->initial);
+    if (t->initial) safetensors_add(&w, t->o->full ? "reference_weights" : "initial_adapter", DTYPE_F32, &t->model.params.size, 1, t->initial);
     if (t->train_ref) safetensors_add(&w, "reference", DTYPE_F32, &rows, 1, t->train_ref);
     if (t->train_ref && eval_rows) safetensors_add(&w, "eval_reference", DTYPE_F32, &eval_rows, 1, t->eval_ref);
     char *path = file_join(folder, "trainer.safetensors");
@@ -179,7 +180,7 @@ static status load_vectors(struct trainer *t, const struct safetensors *st) {
     TRY(load_vector(t->model.params.value, st, "parameters", t->model.params.size));
     if (t->optim.row->states > 0) TRY(load_vector(t->optim.state[0], st, "state.0", t->optim.total));
     if (t->optim.row->states > 1) TRY(load_vector(t->optim.state[1], st, "state.1", t->optim.total));
-    if (t->initial) TRY(load_vector(t->initial, st, "initial_adapter", t->model.params.size));
+    if (t->initial) TRY(load_vector(t->initial, st, t->o->full ? "reference_weights" : "initial_adapter", t->model.params.size));
     if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.response_count));
     if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.response_count));
     return t->o->full ? model_refresh(&t->model) : ST_OK;

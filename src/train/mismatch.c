@@ -65,7 +65,7 @@ static status fill_reference(struct trainer *t, float *cache, const uint32_t *ro
     bool known = true;
     for (size_t i = 0; i < count; i++) known = known && !isnan(cache[rows[i]]);
     if (known) return ST_OK;
-    TRY(sums_under(t->reference, t, t->initial, count));
+    TRY(sums_under(t->reference, t, reference_theta(t), count));
     for (size_t i = 0; i < count; i++) cache[rows[i]] = (float)t->reference[i];
     return ST_OK;
 }
@@ -83,7 +83,7 @@ status mismatched_kl(double *kl, struct trainer *t, const struct loaded *data, c
     return ST_OK;
 }
 
-static status precompute_batch(struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count) {
+status mismatched_reference(struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count) {
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         TRY(pack(t, &taken, data, rows, from, count));
         TRY(fill_reference(t, cache_of(t, data), rows + from, taken));
@@ -91,7 +91,8 @@ static status precompute_batch(struct trainer *t, const struct loaded *data, con
     return ST_OK;
 }
 
-status mismatched_precompute(struct trainer *t, uint64_t epochs) {
+status mismatched_precompute(struct trainer *t) {
+    const uint64_t epochs = t->mismatched_epochs;
     uint32_t rows[BATCH_ROWS_MAX];
     struct progress bar;
     progress_begin(&bar, "reference of mismatched pairs", "rows", epochs * t->train.count + t->eval.count);
@@ -100,14 +101,14 @@ status mismatched_precompute(struct trainer *t, uint64_t epochs) {
         t->order_epoch = (int64_t)e;
         for (size_t from = 0, n; from < t->train.count; from += n) {
             n = t->train.count - from < t->o->batch ? t->train.count - from : t->o->batch;
-            TRY(precompute_batch(t, &t->train, t->order + from, n));
+            TRY(mismatched_reference(t, &t->train, t->order + from, n));
             progress_update(&bar, e * t->train.count + from + n, NULL);
         }
     }
     for (size_t from = 0, n; from < t->eval.count; from += n) {
         n = t->eval.count - from < t->o->eval_batch ? t->eval.count - from : t->o->eval_batch;
         for (size_t i = 0; i < n; i++) rows[i] = (uint32_t)(from + i);
-        TRY(precompute_batch(t, &t->eval, rows, n));
+        TRY(mismatched_reference(t, &t->eval, rows, n));
     }
     progress_end(&bar, epochs * t->train.count + t->eval.count, NULL);
     return ST_OK;

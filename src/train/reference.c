@@ -24,7 +24,7 @@ status reference_fill(struct trainer *t, double *out, float *cache, const struct
     if (known) return ST_OK;
     struct dropout off = {0}, on = t->run.scratch.dropout;
     t->run.scratch.dropout = off;
-    status s = run_forward(&t->run, &t->tree, t->initial, false);
+    status s = run_forward(&t->run, &t->tree, reference_theta(t), false);
     t->run.scratch.dropout = on;
     TRY(s);
     run_sums(out, &t->run, &t->tree);

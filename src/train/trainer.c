@@ -108,9 +108,14 @@ static status open_model(struct trainer *t) {
     int32_t longest = t->train.longest > t->eval.longest ? t->train.longest : t->eval.longest;
     TRY(model_need_positions(&t->model, (size_t)longest));
     if (o->full) return ST_OK;
-    if (!o->adapter) return lora_attach(&t->model, &o->lora, o->seed, true);
-    TRY(adapter_load(&t->model, o->adapter, true));
-    TRY(mem_try_alloc(&t->initial, t->model.params.size, sizeof(float), "reference adapter"));
+    return o->adapter ? adapter_load(&t->model, o->adapter, true) : lora_attach(&t->model, &o->lora, o->seed, true);
+}
+
+/* Where the reference is neither the model with its adapter off nor sums known beforehand. A new adapter adds nothing, so as a reference
+ * that will move it starts as the base model. */
+static status keep_initial(struct trainer *t) {
+    if (!t->needs_reference || !(t->o->adapter || t->o->ref_sync_steps)) return ST_OK;
+    TRY(mem_try_alloc(&t->initial, t->model.params.size, sizeof(float), "reference"));
     memcpy(t->initial, t->model.params.value, t->model.params.size * sizeof(float));
     return ST_OK;
 }
@@ -134,10 +139,12 @@ static status plan_memory(struct trainer *t) {
     struct run_plan plan = {
         .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .rewards = o->objective == OBJECTIVE_REWARD};
     const struct train_memory memory = train_memory_of(&t->model, &plan);
+    if (o->ref_sync_steps) log_info("memory: the reference's parameters %.0f MiB", mib(t->model.params.size * sizeof(float)));
     log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
              mib(memory.weights), mib(memory.trained), budget, mib(memory.activations));
     TRY(model_load(&t->model));
     if (o->full && t->model.config.head == HEAD_SCORE) TRY(reward_head_initialise(t->model.score, &t->model, o->seed));
+    TRY(keep_initial(t));
     TRY(run_init(&t->run, &t->model, &plan));
     TRY(batch_tree_init(&t->tree, budget));
     const size_t n = (o->batch > o->eval_batch ? o->batch : o->eval_batch) * most;
@@ -173,6 +180,9 @@ static status prepare_optimizer(struct trainer *t) {
     t->steps_per_epoch = (t->train.count + per_step - 1) / per_step;
     t->total_steps = o->max_steps ? o->max_steps : (uint64_t)ceil(o->epochs * (double)t->steps_per_epoch);
     if (!t->total_steps) return FAIL(ST_USAGE, "no steps to take: --num-train-epochs is %g", o->epochs);
+    if (o->ref_sync_steps >= t->total_steps)
+        return FAIL(ST_USAGE, "--ref-model-sync-steps %llu: the run has %llu steps, so the reference would not move",
+                    (unsigned long long)o->ref_sync_steps, (unsigned long long)t->total_steps);
     return schedule_init(&t->schedule, o->schedule, o->learning_rate, o->warmup_steps, o->warmup_ratio, t->total_steps);
 }
 
@@ -183,21 +193,22 @@ static float *unknown_reference(size_t n) {
 }
 
 static status prepare_reference(struct trainer *t) {
+    const bool before = t->o->full && !t->o->ref_sync_steps; /* full training: the weights move, so all that is asked of the reference is asked now */
     if (!t->needs_reference) return ST_OK;
     t->train_ref = unknown_reference(t->train.response_count);
     t->eval_ref = unknown_reference(t->eval.response_count + 1);
     if (t->o->ref_logps)
         TRY(reference_from_file(t, t->train_ref, &t->train, t->o->ref_logps));
-    else if (t->o->full)
+    else if (before)
         TRY(reference_precompute(t, t->train_ref, &t->train, "reference"));
-    if (t->o->full && t->eval.count) TRY(reference_precompute(t, t->eval_ref, &t->eval, "reference of the evaluation data"));
+    if (before && t->eval.count) TRY(reference_precompute(t, t->eval_ref, &t->eval, "reference of the evaluation data"));
     if (!(t->o->loss->needs & LOSS_NEEDS_KL)) return ST_OK;
-    const uint64_t epochs = t->order_kind == ORDER_FILE ? 1 : (t->total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
+    const uint64_t epochs = t->mismatched_epochs = t->order_kind == ORDER_FILE ? 1 : (t->total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
     size_t n;
     if (!size_mul(&n, (size_t)epochs, t->train.count)) return FAIL(ST_NOMEM, "%llu epochs are too many", (unsigned long long)epochs);
     t->train_mismatched = unknown_reference(n);
     t->eval_mismatched = unknown_reference(t->eval.count + 1);
-    return t->o->full ? mismatched_precompute(t, epochs) : ST_OK;
+    return before ? mismatched_precompute(t) : ST_OK;
 }
 
 static uint64_t peak_rss_bytes(void) {
@@ -248,6 +259,7 @@ static status evaluate(struct trainer *t) {
     struct metrics m;
     struct buf b = {0};
     double start = log_now_s();
+    TRY(reference_ready_for_evaluation(t));
     TRY(step_evaluate(t, &m));
     buf_append_char(&b, '{');
     metrics_put(&b, &m, "eval_", metrics_kind(t));
@@ -295,6 +307,7 @@ static status take_step(struct trainer *t) {
     struct params *p = &t->model.params;
     const double rate = schedule_rate(&t->schedule, t->step);
     TRY(step_rows(t, &rows, &count, t->step));
+    TRY(reference_ready(t));
     const size_t micros = (count + t->o->batch - 1) / t->o->batch;
     const double step_tokens = response_tokens(t, rows, count);
     memset(p->grad, 0, p->size * sizeof(float));
@@ -309,6 +322,7 @@ static status take_step(struct trainer *t) {
     optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm));
     if (t->o->full) TRY(model_refresh(&t->model));
     t->step++;
+    TRY(reference_sync(t));
     if (t->o->logging_steps && (t->step % t->o->logging_steps == 0 || t->step == t->total_steps)) return log_step(t, rate);
     return ST_OK;
 }

@@ -23,6 +23,8 @@ struct train_options {
     enum margin_source margins;
     double kto_threshold; /* a score of at least this makes a response desirable; NaN: the rows say it */
     bool full;
+    uint64_t ref_sync_steps; /* the reference follows the policy every so many steps; 0 = never */
+    double ref_mixup_alpha;  /* by this much */
     const struct loss_mix *loss; /* under sft: sft */
     struct loss_params loss_params;
     struct lora_options lora;

@@ -19,9 +19,12 @@ struct trainer {
     struct optim optim;
     struct schedule schedule;
     bool needs_reference, share;
-    float *initial;          /* the adapter as it was given: the reference under --adapter; NULL = adapter off */
+    float *initial;          /* the reference's trained parameters: the adapter as it was given under --adapter; NULL = adapter off, or
+                              * under --full sums known beforehand */
+    uint64_t reference_until; /* full training with a reference that moves: its sums are known for the steps before this one */
     float *train_ref, *eval_ref; /* [responses] cached reference sums, NaN = not computed yet */
     float *train_mismatched, *eval_mismatched; /* the same of KTO's mismatched pairs: [epochs or 1, rows], [rows] */
+    uint64_t mismatched_epochs;
     int32_t *mismatched_ids; /* [tokens of a pack] their sequences */
     double kl;               /* loss_batch.kl of the micro-batch */
     uint32_t *order;         /* [train rows] of the current epoch */
@@ -45,6 +48,9 @@ struct trainer {
     float *dlogp;
 };
 
+/* What run_forward takes for the reference; under full training its weights stand in the model itself then. */
+static inline const float *reference_theta(const struct trainer *t) { return t->o->full ? NULL : t->initial; }
+
 /* reference.c: fills reference sums of the rows of the packed tree (already built) and rounds both to fp32, so that equal models give
  * equal sums; cached in `cache`. theta of the reference is NULL (adapter off) or the initial adapter. */
 status reference_fill(struct trainer *t, double *out, float *cache, const struct loaded *data, const uint32_t *rows, size_t count);
@@ -54,8 +60,16 @@ status reference_from_file(struct trainer *t, float *cache, const struct loaded 
 
 /* mismatch.c: loss_batch.kl of a micro-batch; overwrites t->policy, t->reference and the tree. */
 status mismatched_kl(double *kl, struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count);
-/* Full training: the reference's part of it, for every micro-batch of these epochs, before the first step. */
-status mismatched_precompute(struct trainer *t, uint64_t epochs);
+/* Full training: the reference's part of it, for every micro-batch of t->mismatched_epochs, before the first step. */
+status mismatched_precompute(struct trainer *t);
+/* The reference's part for one micro-batch, kept where it is not known. */
+status mismatched_reference(struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count);
+
+/* reference_sync.c: moves the reference where one is due behind step t->step; and computes its sums for the steps or the evaluation ahead,
+ * under full training. */
+status reference_sync(struct trainer *t);
+status reference_ready(struct trainer *t);
+status reference_ready_for_evaluation(struct trainer *t);
 
 /* step.c: one micro-batch of rows: forward, loss, and (train) backward with gradients scaled by `weight`. */
 status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m);

@@ -47,6 +47,8 @@ check full model.safetensors --num-train-epochs 50 --per-device-train-batch-size
 check sft adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim sgd --loss-type sft --order shuffled
 check kto adapter_model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --objective kto --eval-data "$golden/trl/eval.jsonl" --eval-steps 9
 check kto_full model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --full --objective kto
+check sync adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --sync-ref-model --ref-model-sync-steps 7 --eval-data "$golden/trl/eval.jsonl" --eval-steps 9
+check sync_full model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --full --objective kto --sync-ref-model --ref-model-sync-steps 7 --ref-model-mixup-alpha 0.3
 kept=("$dir"/lora.killed/checkpoint-*)
 [ ${#kept[@]} -le 2 ] || die "--save-total-limit 2 kept ${#kept[@]} checkpoints"
 
@@ -66,6 +68,7 @@ refused "made by another run" "$dir/part" --resume "${common[@]}" --weight-decay
 refused "made by another run" "$dir/part" --resume "${common[@]}" --lora-alpha 5
 refused "made by another run" "$dir/part" --resume "${common[@]}" --warmup-steps 3
 refused "made by another run" "$dir/part" --resume "${common[@]}" --objective kto
+refused "made by another run" "$dir/part" --resume "${common[@]}" --sync-ref-model --ref-model-sync-steps 7
 refused "made by another run" "$dir/part" --resume --num-train-epochs 50 --per-device-train-batch-size 4
 refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
 (train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt train on rows that are no pairs: labels from scores give the same run as labels in the rows, and what is refused says why.
+# rapt train on rows that are no pairs, and with a reference that moves: labels from scores give the same run as labels in the rows, and what is refused says why.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
 golden=$tests/golden
@@ -30,3 +30,13 @@ refuse 2 "--ref-logps has no effect with --objective kto" --objective kto --trai
 refuse 2 "--order paired has no effect with --objective kto" --objective kto --train-data "$labels" --order paired
 refuse 2 "--objective kto has no loss 'sigmoid'; there are: kto, apo_zero_unpaired" --objective kto --train-data "$labels" --loss-type sigmoid
 refuse 2 "--objective dpo has no loss 'kto'" --train-data "$pairs" --loss-type kto
+
+# A reference that takes over the policy whole after every step makes each step's margins 0.
+train --train-data "$pairs" --no-shuffle --sync-ref-model --ref-model-sync-steps 1 --ref-model-mixup-alpha 1 --output-dir "$dir/sync" 2>/dev/null
+[ "$(grep -c '"rewards/margins": 0,' "$dir/sync/metrics.jsonl")" = 3 ] || { cat "$dir/sync/metrics.jsonl"; exit 1; }
+refuse 2 "--ref-model-sync-steps has no effect without --sync-ref-model" --train-data "$pairs" --ref-model-sync-steps 2
+refuse 2 "--ref-model-mixup-alpha must be above 0" --train-data "$pairs" --sync-ref-model --ref-model-mixup-alpha 0
+refuse 2 "--ref-logps says that it stays" --train-data "$pairs" --sync-ref-model --ref-logps x
+refuse 2 "--sync-ref-model has no effect with --objective sft" --objective sft --train-data "$labels" --sync-ref-model
+refuse 2 "--sync-ref-model has no effect with --loss-type sft" --train-data "$pairs" --sync-ref-model --loss-type sft
+refuse 2 "the run has 3 steps, so the reference would not move" --train-data "$pairs" --sync-ref-model

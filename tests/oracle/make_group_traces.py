@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What TRL's KTOTrainer logs, step by step, on llama_tiny: tests/golden/trl_groups: pairs.jsonl, labels.jsonl, each with _eval, cases.json in
+"""What TRL's KTOTrainer logs, and DPOTrainer with a reference that follows the policy, step by step, on llama_tiny: tests/golden/trl_groups: pairs.jsonl, labels.jsonl, each with _eval, cases.json in
 the form of make_trl_trace.py, and unpaired.json, the order in which TRL takes pairs apart. Rows are taken in file order.
 
 apo_zero_unpaired measures no KL term: TRL logs 0 for it, here it is left out.
@@ -14,8 +14,8 @@ from make_trl_trace import GOLDEN, KEPT, MAX_LENGTH, rows
 
 from datasets import Dataset
 from peft import PeftModel
-from transformers import AutoTokenizer, LlamaForCausalLM
-from trl import KTOConfig, KTOTrainer
+from transformers import AutoTokenizer, LlamaForCausalLM, TrainerCallback
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.data_utils import unpair_preference_dataset
 
 # name, adapter or full training, data, TRL's arguments (rapt's options have the same names)
@@ -27,6 +27,17 @@ KTO = [
     ("kto_full", "full", "labels", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, weight_decay=0.1)),
     ("apo_zero_unpaired", "adapter", "labels", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", loss_type="apo_zero_unpaired", num_train_epochs=2,
                                                     beta=0.5)),
+]
+
+# A reference that follows the policy. TRL has it for full training; for an adapter its trainer's own `ref` adapter is mixed by the same formula.
+SYNC = [
+    ("sync_full", "full", "dpo", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="linear", learning_rate=1e-3, num_train_epochs=2, ref_model_sync_steps=4)),
+    ("sync_full_accumulation", "full", "dpo", "pairs", dict(per_device_train_batch_size=2, gradient_accumulation_steps=3, lr_scheduler_type="constant", learning_rate=1e-3,
+                                                            num_train_epochs=3, ref_model_sync_steps=3, ref_model_mixup_alpha=0.9, loss_type="ipo")),
+    ("sync_kto_full", "full", "kto", "labels", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", learning_rate=1e-3, num_train_epochs=2, ref_model_sync_steps=3,
+                                                    beta=0.5)),
+    ("sync_adapter", "adapter", "dpo", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", num_train_epochs=2, ref_model_sync_steps=2)),
+    ("sync_kto_adapter", "adapter", "kto", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", ref_model_sync_steps=5, ref_model_mixup_alpha=0.3)),
 ]
 
 
@@ -66,6 +77,33 @@ def common(folder):
                 optim="adamw_torch")
 
 
+class MixAdapters(TrainerCallback):
+    def __init__(self, steps, alpha):
+        self.steps, self.alpha = steps, alpha
+
+    def on_step_end(self, args, state, control, model, **more):
+        if state.global_step % self.steps == 0:
+            parameters = dict(model.named_parameters())
+            for name, p in parameters.items():
+                if ".default." in name:
+                    parameters[name.replace(".default.", ".ref.")].data.mul_(1 - self.alpha).add_(p.data, alpha=self.alpha)
+
+
+def sync(kind, objective, data, arguments, parts, folder):
+    model, tokenizer = load(kind)
+    arguments = dict(dict(learning_rate=2e-3, weight_decay=0.0, num_train_epochs=1, ref_model_mixup_alpha=0.6), **arguments)
+    keys = ("prompt", "completion", "label") if data == "labels" else ("prompt", "chosen", "rejected")
+    train, evaluation = (Dataset.from_list([{k: r[k] for k in keys} for r in part]) for part in parts)
+    make, trainer_class = (KTOConfig, KTOTrainer) if objective == "kto" else (DPOConfig, DPOTrainer)
+    config = make(**common(folder), **arguments, sync_ref_model=kind == "full")
+    callbacks = [MixAdapters(config.ref_model_sync_steps, config.ref_model_mixup_alpha)] if kind == "adapter" else []
+    trainer = trainer_class(model, args=config, train_dataset=train, eval_dataset=evaluation, processing_class=tokenizer, callbacks=callbacks)
+    trainer.train()
+    steps = [pick(e, "", []) for e in trainer.state.log_history if "grad_norm" in e]
+    final = pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_", [])
+    return options_of(kind, dict(objective=objective, **arguments)) + ["--sync-ref-model"], steps, final
+
+
 def kto(kind, data, arguments, parts, folder):
     model, tokenizer = load(kind)
     arguments = dict(dict(learning_rate=2e-3, weight_decay=0.0, num_train_epochs=1), **arguments)
@@ -102,6 +140,10 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         for name, kind, of, arguments in KTO:
             options, steps, final = kto(kind, of, arguments, data[of], temporary)
+            cases.append({"name": name, "model": "llama_tiny", "data": of, "options": options, "steps": steps, "eval": final})
+            print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
+        for name, kind, objective, of, arguments in SYNC:
+            options, steps, final = sync(kind, objective, of, arguments, data[of], temporary)
             cases.append({"name": name, "model": "llama_tiny", "data": of, "options": options, "steps": steps, "eval": final})
             print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
     (folder / "unpaired.json").write_text(json.dumps(unpaired(2003)) + "\n")
