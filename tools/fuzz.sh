@@ -15,7 +15,7 @@ fi
 flags=(-std=c11 -g -O1 -march=x86-64-v3 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -I"$root/src" -I"$root/include")
 read -ra packages <<<"$(pkg-config --cflags --libs libxxhash libutf8proc libpcre2-8 yaml-0.1 zlib libzstd)"
 # Only what the targets reach: base, format, text and the storage types; no oneDNN and no OpenMP runtime.
-sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/num/dtype.c)
+sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/num/dtype*.c)
 for f in "$root"/src/text/*.c "$root"/src/data/{record,source,pair,augment}*.c; do [ -e "$f" ] && sources+=("$f"); done
 for t in "${targets[@]}"; do
   echo "== $t"

@@ -1,6 +1,7 @@
 #include "num/dtype.h"
 
 #include "num/dtype_k.h"
+#include "num/dtype_lanes.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -14,12 +15,6 @@
 float dtype_half_to_float(uint16_t h) { return _cvtsh_ss(h); }
 uint16_t dtype_float_to_half(float f) { return _cvtss_sh(f, _MM_FROUND_TO_NEAREST_INT); }
 
-static float load_half(const uint8_t *at) {
-    uint16_t h;
-    memcpy(&h, at, sizeof h);
-    return dtype_half_to_float(h);
-}
-
 static void expand_f32(float *out, const void *in, size_t count) { memcpy(out, in, count * sizeof *out); }
 
 static void expand_f16(float *out, const void *in, size_t count) {
@@ -30,7 +25,7 @@ static void expand_f16(float *out, const void *in, size_t count) {
         memcpy(&halves, at + 2 * i, sizeof halves);
         _mm256_storeu_ps(out + i, _mm256_cvtph_ps(halves));
     }
-    for (; i < count; i++) out[i] = load_half(at + 2 * i);
+    for (; i < count; i++) out[i] = half_at(at + 2 * i);
 }
 
 static void expand_bf16(float *out, const void *in, size_t count) {
@@ -43,64 +38,51 @@ static void expand_bf16(float *out, const void *in, size_t count) {
     }
 }
 
+/* 32 elements: d * q, or d * q + m */
+static void put32(float *out, __m256i q, float d) {
+    put16(out, low16(q), d);
+    put16(out + 16, high16(q), d);
+}
+static void put32_plus(float *out, __m256i q, float d, float m) {
+    put16_affine(out, low16(q), d, -m);
+    put16_affine(out + 16, high16(q), d, -m);
+}
+
 /* Q4_0: f16 d, 16 bytes: byte j holds element j in its low and element j + 16 in its high nibble. x = d * (q - 8) */
 static void expand_q4_0(float *restrict out, const void *in, size_t count) {
-    const uint8_t *restrict at = in;
+    const uint8_t *at = in;
     for (size_t b = 0; b < count / BLOCK; b++, at += 18, out += BLOCK) {
-        const float d = load_half(at);
-        for (int j = 0; j < 16; j++) out[j] = d * (float)((at[2 + j] & 15) - 8);
-        for (int j = 0; j < 16; j++) out[16 + j] = d * (float)((at[2 + j] >> 4) - 8);
+        put32(out, _mm256_sub_epi8(nibbles32(at + 2), bytes32(8)), half_at(at));
     }
 }
 
 /* Q4_1: f16 d, f16 m, nibbles as Q4_0. x = d * q + m, product and sum rounded apart */
 static void expand_q4_1(float *restrict out, const void *in, size_t count) {
-    const uint8_t *restrict at = in;
-    for (size_t b = 0; b < count / BLOCK; b++, at += 20, out += BLOCK) {
-        const float d = load_half(at), m = load_half(at + 2);
-        for (int j = 0; j < 16; j++) out[j] = d * (float)(at[4 + j] & 15) + m;
-        for (int j = 0; j < 16; j++) out[16 + j] = d * (float)(at[4 + j] >> 4) + m;
-    }
-}
-
-/* The 32 five-bit numbers of a block: nibbles as Q4_0, fifth bits in a little-endian 32-bit word, bit j for element j. */
-static void unpack5(int32_t *restrict q, const uint8_t *restrict high, const uint8_t *restrict nibbles) {
-    uint32_t bits;
-    memcpy(&bits, high, sizeof bits);
-    for (int j = 0; j < 16; j++) q[j] = (int32_t)((nibbles[j] & 15u) | (((bits >> j) & 1u) << 4));
-    for (int j = 0; j < 16; j++) q[16 + j] = (int32_t)((uint32_t)(nibbles[j] >> 4) | (((bits >> (16 + j)) & 1u) << 4));
+    const uint8_t *at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 20, out += BLOCK) put32_plus(out, nibbles32(at + 4), half_at(at), half_at(at + 2));
 }
 
 /* Q5_0: f16 d, 4 bytes of fifth bits, nibbles. x = d * (q - 16) */
 static void expand_q5_0(float *restrict out, const void *in, size_t count) {
-    const uint8_t *restrict at = in;
+    const uint8_t *at = in;
     for (size_t b = 0; b < count / BLOCK; b++, at += 22, out += BLOCK) {
-        const float d = load_half(at);
-        int32_t q[BLOCK];
-        unpack5(q, at + 2, at + 6);
-        for (int j = 0; j < BLOCK; j++) out[j] = d * (float)(q[j] - 16);
+        const __m256i q = _mm256_or_si256(nibbles32(at + 6), fifths32(at + 2));
+        put32(out, _mm256_sub_epi8(q, bytes32(16)), half_at(at));
     }
 }
 
 /* Q5_1: f16 d, f16 m, 4 bytes of fifth bits, nibbles. x = d * q + m */
 static void expand_q5_1(float *restrict out, const void *in, size_t count) {
-    const uint8_t *restrict at = in;
+    const uint8_t *at = in;
     for (size_t b = 0; b < count / BLOCK; b++, at += 24, out += BLOCK) {
-        const float d = load_half(at), m = load_half(at + 2);
-        int32_t q[BLOCK];
-        unpack5(q, at + 4, at + 8);
-        for (int j = 0; j < BLOCK; j++) out[j] = d * (float)q[j] + m;
+        put32_plus(out, _mm256_or_si256(nibbles32(at + 8), fifths32(at + 4)), half_at(at), half_at(at + 2));
     }
 }
 
 /* Q8_0: f16 d, 32 signed bytes. x = q * d */
 static void expand_q8_0(float *restrict out, const void *in, size_t count) {
-    const uint8_t *restrict at = in;
-    for (size_t b = 0; b < count / BLOCK; b++, at += 34, out += BLOCK) {
-        const float d = load_half(at);
-        const int8_t *q = (const int8_t *)(at + 2);
-        for (int j = 0; j < BLOCK; j++) out[j] = (float)q[j] * d;
-    }
+    const uint8_t *at = in;
+    for (size_t b = 0; b < count / BLOCK; b++, at += 34, out += BLOCK) put32(out, load32(at + 2), half_at(at));
 }
 
 const struct dtype_info dtype_table[DTYPE_COUNT] = {

@@ -1,9 +1,6 @@
 #include "num/dtype_k.h"
 
-#include "num/dtype.h"
-
-#include <immintrin.h>
-#include <string.h>
+#include "num/dtype_lanes.h"
 
 /* The formulas are gguf-py's (gguf/quants.py), each operation rounded to float once and never fused, so that every result is equal to its to
  * the last bit; the block layouts are ggml's (ggml-common.h). A block has one or two half-precision factors, small integer scales, one for
@@ -11,35 +8,6 @@
  *   Q2_K, Q4_K, Q5_K    x = (d * scale) * q - (dmin * min)
  *   Q3_K, Q6_K, IQ4_XS  x = (d * scale) * q
  * Bytes are taken 32 at a time; byte l of such a group always belongs to element l of some 32 elements in a row. */
-
-static float half_at(const uint8_t *at) {
-    uint16_t h;
-    memcpy(&h, at, sizeof h);
-    return dtype_half_to_float(h);
-}
-static __m256i load32(const uint8_t *at) { return _mm256_loadu_si256((const __m256i *)(const void *)at); }
-static __m256i bytes32(int value) { return _mm256_set1_epi8((char)value); }
-
-/* Each byte shifted right by `by` bits and masked: the bits that come in from the neighbouring byte must lie outside the mask. */
-static __m256i bits32(__m256i bytes, int by, int mask) { return _mm256_and_si256(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128(by)), bytes32(mask)); }
-static __m256i shifted_up(__m256i bytes, int by) { return _mm256_sll_epi16(bytes, _mm_cvtsi32_si128(by)); } /* as long as none leaves its byte */
-
-/* out[0..15] = d * q - m, q unsigned */
-static void put16_affine(float *out, __m128i q, float d, float m) {
-    const __m256 scale = _mm256_set1_ps(d), min = _mm256_set1_ps(m);
-    const __m256 a = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(q)), b = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(q, 8)));
-    _mm256_storeu_ps(out, _mm256_sub_ps(_mm256_mul_ps(scale, a), min));
-    _mm256_storeu_ps(out + 8, _mm256_sub_ps(_mm256_mul_ps(scale, b), min));
-}
-
-/* out[0..15] = d * q, q signed */
-static void put16(float *out, __m128i q, float d) {
-    const __m256 scale = _mm256_set1_ps(d);
-    _mm256_storeu_ps(out, _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q))));
-    _mm256_storeu_ps(out + 8, _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))));
-}
-static __m128i low16(__m256i q) { return _mm256_castsi256_si128(q); }
-static __m128i high16(__m256i q) { return _mm256_extracti128_si256(q, 1); }
 
 /* Q2_K: 16 bytes, a scale in the low and a minimum in the high nibble; 64 bytes of four 2-bit numbers; f16 d, f16 dmin.
  * Bits 2s and 2s + 1 of byte 32h + l are element 128h + 32s + l. */
@@ -166,9 +134,9 @@ static __m128i iq4_values(__m128i index) {
 
 /* 32 elements from 16 bytes: low nibbles, then high nibbles. */
 static void put32_iq4(float *out, const uint8_t *at, float d) {
-    const __m128i packed = _mm_loadu_si128((const __m128i *)(const void *)at), nibble = _mm_set1_epi8(15);
-    put16(out, iq4_values(_mm_and_si128(packed, nibble)), d);
-    put16(out + 16, iq4_values(_mm_and_si128(_mm_srli_epi16(packed, 4), nibble)), d);
+    const __m256i index = nibbles32(at);
+    put16(out, iq4_values(low16(index)), d);
+    put16(out + 16, iq4_values(high16(index)), d);
 }
 
 /* IQ4_NL: f16 d, 16 bytes, 32 elements. */

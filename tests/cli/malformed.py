@@ -134,6 +134,10 @@ def gguf_cases(rows):
     numbers("gguf", path, command, (8, 16, 24), 8)
     truncations("gguf inspected", path, ["inspect", path, "--tensors"], [5, 100, 1000, size - 1])
     flips("gguf inspected", path, ["inspect", path], 10, 4500)
+    types = copy("gguf_types") / "types.gguf"  # a tensor of every storage type
+    size = types.stat().st_size
+    truncations("gguf of every type", types, ["inspect", types, "--tensors"], [24, 100, 400, 700, size // 2, size - 1])
+    flips("gguf of every type", types, ["inspect", types, "--tensors"], 20, 800)
 
 
 def safetensors_cases(rows):

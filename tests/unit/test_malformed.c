@@ -34,11 +34,11 @@ struct plan {
     const char *name[2];
     uint64_t dims, cols, rows, type, offset[2];
     uint64_t flag;
-    size_t cut; /* bytes taken off the end */
+    size_t data, cut; /* bytes of the tensors; bytes taken off the end */
 };
 static const struct plan good_plan = {.magic = "GGUF", .version = 3, .tensor_count = 2, .value_count = 5, .key = {"a.array", "a.text"},
                                       .kind = GGUF_ARRAY, .item_kind = GGUF_U32, .item_count = 3, .alignment = 32, .text_size = 4,
-                                      .name = {"x", "y"}, .dims = 2, .cols = 32, .rows = 2, .type = 8, .offset = {0, 96}, .flag = 1};
+                                      .name = {"x", "y"}, .dims = 2, .cols = 32, .rows = 2, .type = 8, .offset = {0, 96}, .flag = 1, .data = 96 + 68};
 
 static void build(struct buf *b, const struct plan *p) {
     buf_append_text(b, p->magic);
@@ -74,7 +74,7 @@ static void build(struct buf *b, const struct plan *p) {
         put(b, p->offset[t], 8);
     }
     while (b->size % 32) buf_append_char(b, 0);
-    for (int i = 0; i < 96 + 68; i++) buf_append_char(b, (char)(i % 50));
+    for (size_t i = 0; i < p->data; i++) buf_append_char(b, (char)(i % 50));
     b->size -= p->cut;
 }
 
@@ -243,10 +243,20 @@ static void mutate(const struct buf *good, status (*attempt)(const struct buf *)
 
 static void mutated_gguf(void **state) {
     (void)state;
-    struct buf b = {0};
-    build(&b, &good_plan);
-    mutate(&b, try_gguf, true);
-    buf_release(&b);
+    static const enum dtype types[] = {DTYPE_Q8_0, DTYPE_Q4_K, DTYPE_Q6_K};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) { /* two rows of a block each */
+        const struct dtype_info *info = &dtype_table[types[i]];
+        struct buf b = {0};
+        struct plan p = good_plan;
+        const size_t bytes = 2 * info->block_bytes;
+        p.type = (uint64_t)info->gguf_code;
+        p.cols = info->block;
+        p.offset[1] = (bytes + 31) / 32 * 32;
+        p.data = p.offset[1] + bytes;
+        build(&b, &p);
+        mutate(&b, try_gguf, true);
+        buf_release(&b);
+    }
 }
 static void mutated_safetensors(void **state) {
     (void)state;
