@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli_counts.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "data/augment.h"
 #include "data/encode.h"
@@ -19,6 +20,7 @@ struct augment_cli {
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
     int64_t limit, seed;
+    struct opt_list fields;
 };
 
 #define FIELD(name) offsetof(struct augment_cli, name)
@@ -72,6 +74,7 @@ static const struct opt_row rows[] = {
     {"compat", OPT_CHOICE, FIELD(compat), NULL, NULL, "paper-nosys-bug",
      "paper-nosys-bug: what the released code writes for models without a system turn: nothing swapped, and the goal twice in the rejected "
      "conversation of the second half. For reproducing its data only."},
+    CLI_FIELD_ROW(FIELD(fields)),
     {"on-bad-row", OPT_CHOICE, FIELD(on_bad_row), NULL, "stop", "stop|skip",
      "stop at a broken row, or skip it, count it and keep it in OUTPUT.rejected.jsonl."},
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "Print the counts on stdout as JSON."},
@@ -251,7 +254,10 @@ status cmd_augment_run(int argc, char **argv) {
     struct augment_counts counts;
     double *list = NULL;
     struct pair_exclude exclude = {0};
-    status s = read_style(&style, &o);
+    struct source_map map;
+    status s = cli_fields(&map, &o.fields);
+    a.map = &map;
+    if (s == ST_OK) s = read_style(&style, &o);
     if (s == ST_OK && o.exclude) s = pair_exclude_load(&exclude, o.exclude);
     a.exclude = &exclude;
     if (s == ST_OK) s = read_options(&a, &list, &o, &result);

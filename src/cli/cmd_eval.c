@@ -6,12 +6,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli_model.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "eval/eval.h"
 #include "eval/score_pairs.h"
 
 struct eval_options {
-    struct opt_list logps, adapters;
+    struct opt_list logps, adapters, fields;
     const char *model, *data, *dtype;
     const char *reference, *output, *score_range;
     bool json;
@@ -25,6 +26,7 @@ static const struct opt_row rows[] = {
      "adapters trained on it, or folders of fully trained models. Several: differences are to the first."},
     {"data", OPT_STR, offsetof(struct eval_options, data), "F", NULL, NULL,
      "goal-conditioned test rows, both halves of each pair (rapt augment --test-output)"},
+    CLI_FIELD_ROW(offsetof(struct eval_options, fields)),
     {"max-length", OPT_INT, offsetof(struct eval_options, max_length), "N", "1024", NULL,
      "as in train; rows whose prompt reaches it are left out and counted; 0 = no limit"},
     {"micro-batch-tokens", OPT_INT, offsetof(struct eval_options, budget), "N", "2048", NULL, "positions computed at a time"},
@@ -98,6 +100,9 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
                                .budget = (size_t)o->budget,
                                .kind = cli_dtype(o->dtype)};
     uint64_t nulls;
+    struct source_map map;
+    TRY(cli_fields(&map, &o->fields));
+    so.map = &map;
     if (adapter) {
         char *config = file_join(adapter, "adapter_config.json"), *model = file_join(adapter, "config.json");
         if (!file_exists(config) && file_exists(model)) so.model = adapter, so.adapter = NULL;
@@ -133,10 +138,10 @@ static status evaluate(const struct eval_task *task, const struct eval_input *in
 }
 
 static status check_inputs(const struct eval_options *o, const struct opt_result *r, const char *task) {
-    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads"},
+    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field"},
                              *const with_files[] = {"logps", "reference"};
     if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task);
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < sizeof with_model / sizeof with_model[0]; i++)
         if (!o->model && opt_given(r, &cmd_eval_spec, with_model[i]))
             return FAIL(ST_USAGE, "--%s has no effect without --model", with_model[i]);
     for (size_t i = 0; i < 2; i++)

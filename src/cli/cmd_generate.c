@@ -10,13 +10,14 @@
 #include "base/log.h"
 #include "cli/cli_infer.h"
 #include "cli/cli_model.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "data/source.h"
 #include "model/peft_io.h"
 
 struct options {
     const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row;
-    struct opt_list goals;
+    struct opt_list goals, fields;
     struct sampling_flags sampling;
     int64_t n, max_new, max_length, batch, threads;
     bool raw, json;
@@ -49,6 +50,7 @@ static const struct opt_row rows[] = {
      "most tokens of prompt and response, cut to the model's positions; sizes the memory"},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
+    CLI_FIELD_ROW(FIELD(fields)),
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT.rejected.jsonl"},
 };
 
@@ -83,6 +85,7 @@ struct job {
     size_t goal_count; /* at least 1; NaN where no goal is asked */
     /* prompts */
     struct source source;
+    struct source_map map;
     bool from_file, ended;
     struct record record;
     struct buf prompt_text, bare, asked; /* --prompt; messages or text without and with the goal */
@@ -178,6 +181,7 @@ static void add_system(struct buf *messages, const char *system) {
 static status make_bare(struct job *j) {
     struct record *r = &j->record;
     buf_clear(&j->bare);
+    if (r->kind == RECORD_SFT && !r->prompt.size && !r->prompt_ids.size) return FAIL(ST_FORMAT, "the row has no prompt (form %s)", r->form);
     if (json_kind_of(r->prompt_ids) != JSON_NONE) {
         if (j->o->goals.count || j->o->system)
             return FAIL(ST_FORMAT, "the row holds prompt_ids: neither a goal nor a system text can be written into them");
@@ -385,11 +389,13 @@ static status generate(struct job *j) {
     j->row = UINT64_MAX;
     j->last = &j->first;
     j->from_file = o->input != NULL;
+    TRY(cli_fields(&j->map, &o->fields));
     if (o->prompt)
         TRY(read_prompt(j));
     else
         TRY(source_open(&j->source, o->input, strcmp(o->bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP,
                         o->output && strcmp(o->output, "-") ? o->output : NULL));
+    j->source.map = &j->map;
     TRY(file_out_open(&j->out, o->output ? o->output : "-"));
     progress_begin(&j->bar, "generate", "responses", (o->prompt ? 1 : count_rows(o->input)) * each);
     TRY(decode_run(&j->decoder, &calls));
@@ -428,6 +434,7 @@ static void release(struct job *j) {
 }
 
 static status check(const struct options *o) {
+    if (o->fields.count && !o->input) return FAIL(ST_USAGE, "--field has no effect without --input");
     if (!o->model) return FAIL(ST_USAGE, "--model is needed");
     if (!o->prompt == !o->input) return FAIL(ST_USAGE, "one of --prompt and --input is needed");
     if (o->n < 1 || o->n > 1 << 20) return FAIL(ST_USAGE, "--n expects 1 to 1048576, not %lld", (long long)o->n);

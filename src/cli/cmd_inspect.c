@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "model/lora.h"
 #include "text/tokenizer.h"
@@ -15,11 +16,13 @@
 
 struct inspect_options {
     bool json, tensors;
+    struct opt_list fields;
 };
 static const struct opt_row rows[] = {
     {"json", OPT_FLAG, offsetof(struct inspect_options, json), NULL, NULL, NULL, "Print one JSON object instead of text."},
     {"tensors", OPT_FLAG, offsetof(struct inspect_options, tensors), NULL, NULL, NULL,
      "List every tensor of a model with its type and shape."},
+    CLI_FIELD_ROW(offsetof(struct inspect_options, fields)),
 };
 const struct opt_spec cmd_inspect_spec = {
     .command = "inspect",
@@ -507,11 +510,13 @@ static void rows_print(struct facts *f, const struct row_facts *all, const struc
     group_end(f);
 }
 
-static status inspect_rows(struct facts *f, const char *path) {
+static status inspect_rows(struct facts *f, const char *path, const struct inspect_options *o) {
     struct rows_in in;
+    struct source_map map;
+    TRY(cli_fields(&map, &o->fields));
     TRY(rows_open(&in, path));
     struct row_facts *all = mem_zero(1, sizeof *all);
-    struct record record = {0};
+    struct record record = {.map = &map};
     status st = count_rows(all, &record, &in);
     if (st == ST_OK) rows_print(f, all, &in);
     for (size_t i = 0; i < all->count; i++) free(all->list[i].name);
@@ -559,6 +564,13 @@ static void training_facts(struct facts *f, const char *path) {
     tokenizer_free(t);
 }
 
+static bool holds_rows(const char *path) {
+    static const char *const others[] = {".gguf", ".safetensors", ".safetensors.index.json"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (ends_with(path, others[i])) return false;
+    return !file_is_dir(path);
+}
+
 static status inspect_path(struct facts *f, const char *path, const struct inspect_options *o) {
     if (file_is_dir(path)) {
         bool adapter = has_file(path, "adapter_config.json"), model = has_file(path, "config.json");
@@ -584,7 +596,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
         fact_text(f, "kind", "safetensors");
         return safetensors_facts(f, path, o);
     }
-    return inspect_rows(f, path);
+    return inspect_rows(f, path, o);
 }
 
 status cmd_inspect_run(int argc, char **argv) {
@@ -594,6 +606,7 @@ status cmd_inspect_run(int argc, char **argv) {
     TRY(cmd_parse(&result, &cmd_inspect_spec, &options, argc, argv, &done));
     if (done) return ST_OK;
     if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
+    if (options.fields.count && !holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
     struct facts f = {.json = options.json, .first = true};
     if (f.json) buf_append_char(&f.out, '{');
     status st = inspect_path(&f, result.positional[0], &options);

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "cli/cli_model.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "eval/score_pairs.h"
 #include "num/cpu.h"
@@ -13,6 +14,7 @@ struct options {
     const char *model, *adapter, *input, *output, *dtype, *bad_row;
     int64_t max_length, budget, threads;
     bool tokens, token_logps;
+    struct opt_list fields;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -30,6 +32,7 @@ static const struct opt_row rows[] = {
     {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "2048", NULL, "positions computed at a time"},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
+    CLI_FIELD_ROW(FIELD(fields)),
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT.rejected.jsonl"},
 };
 
@@ -68,6 +71,8 @@ static status write_meta(const struct options *o, const struct score_options *so
 static status work(const struct options *o) {
     struct file_out out;
     struct score_summary summary;
+    struct source_map map;
+    TRY(cli_fields(&map, &o->fields));
     const struct score_options so = {
         .model = o->model,
         .adapter = o->adapter,
@@ -79,6 +84,7 @@ static status work(const struct options *o) {
         .kind = cli_dtype(o->dtype),
         .tokens = o->tokens,
         .token_logps = o->token_logps,
+        .map = &map,
         .skip_bad = strcmp(o->bad_row, "skip") == 0,
     };
     TRY(file_out_open(&out, o->output));

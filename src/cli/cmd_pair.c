@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/cli_counts.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "data/pair.h"
 
@@ -12,6 +13,7 @@ struct pair_cli {
     const char *input, *output, *rule, *exclude, *on_bad_row;
     int64_t limit, seed;
     bool json;
+    struct opt_list fields;
 };
 
 static const struct opt_row rows[] = {
@@ -26,6 +28,7 @@ static const struct opt_row rows[] = {
      "line."},
     {"limit", OPT_INT, offsetof(struct pair_cli, limit), "N", "0", NULL, "Stop after N pairs; 0 is no limit."},
     {"seed", OPT_INT, offsetof(struct pair_cli, seed), "N", "42", NULL, "Of the paper rule's random choice."},
+    CLI_FIELD_ROW(offsetof(struct pair_cli, fields)),
     {"on-bad-row", OPT_CHOICE, offsetof(struct pair_cli, on_bad_row), NULL, "stop", "stop|skip",
      "stop at a broken row, or skip it, count it and keep it in OUTPUT.rejected.jsonl."},
     {"json", OPT_FLAG, offsetof(struct pair_cli, json), NULL, NULL, NULL, "Print the counts on stdout as JSON."},
@@ -60,6 +63,8 @@ status cmd_pair_run(int argc, char **argv) {
     if (rule != PAIR_PAPER && opt_given(&result, &cmd_pair_spec, "seed"))
         return FAIL(ST_USAGE, "--seed has no effect under --rule %s, which draws nothing", o.rule);
     if (o.json && strcmp(o.output, "-") == 0) return FAIL(ST_USAGE, "--json and --output - would both write to stdout");
+    struct source_map map;
+    TRY(cli_fields(&map, &o.fields));
     struct pair_counts counts;
     struct pair_exclude exclude = {0};
     status s = o.exclude ? pair_exclude_load(&exclude, o.exclude) : ST_OK;
@@ -68,6 +73,7 @@ status cmd_pair_run(int argc, char **argv) {
                                                      .output = o.output,
                                                      .rule = rule,
                                                      .exclude = &exclude,
+                                                     .map = &map,
                                                      .on_bad_row = strcmp(o.on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP,
                                                      .limit = (uint64_t)o.limit,
                                                      .seed = (uint64_t)o.seed});

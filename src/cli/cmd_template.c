@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "data/encode.h"
 #include "data/source.h"
@@ -10,6 +11,7 @@
 struct options {
     const char *model, *input;
     bool generation, json;
+    struct opt_list fields;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -18,6 +20,7 @@ static const struct opt_row rows[] = {
     {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "conversations, one JSON row a line; - is stdin"},
     {"add-generation-prompt", OPT_FLAG, FIELD(generation), NULL, NULL, NULL,
      "open the assistant's turn at the end; of rows with an answer the prompt alone is rendered"},
+    CLI_FIELD_ROW(FIELD(fields)),
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON object a row: {\"line\": N, \"text\": \"...\"}"},
 };
 
@@ -35,7 +38,7 @@ const struct opt_spec cmd_template_spec = {
 /* The messages that a row's rendering shows, as one JSON array in *messages (a view of the row or of `joined`). */
 static status row_messages(struct json *messages, struct record *r, struct buf *joined, struct json row, bool prompt_alone) {
     *messages = json_get(row, "messages");
-    if (messages->size && !json_get(row, "prompt").size) {
+    if (messages->size && !json_get(row, "prompt").size && !r->map->count) {
         r->tools = json_get(row, "tools");
         r->chat_template_kwargs = json_get(row, "chat_template_kwargs");
         return ST_OK;
@@ -77,12 +80,14 @@ static status show_row(const struct options *o, const struct encoder *e, struct 
 
 static status show_rows(const struct options *o, const struct encoder *e) {
     struct rows_in rows_in;
-    struct record r = {0};
+    struct source_map map;
+    struct record r = {.map = &map};
     struct buf joined = {0};
     struct json row;
     const char *text;
     size_t size;
     status s;
+    TRY(cli_fields(&map, &o->fields));
     TRY(rows_open(&rows_in, o->input));
     while ((s = rows_next(&rows_in, &text, &size)) == ST_OK && text) {
         s = json_parse(&row, text, size);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/cli_loss.h"
 #include "cli/cli_model.h"
+#include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "train/trainer.h"
 
@@ -15,7 +16,7 @@ struct options {
     struct cli_loss loss;
     double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, mixup_alpha, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
-    struct opt_list targets;
+    struct opt_list targets, fields;
     bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift;
 };
 
@@ -26,6 +27,7 @@ static const struct opt_row rows[] = {
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "go on from this PEFT adapter; it is also the reference (TRL's rule)"},
     {"train-data", OPT_STR, FIELD(train_data), "F", NULL, NULL, "Preference pairs (JSONL, JSON, gzip, zstd or Parquet; rapt augment writes them), under kto also completions with labels, under sft completions"},
     {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "Rows to evaluate on before, during (--eval-steps) and after"},
+    CLI_FIELD_ROW(FIELD(fields)),
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
     {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|kto|sft|reward", "preference loss on pairs, or on single responses with labels, cross-entropy of completions, or a reward model on pairs"},
     {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
@@ -258,6 +260,9 @@ status cmd_train_run(int argc, char **argv) {
         return FAIL(ST_USAGE, "--order paired keeps both halves of a pair in one step: batch size x accumulation must be even, is %lld", (long long)(o.batch * o.accumulation));
     t.order_given = opt_given(&r, &cmd_train_spec, "order");
     TRY(cli_threads(o.threads));
+    struct source_map map;
+    TRY(cli_fields(&map, &o.fields));
+    t.map = &map;
     struct buf json = {0};
     opt_json(&json, &cmd_train_spec, &o);
     t.options_json = buf_text(&json);

@@ -258,6 +258,7 @@ static status all_rows(struct run *x) {
 static status collect_tuples(struct run *x) {
     struct augment_counts counts = {0}, *kept = x->counts;
     TRY(source_open(&x->source, x->o->input, x->o->on_bad_row, NULL));
+    x->source.map = x->o->map;
     x->collect = true;
     x->counts = &counts;
     status s = all_rows(x);
@@ -296,6 +297,7 @@ static status run_all(struct run *x) {
     const struct augment_options *o = x->o;
     if (o->mode == AUGMENT_SHUFFLED) TRY(collect_tuples(x));
     TRY(source_open(&x->source, o->input, o->on_bad_row, o->output));
+    x->source.map = o->map;
     TRY(file_out_open(&x->train, o->output));
     if (o->test_output) TRY(file_out_open(&x->test, o->test_output));
     TRY(all_rows(x));

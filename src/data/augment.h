@@ -41,6 +41,7 @@ struct augment_options {
     double goal_dropout;                /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
     enum pair_rule rule;                /* for rows with K responses */
     const struct pair_exclude *exclude; /* NULL: none */
+    const struct source_map *map;       /* NULL: none */
     const struct goal_style *style;     /* placement resolved, not GOAL_AUTO */
     bool map_scores;                    /* linear from [from_low, from_high] to the style's scale, then rounded to 0.01 */
     double from_low, from_high;

@@ -124,6 +124,14 @@ status encode_completion(struct ids *out, struct encoded *x, struct encoder *e, 
     return r->conversational ? encode_conversation(out, x, e, r, completion) : encode_text(out, x, e, r, completion);
 }
 
+/* A row of text has no prompt. Its first token is what the others are predicted from, as in TRL's shifted labels: the beginning-of-text
+ * token, which is in the prompt's ids already, or else the text's own first. */
+static void first_to_prompt(struct encoded *x) {
+    if (!x->chosen.count) return;
+    ids_push(&x->prompt, x->chosen.data[0]);
+    memmove(x->chosen.data, x->chosen.data + 1, --x->chosen.count * sizeof *x->chosen.data);
+}
+
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r) {
     out->prompt.count = out->chosen.count = out->rejected.count = 0;
     out->prefix_mismatch = false;
@@ -136,5 +144,6 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
     else
         TRY(encode_prompt(&out->prompt, e, r));
     TRY(encode_completion(&out->chosen, out, e, r, &r->chosen));
+    if (r->kind == RECORD_SFT && !e->whole && !r->prompt.size && !out->prompt.count) first_to_prompt(out);
     return r->kind == RECORD_PAIR ? encode_completion(&out->rejected, out, e, r, &r->rejected) : ST_OK;
 }

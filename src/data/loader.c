@@ -244,6 +244,7 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
     bool end = false;
     *d = (struct loaded){.pooled = o->reward};
     TRY(source_open(&source, path, o->skip_bad ? SOURCE_SKIP : SOURCE_STOP, o->rejected_beside));
+    source.map = o->map;
     progress_begin(&bar, "tokenise", "MB", file_size_bytes(path) >> 20);
     status s = ST_OK;
     for (;;) {

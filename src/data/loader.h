@@ -45,6 +45,7 @@ struct loader_options {
     double threshold;    /* unpaired: a score of at least this is desirable; NaN: labels come from the rows */
     bool reward;         /* whole conversations (encoder.whole), dropped when too long, never cut; prompt = what both begin with */
     int64_t pad;         /* reward: the padding token, -1 = none */
+    const struct source_map *map; /* NULL: none */
     bool skip_bad;       /* --on-bad-row skip */
     const char *rejected_beside; /* skipped rows go to this name + .rejected.jsonl; NULL: counted only */
 };

@@ -121,7 +121,7 @@ void pair_put_others(struct buf *out, const struct record *r, bool as_sft) {
     struct json_iter it = json_iter_begin(r->row);
     struct json key, value;
     while (json_iter_next(&it, &key, &value)) {
-        if (source_field_consumed(key, r->kind, as_sft)) continue;
+        if (source_field_consumed(r, key, as_sft)) continue;
         buf_append(out, ", ", 2);
         buf_append(out, key.text, key.size);
         buf_append(out, ": ", 2);
@@ -211,6 +211,7 @@ status pair_run(struct pair_counts *counts, const struct pair_options *o) {
     *counts = (struct pair_counts){0};
     struct run x = {.counts = counts, .o = o};
     TRY(source_open(&x.source, o->input, o->on_bad_row, o->output));
+    x.source.map = o->map;
     status s = file_out_open(&x.out, o->output);
     if (s == ST_OK) s = pair_rows(&x);
     file_out_abandon(&x.out);

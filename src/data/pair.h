@@ -63,6 +63,7 @@ struct pair_options {
     const char *input, *output; /* "-" is stdin, stdout */
     enum pair_rule rule;
     const struct pair_exclude *exclude; /* NULL: none */
+    const struct source_map *map;       /* NULL: none */
     enum source_bad_row on_bad_row;
     uint64_t limit; /* pairs at most; 0 = all */
     uint64_t seed;

@@ -12,15 +12,18 @@ const char *record_kind_name(enum record_kind kind) {
 }
 
 void record_clear(struct record *r) {
-    struct buf prompt = r->prompt, chosen = r->chosen, rejected = r->rejected;
+    struct buf prompt = r->prompt, chosen = r->chosen, rejected = r->rejected, tools = r->tools_text;
     struct response *responses = r->responses;
     size_t capacity = r->response_capacity;
     buf_clear(&prompt);
     buf_clear(&chosen);
     buf_clear(&rejected);
+    buf_clear(&tools);
     *r = (struct record){.prompt = prompt,
                          .chosen = chosen,
                          .rejected = rejected,
+                         .tools_text = tools,
+                         .map = r->map,
                          .responses = responses,
                          .response_capacity = capacity,
                          .source_row = -1,
@@ -37,6 +40,7 @@ void record_release(struct record *r) {
     buf_release(&r->prompt);
     buf_release(&r->chosen);
     buf_release(&r->rejected);
+    buf_release(&r->tools_text);
     for (size_t i = 0; i < r->response_capacity; i++) buf_release(&r->responses[i].text);
     free(r->responses);
     *r = (struct record){0};

@@ -12,6 +12,8 @@
 enum record_kind { RECORD_PAIR, RECORD_RESPONSES, RECORD_SFT, RECORD_PROMPT };
 const char *record_kind_name(enum record_kind kind); /* "pair", "responses", ... */
 
+struct source_map;
+
 /* Is the completion of a row wanted (TRL's KTO rows)? */
 enum record_label { LABEL_NONE = -1, LABEL_UNDESIRED, LABEL_DESIRED };
 
@@ -44,12 +46,14 @@ struct record {
     int label;                           /* enum record_label, of a RECORD_SFT row */
     int64_t source_row;                  /* -1 absent */
     struct json prompt_ids, chosen_ids, rejected_ids; /* arrays of token ids; JSON_NONE if absent */
-    struct json tools, chat_template_kwargs;          /* JSON_NONE if absent or null */
+    struct json tools, chat_template_kwargs;          /* JSON_NONE if absent or null; tools may lie in tools_text */
+    struct buf tools_text;
+    const struct source_map *map;                     /* of the source (data/source.h); NULL: none */
     struct response *responses;                       /* [response_count] of a RECORD_RESPONSES row */
     size_t response_count, response_capacity;
 };
 
-/* A zeroed record is a valid empty one. record_clear forgets a row and keeps the memory; record_release frees it. */
+/* A zeroed record is a valid empty one. record_clear forgets a row and keeps the memory and the map; record_release frees it. */
 void record_clear(struct record *r);
 void record_release(struct record *r);
 /* A fresh cleared response at the end of r->responses; a view until the next call. */

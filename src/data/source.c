@@ -27,20 +27,27 @@ const struct source_form source_form_table[] = {
     FORM(preference, "preference",
          "{prompt, response_1, response_2, preference_strength}, above 0 prefers response_2 (HelpSteer2 preference)",
          "{\"prompt\":\"q\",\"response_1\":\"b\",\"response_2\":\"a\",\"preference_strength\":2}"),
+    FORM(steps, "steps", "{prompt, completions: [..], labels: [true | false, ..]}, the steps of one answer (TRL's stepwise supervision)",
+         "{\"prompt\":\"q\",\"completions\":[\"a\",\"b\"],\"labels\":[true,false]}"),
     FORM(argilla, "argilla", "{instruction, chosen_response, rejected_response, chosen_avg_rating, rejected_avg_rating}",
          "{\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\",\"chosen_avg_rating\":5,\"rejected_avg_rating\":2}"),
-    FORM(sharegpt, "sharegpt", "{conversations: [{from, value}], chosen: {from, value}, rejected: {from, value}}",
+    FORM(sharegpt, "sharegpt", "{conversations: [{from, value}], or messages: [{role, content}], chosen and rejected: one such turn each} (LLaMA-Factory)",
          "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"a\"},"
          "\"rejected\":{\"from\":\"gpt\",\"value\":\"b\"}}"),
     FORM(alpaca, "alpaca", "{instruction and input, or question; system (optional), chosen, rejected} (LLaMA-Factory, Axolotl)",
          "{\"instruction\":\"q\",\"input\":\"\",\"chosen\":\"a\",\"rejected\":\"b\",\"score_chosen\":8,\"score_rejected\":3}"),
     FORM(pair, "pair", "{prompt (optional), chosen, rejected, score_chosen, score_rejected} (TRL: strings or messages)",
          "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"score_chosen\":8,\"score_rejected\":3}"),
-    FORM(completion, "completion", "{prompt, completion, score or label: true | false (optional)}",
+    FORM(completion, "completion", "{prompt, completion (or response, output), score or label: true | false (optional)}",
          "{\"prompt\":\"q\",\"completion\":\"a\"}"),
+    FORM(instruction, "instruction", "{instruction and input, or question; output (or completion, response), system, history, label or kto_tag (optional)}",
+         "{\"instruction\":\"q\",\"input\":\"\",\"output\":\"a\",\"kto_tag\":true}"),
+    FORM(conversation, "conversation", "{conversations: [{from, value}], system, label or kto_tag (optional)} (sharegpt)",
+         "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}]}"),
     FORM(messages, "messages", "{messages: [{role, content}], score or label: true | false (optional)}",
          "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]}"),
     FORM(prompt, "prompt", "{prompt}, or instruction or context_messages in its place", "{\"prompt\":\"q\"}"),
+    FORM(text, "text", "{text}, trained on as it stands", "{\"text\":\"a\"}"),
 };
 const size_t source_form_count = sizeof source_form_table / sizeof source_form_table[0];
 
@@ -61,14 +68,15 @@ static status unknown_form(struct json row) {
 }
 
 status source_read_row(struct record *r, struct json row) {
-    uint64_t line = r->line, index = r->index;
+    const uint64_t line = r->line, index = r->index;
     record_clear(r);
     r->line = line;
     r->index = index;
     r->row = row;
     if (json_kind_of(row) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(row)));
     struct fields f;
-    fields_find(&f, row);
+    TRY(source_map_check(r->map, row));
+    fields_find(&f, row, r->map);
     for (size_t i = 0; i < source_form_count; i++) {
         const struct source_form *form = &source_form_table[i];
         if (!form->sniff(&f)) continue;
@@ -143,6 +151,7 @@ static status collect_group(struct source *s, const struct record *record) {
         struct json row;
         TRY(next_line(s, &text, &size, &line));
         if (!text) return ST_OK;
+        s->ahead.map = s->map;
         bool same = json_parse(&row, text, size) == ST_OK && source_read_row(&s->ahead, row) == ST_OK && s->ahead.form == record->form &&
                     s->ahead.conversational == record->conversational &&
                     record_text_equal(&s->ahead.prompt, &record->prompt, record->conversational);
@@ -194,6 +203,7 @@ status source_next(struct source *s, struct record *record, bool *end) {
             return ST_OK;
         }
         record->line = line;
+        record->map = s->map;
         record->index = s->row_count++;
         struct json row;
         status st = json_parse(&row, text, size);

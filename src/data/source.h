@@ -7,11 +7,27 @@
 #include "data/record.h"
 #include "format/rows.h"
 
+/* Columns that stand for fields under other names: --field score_chosen=my_score. Such a column must be in every row; what a row has under
+ * the field's own name is then passed over. */
+#define SOURCE_MAP_MAX 64
+struct source_map {
+    struct {
+        size_t field; /* index into the table of fields */
+        const char *column; /* a view */
+    } items[SOURCE_MAP_MAX];
+    size_t count;
+};
+/* Adds NAME=COLUMN. ST_USAGE where there is no field of that name. */
+status source_map_add(struct source_map *map, const char *text);
+/* Names the first column that the row has not. */
+status source_map_check(const struct source_map *map, struct json row);
+
 enum source_bad_row { SOURCE_STOP, SOURCE_SKIP };
 
 struct source {
     struct rows_in rows;
     enum source_bad_row on_bad_row;
+    const struct source_map *map; /* a view; set after source_open, NULL: none */
     char *rejected_path;      /* owned; NULL: skipped rows are counted only */
     struct file_out rejected; /* opened at the first skipped row */
     uint64_t row_count;       /* rows read so far, skipped ones included, blank lines not */
@@ -48,10 +64,10 @@ struct source_form {
 extern const struct source_form source_form_table[];
 extern const size_t source_form_count;
 
-/* Reads one validated row by itself (kept by the caller while the record is used). Errors name the field. */
+/* Reads one validated row by itself (kept by the caller while the record is used), through r->map. Errors name the field. */
 status source_read_row(struct record *r, struct json row);
-/* Was this field of a row of this kind consumed by the reader, so that a writer must not copy it through? `as_sft`: the writer makes
+/* Was this field of the record's row consumed by the reader, so that a writer must not copy it through? `as_sft`: the writer makes
  * rows with one completion, whose field names count too. */
-bool source_field_consumed(struct json key, enum record_kind kind, bool as_sft);
+bool source_field_consumed(const struct record *r, struct json key, bool as_sft);
 
 #endif

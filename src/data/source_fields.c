@@ -29,21 +29,69 @@ static const struct field_name *find_name(struct json key) {
     return NULL;
 }
 
-void fields_find(struct fields *f, struct json row) {
-    *f = (struct fields){0};
+/* The field that a column is read as; NULL for a name whose field is read from another column. */
+static const struct field_name *find_column(const struct source_map *map, struct json key) {
+    if (!map || !map->count) return find_name(key);
+    for (size_t i = 0; i < map->count; i++)
+        if (json_equals(key, map->items[i].column)) return &field_names[map->items[i].field];
+    const struct field_name *n = find_name(key);
+    for (size_t i = 0; n && i < map->count; i++)
+        if (n == &field_names[map->items[i].field]) return NULL;
+    return n;
+}
+
+void fields_find(struct fields *f, struct json row, const struct source_map *map) {
+    *f = (struct fields){.map = map};
     struct json_iter it = json_iter_begin(row);
     struct json key, value;
     while (json_iter_next(&it, &key, &value)) {
-        const struct field_name *n = find_name(key);
+        const struct field_name *n = find_column(map, key);
         if (!n || json_kind_of(value) == JSON_NULL) continue;
         struct json *slot = (struct json *)(void *)((char *)f + n->offset);
         if (!slot->size) *slot = value;
     }
 }
 
-bool source_field_consumed(struct json key, enum record_kind kind, bool as_sft) {
-    const struct field_name *n = find_name(key);
-    return n && (n->consumed & (1u << kind | (as_sft ? (unsigned)CONSUMED_SFT : 0u))) != 0;
+bool field_is_mapped(const struct fields *f, const char *name) {
+    for (size_t i = 0; f->map && i < f->map->count; i++)
+        if (strcmp(field_names[f->map->items[i].field].text, name) == 0) return true;
+    return false;
+}
+
+/* A field's own name is consumed also where it is read from another column: two of one name would stand in the row written. */
+bool source_field_consumed(const struct record *r, struct json key, bool as_sft) {
+    const struct field_name *n[2] = {find_column(r->map, key), find_name(key)};
+    for (size_t i = 0; i < 2; i++)
+        if (n[i] && (n[i]->consumed & (1u << r->kind | (as_sft ? (unsigned)CONSUMED_SFT : 0u))) != 0) return true;
+    return false;
+}
+
+status source_map_add(struct source_map *map, const char *text) {
+    const char *mark = strchr(text, '=');
+    if (!mark || mark == text || !mark[1]) return FAIL(ST_USAGE, "--field expects NAME=COLUMN, found '%s'", text);
+    CHECK(map->count < SOURCE_MAP_MAX);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        if (field_names[i].size != (size_t)(mark - text) || memcmp(field_names[i].text, text, field_names[i].size) != 0) continue;
+        for (size_t k = 0; k < map->count; k++)
+            if (map->items[k].field == i || strcmp(map->items[k].column, mark + 1) == 0)
+                return FAIL(ST_USAGE, "--field %s: the name or the column is given twice", text);
+        map->items[map->count].field = i;
+        map->items[map->count++].column = mark + 1;
+        return ST_OK;
+    }
+    struct buf names = {0};
+    for (size_t i = 0; i < FIELD_COUNT; i++) buf_printf(&names, "%s%s", i ? ", " : "", field_names[i].text);
+    status s = FAIL(ST_USAGE, "--field %s: no form of rows has a field of that name; the names are: %s", text, buf_text(&names));
+    buf_release(&names);
+    return s;
+}
+
+status source_map_check(const struct source_map *map, struct json row) {
+    for (size_t i = 0; map && i < map->count; i++)
+        if (!json_get(row, map->items[i].column).size)
+            return FAIL(ST_FORMAT, "field %s: missing; --field %s=%s asks for it", map->items[i].column,
+                        field_names[map->items[i].field].text, map->items[i].column);
+    return ST_OK;
 }
 
 bool field_is_string(struct json value) { return json_kind_of(value) == JSON_STRING; }
@@ -110,8 +158,7 @@ status field_score(double *out, struct json value, const char *path) {
         if (json_parse(&number, inner.text, inner.size) == ST_OK && json_double(out, number)) return ST_OK;
         *out = (double)NAN;
     }
-    int shown = value.size < 40 ? (int)value.size : 40;
-    return FAIL(ST_FORMAT, "field %s: expected a finite number, found %.*s", path, shown, value.text);
+    return FAIL(ST_FORMAT, "field %s: expected a finite number, found %.*s", path, field_shown(value), value.text);
 }
 
 static status read_ids(struct json *out, struct json value, const char *path) {
@@ -123,8 +170,32 @@ static status read_ids(struct json *out, struct json value, const char *path) {
     int64_t id;
     for (size_t i = 0; json_iter_next(&it, &key, &item); i++)
         if (!json_int(&id, item) || id < 0 || id > INT32_MAX)
-            return FAIL(ST_FORMAT, "field %s[%zu]: expected a token id, found %.*s", path, i, item.size < 40 ? (int)item.size : 40, item.text);
+            return FAIL(ST_FORMAT, "field %s[%zu]: expected a token id, found %.*s", path, i, field_shown(item), item.text);
     *out = value;
+    return ST_OK;
+}
+
+/* A list, or a string that holds one: TRL takes both, and columns of Parquet files often are strings. */
+static status read_tools(struct record *r, struct json value) {
+    struct json list = value;
+    if (!value.size || value.size == 2) return ST_OK; /* "", [], {} */
+    if (field_is_string(value)) {
+        buf_clear(&r->tools_text);
+        json_string(&r->tools_text, value);
+        if (json_parse(&list, buf_text(&r->tools_text), r->tools_text.size) != ST_OK) list = value;
+    }
+    if (json_kind_of(list) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field tools: expected a list of tools, or a string of JSON that holds one, found %.*s", field_shown(value), value.text);
+    if (json_count(list)) r->tools = list;
+    return ST_OK;
+}
+
+static status refuse_images(const struct fields *f) {
+    const struct json values[] = {f->image, f->images};
+    for (size_t i = 0; i < 2; i++) {
+        if (!values[i].size || (json_kind_of(values[i]) == JSON_ARRAY && !json_count(values[i]))) continue;
+        return FAIL(ST_UNSUPPORTED, "field %s: the row belongs to an image, and rapt reads and trains on text alone", i ? "images" : "image");
+    }
     return ST_OK;
 }
 
@@ -136,12 +207,12 @@ status field_read_common(struct record *r, const struct fields *f) {
         else if (json_equals(f->goal_of, "rejected")) r->goal_of = GOAL_OF_REJECTED;
     }
     if (f->source_row.size && !json_int(&r->source_row, f->source_row))
-        return FAIL(ST_FORMAT, "field source_row: expected a whole number, found %.*s", f->source_row.size < 40 ? (int)f->source_row.size : 40,
-                    f->source_row.text);
+        return FAIL(ST_FORMAT, "field source_row: expected a whole number, found %.*s", field_shown(f->source_row), f->source_row.text);
     TRY(read_ids(&r->prompt_ids, f->prompt_ids, "prompt_ids"));
     TRY(read_ids(&r->chosen_ids, f->chosen_ids, "chosen_ids"));
     TRY(read_ids(&r->rejected_ids, f->rejected_ids, "rejected_ids"));
-    if (f->tools.size && json_kind_of(f->tools) == JSON_ARRAY && json_count(f->tools)) r->tools = f->tools;
+    TRY(read_tools(r, f->tools));
+    TRY(refuse_images(f));
     if (f->chat_template_kwargs.size) {
         if (json_kind_of(f->chat_template_kwargs) != JSON_OBJECT)
             return FAIL(ST_FORMAT, "field chat_template_kwargs: expected an object, found %s",

@@ -32,10 +32,24 @@
     X(response_1, "response_1", PAIR)                                                                                                      \
     X(response_2, "response_2", PAIR)                                                                                                      \
     X(preference_strength, "preference_strength", PAIR)                                                                                    \
+    X(fine_grain_score_chosen, "fine_grain_score_chosen", PAIR)                                                                            \
+    X(fine_grain_score_rejected, "fine_grain_score_rejected", PAIR)                                                                        \
+    X(chosen_rating_, "chosen_rating", PAIR)                                                                                               \
+    X(rejected_rating_, "rejected_rating", PAIR)                                                                                           \
+    X(chosen_model, "chosen_model", PAIR)                                                                                                  \
+    X(rejected_model, "rejected_model", PAIR)                                                                                              \
+    X(chosen_model_, "chosen-model", PAIR)                                                                                                 \
+    X(rejected_model_, "rejected-model", PAIR)                                                                                             \
     X(question, "question", NONE)                                                                                                          \
     X(input, "input", NONE)                                                                                                                \
     X(system, "system", NONE)                                                                                                              \
     X(history, "history", NONE)                                                                                                            \
+    X(context, "context", NONE)                                                                                                            \
+    X(output, "output", SFT)                                                                                                               \
+    X(text, "text", SFT)                                                                                                                   \
+    X(labels, "labels", NONE)                                                                                                              \
+    X(image, "image", NONE)                                                                                                                \
+    X(images, "images", NONE)                                                                                                              \
     X(context_messages, "context_messages", NONE)                                                                                          \
     X(label, "label", NONE)                                                                                                                \
     X(kto_tag, "kto_tag", NONE)                                                                                                            \
@@ -53,7 +67,7 @@
     X(avg_fine_score_chosen, "avg_fine_score_chosen", PAIR)                                                                                \
     X(avg_fine_score_rejected, "avg_fine_score_rejected", PAIR)                                                                            \
     X(metadata, "metadata", NONE)                                                                                                          \
-    X(margin, "margin", PAIR)                                                                                              \
+    X(margin, "margin", PAIR)                                                                                                              \
     X(goal, "goal", ALL)                                                                                                                   \
     X(goal_of, "goal_of", ALL)                                                                                                             \
     X(source_row, "source_row", ALL)                                                                                                       \
@@ -68,9 +82,12 @@ struct fields {
 #define FIELD_MEMBER(name, text, consumed) struct json name;
     FIELD_MAP(FIELD_MEMBER)
 #undef FIELD_MEMBER
+    const struct source_map *map; /* the columns to look in; NULL: the fields' own names */
 };
 
-void fields_find(struct fields *f, struct json row);
+void fields_find(struct fields *f, struct json row, const struct source_map *map);
+/* Did the user name the column of this field (--field)? */
+bool field_is_mapped(const struct fields *f, const char *name);
 
 /* Is this a list whose first item is an object with `role` (TRL's rule for "conversational")? */
 bool field_is_messages(struct json value);
@@ -91,8 +108,18 @@ extern const struct turn_marks turns_helpsteer; /* "..\n<extra_id_1>Assistant\n.
 /* The row's prompt from such a string, as messages (r->conversational); the text as it is where the leading mark is missing. A last, empty
  * turn of the assistant is where the response goes and no message. */
 status field_put_turns(struct record *r, struct json value, const struct turn_marks *marks, const char *path);
-/* A completion that is a string, as the row's prompt wants it: one assistant message, or the text. */
+/* A completion as the row's prompt wants it: messages, or a string as one assistant message; or the text. */
 status field_put_answer(struct buf *out, const struct record *r, struct json value, const char *path);
+/* A prompt made of instruction and input (joined by a line break), question, input alone, or `prompt`; where the row has `system` or
+ * `history` ([[question, answer], ..]), messages. */
+status field_put_instruction(struct record *r, const struct fields *f);
+/* `label` or `kto_tag` into r->label. */
+status field_read_label(struct record *r, const struct fields *f);
+/* score_chosen and score_rejected under any of their names, at the top level or under `metadata`, with the means of the aspects. Two names
+ * with different scores are an error. */
+status field_read_scores(struct record *r, const struct fields *f);
+/* For errors: the beginning of a value, and its size. */
+static inline int field_shown(struct json value) { return value.size < 40 ? (int)value.size : 40; }
 /* A number, or a string that holds one ("7.5"); absent, null, "N/A" leave NaN. Anything else is an error naming `path`. */
 status field_score(double *out, struct json value, const char *path);
 /* Fields that every form may have: goal, goal_of, source_row, ids, tools, chat_template_kwargs. */
@@ -123,6 +150,14 @@ bool source_preference_sniff(const struct fields *f);
 status source_preference_read(struct record *r, const struct fields *f);
 bool source_alpaca_sniff(const struct fields *f);
 status source_alpaca_read(struct record *r, const struct fields *f);
+bool source_conversation_sniff(const struct fields *f);
+status source_conversation_read(struct record *r, const struct fields *f);
+bool source_instruction_sniff(const struct fields *f);
+status source_instruction_read(struct record *r, const struct fields *f);
+bool source_steps_sniff(const struct fields *f);
+status source_steps_read(struct record *r, const struct fields *f);
+bool source_text_sniff(const struct fields *f);
+status source_text_read(struct record *r, const struct fields *f);
 bool source_messages_sniff(const struct fields *f);
 status source_messages_read(struct record *r, const struct fields *f);
 bool source_completion_sniff(const struct fields *f);

@@ -1,35 +1,12 @@
 /* source_sft: rows with one completion, or with a prompt alone. */
 #include "data/source_fields.h"
 
-/* TRL's `label` or LLaMA-Factory's `kto_tag`; 0 and 1 count, as they are what other tools write for false and true. */
-static status read_label(struct record *r, const struct fields *f) {
-    struct json value = f->label.size ? f->label : f->kto_tag;
-    const char *name = f->label.size ? "label" : "kto_tag";
-    bool wanted;
-    int64_t number;
-    if (!value.size) return ST_OK;
-    if (json_bool(&wanted, value))
-        r->label = wanted ? LABEL_DESIRED : LABEL_UNDESIRED;
-    else if (json_int(&number, value) && (number == 0 || number == 1))
-        r->label = number ? LABEL_DESIRED : LABEL_UNDESIRED;
-    else
-        return FAIL(ST_FORMAT, "field %s: expected true or false, found %.*s", name, value.size < 40 ? (int)value.size : 40, value.text);
-    return ST_OK;
-}
+bool source_text_sniff(const struct fields *f) { return f->text.size != 0; }
 
-bool source_completion_sniff(const struct fields *f) { return f->prompt.size && f->completion.size; }
-
-status source_completion_read(struct record *r, const struct fields *f) {
+/* TRL's language modelling rows: everything but the first token is trained on (data/encode). */
+status source_text_read(struct record *r, const struct fields *f) {
     r->kind = RECORD_SFT;
-    r->conversational = field_is_messages(f->prompt);
-    TRY(field_put_text(&r->prompt, f->prompt, r->conversational, "prompt"));
-    TRY(field_score(&r->score_chosen, f->score, "score"));
-    TRY(read_label(r, f));
-    if (r->conversational && field_is_string(f->completion)) {
-        field_put_message(&r->chosen, "assistant", f->completion);
-        return ST_OK;
-    }
-    return field_put_text(&r->chosen, f->completion, r->conversational, "completion");
+    return field_put_text(&r->chosen, f->text, false, "text");
 }
 
 bool source_messages_sniff(const struct fields *f) { return f->messages.size && !f->prompt.size; }
@@ -50,7 +27,7 @@ status source_messages_read(struct record *r, const struct fields *f) {
     }
     if (count < 2) return FAIL(ST_FORMAT, "field messages: an answer without a question");
     r->kind = RECORD_SFT;
-    TRY(read_label(r, f));
+    TRY(field_read_label(r, f));
     const char *end = last.text;
     while (end > f->messages.text && end[-1] != '}') end--;
     buf_append(&r->prompt, f->messages.text, (size_t)(end - f->messages.text));

@@ -61,7 +61,8 @@ status field_put_turns(struct record *r, struct json value, const struct turn_ma
 }
 
 status field_put_answer(struct buf *out, const struct record *r, struct json value, const char *path) {
-    if (!r->conversational || !field_is_string(value)) return field_put_text(out, value, false, path);
+    if (!r->conversational || !field_is_string(value))
+        return field_put_text(out, value, r->conversational && json_kind_of(value) == JSON_ARRAY, path);
     field_put_message(out, "assistant", value);
     return ST_OK;
 }

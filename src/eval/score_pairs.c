@@ -166,6 +166,7 @@ static status read_all(struct job *j) {
     bool end = false;
     status s = source_open(&source, j->o->input, j->o->skip_bad ? SOURCE_SKIP : SOURCE_STOP, j->o->beside);
     TRY(s);
+    source.map = j->o->map;
     progress_begin(&bar, j->o->what, "kB", file_size_bytes(j->o->input) >> 10);
     while (s == ST_OK) {
         s = source_next(&source, &record, &end);

@@ -17,6 +17,7 @@ struct score_options {
     enum matmul_kind kind;
     bool tokens, token_logps; /* also prompt_ids ..., also one log-prob a token */
     bool skip_bad;
+    const struct source_map *map; /* NULL: none */
 };
 struct score_summary {
     uint64_t rows, nulls; /* nulls: rows whose prompt reaches max_length; their log-probs are null */

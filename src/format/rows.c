@@ -62,7 +62,7 @@ static size_t end_of(const char *text, size_t at, size_t size) {
     return done ? at + took : size;
 }
 
-/* Does the object at `at`, as far as it is in the text, have an array of objects under "data"? Then the offset of the array; else 0. Where
+/* Does the object at `at`, as far as it is in the text, have an array of objects under "data" or "instances"? Then the offset of the array; else 0. Where
  * something stands behind the object, it is a row of JSONL that has such a field. */
 static size_t find_data(const char *text, size_t at, size_t size) {
     size_t found = 0;
@@ -71,7 +71,8 @@ static size_t find_data(const char *text, size_t at, size_t size) {
         if (at == size || text[at] != '"') return found;
         const size_t key = at;
         at = end_of(text, at, size);
-        const bool data = at - key == 6 && memcmp(text + key, "\"data\"", 6) == 0;
+        const bool data = (at - key == 6 && memcmp(text + key, "\"data\"", 6) == 0) ||
+                          (at - key == 11 && memcmp(text + key, "\"instances\"", 11) == 0); /* LMFlow, older RLHFlow */
         at = skip_blanks(text, at, size);
         if (at == size || text[at] != ':') return found;
         at = skip_blanks(text, at + 1, size);

@@ -71,6 +71,7 @@ static status load_data(struct trainer *t) {
                                 .reward = o->objective == OBJECTIVE_REWARD,
                                 .unpaired = o->objective == OBJECTIVE_KTO,
                                 .threshold = o->kto_threshold,
+                                .map = o->map,
                                 .skip_bad = o->skip_bad,
                                 .rejected_beside = buf_text(&rejected)};
     TRY(encoder_open(&t->encoder, o->model));

@@ -39,6 +39,7 @@ struct train_options {
     uint64_t seed;
     /* when to speak and save; 0 = never */
     uint64_t logging_steps, save_steps, eval_steps, save_limit;
+    const struct source_map *map; /* of the columns of train_data and eval_data; NULL: none */
     bool resume, overwrite, skip_bad, recompute, allow_drift;
     enum matmul_kind kind;
     const char *options_json; /* resolved options, for the manifest */

@@ -33,6 +33,19 @@ echo '{"prompt":"q", "chosen":7,"rejected":"b"}' | diff - o.rejected.jsonl
 head -c 150 rows.gzip >cut.jsonl
 fails 1 'cut.jsonl: byte 150: damaged gzip data (the file ends too early)' "$RAPT" pair --input cut.jsonl --output o
 [ ! -e o.tmp* ]
+# columns under other names
+echo '{"query":"q","better":"a","worse":"b","good":9,"bad":2,"prompt":null,"id":1}' >other.jsonl
+fields=(--field prompt=query,chosen=better --field rejected=worse --field score_chosen=good,score_rejected=bad)
+"$RAPT" augment --input other.jsonl "${fields[@]}" --output o --mode plain 2>/dev/null
+echo '{"prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assistant", "content": "a"}], "rejected": [{"role": "assistant", "content": "b"}], "score_chosen": 9, "score_rejected": 2, "source_row": 0, "id": 1}' | diff - o
+"$RAPT" inspect other.jsonl "${fields[@]}" >o; has o '  pair: 1'; has o 'chosen_scores'
+"$RAPT" inspect other.jsonl >o; has o 'rows_of_no_form: 1'
+echo '{"query":"q","best":[{"text":"a","score":1},{"text":"b","score":2}]}' >k.jsonl
+"$RAPT" pair --input k.jsonl --field prompt=query,responses=best --output - 2>/dev/null | grep -q '^{"prompt": "q", "chosen": "b", "rejected": "a", "score_chosen": 2, "score_rejected": 1}$'
+fails 2 'no form of rows has a field of that name; the names are: prompt, chosen,' "$RAPT" augment --input other.jsonl --output o --field promt=query
+fails 1 'other.jsonl:1: field ask: missing; --field prompt=ask asks for it' "$RAPT" augment --input other.jsonl --output o --field prompt=ask
+fails 2 'no effect without --input' "$RAPT" generate --model "$golden/llama_tiny" --prompt x --field prompt=ask
+fails 2 'is no data set' "$RAPT" inspect "$golden/llama_tiny" --field prompt=ask
 # models: ids, log-probs and training do not see what the rows came in
 if "$RAPT" train --help >/dev/null 2>&1; then
   model=$golden/llama_tiny
@@ -50,6 +63,20 @@ if "$RAPT" train --help >/dev/null 2>&1; then
   done
   python3 -c 'import json,sys; a,b=([json.loads(x) for x in open(f)] for f in ("logps.jsonl","logps.array")); sys.exit(a!=b)'
   cmp run.jsonl/adapter_model.safetensors run.array/adapter_model.safetensors
+  python3 -c '
+import json
+for x in open("t.jsonl"):
+    r = json.loads(x)
+    r["better"] = r.pop("chosen")
+    print(json.dumps(r))' >t.columns
+  "$RAPT" logps --model "$model" --input t.columns --field chosen=better --output o --dtype f32 --threads 1 2>/dev/null
+  [ "$(grep -o '"logps_chosen".*' o)" = "$(grep -o '"logps_chosen".*' logps.jsonl)" ]
+  "$RAPT" train --model "$model" --train-data t.columns --field chosen=better --output-dir run.columns --dtype f32 --threads 1 --max-steps 3 2>/dev/null >/dev/null
+  cmp run.jsonl/adapter_model.safetensors run.columns/adapter_model.safetensors
+  printf '%s\n' '{"text": "the cat sat"}' '{"text": "on"}' >text.jsonl
+  "$RAPT" train --model "$model" --train-data text.jsonl --objective sft --output-dir run.text --dtype f32 --threads 1 --max-steps 1 2>err >/dev/null
+  has err '2 rows, 0 dropped'
+  fails 1 'text.jsonl:1: the row has no prompt (form text)' "$RAPT" generate --model "$model" --input text.jsonl --output o
   gzip -c logps.jsonl >logps.gz
   cp logps.jsonl.meta.json logps.gz.meta.json
   "$RAPT" train --model "$model" --train-data t.jsonl --ref-logps logps.gz --output-dir run.gz --dtype f32 --threads 1 --max-steps 3 2>/dev/null >/dev/null

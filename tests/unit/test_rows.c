@@ -113,6 +113,7 @@ static const struct text_case cases[] = {
     {"[\"a\nb\"]", "1:\"a\nb\"\n"}, /* left for json_parse to refuse */
     {"{\"data\":[{\"a\":1}]}", "1:{\"a\":1}\n"},
     {"{\"version\":\"1\",\n\"n\":[{}],\"data\" : [\n{\"a\":1},\n{\"a\":2}], \"more\":{\"x\":[1]},\n\"end\":3 }\n", "3:{\"a\":1}\n4:{\"a\":2}\n"},
+    {"{\"type\":\"text_only\",\"instances\":[{\"a\":1},{\"a\":2}]}", "1:{\"a\":1}\n1:{\"a\":2}\n"},
     {"{\"data\":[]}", ""},
     {"{\"data\":[{\"a\":1}]}\n{\"data\":[]}\n", "1:{\"data\":[{\"a\":1}]}\n2:{\"data\":[]}\n"},
     {"{\"data\":[1]}\n", "1:{\"data\":[1]}\n"},

@@ -126,6 +126,119 @@ static void reads_labels(void **state) {
     record_release(&r);
 }
 
+#define TURN(role, text) "{\"role\":\"" role "\",\"content\":\"" text "\"}"
+#define BOTH(q, a) "[" TURN("user", q) "," TURN("assistant", a) "]"
+
+/* Rows as the data sets have them, with the columns that nobody reads. */
+static void reads_the_data_sets(void **state) {
+    (void)state;
+    static const struct {
+        const char *row, *form;
+        enum record_kind kind;
+        bool conversational;
+        double chosen, rejected; /* scores; of K responses the first and the last; -1: none */
+        const char *answer;      /* chosen, or the first response */
+        int label;
+    } cases[] = {
+        {"{\"source\":\"evol_instruct\",\"instruction\":\"q\",\"models\":[\"x\",\"y\"],\"completions\":[{\"annotations\":{\"helpfulness\":{\"Rating\":\"4\",\"Type\":[\"1\"]},"
+         "\"honesty\":{\"Rating\":\"N/A\"}},\"critique\":\"c\",\"custom_system_prompt\":\"s\",\"fine-grained_score\":4.0,\"model\":\"x\",\"overall_score\":7.5,\"response\":\"a\"},"
+         "{\"annotations\":{},\"overall_score\":3,\"response\":\"b\"}],\"correct_answers\":[\"None\"],\"incorrect_answers\":[\"None\"]}",
+         "ultrafeedback", RECORD_RESPONSES, false, 7.5, 3, "a", LABEL_NONE},
+        {"{\"prompt\":\"q\",\"prompt_id\":\"00f\",\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"messages\":" BOTH("q", "a") ",\"score_chosen\":9.0,\"score_rejected\":6.5}",
+         "pair", RECORD_PAIR, true, 9, 6.5, "a", LABEL_NONE}, /* H4 */
+        {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"score_chosen\":9.0,\"score_rejected\":6.5}", "pair", RECORD_PAIR, true, 9, 6.5, "a", LABEL_NONE}, /* trl-lib */
+        {"{\"prompt\":\"q\",\"prompt_id\":\"0\",\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"messages\":" BOTH("q", "a") ",\"overall_score_chosen\":8.0,\"overall_score_rejected\":5.0,"
+         "\"fine_grain_score_chosen\":[5,4,5,5],\"fine_grain_score_rejected\":[2,2,2,2],\"avg_fine_score_chosen\":4.75,\"avg_fine_score_rejected\":2.0}",
+         "pair", RECORD_PAIR, true, 8, 5, "a", LABEL_NONE}, /* the paper's */
+        {"{\"source\":\"s\",\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\",\"chosen_avg_rating\":5.0,\"rejected_avg_rating\":3.25,\"chosen_model\":\"m\"}",
+         "argilla", RECORD_PAIR, false, 5, 3.25, "a", LABEL_NONE},
+        {"{\"source\":\"s\",\"prompt\":\"q\",\"chosen\":" BOTH("q", "a") ",\"chosen-rating\":5.0,\"chosen-model\":\"m\",\"rejected\":" BOTH("q", "b") ",\"rejected-rating\":4.5,\"rejected-model\":\"n\"}",
+         "pair", RECORD_PAIR, true, 5, 4.5, "a", LABEL_NONE}, /* -cleaned */
+        {"{\"prompt\":\"q\",\"response\":\"a\",\"helpfulness\":3,\"correctness\":4,\"coherence\":4,\"complexity\":1,\"verbosity\":1}", "helpsteer", RECORD_RESPONSES, true, 3, 3, "a", LABEL_NONE},
+        {"{\"split\":\"train\",\"prompt\":\"q\",\"response_1\":\"a\",\"response_2\":\"b\",\"preference_strength\":-1,\"preference_statement\":\"1 is better\",\"preference_elaboration\":\"e\","
+         "\"three_most_similar_preferences\":[{\"strength\":-1}],\"all_preferences_unprocessed\":[]}", "preference", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
+        {"{\"prompt\":\"\\n\\nHuman: q\\n\\nAssistant: \",\"answers\":[{\"answer\":\"a\",\"model\":\"m\",\"rank\":1.0},{\"answer\":\"b\",\"model\":\"n\",\"rank\":2.0}],\"turns\":1,\"num_responses\":2,"
+         "\"source\":[\"x\"],\"good_natured\":true}", "nectar", RECORD_RESPONSES, true, 10, 1, "a", LABEL_NONE},
+        {"{\"context_messages\":[" TURN("user", "q") "],\"id\":\"1\"}", "prompt", RECORD_PROMPT, true, -1, -1, NULL, LABEL_NONE}, /* RLHFlow */
+        {"{\"prompt\":\"q\",\"responses\":[\"a\",\"b\"],\"rewards\":[0.25,-1.5]}", "responses", RECORD_RESPONSES, false, 0.25, -1.5, "a", LABEL_NONE},
+        {"{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"margin\":2.5}", "pair", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE},
+        {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"chosen_score\":5.0,\"rejected_score\":1}", "pair", RECORD_PAIR, true, 5, 1, "a", LABEL_NONE}, /* preference_700K */
+        {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"source\":\"magpie_ultra\"}", "pair", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE}, /* Skywork */
+        {"{\"prompt_id\":\"7\",\"prompt\":\"q\",\"all_generated_responses\":[\"a\",\"c\",\"b\"],\"all_rm_scores\":[0.17,0.15,0.13],\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") "}",
+         "best-of", RECORD_RESPONSES, false, 0.17, 0.13, "a", LABEL_NONE}, /* princeton-nlp */
+        {"{\"prompt\":\"q\",\"completion\":\"a\",\"label\":false}", "completion", RECORD_SFT, false, -1, -1, "a", LABEL_UNDESIRED},
+        {"{\"prompt\":[" TURN("user", "q") "],\"completion\":[" TURN("assistant", "a") "],\"label\":true,\"chat_template_kwargs\":{\"x\":1}}", "completion", RECORD_SFT, true, -1, -1, "a", LABEL_DESIRED},
+        {"{\"prompt\":\"q\",\"completions\":[\"a\",\" b\"],\"labels\":[true,false]}", "steps", RECORD_SFT, false, -1, -1, "a\n b", LABEL_UNDESIRED},
+        {"{\"prompt\":\"q\",\"completions\":[\"a\"],\"labels\":[1]}", "steps", RECORD_SFT, false, -1, -1, "a", LABEL_DESIRED},
+        {"{\"text\":\"a\"}", "text", RECORD_SFT, false, -1, -1, "a", LABEL_NONE},
+        {"{\"messages\":" BOTH("q", "a") ",\"tools\":\"[{\\\"name\\\":\\\"f\\\"}]\",\"images\":[]}", "messages", RECORD_SFT, true, -1, -1, "a", LABEL_NONE},
+        {"{\"instruction\":\"q\",\"input\":\"i\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE}, /* LLaMA-Factory */
+        {"{\"instruction\":\"q\",\"input\":\"\",\"output\":\"a\",\"kto_tag\":true}", "instruction", RECORD_SFT, false, -1, -1, "a", LABEL_DESIRED},
+        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"a\"},\"rejected\":{\"from\":\"gpt\",\"value\":\"b\"},\"system\":\"s\",\"tools\":\"\"}",
+         "sharegpt", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
+        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}],\"kto_tag\":false}", "conversation", RECORD_SFT, true, -1, -1, "a", LABEL_UNDESIRED},
+        {"{\"messages\":" BOTH("q", "a") ",\"label\":true}", "messages", RECORD_SFT, true, -1, -1, "a", LABEL_DESIRED},
+        {"{\"system\":\"s\",\"question\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE}, /* Axolotl: intel */
+        {"{\"input\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE}, /* icr */
+        {"{\"system\":\"\",\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "pair", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE}, /* prompt_pairs */
+        {"{\"system\":\"s\",\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\"}", "argilla", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
+    };
+    struct record r = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (read_text(&r, cases[i].row) != ST_OK) fail_msg("case %zu: %s", i, status_message());
+        const bool many = r.kind == RECORD_RESPONSES;
+        if (strcmp(r.form, cases[i].form) != 0) fail_msg("case %zu: read as %s", i, r.form);
+        assert_int_equal(r.kind, cases[i].kind);
+        assert_int_equal(r.label, cases[i].label);
+        assert_int_equal(r.conversational, cases[i].conversational);
+        if (cases[i].answer) assert_answer(&r, many ? &r.responses[0].text : &r.chosen, cases[i].answer);
+        if (r.kind == RECORD_PAIR) assert_answer(&r, &r.rejected, "b");
+        const double w = many ? r.responses[0].score : r.score_chosen, l = many ? r.responses[r.response_count - 1].score : r.score_rejected;
+        assert_true(cases[i].chosen == -1 ? isnan(w) && isnan(l) : w == cases[i].chosen && l == cases[i].rejected);
+    }
+    assert_int_equal(read_text(&r, "{\"messages\":" BOTH("q", "a") ",\"tools\":\"[{\\\"name\\\":\\\"f\\\"}]\"}"), ST_OK);
+    assert_true(r.tools.size == 14 && memcmp(r.tools.text, "[{\"name\":\"f\"}]", 14) == 0);
+    assert_int_equal(read_text(&r, "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"images\":[{}]}"), ST_UNSUPPORTED);
+    assert_non_null(strstr(status_message(), "field images: the row belongs to an image"));
+    assert_int_equal(read_text(&r, "{\"instruction\":\"q\",\"context\":\"c\",\"response\":\"a\"}"), ST_UNSUPPORTED);
+    assert_non_null(strstr(status_message(), "--field input=context"));
+    record_release(&r);
+}
+
+static void columns_stand_for_fields(void **state) {
+    (void)state;
+    struct source_map map = {0};
+    struct record r = {0};
+    struct source s;
+    bool end;
+    assert_int_equal(source_map_add(&map, "prompt=ask me"), ST_OK);
+    assert_int_equal(source_map_add(&map, "chosen=better"), ST_OK);
+    assert_int_equal(source_map_add(&map, "score_chosen=a=b"), ST_OK);
+    static const struct { const char *text, *message; } wrong[] = {
+        {"prompt", "expects NAME=COLUMN"}, {"=x", "expects NAME=COLUMN"}, {"prompt=", "expects NAME=COLUMN"}, {"prompt=y", "given twice"},
+        {"rejected=better", "given twice"}, {"promt=x", "no form of rows has a field of that name; the names are: prompt, chosen, "},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(source_map_add(&map, wrong[i].text), ST_USAGE);
+        assert_non_null(strstr(status_message(), wrong[i].message));
+    }
+    open_text(&s, "{\"ask me\":\"q\",\"prompt\":5,\"better\":\"a\",\"rejected\":\"b\",\"a=b\":\"7\",\"score_rejected\":2,\"chosen_score\":1,\"k\":0}\n"
+                  "{\"prompt\":\"q\",\"better\":\"a\",\"rejected\":\"b\",\"a=b\":7}\n", SOURCE_STOP);
+    s.map = &map;
+    assert_int_equal(source_next(&s, &r, &end), ST_OK);
+    assert_string_equal(buf_text(&r.prompt), "q");
+    assert_answer(&r, &r.chosen, "a");
+    assert_true(r.score_chosen == 7 && r.score_rejected == 2);
+    static const char *const consumed[] = {"\"ask me\"", "\"prompt\"", "\"better\"", "\"chosen\"", "\"rejected\"", "\"a=b\"", "\"score_chosen\"", "\"chosen_score\""};
+    for (size_t i = 0; i < sizeof consumed / sizeof consumed[0]; i++)
+        assert_true(source_field_consumed(&r, (struct json){consumed[i], strlen(consumed[i])}, false));
+    assert_false(source_field_consumed(&r, (struct json){"\"k\"", 3}, false));
+    assert_int_equal(source_next(&s, &r, &end), ST_FORMAT);
+    assert_non_null(strstr(status_message(), ":2: field ask me: missing; --field prompt=ask me asks for it"));
+    source_release(&s);
+    record_release(&r);
+}
+
 static void errors_name_the_field(void **state) {
     (void)state;
     static const struct { const char *row, *message; } cases[] = {
@@ -137,7 +250,26 @@ static void errors_name_the_field(void **state) {
         {"{\"chosen\":\"a\",\"rejected\":\"b\"}", "they share no beginning"},
         {"{\"prompt\":\"q\",\"responses\":[\"a\",\"b\"],\"scores\":[1]}", "2 responses, 1 scores"},
         {"{\"instruction\":\"q\",\"completions\":[{\"response\":\"a\",\"overall_score\":true}]}", "field completions[0].overall_score"},
-        {"{\"text\":\"q\"}", "fields of no known form (text); expected one of:"},
+        {"{\"words\":\"q\"}", "fields of no known form (words); expected one of:"},
+        {"{\"text\":[\"q\"]}", "field text: expected a string, found an array"},
+        {"{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"score_chosen\":8,\"overall_score_chosen\":7}",
+         "fields score_chosen and overall_score_chosen hold different scores, 8 and 7; say which is meant: --field score_chosen=score_chosen"},
+        {"{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"chosen-rating\":\"five\"}", "field chosen-rating: expected a finite number, found \"five\""},
+        {"{\"prompt\":\"q\",\"completion\":\"a\",\"output\":\"b\"}", "fields completion and output differ, and both could be the answer"},
+        {"{\"prompt\":\"q\",\"completion\":\"a\",\"label\":true,\"kto_tag\":false}", "fields label and kto_tag contradict each other"},
+        {"{\"instruction\":\"q\",\"question\":\"p\",\"output\":\"a\"}", "fields instruction and question: both could be the prompt"},
+        {"{\"prompt\":\"q\",\"instruction\":\"p\",\"chosen_response\":\"a\",\"rejected_response\":\"b\"}", "fields prompt and instruction differ"},
+        {"{\"prompt\":\"q\",\"completions\":[\"a\"],\"labels\":[]}", "1 steps, 0 labels"},
+        {"{\"prompt\":\"q\",\"completions\":[\"a\",5],\"labels\":[true,true]}", "field completions[1]: expected a string, found a number"},
+        {"{\"prompt\":\"q\",\"completions\":[\"a\"],\"labels\":[\"+\"]}", "field labels[0]: expected true or false, found \"+\""},
+        {"{\"conversations\":[{\"from\":\"bot\",\"value\":\"q\"}]}", "field conversations[0].from: expected human, gpt"},
+        {"{\"conversations\":[{\"from\":\"gpt\",\"value\":\"a\"}]}", "field conversations: an answer without a question"},
+        {"{\"conversations\":[]}", "field conversations: the list is empty"},
+        {"{\"conversations\":[{\"from\":\"system\",\"value\":\"a\"},{\"from\":\"human\",\"value\":\"a\"}],\"system\":\"b\"}", "fields system and conversations[0]: two system texts"},
+        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\"},\"rejected\":{}}", "field chosen.value: expected a string, found nothing"},
+        {"{\"prompt\":\"q\",\"tools\":\"none\"}", "field tools: expected a list of tools, or a string of JSON that holds one, found \"none\""},
+        {"{\"instruction\":\"q\",\"history\":[[\"a\"]],\"output\":\"b\"}", "field history[0]: expected [question, answer]"},
+        {"{\"instruction\":\"q\",\"history\":[[\"a\",1]],\"output\":\"b\"}", "field history[0][1]: expected a string, found a number"},
         {"{\"prompt\":\"q\",\"response\":\"a\",\"helpfulness\":\"high\"}", "field helpfulness: expected a finite number, found \"high\"; expected {prompt, response, helpfulness}"},
         {"{\"prompt\":\"q\",\"response\":7,\"helpfulness\":1}", "field response: expected a string, found a number"},
         {"{\"prompt\":[\"q\"],\"response\":\"a\",\"helpfulness\":1}", "field prompt: expected a string, found an array"},
@@ -249,8 +381,19 @@ static void reads_turns_from_text(void **state) {
         {"{\"instruction\":\"do\",\"input\":\"this\",\"chosen\":\"a\",\"rejected\":\"b\"}", "do\nthis"},
         {"{\"input\":\"this\",\"chosen\":\"a\",\"rejected\":\"b\"}", "this"},
         {"{\"question\":\"why\",\"system\":\"be \\u0022kind\\u0022\",\"chosen\":\"a\",\"rejected\":\"b\"}",
-         "[{\"role\":\"system\",\"content\":\"be \\u0022kind\\u0022\"},{\"role\":\"user\",\"content\":\"why\"}]"},
+         "[{\"role\":\"system\",\"content\":\"be \\\"kind\\\"\"},{\"role\":\"user\",\"content\":\"why\"}]"},
         {"{\"question\":\"why\",\"system\":\"\",\"chosen\":\"a\",\"rejected\":\"b\"}", "[{\"role\":\"user\",\"content\":\"why\"}]"},
+        {"{\"instruction\":\"q2\",\"input\":\"\",\"history\":[[\"q1\",\"a1\"]],\"chosen\":\"a\",\"rejected\":\"b\"}",
+         "[{\"role\":\"user\",\"content\":\"q1\"},{\"role\":\"assistant\",\"content\":\"a1\"},{\"role\":\"user\",\"content\":\"q2\"}]"},
+        {"{\"instruction\":\"q2\",\"input\":\"x\",\"output\":\"a\",\"system\":\"s\",\"history\":[]}",
+         "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"q2\\nx\"}]"},
+        {"{\"system\":\"s\",\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}",
+         "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"q\"}]"},
+        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q1\"},{\"from\":\"gpt\",\"value\":\"a1\"},{\"from\":\"human\",\"value\":\"q2\"},{\"from\":\"gpt\",\"value\":\"a\"}],\"system\":\"s\"}",
+         "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"q1\"},{\"role\":\"assistant\",\"content\":\"a1\"},{\"role\":\"user\",\"content\":\"q2\"}]"},
+        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q1\"}]}", "[{\"role\":\"user\",\"content\":\"q1\"}]"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"q1\"}],\"chosen\":{\"role\":\"assistant\",\"content\":\"a\"},\"rejected\":{\"role\":\"assistant\",\"content\":\"b\"}}",
+         "[{\"role\":\"user\",\"content\":\"q1\"}]"},
         {"{\"context_messages\":[{\"role\":\"user\",\"content\":\"c\"}]}", "[{\"role\":\"user\",\"content\":\"c\"}]"},
     };
     struct record r = {0};
@@ -259,7 +402,6 @@ static void reads_turns_from_text(void **state) {
         assert_string_equal(buf_text(&r.prompt), cases[i].prompt);
         assert_true(r.conversational == (cases[i].prompt[0] == '['));
     }
-    assert_int_equal(read_text(&r, "{\"instruction\":\"q\",\"history\":[[\"a\",\"b\"]],\"chosen\":\"a\",\"rejected\":\"b\"}"), ST_UNSUPPORTED);
     record_release(&r);
 }
 
@@ -287,6 +429,7 @@ int main(void) {
         cmocka_unit_test(errors_name_the_field),        cmocka_unit_test(skips_and_keeps_bad_rows),
         cmocka_unit_test(adjacent_rows_are_one_record), cmocka_unit_test(reads_turns_from_text),
         cmocka_unit_test(ranks_become_scores),          cmocka_unit_test(reads_labels),
+        cmocka_unit_test(reads_the_data_sets),          cmocka_unit_test(columns_stand_for_fields),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
