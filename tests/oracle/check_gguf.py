@@ -2,6 +2,7 @@
 """llama.cpp (through xllamacpp) computes from rapt's GGUF files what the originals say: the logits of every family's golden, alone and with an
 adapter merged or beside the model; with RAPT_MODEL also ids and greedy text of a real model, and what its quantised forms lose (mean KL of the
 next-token distributions against F32, in nats). usage: check_gguf.py RAPT [MODEL.gguf]"""
+import collections
 import json
 import os
 import pathlib
@@ -16,12 +17,14 @@ import xllamacpp
 if sys.argv[1] != "--serve":
     from oracle import fixed
 
+    import gguf
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
 RAPT = sys.argv[1]
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
+KINDS = {"f16": 1e-5, "bf16": 1e-3, "q8_0": 0.01}  # the most that a kind may lose
 TEXTS = ["The capital of France is", "def add(a, b):\n    ", "1, 2, 3, 4,", "<|im_start|>user\nSay hello in German, please!<|im_end|>\n<|im_start|>assistant\n",
          "Überall schöne Grüße: 日本語 🙂 it's 1,234.5\r\n\r\n  \tend", " leading and trailing  "]
 
@@ -187,6 +190,39 @@ def check_real(model, folder):
     print(f"{len(TEXTS)} texts: ids and greedy text are llama.cpp's")
 
 
+def next_distributions(path, ids):
+    """Log-probs of the whole vocabulary behind every position, by transformers from the expanded file."""
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+
+
+def tensor_types(path):
+    return {t.name: t.tensor_type for t in gguf.GGUFReader(path).tensors}
+
+
+def check_kinds(model, folder):
+    """What each storage type loses against F32 over some 500 tokens, and that blocks of one level are gguf-py's own."""
+    rows = [json.loads(x) for x in (GOLDEN.parent.parent / "examples" / "preferences.jsonl").read_text().splitlines()]
+    text = "\n".join(row["instruction"] + "\n" + row["completions"][0]["response"] for row in rows)
+    ids = json.loads(rapt("tokenize", "--model", model, "--text", text, "--json"))[:500]
+    whole = next_distributions(folder / "real.gguf", ids)
+    exact = {t.name: t for t in gguf.GGUFReader(folder / "real.gguf").tensors}
+    for kind, limit in KINDS.items():
+        path = folder / f"real.{kind}.gguf"
+        rapt("export", "--model", model, "--format", "gguf", "--dtype", kind, "--output", path)
+        for t in gguf.GGUFReader(path).tensors:
+            if t.tensor_type.name in ("Q8_0", "Q5_0", "Q4_0", "F16", "BF16"):
+                want = gguf.quantize(exact[t.name].data, t.tensor_type)
+                assert (t.data.view("uint8") == want.view("uint8")).all(), f"{kind}: {t.name}: not gguf-py's {t.tensor_type.name}"
+        got = next_distributions(path, ids)
+        kl = (whole.exp() * (whole - got)).sum(-1).mean().item()
+        types = collections.Counter(x.name for x in tensor_types(path).values())
+        print(f"{kind}: mean KL {kl:.5f} nats over {len(ids)} tokens, {path.stat().st_size / 2**20:.0f} MiB, {dict(types)}")
+        assert kl < limit, f"{kind}: mean KL {kl:g}, expected below {limit}"
+        path.unlink()
+
+
 def main():
     fixed()
     with tempfile.TemporaryDirectory() as folder:
@@ -195,6 +231,7 @@ def main():
         check_adapters(folder)
         if len(sys.argv) > 2:
             check_real(pathlib.Path(sys.argv[2]), folder)
+            check_kinds(pathlib.Path(sys.argv[2]), folder)
 
 
 if __name__ == "__main__":
