@@ -26,8 +26,8 @@ struct export_request {
     X(export_hf_run, "hf", "config.json, model.safetensors and the tokenizer's files in a folder, as transformers loads them", "f32|f16|bf16", \
       "model,output", "adapter," EXPORT_BAKES, \
       "rapt export --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter runs/ra --format hf --dtype bf16 --output exported/ra") \
-    X(export_gguf_run, "gguf", "one file, as llama.cpp loads it", "f32|f16|bf16|q8_0", "model,output", "adapter," EXPORT_BAKES, \
-      "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf --dtype f16 --output ra.f16.gguf") \
+    X(export_gguf_run, "gguf", "one file, as llama.cpp loads it", "f32|f16|bf16|q8_0|q6_k|q4_k|q4_0", "model,output", "adapter," EXPORT_BAKES, \
+      "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf --dtype q4_k --output ra.q4_k.gguf") \
     X(export_gguf_lora_run, "gguf-lora", "the adapter alone, as llama.cpp loads it beside a GGUF of the base", "f32|f16|bf16", "model,adapter,output", NULL, \
       "rapt export --model models/SmolLM2-135M-Instruct --adapter runs/ra --format gguf-lora --output ra.lora.gguf") \
     X(handover_trl_run, "trl", "rows, configuration and command for TRL, which trains on many GPUs", NULL, "data,output", HANDOVER_TAKES, \

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "export/export.h"
+#include "export/gguf_types.h"
 #include "format/gguf_write.h"
 #include "format/json.h"
 #include "model/peft_io.h"
@@ -285,6 +286,35 @@ static void half_types(void **state) {
     }
 }
 
+/* How many tensors of each type llama.cpp's quantiser made of Gemma 3 270M as Q4_K_M: 18 layers of 640 columns, so that
+ * Q5_0 and Q8_0 stand in for the K types in most places. */
+static void mixtures_are_llama_cpps(void **state) {
+    (void)state;
+    static const enum tensor_role roles[] = {TENSOR_Q, TENSOR_K, TENSOR_V, TENSOR_O, TENSOR_GATE, TENSOR_UP, TENSOR_DOWN};
+    static const size_t layers = 18, hidden = 640, q = 1024, ffn = 2048;
+    static struct model_config c;
+    size_t counts[DTYPE_COUNT] = {0};
+    c = (struct model_config){.family = family_by_gguf("gemma3", 6), .tied = true, .layers = layers, .hidden = hidden};
+    const struct gguf_preset *p = gguf_preset_find("q4_k");
+    assert_int_equal(p->file_type, 15);
+    counts[gguf_tensor_type(p, &c, TENSOR_EMBED, 0, hidden)]++;
+    for (size_t i = 0; i < layers; i++) {
+        assert_int_equal(gguf_tensor_type(p, &c, TENSOR_NORM1, i, hidden), DTYPE_F32);
+        for (size_t k = 0; k < sizeof roles / sizeof roles[0]; k++)
+            counts[gguf_tensor_type(p, &c, roles[k], i, roles[k] == TENSOR_O ? q : roles[k] == TENSOR_DOWN ? ffn : hidden)]++;
+    }
+    assert_int_equal(counts[DTYPE_Q5_0], 81);
+    assert_int_equal(counts[DTYPE_Q4_K], 27);
+    assert_int_equal(counts[DTYPE_Q8_0], 10);
+    assert_int_equal(counts[DTYPE_Q6_K], 9);
+    c.tied = false; /* a head of its own takes the bits */
+    assert_int_equal(gguf_tensor_type(p, &c, TENSOR_EMBED, 0, 4096), DTYPE_Q4_K);
+    assert_int_equal(gguf_tensor_type(p, &c, TENSOR_HEAD, 0, 4096), DTYPE_Q6_K);
+    assert_int_equal(gguf_tensor_type(gguf_preset_find("q4_0"), &c, TENSOR_HEAD, 0, 4096), DTYPE_Q6_K);
+    assert_int_equal(gguf_tensor_type(gguf_preset_find("q8_0"), &c, TENSOR_HEAD, 0, 4096), DTYPE_Q8_0);
+    assert_int_equal(gguf_tensor_type(gguf_preset_find("f16"), &c, TENSOR_HEAD, 0, 4096), DTYPE_F16);
+}
+
 static void refuses(const char *format, const char *model, const char *adapter, const char *output, const char *message) {
     struct export_request r = {.model = model, .adapter = adapter, .output = output, .dtype = "f32"};
     if (export_find(format)->run(&r) == ST_OK) fail_msg("%s is not refused", model);
@@ -467,7 +497,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(families_come_back), cmocka_unit_test(adapters_are_merged),   cmocka_unit_test(equals_gguf_py),
         cmocka_unit_test(lora_is_the_difference), cmocka_unit_test(other_windows_come_back),
-        cmocka_unit_test(half_types),         cmocka_unit_test(refusals),              cmocka_unit_test(tokenizers_travel),
+        cmocka_unit_test(half_types),         cmocka_unit_test(mixtures_are_llama_cpps), cmocka_unit_test(refusals),              cmocka_unit_test(tokenizers_travel),
         cmocka_unit_test(sentencepiece_travels), cmocka_unit_test(names_are_found), cmocka_unit_test(names_of_json),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
