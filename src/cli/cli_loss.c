@@ -52,9 +52,25 @@ static enum loss_divergence divergence_of(const char *name) {
                                                    : LOSS_REVERSE_KL;
 }
 
-status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_loss *o, const char *objective) {
+static status check_effect(const struct loss_mix *m, const struct cli_loss *o, const struct opt_result *r, const struct opt_spec *spec) {
+    static const struct {
+        const char *name;
+        unsigned taken_by;
+    } options[] = {{"beta", LOSS_NEEDS_BETA},        {"ref-logps", LOSS_NEEDS_REFERENCE}, {"sync-ref-model", LOSS_NEEDS_REFERENCE}, {"margin", LOSS_TAKES_MARGINS},
+                   {"simpo-gamma", LOSS_TAKES_GAMMA}, {"cpo-alpha", LOSS_TAKES_NLL}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (!(m->needs & options[i].taken_by) && opt_given(r, spec, options[i].name))
+            return FAIL(ST_USAGE, "--%s has no effect with --loss-type %s", options[i].name, m->name);
+    if (strcmp(o->divergence, "alpha_divergence") != 0 && opt_given(r, spec, "f-alpha-divergence-coef"))
+        return FAIL(ST_USAGE, "--f-alpha-divergence-coef has no effect with --f-divergence-type %s", o->divergence);
+    if (opt_given(r, spec, "ld-alpha") && opt_given(r, spec, "ref-logps"))
+        return FAIL(ST_USAGE, "--ref-logps holds plain sums of log-probs, --ld-alpha wants weighted ones: leave out one of them");
+    return ST_OK;
+}
+
+static status set_mix(struct loss_mix *m, const struct cli_loss *o, const char *objective) {
     const char *preset[] = {"sft"};
-    const bool sft = strcmp(objective, "sft") == 0, kto = strcmp(objective, "kto") == 0;
+    const bool sft = strcmp(objective, "sft") == 0;
     for (size_t i = 0; i < PRESETS; i++)
         if (strcmp(presets[i].objective, objective) == 0) preset[0] = presets[i].preset;
     const char *const *names = o->types.count ? o->types.items : preset;
@@ -69,12 +85,26 @@ status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_
         TRY(weight_of(&weight, &o->weights, i));
         TRY(loss_mix_add(m, row, weight));
     }
+    return ST_OK;
+}
+
+status cli_loss_set(struct loss_mix *m, struct loss_params *p, struct cli_loss *o, const char *objective, const struct opt_result *r,
+                    const struct opt_spec *spec) {
+    const bool kto = strcmp(objective, "kto") == 0;
+    TRY(set_mix(m, o, objective));
+    if (strcmp(objective, "sft") != 0) TRY(check_effect(m, o, r, spec));
+    if (!opt_given(r, spec, "cpo-alpha") && m->rows[0] == loss_find("cpo")) o->cpo_alpha = 1;
     *p = (struct loss_params){.beta = o->beta,
                               .label_smoothing = o->label_smoothing,
                               .discopop_tau = o->discopop_tau,
                               .center_rewards = o->center_rewards,
                               .divergence = divergence_of(o->divergence),
                               .alpha_divergence = o->alpha_divergence,
+                              .weighting = o->weighting,
+                              .ld = opt_given(r, spec, "ld-alpha"),
+                              .ld_alpha = o->ld_alpha,
+                              .simpo_gamma = m->needs & LOSS_TAKES_GAMMA ? o->simpo_gamma : 0,
+                              .cpo_alpha = o->cpo_alpha,
                               .desirable_weight = kto ? o->desirable_weight : 0,
                               .undesirable_weight = kto ? o->undesirable_weight : 0};
     return loss_mix_check(m, p);
@@ -86,15 +116,4 @@ status cli_loss_threshold(double *out, const struct cli_loss *o) {
     if (!o->kto_threshold) return ST_OK;
     *out = strtod(o->kto_threshold, &end);
     return end == o->kto_threshold || *end || !isfinite(*out) ? FAIL(ST_USAGE, "--kto-threshold expects a number, not '%s'", o->kto_threshold) : ST_OK;
-}
-
-status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *r, const struct opt_spec *spec) {
-    static const struct {
-        const char *name;
-        unsigned taken_by;
-    } options[] = {{"beta", LOSS_NEEDS_BETA}, {"ref-logps", LOSS_NEEDS_REFERENCE}, {"sync-ref-model", LOSS_NEEDS_REFERENCE}, {"margin", LOSS_TAKES_MARGINS}};
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        if (!(m->needs & options[i].taken_by) && opt_given(r, spec, options[i].name))
-            return FAIL(ST_USAGE, "--%s has no effect with --loss-type %s", options[i].name, m->name);
-    return ST_OK;
 }

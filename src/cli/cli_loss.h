@@ -9,13 +9,14 @@ struct cli_loss {
     struct opt_list types, weights;
     const char *divergence;
     const char *kto_threshold;
-    double desirable_weight, undesirable_weight, beta, label_smoothing, discopop_tau, center_rewards, alpha_divergence;
+    double desirable_weight, undesirable_weight, beta, label_smoothing, discopop_tau, center_rewards, alpha_divergence, ld_alpha, simpo_gamma, cpo_alpha;
+    bool weighting;
 };
 
-/* objective: "dpo", "kto", "sft", "reward". */
-status cli_loss_set(struct loss_mix *m, struct loss_params *p, const struct cli_loss *o, const char *objective);
-/* An option that no loss of the mix looks at is refused; `spec` has them under their own names. */
-status cli_loss_check_effect(const struct loss_mix *m, const struct opt_result *r, const struct opt_spec *spec);
+/* objective: "dpo", "kto", "sft", "reward". An option that no loss of the mix looks at is refused; `spec` has them under their own names.
+ * Presets that hang on the loss are written back. */
+status cli_loss_set(struct loss_mix *m, struct loss_params *p, struct cli_loss *o, const char *objective, const struct opt_result *r,
+                    const struct opt_spec *spec);
 /* --kto-threshold as a number; NaN where it is not given. */
 status cli_loss_threshold(double *out, const struct cli_loss *o);
 /* The losses of the objectives, for --help. */

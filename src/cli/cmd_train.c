@@ -35,10 +35,14 @@ static const struct opt_row rows[] = {
     {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
     {"center-rewards-coefficient", OPT_DOUBLE, FIELD(loss.center_rewards), "C", "0", NULL, "bradley_terry: adds C times the square of a pair's summed rewards, which keeps them around 0"},
     {"beta", OPT_DOUBLE, FIELD(loss.beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
-    {"label-smoothing", OPT_DOUBLE, FIELD(loss.label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot"},
+    {"label-smoothing", OPT_DOUBLE, FIELD(loss.label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot, cpo, simpo"},
     {"discopop-tau", OPT_DOUBLE, FIELD(loss.discopop_tau), "T", "0", NULL, "temperature of discopop's blend; 0 = 0.05"},
     {"f-divergence-type", OPT_CHOICE, FIELD(loss.divergence), NULL, "reverse_kl", LOSS_DIVERGENCE_CHOICES, "the divergence that keeps the policy near the reference (f-DPO); not with losses that look at each response alone"},
     {"f-alpha-divergence-coef", OPT_DOUBLE, FIELD(loss.alpha_divergence), "A", "0.5", NULL, "of alpha_divergence: between reverse KL (1) and forward KL (0)"},
+    {"use-weighting", OPT_FLAG, FIELD(loss.weighting), NULL, NULL, NULL, "WPO: multiply each pair's loss by how likely the policy itself is to write its responses"},
+    {"ld-alpha", OPT_DOUBLE, FIELD(loss.ld_alpha), "A", "1", NULL, "LD-DPO: tokens behind the length of the shorter response weigh A, 0 to 1, in policy and reference"},
+    {"simpo-gamma", OPT_DOUBLE, FIELD(loss.simpo_gamma), "G", "0.5", NULL, "simpo: by how much the rewards should differ"},
+    {"cpo-alpha", OPT_DOUBLE, FIELD(loss.cpo_alpha), "A", NULL, NULL, "cpo, simpo: weight of the chosen responses' cross-entropy (default: 1 for cpo, 0 for simpo)"},
     {"desirable-weight", OPT_DOUBLE, FIELD(loss.desirable_weight), "W", "1", NULL, "kto: weight of the desirable rows' losses"},
     {"undesirable-weight", OPT_DOUBLE, FIELD(loss.undesirable_weight), "W", "1", NULL, "kto: weight of the undesirable rows' losses"},
     {"kto-threshold", OPT_STR, FIELD(loss.kto_threshold), "T", NULL, NULL, "kto: labels from scores, a response is desirable at T or more; K responses become K rows"},
@@ -158,7 +162,8 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
                 {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO},
                 {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
-                {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
+                {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"use-weighting", 1 << OBJECTIVE_DPO},
+                {"ld-alpha", 1 << OBJECTIVE_DPO}, {"simpo-gamma", 1 << OBJECTIVE_DPO}, {"cpo-alpha", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
                 {"center-rewards-coefficient", 1 << OBJECTIVE_REWARD}};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
         if (!(some[i].objectives & 1u << objective) && opt_given(r, &cmd_train_spec, some[i].name))
@@ -174,8 +179,6 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     TRY(check_sync(r, o));
     if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
-    if (strcmp(o->loss.divergence, "alpha_divergence") != 0 && opt_given(r, &cmd_train_spec, "f-alpha-divergence-coef"))
-        return FAIL(ST_USAGE, "--f-alpha-divergence-coef has no effect with --f-divergence-type %s", o->loss.divergence);
     if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
     return ST_OK;
 }
@@ -187,9 +190,8 @@ static enum train_objective objective_of(const char *name) {
     return (enum train_objective)i;
 }
 
-static status set_loss(struct train_options *t, struct loss_mix *mix, const struct options *o, const struct opt_result *r) {
-    TRY(cli_loss_set(mix, &t->loss_params, &o->loss, o->objective));
-    if (t->objective != OBJECTIVE_SFT) TRY(cli_loss_check_effect(mix, r, &cmd_train_spec));
+static status set_loss(struct train_options *t, struct loss_mix *mix, struct options *o, const struct opt_result *r) {
+    TRY(cli_loss_set(mix, &t->loss_params, &o->loss, o->objective, r, &cmd_train_spec));
     if ((mix->needs & LOSS_NEEDS_KL) && o->batch < 2)
         return FAIL(ST_USAGE, "--loss-type %s measures its KL term on the rows of a micro-batch: --per-device-train-batch-size must be 2 or more", mix->name);
     t->loss = mix;

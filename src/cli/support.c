@@ -193,15 +193,21 @@ static void put_losses(struct buf *out) {
                  {LOSS_NEEDS_PAIRS, "pairs"},
                  {LOSS_NEEDS_BETA, "--beta"},
                  {LOSS_NEEDS_SMOOTHING, "--label-smoothing"},
+                 {LOSS_NEEDS_TEXT, "log-probs of the response's text"},
+                 {LOSS_NEEDS_PROMPT, "and of its prompt's"},
                  {LOSS_NEEDS_SCORES, "scores"},
                  {LOSS_OF_LABELS, "labels"},
                  {LOSS_NEEDS_KL, "mismatched pairs"}},
       takes[] = {{LOSS_TAKES_SMOOTHING, "--label-smoothing"},
                  {LOSS_TAKES_TAU, "--discopop-tau"},
                  {LOSS_TAKES_DIVERGENCE, "--f-divergence-type"},
+                 {LOSS_TAKES_WEIGHTS, "--use-weighting"},
+                 {LOSS_TAKES_TAIL, "--ld-alpha"},
+                 {LOSS_TAKES_GAMMA, "--simpo-gamma"},
+                 {LOSS_TAKES_NLL, "--cpo-alpha"},
                  {LOSS_OF_LABELS, "--desirable-weight, --undesirable-weight"},
                  {LOSS_TAKES_MARGINS, "margins, --center-rewards-coefficient"}};
-    unsigned known = LOSS_OF_REWARDS;
+    unsigned known = LOSS_OF_REWARDS | LOSS_OF_POLICY | LOSS_OF_MEANS;
     for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++) known |= needs[k].flag;
     for (size_t k = 0; k < sizeof takes / sizeof takes[0]; k++) known |= takes[k].flag;
     HEAD(out, "Losses", "", "loss", "objective", "computes", "needs", "takes", "source");

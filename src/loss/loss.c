@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAIRWISE (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA)
+#define SORTED (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_BATCH | LOSS_TAKES_TAIL)
+#define PAIRWISE (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_TAKES_WEIGHTS | LOSS_TAKES_TAIL)
+#define OF_POLICY (LOSS_OF_POLICY | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT)
 #define SCORED (PAIRWISE | LOSS_TAKES_DIVERGENCE) /* of the scores' difference, in which what f-divergences leave over cancels */
 #define LABELLED (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_BETA | LOSS_OF_LABELS)
 
@@ -27,9 +29,9 @@ const struct loss_row loss_table[] = {
     {"sppo_hard", "squared distance of the two log-ratios from 1 / (2 beta) and -1 / (2 beta)",
      "Wu et al. 2024 (SPPO), arXiv 2405.00675, eq. 4.7 with hard labels", PAIRWISE, loss_sppo_hard_compute},
     {"aot", "DPO's loss on the sorted log-ratios of the micro-batch's pairs: stochastic dominance over the reference's",
-     "Melnyk et al. 2024 (AOT), arXiv 2406.05882", PAIRWISE | LOSS_NEEDS_BATCH | LOSS_TAKES_SMOOTHING, loss_aot_compute},
+     "Melnyk et al. 2024 (AOT), arXiv 2406.05882", SORTED | LOSS_TAKES_SMOOTHING, loss_aot_compute},
     {"aot_unpaired", "the same of the sorted chosen against the sorted rejected rewards", "Melnyk et al. 2024 (AOT), arXiv 2406.05882",
-     PAIRWISE | LOSS_NEEDS_BATCH | LOSS_TAKES_SMOOTHING, loss_aot_unpaired_compute},
+     SORTED | LOSS_TAKES_SMOOTHING, loss_aot_unpaired_compute},
     {"apo_zero", "chosen up, rejected down: for chosen responses better than the model's own",
      "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 7", PAIRWISE, loss_apo_zero_compute},
     {"apo_down", "both down, rejected more: for chosen responses worse than the model's own",
@@ -39,11 +41,18 @@ const struct loss_row loss_table[] = {
     {"sigmoid_norm", "DPO's loss with each response's log-ratio divided by its tokens", "TRL 1.16 dpo_trainer.py, loss_type sigmoid_norm",
      SCORED | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
     {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch",
-     "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_LENGTHS, loss_sft_compute},
+     "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT, loss_sft_compute},
     {"kto", "prospect theory: desirable responses up, undesirable down, against the KL estimate of mismatched pairs",
      "Ethayarajh et al. 2024 (KTO), arXiv 2402.01306, eq. 7", LABELLED | LOSS_NEEDS_KL, loss_kto_compute},
     {"apo_zero_unpaired", "apo_zero of single responses: desirable up, undesirable down",
      "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 7", LABELLED, loss_apo_zero_unpaired_compute},
+    {"cpo", "-log sigmoid of beta times the difference of the log-probs, and --cpo-alpha times the chosen's cross-entropy; no reference",
+     "Xu et al. 2024 (CPO), arXiv 2401.08417, eq. 3 and 6", OF_POLICY | LOSS_TAKES_SMOOTHING | LOSS_TAKES_NLL, loss_cpo_compute},
+    {"simpo", "the same of log-probs per token, which should differ by --simpo-gamma; no reference", "Meng et al. 2024 (SimPO), arXiv 2405.14734, eq. 6",
+     OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_TAKES_SMOOTHING | LOSS_TAKES_NLL | LOSS_TAKES_GAMMA, loss_simpo_compute},
+    {"orpo", "cross-entropy of prompt and chosen, less beta times log sigmoid of the log odds ratio; no reference",
+     "Hong et al. 2024 (ORPO), arXiv 2403.07691, eq. 6 and 7; cross-entropy as TRL 1.16", OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_NEEDS_PROMPT,
+     loss_orpo_compute},
     {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
      "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2", LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
     {"mse", "squared distance of each reward from its response's score", "Wang et al. 2024 (ArmoRM), arXiv 2406.12845, eq. 1",
@@ -79,9 +88,12 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
         return FAIL(ST_MISMATCH, "loss %s needs single responses, the batch has groups of %zu", name, b->k);
     if ((needs & LOSS_OF_LABELS) && !b->rejected) return FAIL(ST_MISMATCH, "loss %s needs labels", name);
     if ((needs & LOSS_NEEDS_LENGTHS) && !b->lengths) return FAIL(ST_MISMATCH, "loss %s needs the responses' token counts", name);
-    if (needs & LOSS_NEEDS_LENGTHS)
-        for (size_t i = 0; i < n; i++)
-            if (b->lengths[i] < 0) return FAIL(ST_FORMAT, "loss %s: sequence %zu of the batch has %d tokens", name, i, (int)b->lengths[i]);
+    const int32_t *const lengths[] = {needs & LOSS_NEEDS_LENGTHS ? b->lengths : NULL, needs & LOSS_NEEDS_TEXT ? b->text_lengths : NULL};
+    for (size_t i = 0; i < 2 * n; i++)
+        if (lengths[i / n] && lengths[i / n][i % n] < 0)
+            return FAIL(ST_FORMAT, "loss %s: sequence %zu of the batch has %d tokens", name, i % n, (int)lengths[i / n][i % n]);
+    if ((needs & LOSS_NEEDS_TEXT) && !(b->text && b->text_lengths)) return FAIL(ST_MISMATCH, "loss %s needs the log-probs of the responses' text", name);
+    if (needs & LOSS_NEEDS_TEXT) TRY(check_finite(b->text, n, name, "policy"));
     TRY(check_finite(b->policy, n, name, "policy"));
     return needs & LOSS_NEEDS_REFERENCE ? check_finite(b->reference, n, name, "reference") : ST_OK;
 }
@@ -124,6 +136,13 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
         return refuse("center-rewards-coefficient", LOSS_TAKES_MARGINS, row->name);
     if (!(row->needs & LOSS_TAKES_DIVERGENCE) && p->divergence != LOSS_REVERSE_KL)
         return refuse("f-divergence-type", LOSS_TAKES_DIVERGENCE, row->name);
+    if (!(row->needs & LOSS_TAKES_WEIGHTS) && p->weighting) return refuse("use-weighting", LOSS_TAKES_WEIGHTS, row->name);
+    if (!(row->needs & LOSS_TAKES_TAIL) && p->ld) return refuse("ld-alpha", LOSS_TAKES_TAIL, row->name);
+    if (p->ld && !(p->ld_alpha >= 0 && p->ld_alpha <= 1)) return FAIL(ST_USAGE, "--ld-alpha must be from 0 to 1, it is %g", p->ld_alpha);
+    if (!(row->needs & LOSS_TAKES_GAMMA) && p->simpo_gamma != 0) return refuse("simpo-gamma", LOSS_TAKES_GAMMA, row->name);
+    if (!(row->needs & LOSS_TAKES_NLL) && p->cpo_alpha != 0) return refuse("cpo-alpha", LOSS_TAKES_NLL, row->name);
+    if (!isfinite(p->simpo_gamma)) return FAIL(ST_USAGE, "--simpo-gamma must be a number, it is %g", p->simpo_gamma);
+    if (!(p->cpo_alpha >= 0) || !isfinite(p->cpo_alpha)) return FAIL(ST_USAGE, "--cpo-alpha must be a number of at least 0, it is %g", p->cpo_alpha);
     if (!isfinite(p->alpha_divergence)) return FAIL(ST_USAGE, "--f-alpha-divergence-coef must be a number, it is %g", p->alpha_divergence);
     if (!(p->center_rewards >= 0) || !isfinite(p->center_rewards))
         return FAIL(ST_USAGE, "--center-rewards-coefficient must be a number of at least 0, it is %g", p->center_rewards);
@@ -162,9 +181,10 @@ status loss_of_pairs(struct loss_result *r, const struct loss_batch *b, const st
         double dw = 0, dl = 0, slope_w, slope_l;
         const double sw = score_of(&slope_w, b->policy[i] - b->reference[i], p),
                      sl = score_of(&slope_l, b->policy[i + 1] - b->reference[i + 1], p);
-        total += point(&dw, &dl, sw / nw, sl / nl, p);
-        r->dpolicy[i] = dw * slope_w / nw / groups;
-        r->dpolicy[i + 1] = dl * slope_l / nl / groups;
+        const double weight = loss_weight(b, i / 2);
+        total += weight * point(&dw, &dl, sw / nw, sl / nl, p);
+        r->dpolicy[i] = weight * dw * slope_w / nw / groups;
+        r->dpolicy[i + 1] = weight * dl * slope_l / nl / groups;
     }
     r->value = total / groups;
     return ST_OK;

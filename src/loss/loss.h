@@ -23,6 +23,15 @@ enum loss_needs {
     LOSS_TAKES_DIVERGENCE = 1 << 11, /* loss_params.divergence has an effect */
     LOSS_OF_LABELS = 1 << 16,      /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
     LOSS_NEEDS_KL = 1 << 17,       /* loss_batch.kl must be there: the caller scores mismatched pairs too */
+    LOSS_TAKES_WEIGHTS = 1 << 18, /* loss_batch.weights (WPO) has an effect */
+    LOSS_TAKES_TAIL = 1 << 19,    /* loss_params.ld_alpha (LD-DPO) has an effect: the caller weights the sums */
+    LOSS_NEEDS_TEXT = 1 << 20,    /* loss_batch.text and text_lengths must be there; the result has a dtext */
+    LOSS_NEEDS_PROMPT = 1 << 21,  /* and the chosen's text begins with the prompt */
+    LOSS_TAKES_GAMMA = 1 << 22,   /* loss_params.simpo_gamma has an effect */
+    LOSS_TAKES_NLL = 1 << 23,     /* loss_params.cpo_alpha has an effect */
+    LOSS_OF_POLICY = 1 << 24,     /* of the policy alone, with a cross-entropy of its own (TRL's CPO and ORPO trainers): stands alone, and its
+                                     rewards are beta times the policy's log-probs */
+    LOSS_OF_MEANS = 1 << 25,      /* looks at log-probs per token, and so do its rewards and what is logged */
 };
 
 #define LOSS_DISCOPOP_TAU 0.05
@@ -41,6 +50,11 @@ struct loss_params {
     enum loss_divergence divergence;
     double alpha_divergence; /* TRL's --f-alpha-divergence-coef: a of alpha_divergence */
     double desirable_weight, undesirable_weight; /* TRL's; of losses of labels, else 0 */
+    bool weighting;          /* TRL's --use-weighting: loss_batch.weights will be there */
+    bool ld;                 /* TRL's --ld-alpha was given: */
+    double ld_alpha;         /* tokens behind the length of the pair's shorter response weigh this much in its sums, 0 to 1 */
+    double simpo_gamma;      /* TRL's --simpo-gamma */
+    double cpo_alpha;        /* TRL's --cpo-alpha */
 };
 
 struct loss_batch {
@@ -53,11 +67,18 @@ struct loss_batch {
     const double *margins;   /* [groups] or NULL */
     const uint8_t *rejected; /* [groups * k] 1 = rejected or undesirable, or NULL */
     double kl; /* the mean of policy - reference over TRL's micro-batch, each prompt with another's response, at least 0 */
+    const double *weights;   /* [groups] what each group's loss is multiplied by, without a gradient, or NULL */
+    /* What cross-entropy is taken over, where a row needs it: log-prob sums of the response's tokens, each counted as 1 whatever it weighs in
+     * `policy`, with LOSS_NEEDS_PROMPT the chosen's with all tokens of its prompt but the first. */
+    const double *text;          /* [groups * k] nats */
+    const int32_t *text_lengths; /* [groups * k] tokens in it */
 };
 
 struct loss_result {
     double value;    /* the mean over groups, as TRL */
     double *dpolicy; /* [groups * k] d value / d policy sum; caller's memory, every entry is written */
+    double *dtext;   /* [groups * k] d value / d text sum; every entry is written by rows that need text, none by others */
+    double nll, log_odds_ratio, log_odds_chosen; /* to be logged (TRL's names), by LOSS_OF_POLICY */
 };
 
 struct loss_row {
@@ -91,11 +112,11 @@ struct loss_mix {
 /* Adds a loss; ST_USAGE where the two cannot stand beside each other, or the weight is no number above 0. */
 status loss_mix_add(struct loss_mix *m, const struct loss_row *row, double weight);
 struct loss_mix loss_mix_of(const struct loss_row *row);
-/* loss_check_params: a parameter must have an effect on one of them. */
-status loss_mix_check(const struct loss_mix *m, const struct loss_params *p);
+/* loss_check_params: a parameter must have an effect on one of them. Takes away from `needs` what is not needed under these. */
+status loss_mix_check(struct loss_mix *m, const struct loss_params *p);
 /* Appends members of a JSON object, "loss": ..., that name everything the value depends on beside the batch: what a checkpoint is held to. */
 void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p);
-/* scratch: [groups * k], looked at where there is more than one. */
+/* scratch: [2 * groups * k]. r->dtext is written where the mix needs text, else it may be NULL. */
 status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const struct loss_batch *b, const struct loss_params *p,
                         double *scratch);
 
@@ -105,6 +126,10 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
 /* log(1 + e^x) and 1 / (1 + e^-x) without overflow or cancellation. */
 double loss_softplus(double x);
 double loss_sigmoid(double x);
+/* -log-prob of all chosen text over its tokens, and scale times its derivative in r->dtext. */
+status loss_nll(double *value, struct loss_result *r, const struct loss_batch *b, const char *name, double scale);
+/* Of group i. */
+static inline double loss_weight(const struct loss_batch *b, size_t i) { return b->weights ? b->weights[i] : 1; }
 /* A loss that is a mean over pairs of a function of s_w and s_l, s the score of policy - reference (loss_divergence), per_token divided by
  * the response's tokens (at least 1): writes r from `point`, which returns the loss of a pair and writes its derivatives. */
 typedef double loss_point_fn(double *dw, double *dl, double sw, double sl, const struct loss_params *p);
@@ -117,6 +142,7 @@ loss_compute_fn loss_sigmoid_compute, loss_hinge_compute, loss_ipo_compute, loss
 loss_compute_fn loss_exo_pair_compute, loss_nca_pair_compute, loss_robust_compute, loss_bco_pair_compute, loss_sppo_hard_compute;
 loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compute, loss_apo_down_compute, loss_discopop_compute;
 
+loss_compute_fn loss_cpo_compute, loss_simpo_compute, loss_orpo_compute;
 loss_compute_fn loss_kto_compute, loss_apo_zero_unpaired_compute;
 loss_compute_fn loss_bradley_terry_compute, loss_mse_compute;
 

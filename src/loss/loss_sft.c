@@ -2,16 +2,22 @@
  * the chosen one; the others get no gradient (TRL dpo_trainer.py, loss_type sft). beta is not looked at. */
 #include "loss/loss.h"
 
+status loss_nll(double *value, struct loss_result *r, const struct loss_batch *b, const char *name, double scale) {
+    double total = 0, tokens = 0;
+    TRY(loss_check_batch(b, name, LOSS_NEEDS_TEXT));
+    for (size_t g = 0; g < b->groups; g++) {
+        total -= b->text[g * b->k];
+        tokens += b->text_lengths[g * b->k];
+    }
+    if (tokens == 0) return FAIL(ST_MISMATCH, "loss %s: the chosen responses of the batch have no tokens", name);
+    for (size_t i = 0; i < b->groups * b->k; i++) r->dtext[i] = i % b->k == 0 ? -scale / tokens : 0;
+    *value = total / tokens;
+    return ST_OK;
+}
+
 status loss_sft_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     (void)p;
-    TRY(loss_check_batch(b, "sft", LOSS_NEEDS_LENGTHS));
-    double total = 0, tokens = 0;
-    for (size_t g = 0; g < b->groups; g++) {
-        total -= b->policy[g * b->k];
-        tokens += b->lengths[g * b->k];
-    }
-    if (tokens == 0) return FAIL(ST_MISMATCH, "loss sft: the chosen responses of the batch have no tokens");
-    for (size_t i = 0; i < b->groups * b->k; i++) r->dpolicy[i] = i % b->k == 0 ? -1 / tokens : 0;
-    r->value = total / tokens;
+    TRY(loss_nll(&r->value, r, b, "sft", 1));
+    for (size_t i = 0; i < b->groups * b->k; i++) r->dpolicy[i] = 0;
     return ST_OK;
 }

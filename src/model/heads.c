@@ -81,7 +81,8 @@ status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
         rows = chunk_rows(r, slots - from);
         const size_t real = slots - from < rows ? slots - from : rows;
         TRY(chunk_logits(r, from, rows));
-        logp_rows(r->lse + from, r->entropy + from, r->argmax + from, r->mean_logit + from, r->logits, real, v, v);
+        logp_rows(r->lse + from, r->entropy + from, r->argmax + from, r->mean_logit + from, r->log_squares ? r->log_squares + from : NULL,
+                  r->logits, real, v, v);
         for (; entry < tree->score_count && (size_t)r->score_slot[entry] < from + real; entry++) {
             size_t slot = (size_t)r->score_slot[entry];
             r->logp[entry] = r->logits[(slot - from) * v + (size_t)tree->scores[entry].target] - r->lse[slot];
@@ -97,7 +98,7 @@ static void frozen_backward(struct run *r, const struct seqtree *tree, const flo
     const size_t c = r->m->config.hidden;
     memset(r->dhn, 0, (size_t)r->slot_count * c * sizeof(float));
     for (int32_t i = 0; i < tree->score_count; i++) {
-        const float g = dlogp[i] * tree->scores[i].weight;
+        const float g = dlogp[i];
         if (g == 0.0f) continue;
         float *d = r->dhn + (size_t)r->score_slot[i] * c;
         const float *e = r->expected + (size_t)r->score_slot[i] * c;
@@ -122,12 +123,12 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
         for (size_t s = from; s < from + real; s++) {
             float *row = r->logits + (s - from) * v, sum = 0;
             for (; entry < tree->score_count && (size_t)r->score_slot[entry] == s; entry++)
-                sum += dlogp[entry] * tree->scores[entry].weight;
+                sum += dlogp[entry];
             for (size_t j = 0; j < v; j++) row[j] *= -sum;
         }
         for (int32_t i = first; i < entry; i++)
             r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] +=
-                dlogp[i] * tree->scores[i].weight * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
+                dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
         struct mat dlogits = {.f = r->logits, .ld = v};
         TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
         TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c,

@@ -7,7 +7,7 @@
 
 #include "model/run.h"
 
-/* r->x -> r->logp, r->lse, r->entropy, r->mean_logit, r->argmax. keep: also what heads_backward needs. */
+/* r->x -> r->logp, r->lse, r->entropy, r->mean_logit, r->argmax, r->log_squares. keep: also what heads_backward needs. */
 status heads_forward(struct run *r, const struct seqtree *tree, bool keep);
 /* dlogp -> r->dx [padded, C] (written), gradients of norm and head. */
 status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded);

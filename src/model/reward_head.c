@@ -113,7 +113,7 @@ void reward_head_backward(struct run *r, const struct seqtree *tree, const float
     float *dw = model_grad_at(m, m->score_offset);
     memset(r->dhn, 0, (size_t)r->slot_count * c * sizeof(float));
     for (int32_t i = 0; i < tree->score_count; i++) {
-        const float g = dreward[i] * tree->scores[i].weight;
+        const float g = dreward[i];
         float *d = r->dhn + (size_t)r->score_slot[i] * c;
         const float *h = r->hn + (size_t)r->score_slot[i] * c;
         if (tree->scores[i].target != 0) continue;

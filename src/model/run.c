@@ -98,6 +98,7 @@ static void take_head(struct taker *k, struct run *r) {
     take(k, &r->lse, s, sizeof(float));
     take(k, &r->entropy, s, sizeof(float));
     take(k, &r->mean_logit, s, sizeof(float));
+    if (r->plan.squares) take(k, &r->log_squares, s, sizeof(float));
     take(k, &r->rstd, s, sizeof(float));
     take(k, &r->row, c->hidden, sizeof(float));
     take(k, &r->hs, (s + 256) * c->hidden, sizeof(float)); /* a whole chunk may be read behind the last row */

@@ -15,6 +15,7 @@ struct run_plan {
     bool train;     /* backward will be called */
     bool recompute; /* keep only layer inputs; run each layer again in backward */
     bool dropout;   /* LoRA dropout is on */
+    bool squares;   /* log_squares is wanted */
     bool rewards;   /* of a reward model, on pooled trees; else of a language model */
 };
 
@@ -62,6 +63,7 @@ struct run {
     float *row;                        /* [C] */
     float *logp;                       /* [scored] out: log-prob of each entry */
     float *lse, *entropy, *mean_logit; /* [S] out */
+    float *log_squares;                /* [S] out: log sum over v of p_v^2; NULL unless the plan wants it */
     int32_t *argmax;                   /* [S] out */
     size_t bytes;                      /* of the arena */
 };
@@ -74,13 +76,13 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan);
 
 /* theta: the adapter's parameter vector, NULL = adapter off. keep: prepare for run_backward. */
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep);
-/* dlogp[score_count]: d loss / d log-prob of each entry. Adds to m->params.grad. The last run_forward must have kept. */
+/* dlogp[score_count]: d loss / d log-prob of each entry, whatever its weight. Adds to m->params.grad. The last run_forward must have kept. */
 status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp);
 /* The embedding rows of ids[t] to x[padded, C], scaled; rows behind t are zero. */
 void run_embed(float *x, const struct run *r, const int32_t *ids, size_t t, size_t padded);
 /* Where a layer's output goes: the next layer's input, or r->x. */
 float *run_layer_output(struct run *r, size_t layer);
-/* Sums of log-probs by sequence, in nats: out[sequence_count] (double, fixed order). */
+/* Sums of log-probs by sequence, each entry times its weight, in nats: out[sequence_count] (double, fixed order). */
 void run_sums(double *out, const struct run *r, const struct seqtree *tree);
 
 #endif

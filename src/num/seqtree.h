@@ -18,7 +18,7 @@ struct seqtree_score {
     int32_t node;     /* the node whose output predicts `target` */
     int32_t target;   /* token id; in a pooled tree which of its sequence's pooled positions this is */
     int32_t sequence; /* whose log-prob sum it belongs to */
-    float weight;     /* 1 unless a loss weights tokens */
+    float weight;     /* in its sequence's sum: 1 unless a loss weights tokens */
 };
 struct seqtree {
     int32_t *ids;       /* [T] */

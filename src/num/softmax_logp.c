@@ -1,37 +1,52 @@
 #include "num/softmax_logp.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "num/dtype.h"
 #include "num/vexp.h"
 
 #define LANE_BLOCK 512 /* floats summed in fp32 lanes before a double takes over */
 
-void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, const float *logits, size_t rows, size_t vocab, size_t stride) {
+struct row_sums {
+    double z, zx, squares, sum; /* of e^d, e^d d, e^2d with d = x - most, and of x */
+};
+
+/* One pass over a row. with_squares is a constant where this is called, so that the other loop has no trace of it. */
+static inline struct row_sums sum_row(const float *x, float most, size_t vocab, const bool with_squares) {
+    struct row_sums s = {0};
+    for (size_t from = 0; from < vocab; from += LANE_BLOCK) {
+        const size_t to = from + LANE_BLOCK < vocab ? from + LANE_BLOCK : vocab;
+        float bz = 0, bzx = 0, bs = 0, bq = 0;
+#pragma omp simd reduction(+ : bz, bzx, bs, bq)
+        for (size_t j = from; j < to; j++) {
+            const float d = x[j] - most, e = vexp(d);
+            bz += e;
+            bzx += e * d;
+            bs += x[j];
+            if (with_squares) bq += e * e;
+        }
+        s.z += (double)bz;
+        s.zx += (double)bzx;
+        s.sum += (double)bs;
+        s.squares += (double)bq;
+    }
+    return s;
+}
+
+void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const float *logits, size_t rows, size_t vocab,
+               size_t stride) {
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
         float most = x[0];
 #pragma omp simd reduction(max : most)
         for (size_t j = 0; j < vocab; j++) most = x[j] > most ? x[j] : most;
-        double z = 0, zx = 0, sum = 0;
-        for (size_t from = 0; from < vocab; from += LANE_BLOCK) {
-            size_t to = from + LANE_BLOCK < vocab ? from + LANE_BLOCK : vocab;
-            float bz = 0, bzx = 0, bs = 0;
-#pragma omp simd reduction(+ : bz, bzx, bs)
-            for (size_t j = from; j < to; j++) {
-                const float d = x[j] - most, e = vexp(d);
-                bz += e;
-                bzx += e * d;
-                bs += x[j];
-            }
-            z += (double)bz;
-            zx += (double)bzx;
-            sum += (double)bs;
-        }
-        lse[r] = (float)((double)most + log(z));
-        entropy[r] = (float)(log(z) - zx / z);
-        mean[r] = (float)(sum / (double)vocab);
+        const struct row_sums s = log_squares ? sum_row(x, most, vocab, true) : sum_row(x, most, vocab, false);
+        lse[r] = (float)((double)most + log(s.z));
+        entropy[r] = (float)(log(s.z) - s.zx / s.z);
+        mean[r] = (float)(s.sum / (double)vocab);
+        if (log_squares) log_squares[r] = (float)(log(s.squares) - 2 * log(s.z));
         size_t best = 0;
         while (x[best] != most && best + 1 < vocab) best++; /* a row of NaN ends at the last */
         argmax[r] = (int32_t)best;

@@ -5,8 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of each row of logits[R, V]: lse[R] = log sum exp, entropy[R] in nats, argmax[R] (first of ties), mean[R] of the logits. */
-void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, const float *logits, size_t rows, size_t vocab, size_t stride);
+/* Of each row of logits[R, V]: lse[R] = log sum exp, entropy[R] in nats, argmax[R] (first of ties), mean[R] of the logits, and where asked
+ * for (not NULL) log_squares[R] = log sum of the squared probabilities. */
+void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const float *logits, size_t rows, size_t vocab,
+               size_t stride);
 /* logits = cap tanh(logits / cap), Gemma 2's; cap 0 leaves them. What follows reads capped logits. */
 void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride);
 /* The cap's derivative at a capped logit; 1 without a cap. */

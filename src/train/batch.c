@@ -14,7 +14,7 @@ status batch_tree_init(struct seqtree *tree, size_t token_budget) {
 }
 
 status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count, size_t token_budget,
-                  bool share) {
+                  bool share, bool with_prompts) {
     const int32_t *ids[SEQTREE_SEQUENCES_MAX];
     int32_t sizes[SEQTREE_SEQUENCES_MAX], from[SEQTREE_SEQUENCES_MAX], last[SEQTREE_SEQUENCES_MAX], sequences = 0;
     size_t used = 0;
@@ -31,7 +31,7 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
             ids[sequences] = loaded_sequence(data, row, j);
             sizes[sequences] = r->prompt + x->count;
             last[sequences] = x->last;
-            from[sequences++] = r->prompt;
+            from[sequences++] = with_prompts && j == 0 && r->prompt > 0 ? 1 : r->prompt;
         }
     }
     if (data->pooled) return seqtree_build_pooled(tree, ids, sizes, last, 1, sequences, share);

@@ -2,10 +2,11 @@
 
 #include "format/json.h"
 
-void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected) {
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected, const int32_t *prompts) {
     for (int32_t i = 0; i < tree->score_count; i++) {
         const struct seqtree_score *e = &tree->scores[i];
         const int32_t slot = r->score_slot[i];
+        if (tree->depth[e->node] + 1 < prompts[e->sequence]) continue;
         s->entropy += (double)r->entropy[slot];
         if (rejected[e->sequence]) {
             s->logits_rejected += (double)r->mean_logit[slot];
@@ -20,10 +21,13 @@ void token_stats_add(struct token_stats *s, const struct run *r, const struct se
 
 static double per(double sum, int64_t count) { return count ? sum / (double)count : 0; }
 
-void metrics_add(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows,
+void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows,
                  size_t k, double beta) {
     m->count++;
-    m->loss += loss;
+    m->loss += loss->value;
+    m->nll += loss->nll;
+    m->log_odds_ratio += loss->log_odds_ratio;
+    m->log_odds_chosen += loss->log_odds_chosen;
     m->entropy += per(s->entropy, s->tokens_chosen + s->tokens_rejected);
     m->accuracy += per(s->top1_chosen, s->tokens_chosen);
     m->logits_chosen += per(s->logits_chosen, s->tokens_chosen);
@@ -96,9 +100,9 @@ void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, 
     m->reward_margin += margin / n;
 }
 
-void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, enum metrics_kind kind) {
+void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, unsigned kinds) {
     enum { PAIRS = METRICS_PAIRS_ALONE | METRICS_PAIRS, LABELS = METRICS_LABELS | METRICS_LABELS_KL, TOKENS = METRICS_SFT | PAIRS | LABELS };
-    const bool labels = ((unsigned)kind & LABELS) != 0;
+    const bool labels = (kinds & LABELS) != 0;
     const double every = (double)m->count, chosen = labels ? m->with_chosen : every, rejected = labels ? m->with_rejected : every;
     const double both = labels ? m->with_both : every;
     const struct {
@@ -118,6 +122,9 @@ void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, e
         {"rewards/margins", m->reward_margin, both, METRICS_PAIRS | LABELS},
         {"logps/chosen", m->logps_chosen, chosen, PAIRS | LABELS},
         {"logps/rejected", m->logps_rejected, rejected, PAIRS | LABELS},
+        {"nll_loss", m->nll, every, METRICS_NLL},
+        {"log_odds_ratio", m->log_odds_ratio, every, METRICS_ODDS},
+        {"log_odds_chosen", m->log_odds_chosen, every, METRICS_ODDS},
         {"min_reward", m->reward_min, every, METRICS_REWARDS},
         {"mean_reward", m->reward_mean, every, METRICS_REWARDS},
         {"max_reward", m->reward_max, every, METRICS_REWARDS},
@@ -126,7 +133,7 @@ void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, e
     };
     const char *separator = "";
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (!(all[i].kinds & (unsigned)kind) || all[i].count == 0) continue; /* a side that no row was on has no mean */
+        if (!(all[i].kinds & kinds) || all[i].count == 0) continue; /* a side that no row was on has no mean */
         buf_printf(out, "%s\"%s%s\": ", separator, prefix, all[i].name);
         json_put_double(out, all[i].value / all[i].count);
         separator = ", ";

@@ -13,25 +13,25 @@ struct token_stats {
     double top1_chosen;
     int64_t tokens_chosen, tokens_rejected;
 };
-/* rejected[tree->sequence_count]: on which side a sequence counts. */
-void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected);
+/* rejected[tree->sequence_count]: on which side a sequence counts; prompts: its tokens that do not. */
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected, const int32_t *prompts);
 
 /* Averages over micro-batches; plain data, saved in checkpoints. */
 struct metrics {
     double loss, entropy, accuracy, logits_chosen, logits_rejected, reward_chosen, reward_rejected, reward_accuracy, reward_margin,
-        logps_chosen, logps_rejected, reward_min, reward_mean, reward_max, kl;
+        logps_chosen, logps_rejected, reward_min, reward_mean, reward_max, nll, log_odds_ratio, log_odds_chosen, kl;
     double with_chosen, with_rejected, with_both; /* micro-batches that had such rows, under kto */
     int64_t count; /* micro-batches summed */
 };
 /* policy, reference: [rows * k] sums in nats; reference may be NULL. */
-void metrics_add(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows, size_t k, double beta);
+void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows, size_t k, double beta);
 /* The same of rows with labels, one response each (TRL's kto_trainer.py, _compute_loss): a side that a micro-batch lacks is left out. */
 void metrics_add_labels(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, const uint8_t *rejected, size_t rows, double beta, double kl);
 /* The same of a reward model: rewards [rows * 2] (TRL's reward_trainer.py, compute_loss). */
 void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, size_t rows);
 /* Which of them a run has. */
-enum metrics_kind { METRICS_SFT = 1, METRICS_PAIRS_ALONE = 2, METRICS_PAIRS = 4, METRICS_REWARDS = 8, METRICS_LABELS = 16, METRICS_LABELS_KL = 32 };
-/* Appends "key": value pairs, each behind ", "; prefix is "" or "eval_". */
-void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, enum metrics_kind kind);
+enum metrics_kind { METRICS_SFT = 1, METRICS_PAIRS_ALONE = 2, METRICS_PAIRS = 4, METRICS_REWARDS = 8, METRICS_LABELS = 16, METRICS_LABELS_KL = 32, METRICS_NLL = 64, METRICS_ODDS = 128 };
+/* Appends "key": value pairs, each behind ", "; kinds: of enum metrics_kind; prefix is "" or "eval_". */
+void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, unsigned kinds);
 
 #endif

@@ -46,7 +46,7 @@ status reference_precompute(struct trainer *t, float *cache, const struct loaded
     for (size_t from = 0, taken = 0; from < data->count; from += taken) {
         size_t count = data->count - from < t->o->batch ? data->count - from : t->o->batch;
         for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)(from + i);
-        TRY(batch_pack(&t->tree, &taken, data, rows, count, t->run.plan.tokens, t->share));
+        TRY(pack_rows(t, &taken, data, rows, count));
         TRY(reference_fill(t, t->reference, cache, data, rows, taken));
         progress_update(&bar, from + taken, NULL);
     }

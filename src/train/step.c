@@ -21,6 +21,7 @@ static void describe_rows(struct trainer *t, const struct loaded *data, const ui
         for (int32_t j = 0; j < r->responses; j++, at++) {
             t->scores[at] = x[j].score;
             t->lengths[at] = x[j].count;
+            t->prompts[at] = r->prompt;
             t->rejected[at] = x[j].rejected;
         }
     }
@@ -38,26 +39,33 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
                            .rejected = t->rejected + at,
                            .kl = t->kl,
                            .margins = t->with_margins ? t->margins + from : NULL,
+                           .weights = t->o->loss_params.weighting ? t->weights + from : NULL,
+                           .text = t->text + at,
+                           .text_lengths = t->text_lengths + at,
                            .reference = t->needs_reference ? t->reference + at : NULL};
-    *r = (struct loss_result){.dpolicy = t->dpolicy + at};
+    *r = (struct loss_result){.dpolicy = t->dpolicy + at, .dtext = t->dtext + at};
     return loss_mix_compute(r, t->o->loss, &b, &t->o->loss_params, t->loss_scratch);
 }
 
 static status forward_pack(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t from, size_t count,
                            size_t *taken, bool keep) {
-    TRY(batch_pack(&t->tree, taken, data, rows + from, count - from, t->run.plan.tokens, t->share));
+    TRY(pack_rows(t, taken, data, rows + from, count - from));
     const size_t at = t->first[from];
     if (t->needs_reference) TRY(reference_fill(t, t->reference + at, cache, data, rows + from, *taken));
     const float *theta = t->o->full ? NULL : t->model.params.value;
     TRY(run_forward(&t->run, &t->tree, theta, keep));
     run_sums(t->policy + at, &t->run, &t->tree);
     round_sums(t->policy + at, t->first[from + *taken] - at);
+    pack_statistics(t, from, *taken);
     return ST_OK;
 }
 
 static status backward_pack(struct trainer *t, size_t from, double weight) {
-    for (int32_t i = 0; i < t->tree.score_count; i++)
-        t->dlogp[i] = (float)(t->dpolicy[t->first[from] + (size_t)t->tree.scores[i].sequence] * weight);
+    const bool text = (t->o->loss->needs & LOSS_NEEDS_TEXT) != 0;
+    for (int32_t i = 0; i < t->tree.score_count; i++) {
+        const size_t at = t->first[from] + (size_t)t->tree.scores[i].sequence;
+        t->dlogp[i] = (float)((t->dpolicy[at] * (double)t->tree.scores[i].weight + (text ? t->dtext[at] : 0)) * weight);
+    }
     return run_backward(&t->run, &t->tree, t->o->full ? NULL : t->model.params.value, t->dlogp);
 }
 
@@ -71,32 +79,37 @@ static bool fits(const struct trainer *t, const struct loaded *data, const uint3
     return total <= t->run.plan.tokens && sequences <= SEQTREE_SEQUENCES_MAX;
 }
 
+static void add_stats(struct token_stats *stats, const struct trainer *t, size_t from) {
+    token_stats_add(stats, &t->run, &t->tree, t->rejected + t->first[from], t->prompts + t->first[from]);
+}
+
 /* Each pack's rows are a batch of their own: right for losses that are means over rows. */
-static status separable(double *value, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
+static status separable(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
                         bool train, double weight, struct token_stats *stats) {
-    *value = 0;
+    *total = (struct loss_result){0};
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         struct loss_result r;
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, train));
-        if (!t->run.plan.rewards) token_stats_add(stats, &t->run, &t->tree, t->rejected + t->first[from]);
+        if (!t->run.plan.rewards) add_stats(stats, t, from);
         TRY(loss_of(&r, t, data, from, taken));
         const double share = (double)taken / (double)count;
-        *value += r.value * share;
+        total->value += r.value * share;
+        total->nll += r.nll * share;
+        total->log_odds_ratio += r.log_odds_ratio * share;
+        total->log_odds_chosen += r.log_odds_chosen * share;
         if (train) TRY(backward_pack(t, from, weight * share));
     }
     return ST_OK;
 }
 
 /* A loss that looks at the whole batch: all log-probs first, then every pack again for its gradient. */
-static status whole(double *value, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
+static status whole(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
                     bool train, double weight, struct token_stats *stats) {
-    struct loss_result r;
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, false));
-        token_stats_add(stats, &t->run, &t->tree, t->rejected + t->first[from]);
+        add_stats(stats, t, from);
     }
-    TRY(loss_of(&r, t, data, 0, count));
-    *value = r.value;
+    TRY(loss_of(total, t, data, 0, count));
     for (size_t from = 0, taken = 0; train && from < count; from += taken) {
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, true));
         TRY(backward_pack(t, from, weight));
@@ -104,27 +117,39 @@ static status whole(double *value, struct trainer *t, const struct loaded *data,
     return ST_OK;
 }
 
+/* Of a loss of the policy alone, rewards are beta times its log-probs, as over a reference of 0; of a loss of means, log-probs are means. */
+static void add_metrics(struct metrics *m, struct trainer *t, const struct loss_result *r, const struct token_stats *stats, const struct loaded *data,
+                        size_t count) {
+    const unsigned needs = t->o->loss->needs;
+    for (size_t i = 0; i < t->first[count]; i++) {
+        if (needs & LOSS_OF_MEANS && t->lengths[i] > 1) t->policy[i] /= t->lengths[i];
+        if (needs & LOSS_OF_POLICY) t->reference[i] = 0;
+    }
+    const double *reference = needs & (LOSS_NEEDS_REFERENCE | LOSS_OF_POLICY) ? t->reference : NULL;
+    metrics_add(m, r, stats, t->policy, reference, count, data->k, t->o->loss_params.beta);
+}
+
 status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight,
                   struct metrics *m) {
     struct token_stats stats = {0};
-    double value = 0;
+    struct loss_result r;
     describe_rows(t, data, rows, count);
     /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran */
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
     if (t->o->loss->needs & LOSS_NEEDS_KL) TRY(mismatched_kl(&t->kl, t, data, rows, count));
     status s = (t->o->loss->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count)
-                   ? whole(&value, t, data, cache, rows, count, train, weight, &stats)
-                   : separable(&value, t, data, cache, rows, count, train, weight, &stats);
+                   ? whole(&r, t, data, cache, rows, count, train, weight, &stats)
+                   : separable(&r, t, data, cache, rows, count, train, weight, &stats);
     TRY(s);
     for (size_t i = 0; i < count && train; i++)
         for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++) t->tokens_seen += data->rows[rows[i]].prompt + t->lengths[at];
     if (t->run.plan.rewards)
-        metrics_add_rewards(m, value, t->policy, count);
+        metrics_add_rewards(m, r.value, t->policy, count);
     else if (t->o->objective == OBJECTIVE_KTO)
-        metrics_add_labels(m, value, &stats, t->policy, t->reference, t->rejected, count, t->o->loss_params.beta, t->kl);
+        metrics_add_labels(m, r.value, &stats, t->policy, t->reference, t->rejected, count, t->o->loss_params.beta, t->kl);
     else
-        metrics_add(m, value, &stats, t->policy, t->needs_reference ? t->reference : NULL, count, data->k, t->o->loss_params.beta);
+        add_metrics(m, t, &r, &stats, data, count);
     return ST_OK;
 }
 

@@ -138,7 +138,7 @@ static status plan_memory(struct trainer *t) {
     }
     if (budget < longest) budget = longest;
     struct run_plan plan = {
-        .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .rewards = o->objective == OBJECTIVE_REWARD};
+        .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
     const struct train_memory memory = train_memory_of(&t->model, &plan);
     if (o->ref_sync_steps) log_info("memory: the reference's parameters %.0f MiB", mib(t->model.params.size * sizeof(float)));
     log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
@@ -154,7 +154,12 @@ static status plan_memory(struct trainer *t) {
     TRY(mem_try_alloc(&t->reference, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->dpolicy, n, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->scores, n, sizeof(double), "batch"));
-    TRY(mem_try_alloc(&t->loss_scratch, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->loss_scratch, 2 * n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->text, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->dtext, n, sizeof(double), "batch"));
+    TRY(mem_try_alloc(&t->text_lengths, n, sizeof(int32_t), "batch"));
+    TRY(mem_try_alloc(&t->prompts, n, sizeof(int32_t), "batch"));
+    TRY(mem_try_alloc(&t->weights, BATCH_ROWS_MAX, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->rejected, n, sizeof(uint8_t), "batch"));
     TRY(mem_try_alloc(&t->margins, BATCH_ROWS_MAX, sizeof(double), "batch"));
     TRY(mem_try_alloc(&t->first, BATCH_ROWS_MAX + 1, sizeof(uint32_t), "batch"));
@@ -229,9 +234,11 @@ static double epoch_of(const struct trainer *t) {
     return (double)whole + (double)(t->step % t->steps_per_epoch * t->o->accumulation) / (double)micros;
 }
 
-static enum metrics_kind metrics_kind(const struct trainer *t) {
+static unsigned metrics_kinds(const struct trainer *t) {
+    const unsigned needs = t->o->loss->needs;
     if (t->o->objective == OBJECTIVE_REWARD) return METRICS_REWARDS;
-    if (t->o->objective == OBJECTIVE_KTO) return t->o->loss->needs & LOSS_NEEDS_KL ? METRICS_LABELS_KL : METRICS_LABELS;
+    if (t->o->objective == OBJECTIVE_KTO) return needs & LOSS_NEEDS_KL ? METRICS_LABELS_KL : METRICS_LABELS;
+    if (needs & LOSS_OF_POLICY) return METRICS_PAIRS | METRICS_NLL | (needs & LOSS_NEEDS_PROMPT ? METRICS_ODDS : 0);
     return t->o->objective == OBJECTIVE_SFT ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
 }
 
@@ -240,7 +247,7 @@ static status log_step(struct trainer *t, double rate) {
     struct buf b = {0};
     double elapsed = log_now_s() - t->started_s;
     buf_append_char(&b, '{');
-    metrics_put(&b, &t->metrics, "", metrics_kind(t));
+    metrics_put(&b, &t->metrics, "", metrics_kinds(t));
     buf_append_text(&b, ", \"grad_norm\": ");
     json_put_double(&b, t->norm_last);
     buf_append_text(&b, ", \"learning_rate\": ");
@@ -263,7 +270,7 @@ static status evaluate(struct trainer *t) {
     TRY(reference_ready_for_evaluation(t));
     TRY(step_evaluate(t, &m));
     buf_append_char(&b, '{');
-    metrics_put(&b, &m, "eval_", metrics_kind(t));
+    metrics_put(&b, &m, "eval_", metrics_kinds(t));
     buf_append_text(&b, ", \"eval_runtime\": ");
     json_put_double(&b, round((log_now_s() - start) * 1000) / 1000);
     buf_append_text(&b, ", \"epoch\": ");
@@ -432,6 +439,11 @@ status trainer_run(const struct train_options *o) {
     free(t.scores);
     free(t.margins);
     free(t.loss_scratch);
+    free(t.text);
+    free(t.dtext);
+    free(t.text_lengths);
+    free(t.prompts);
+    free(t.weights);
     free(t.lengths);
     free(t.train_mismatched);
     free(t.eval_mismatched);

@@ -40,11 +40,12 @@ struct trainer {
     int64_t tokens_at_start;
     /* Of a micro-batch: by sequence, those of its first row first; first[i] is where row i's begin, [BATCH_ROWS_MAX + 1]. */
     uint32_t *first;
-    double *policy, *reference, *dpolicy, *scores, *loss_scratch;
-    double *margins; /* by row */
+    double *policy, *reference, *dpolicy, *scores, *text, *dtext;
+    double *loss_scratch; /* two of them */
+    double *margins, *weights; /* by row */
     uint8_t *rejected; /* by sequence: on which side metrics count it */
     bool with_scores, with_margins; /* the loss looks at them */
-    int32_t *lengths;
+    int32_t *lengths, *text_lengths, *prompts; /* tokens, by sequence */
     float *dlogp;
 };
 
@@ -70,6 +71,10 @@ status mismatched_reference(struct trainer *t, const struct loaded *data, const 
 status reference_sync(struct trainer *t);
 status reference_ready(struct trainer *t);
 status reference_ready_for_evaluation(struct trainer *t);
+/* pack.c: batch_pack for this run's loss: t->tree with the weights of its entries. */
+status pack_rows(struct trainer *t, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count);
+/* After run_forward over rows [from, from + taken) of the micro-batch: the text sums and the pairs' weights that the loss needs. */
+void pack_statistics(struct trainer *t, size_t from, size_t taken);
 
 /* step.c: one micro-batch of rows: forward, loss, and (train) backward with gradients scaled by `weight`. */
 status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m);

@@ -22,6 +22,26 @@ refused "f-divergence-type has no effect with --loss-type nca_pair" --loss-type 
 refused "f-divergence-type has no effect with --loss-type nca_pair" --loss-type sigmoid,nca_pair --f-divergence-type forward_kl
 refused "f-divergence-type has no effect with --loss-type sft" --loss-type sft --f-divergence-type forward_kl
 refused "f-alpha-divergence-coef has no effect with --f-divergence-type js_divergence" --f-divergence-type js_divergence --f-alpha-divergence-coef 0.3
+refused "use-weighting has no effect with --loss-type aot" --loss-type sigmoid,aot --use-weighting
+refused "use-weighting has no effect with --loss-type sft" --loss-type sigmoid,sft --use-weighting
+refused "use-weighting has no effect with --objective sft" --objective sft --use-weighting
+refused "ld-alpha has no effect with --loss-type simpo" --loss-type simpo --ld-alpha 0.5
+refused "ld-alpha must be from 0 to 1" --ld-alpha 1.5
+refused "ref-logps holds plain sums" --ld-alpha 0.5 --ref-logps nothing.jsonl
+refused "orpo brings a cross-entropy of its own and stands alone" --loss-type sigmoid,orpo
+refused "simpo-gamma has no effect with --loss-type cpo" --loss-type cpo --simpo-gamma 1
+refused "cpo-alpha has no effect with --loss-type orpo" --loss-type orpo --cpo-alpha 1
+refused "cpo-alpha must be a number of at least 0" --loss-type cpo --cpo-alpha -1
+refused "ref-logps has no effect with --loss-type orpo" --loss-type orpo --ref-logps nothing.jsonl
+
+# what needs no reference computes none; the resolved weight of the cross-entropy is in the manifest
+for loss in cpo simpo orpo; do
+  "${train[@]}" --loss-type $loss --overwrite-output-dir 2>/dev/null
+  alpha=0
+  [ $loss != cpo ] || alpha=1
+  has "$dir/run/manifest.json" "\"cpo-alpha\": $alpha,"
+  has "$dir/run/metrics.jsonl" '"nll_loss"'
+done
 
 # every loss of the tables is named in the help
 "$RAPT" train --help | tr -s ' \n' ' ' >"$dir/help"

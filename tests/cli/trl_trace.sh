@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt train logs what TRL's DPOTrainer, SFTTrainer, RewardTrainer and KTOTrainer log (tests/oracle/make_trl_trace.py, make_group_traces.py): loss within 1e-4, gradient norm within 1e-3, all other
+# rapt train logs what TRL's DPOTrainer, CPOTrainer, ORPOTrainer, SFTTrainer, RewardTrainer and KTOTrainer log (tests/oracle/make_trl_trace.py, make_group_traces.py): loss within 1e-4 (relative) plus 1e-5, gradient norm within 1e-3, all other
 # metrics within 1e-3, on every step and for the final evaluation; adapters and full training. The same again in packs of a row or two,
 # with each layer computed again in backward, and with every response under a root of its own.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

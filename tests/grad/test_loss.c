@@ -21,45 +21,63 @@ static const uint8_t some_labels[SEQUENCES_MAX] = {0, 1, 0, 0, 1, 1, 0, 1, 1, 0,
 /* Groups of how many a loss takes. */
 static size_t size_for(const struct loss_row *row, size_t any) { return row->needs & LOSS_NEEDS_PAIRS ? 2 : row->needs & LOSS_OF_LABELS ? 1 : any; }
 
+/* Differences of the value by every entry of `at`, a member of the batch, against d. */
+static void check_slopes(const struct loss_row *row, const struct loss_batch *b, const struct loss_params *p, double *at, const double *d, const char *what) {
+    double unused[2][SEQUENCES_MAX];
+    struct loss_result up = {.dpolicy = unused[0], .dtext = unused[1]}, down = up;
+    for (size_t i = 0; i < b->groups * b->k; i++) {
+        const double here = at[i], h = 1e-5;
+        at[i] = here + h;
+        assert_int_equal(row->compute(&up, b, p), ST_OK);
+        at[i] = here - h;
+        assert_int_equal(row->compute(&down, b, p), ST_OK);
+        at[i] = here;
+        const double slope = (up.value - down.value) / (2 * h);
+        if (fabs(slope - d[i]) > 1e-7 * (1 + fabs(d[i]))) fail_msg("%s: d%s[%zu] is %.12g, slope %.12g", row->name, what, i, d[i], slope);
+    }
+}
+
+static struct loss_params random_params(const struct loss_row *row, struct rng *rng, int trial) {
+    struct loss_params p = {.beta = 0.05 + rng_uniform(rng)};
+    if (row->needs & LOSS_TAKES_SMOOTHING) p.label_smoothing = 0.01 + 0.4 * rng_uniform(rng);
+    if ((row->needs & LOSS_TAKES_TAU) && trial % 2) p.discopop_tau = 0.2 + rng_uniform(rng);
+    if (row->needs & LOSS_TAKES_DIVERGENCE) p.divergence = (enum loss_divergence)(trial % 4), p.alpha_divergence = 0.1 * trial;
+    if (row->needs & LOSS_TAKES_MARGINS) p.center_rewards = 0.01 * (trial % 3);
+    if (row->needs & LOSS_TAKES_GAMMA) p.simpo_gamma = 0.2 * (trial % 5);
+    if (row->needs & LOSS_TAKES_NLL) p.cpo_alpha = 0.5 * (trial % 3);
+    if (row->needs & LOSS_OF_LABELS) p.desirable_weight = rng_uniform(rng), p.undesirable_weight = 0.5 + rng_uniform(rng);
+    assert_int_equal(loss_check_params(row, &p), ST_OK);
+    return p;
+}
+
 static void gradients_are_the_slopes(void **state) {
     (void)state;
     struct rng rng = rng_seeded(7);
-    for (size_t row = 0; row < loss_count; row++) {
-        for (int trial = 0; trial < 20; trial++) {
-            double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], scores[SEQUENCES_MAX], d[SEQUENCES_MAX], unused[SEQUENCES_MAX];
-            int32_t lengths[SEQUENCES_MAX];
-            size_t k = size_for(&loss_table[row], 1 + rng_below(&rng, 4)), groups = 1 + rng_below(&rng, 8);
-            for (size_t i = 0; i < groups * k; i++) {
-                policy[i] = -20 - 10 * rng_uniform(&rng);
-                /* forward KL goes with the exponential of the log-ratio */
-                reference[i] = policy[i] + (loss_table[row].needs & LOSS_TAKES_DIVERGENCE && trial % 4 ? 0.7 : 5) * rng_normal(&rng);
-                scores[i] = policy[i] + rng_normal(&rng);
-                lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
-            }
-            struct loss_params p = {.beta = 0.05 + rng_uniform(&rng)};
-            if (loss_table[row].needs & LOSS_TAKES_SMOOTHING) p.label_smoothing = 0.01 + 0.4 * rng_uniform(&rng);
-            if ((loss_table[row].needs & LOSS_TAKES_TAU) && trial % 2) p.discopop_tau = 0.2 + rng_uniform(&rng);
-            if (loss_table[row].needs & LOSS_TAKES_DIVERGENCE) p.divergence = (enum loss_divergence)(trial % 4), p.alpha_divergence = 0.1 * trial;
-            if (loss_table[row].needs & LOSS_TAKES_MARGINS) p.center_rewards = 0.01 * (trial % 3);
-            if (loss_table[row].needs & LOSS_OF_LABELS) p.desirable_weight = rng_uniform(&rng), p.undesirable_weight = 0.5 + rng_uniform(&rng);
-            assert_int_equal(loss_check_params(&loss_table[row], &p), ST_OK);
-            struct loss_batch b = {.groups = groups, .k = k, .policy = policy, .reference = reference, .lengths = lengths, .scores = scores};
-            if (trial % 2) b.margins = scores;
-            b.rejected = some_labels, b.kl = 0.7;
-            struct loss_result r = {.dpolicy = d}, up = {.dpolicy = unused}, down = {.dpolicy = unused};
-            assert_int_equal(loss_table[row].compute(&r, &b, &p), ST_OK);
-            for (size_t i = 0; i < groups * k; i++) {
-                double at = policy[i], h = 1e-5;
-                policy[i] = at + h;
-                assert_int_equal(loss_table[row].compute(&up, &b, &p), ST_OK);
-                policy[i] = at - h;
-                assert_int_equal(loss_table[row].compute(&down, &b, &p), ST_OK);
-                policy[i] = at;
-                double slope = (up.value - down.value) / (2 * h);
-                if (fabs(slope - d[i]) > 1e-7 * (1 + fabs(d[i])))
-                    fail_msg("%s: d[%zu] is %.12g, slope %.12g", loss_table[row].name, i, d[i], slope);
-            }
+    for (size_t index = 0; index < loss_count * 20; index++) {
+        const struct loss_row *row = &loss_table[index / 20];
+        const int trial = (int)(index % 20);
+        double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], scores[SEQUENCES_MAX], text[SEQUENCES_MAX], weights[SEQUENCES_MAX];
+        double d[SEQUENCES_MAX], dtext[SEQUENCES_MAX];
+        int32_t lengths[SEQUENCES_MAX];
+        const size_t k = size_for(row, 1 + rng_below(&rng, 4)), groups = 1 + rng_below(&rng, 8);
+        for (size_t i = 0; i < groups * k; i++) {
+            policy[i] = -20 - 10 * rng_uniform(&rng);
+            /* forward KL goes with the exponential of the log-ratio */
+            reference[i] = policy[i] + (row->needs & LOSS_TAKES_DIVERGENCE && trial % 4 ? 0.7 : 5) * rng_normal(&rng);
+            scores[i] = policy[i] + rng_normal(&rng);
+            text[i] = policy[i] - 3 * rng_uniform(&rng);
+            weights[i] = rng_uniform(&rng);
+            lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
         }
+        const struct loss_params p = random_params(row, &rng, trial);
+        struct loss_batch b = {.groups = groups, .k = k, .policy = policy, .reference = reference, .lengths = lengths, .scores = scores, .text = text, .text_lengths = lengths};
+        b.rejected = some_labels, b.kl = 0.7;
+        if (trial % 2) b.margins = scores;
+        if (trial % 3 && row->needs & LOSS_TAKES_WEIGHTS) b.weights = weights;
+        struct loss_result r = {.dpolicy = d, .dtext = dtext};
+        assert_int_equal(row->compute(&r, &b, &p), ST_OK);
+        check_slopes(row, &b, &p, policy, d, "policy");
+        if (row->needs & LOSS_NEEDS_TEXT) check_slopes(row, &b, &p, text, dtext, "text");
     }
 }
 
@@ -107,18 +125,23 @@ static struct loss_params params_of(struct json c) {
                             .label_smoothing = number(c, "label_smoothing"),
                             .center_rewards = number(c, "center_rewards"),
                             .alpha_divergence = number(c, "alpha_divergence"),
+                            .weighting = json_kind_of(json_get(c, "pair_weights")) != JSON_NONE,
+                            .simpo_gamma = number(c, "simpo_gamma"),
+                            .cpo_alpha = number(c, "cpo_alpha"),
                             .desirable_weight = number(c, "desirable_weight"),
                             .undesirable_weight = number(c, "undesirable_weight")};
+
     struct json d = json_get(c, "divergence");
     for (int i = 0; i < 4; i++)
         if (json_equals(d, (const char *[]){"reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"}[i])) p.divergence = (enum loss_divergence)i;
     return p;
 }
 
+/* A case without text means that of the responses: its derivative is part of the whole. */
 static void golden(struct json c, bool *seen) {
-    double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], want[SEQUENCES_MAX], d[SEQUENCES_MAX];
-    double scores[SEQUENCES_MAX], margins[SEQUENCES_MAX], scratch[SEQUENCES_MAX], value;
-    int32_t tokens[SEQUENCES_MAX];
+    double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], text_lengths[SEQUENCES_MAX], want[2][SEQUENCES_MAX], d[2][SEQUENCES_MAX];
+    double scores[SEQUENCES_MAX], margins[SEQUENCES_MAX], weights[SEQUENCES_MAX], text[SEQUENCES_MAX], scratch[2 * SEQUENCES_MAX], value;
+    int32_t tokens[SEQUENCES_MAX], text_tokens[SEQUENCES_MAX];
     struct loss_mix mix;
     take_losses(&mix, seen, c);
     const struct loss_params p = params_of(c);
@@ -127,20 +150,26 @@ static void golden(struct json c, bool *seen) {
     assert_true(k > 0 && json_double(&value, json_get(c, "value")));
     assert_int_equal(n, read_numbers(reference, json_get(c, "reference")));
     assert_int_equal(n, read_numbers(lengths, json_get(c, "lengths")));
-    assert_int_equal(n, read_numbers(want, json_get(c, "dpolicy")));
-    for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i];
-    struct loss_batch b = {
-        .groups = n / k, .k = k, .policy = policy, .reference = reference, .lengths = tokens, .scores = numbers(scores, c, "scores"), .margins = numbers(margins, c, "margins")};
+    assert_int_equal(n, read_numbers(want[0], json_get(c, "dpolicy")));
+    const bool own_text = numbers(text, c, "text") && numbers(text_lengths, c, "text_lengths") && numbers(want[1], c, "dtext");
+    memset(d, 0, sizeof d);
+    for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i], text_tokens[i] = own_text ? (int32_t)text_lengths[i] : tokens[i];
+    struct loss_batch b = {.groups = n / k, .k = k, .policy = policy, .reference = reference, .lengths = tokens,
+                           .scores = numbers(scores, c, "scores"), .margins = numbers(margins, c, "margins"), .weights = numbers(weights, c, "pair_weights"),
+                           .text = own_text ? text : policy, .text_lengths = text_tokens};
     double labels[SEQUENCES_MAX];
     uint8_t rejected[SEQUENCES_MAX];
     if (numbers(labels, c, "rejected")) b.rejected = rejected;
     for (size_t i = 0; i < n && b.rejected; i++) rejected[i] = labels[i] > 0;
     b.kl = number(c, "kl");
-    struct loss_result r = {.dpolicy = d};
+    struct loss_result r = {.dpolicy = d[0], .dtext = d[1]};
     assert_int_equal(loss_mix_compute(&r, &mix, &b, &p, scratch), ST_OK);
     if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", mix.name, r.value, value);
-    for (size_t i = 0; i < n; i++)
-        if (!near(d[i], want[i])) fail_msg("%s: d[%zu] %.17g, golden %.17g", mix.name, i, d[i], want[i]);
+    for (size_t i = 0; i < n && !own_text; i++) d[0][i] += d[1][i];
+    for (size_t i = 0; i < n * (own_text ? 2 : 1); i++)
+        if (!near(d[i / n][i % n], want[i / n][i % n])) fail_msg("%s: d%s[%zu] %.17g, golden %.17g", mix.name, i < n ? "policy" : "text", i % n, d[i / n][i % n], want[i / n][i % n]);
+    if (!(mix.needs & LOSS_OF_POLICY)) return;
+    assert_true(near(r.nll, number(c, "nll")) && near(r.log_odds_ratio, number(c, "log_odds_ratio")) && near(r.log_odds_chosen, number(c, "log_odds_chosen")));
 }
 
 static void goldens(void **state) {
@@ -178,14 +207,25 @@ static void refusals(void **state) {
         assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
                          l->needs & LOSS_TAKES_DIVERGENCE ? ST_OK : ST_USAGE);
         assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
-        double policy[2] = {-1, -2}, d[3], broken[2] = {NAN, -1};
+        const struct {
+            struct loss_params p;
+            unsigned taken_by;
+        } options[] = {{{.weighting = true}, LOSS_TAKES_WEIGHTS}, {{.ld = true, .ld_alpha = 0.5}, LOSS_TAKES_TAIL}, {{.simpo_gamma = 0.1}, LOSS_TAKES_GAMMA},
+                       {{.cpo_alpha = 0.1}, LOSS_TAKES_NLL}, {{.ld = true, .ld_alpha = 1.5}, 0}, {{.simpo_gamma = INFINITY}, 0}, {{.cpo_alpha = -1}, 0}};
+        for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+            struct loss_params p = options[i].p;
+            p.desirable_weight = p.undesirable_weight = weight, p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
+            assert_int_equal(loss_check_params(l, &p), l->needs & options[i].taken_by ? ST_OK : ST_USAGE);
+        }
+        double policy[2] = {-1, -2}, d[3], dtext[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
         struct loss_params p = {.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
-        struct loss_result r = {.dpolicy = d};
+        struct loss_result r = {.dpolicy = d, .dtext = dtext};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
         assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
                          l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
-        struct loss_batch b = {.groups = 2 / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels};
+        struct loss_batch b = {.groups = 2 / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels,
+                               .text = policy, .text_lengths = lengths};
         const struct loss_batch whole = b;
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);
         b.scores = NULL;
@@ -200,6 +240,13 @@ static void refusals(void **state) {
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_MISMATCH : ST_OK);
         b = whole, b.lengths = negative;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_NEEDS_LENGTHS ? ST_FORMAT : ST_OK);
+        const bool text = l->needs & LOSS_NEEDS_TEXT && !(l->needs & LOSS_TAKES_NLL);
+        b = whole, b.text = NULL;
+        assert_int_equal(l->compute(&r, &b, &p), text ? ST_MISMATCH : ST_OK);
+        b = whole, b.text_lengths = negative;
+        assert_int_equal(l->compute(&r, &b, &p), text ? ST_FORMAT : ST_OK);
+        b = whole, b.text = broken;
+        assert_int_equal(l->compute(&r, &b, &p), text ? ST_FORMAT : ST_OK);
         b = whole, b.groups = k == 1 ? 1 : 2, b.k = k == 1 ? 2 : 1;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_PAIRS | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
         b = whole, b.rejected = NULL;
@@ -233,6 +280,21 @@ static void combinations(void **state) {
     assert_int_equal(mix("bradley_terry", "mse", 1, plain), ST_USAGE);
     assert_int_equal(mix("sigmoid", "mse", 1, plain), ST_USAGE);
     assert_int_equal(mix("sigmoid", "kto", 1, plain), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "simpo", 1, plain), ST_USAGE);
+    assert_int_equal(mix("orpo", "sft", 1, plain), ST_USAGE);
+    const struct loss_params weighted = {.beta = 0.1, .weighting = true}, ld = {.beta = 0.1, .ld = true, .ld_alpha = 0.5};
+    assert_int_equal(mix("sigmoid", "ipo", 1, weighted), ST_OK);
+    assert_int_equal(mix("sigmoid", "sft", 1, weighted), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "aot", 1, weighted), ST_USAGE);
+    assert_int_equal(mix("sigmoid", "aot", 1, ld), ST_OK);
+    assert_int_equal(mix("sft", "hinge", 1, ld), ST_OK);
+    struct loss_mix simpo = loss_mix_of(loss_find("simpo"));
+    assert_int_equal(loss_mix_check(&simpo, &plain), ST_OK);
+    assert_false(simpo.needs & (LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT)); /* no cross-entropy, no whole micro-batch */
+    double certain[2] = {0, -1}, d[4];
+    int32_t lengths[2] = {1, 1};
+    struct loss_result r = {.dpolicy = d, .dtext = d + 2};
+    assert_int_equal(loss_orpo_compute(&r, &(struct loss_batch){.groups = 1, .k = 2, .policy = certain, .lengths = lengths, .text = certain, .text_lengths = lengths}, &plain), ST_FORMAT);
 }
 
 int main(void) {

@@ -168,14 +168,14 @@ static void rope_gradient(void **state) {
 #define VOCAB 1203
 #define ROWS 3
 struct softmax_case {
-    float logits[ROWS * VOCAB], lse[ROWS], entropy[ROWS], mean[ROWS];
+    float logits[ROWS * VOCAB], lse[ROWS], entropy[ROWS], mean[ROWS], log_squares[ROWS];
     int32_t argmax[ROWS];
     float weight[ROWS];
 };
 /* Sum of weighted log-probs of targets 5, 6, 7. */
 static double softmax_objective(void *context) {
     struct softmax_case *k = context;
-    logp_rows(k->lse, k->entropy, k->argmax, k->mean, k->logits, ROWS, VOCAB, VOCAB);
+    logp_rows(k->lse, k->entropy, k->argmax, k->mean, k->log_squares, k->logits, ROWS, VOCAB, VOCAB);
     double sum = 0;
     for (size_t r = 0; r < ROWS; r++) sum += (double)k->weight[r] * ((double)k->logits[r * VOCAB + 5 + r] - (double)k->lse[r]);
     return sum;
@@ -190,7 +190,7 @@ static void softmax_logp_gradient(void **state) {
     softmax_objective(&k);
     for (size_t r = 0; r < ROWS; r++) {
         const float *x = k.logits + r * VOCAB;
-        double z = 0, e = 0, mean = 0;
+        double z = 0, e = 0, mean = 0, squares = 0;
         size_t best = 0;
         for (size_t i = 0; i < VOCAB; i++) {
             z += exp((double)x[i] - (double)x[0]);
@@ -198,6 +198,8 @@ static void softmax_logp_gradient(void **state) {
             if (x[i] > x[best]) best = i;
         }
         const double lse = log(z) + (double)x[0];
+        for (size_t i = 0; i < VOCAB; i++) squares += exp(2 * ((double)x[i] - lse));
+        assert_true(fabs((double)k.log_squares[r] - log(squares)) < 1e-5);
         for (size_t i = 0; i < VOCAB; i++) e -= exp((double)x[i] - lse) * ((double)x[i] - lse);
         assert_true(fabs((double)k.lse[r] - lse) < 1e-6 * fabs(lse) && fabs((double)k.entropy[r] - e) < 1e-5);
         assert_true(fabs((double)k.mean[r] - mean) < 1e-5 * (1 + fabs(mean)) && k.argmax[r] == (int32_t)best);
@@ -253,7 +255,7 @@ static void exponentials(void **state) {
     assert_true(vexp(0) == 1 && vexp(-200) == 0 && vexp(-INFINITY) == 0 && isinf(vexp(200)) && isinf(vexp(INFINITY)) && isnan(vexp(NAN)));
     float logits[4] = {1, NAN, 2, 3}, lse, entropy, mean; /* a broken row says so */
     int32_t argmax;
-    logp_rows(&lse, &entropy, &argmax, &mean, logits, 1, 4, 4);
+    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, 4, 4);
     assert_true(isnan(lse) && isnan(mean));
 }
 

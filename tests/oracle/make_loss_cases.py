@@ -164,6 +164,8 @@ def mix_cases(rng):
                                       ("sigmoid,sft", (0.5, 3.0), 0.1, {"divergence": "js_divergence"}), ("aot,sigmoid", (0.5, 2.0), 0.1, {}), ("sigmoid", (0.3,), 0.0, {})):
         policy, reference, lengths = draw(rng, 6, 2, 20)
         yield case(names, 0.1, eps, policy, reference, lengths, *by_torch(names, policy, reference, lengths, 0.1, eps, weights, **more), weights=weights, **more)
+
+
 def kto(name, policy, reference, labels, kl, beta, desirable, undesirable):
     """KTOTrainer._compute_loss (TRL 1.16)."""
     x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
@@ -188,6 +190,55 @@ def kto_cases():
             yield {"loss": name, "beta": beta, "label_smoothing": 0.0, "k": 1, "policy": policy.tolist(), "reference": reference.tolist(),
                    "lengths": [1] * groups, "rejected": [int(not x) for x in labels], "kl": kl, "desirable_weight": desirable,
                    "undesirable_weight": undesirable, "value": value, "dpolicy": [float(x) for x in grad]}
+
+
+def weight_cases(rng):
+    """use_weighting: each pair's loss times a number that takes no gradient; or, with sft, cross-entropy over text that is not the sums' own (ld_alpha)."""
+    for names, weights, eps in (("sigmoid", (), 0.1), ("ipo", (), 0.0), ("nca_pair", (), 0.0), ("sigmoid,sppo_hard", (1.0, 0.2), 0.0), ("sigmoid,sft", (1.0, 0.2), 0.0), ("sft", (), 0.0)):
+        policy, reference, lengths = draw(rng, 6, 2, 20)
+        pair_weights, text = np.round(rng.uniform(0, 1, 6), 6), np.round(policy - rng.gamma(2.0, 5.0, policy.shape), 6)
+        x, y = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (policy, text))
+        n, w = torch.tensor(lengths, dtype=torch.float64), torch.tensor(pair_weights, dtype=torch.float64)
+        value = 0
+        for name, factor in zip(names.split(","), weights or [1.0] * len(names.split(",")), strict=True):
+            one = trl(name, y if name == "sft" else x, torch.tensor(reference, dtype=torch.float64), n, 0.1, eps)
+            value = value + factor * (one if "sft" in names else one * w).mean()
+        value.backward()
+        zero = torch.zeros_like(x)
+        yield case(names, 0.1, eps, policy, reference, lengths, value.item(), (zero if x.grad is None else x.grad).numpy(), weights=weights,
+                   **({} if "sft" in names else {"pair_weights": pair_weights.tolist()}), text=text.ravel().tolist(), text_lengths=lengths.ravel().tolist(),
+                   dtext=(zero if y.grad is None else y.grad).numpy().ravel().tolist())
+
+
+def log1mexp(x):
+    return torch.where(x < -0.6931471805599453, torch.log1p(-torch.exp(x)), torch.log(-torch.expm1(x)))
+
+
+def policy_cases(rng):
+    """CPOTrainer.cpo_loss and ORPOTrainer.odds_ratio_loss (TRL 1.16) with their cross-entropies. Small sums reach both branches of log1mexp."""
+    for name, beta, eps, gamma, alpha, scale in (("cpo", 0.1, 0.0, 0.0, 1.0, 60), ("cpo", 0.5, 0.2, 0.0, 0.0, 6), ("cpo", 0.1, 0.1, 0.0, 0.3, 60), ("simpo", 2.0, 0.0, 0.5, 0.0, 60),
+                                                 ("simpo", 2.5, 0.1, 1.4, 1.0, 60), ("orpo", 0.1, 0.0, 0.0, 0.0, 60), ("orpo", 1.0, 0.0, 0.0, 0.0, 2)):
+        for groups in (1, 6):
+            policy = np.round(-rng.gamma(2.0, scale, (groups, 2)), 6)
+            lengths = rng.integers(1, 100, policy.shape)
+            text, text_lengths = np.round(policy - rng.gamma(2.0, 20.0, policy.shape), 6), lengths + rng.integers(0, 50, policy.shape)
+            x, y = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (policy, text))
+            n = torch.tensor(lengths, dtype=torch.float64)
+            nll = -y[:, 0].sum() / float(text_lengths[:, 0].sum())
+            mean = x if name == "cpo" else x / n
+            more = {}
+            if name == "orpo":
+                odds = (mean[:, 0] - mean[:, 1]) - (log1mexp(mean[:, 0]) - log1mexp(mean[:, 1]))
+                ratio = F.logsigmoid(odds)
+                value = nll - (beta * ratio).mean()
+                more = {"log_odds_ratio": ratio.mean().item(), "log_odds_chosen": odds.mean().item(), "nll": nll.item()}
+            else:
+                logits = mean[:, 0] - mean[:, 1] - gamma / beta
+                value = (-F.logsigmoid(beta * logits) * (1 - eps) - F.logsigmoid(-beta * logits) * eps).mean() + alpha * nll
+                more = {"simpo_gamma": gamma, "cpo_alpha": alpha, "nll": nll.item() if alpha else 0.0}
+            value.backward()
+            yield case(name, beta, eps, policy, policy, lengths, value.item(), x.grad.numpy(), text=text.ravel().tolist(), text_lengths=text_lengths.ravel().tolist(),
+                       dtext=(y.grad.numpy() if alpha or name == "orpo" else np.zeros_like(text)).ravel().tolist(), **more)
 
 
 def main():
@@ -218,6 +269,8 @@ def main():
     cases += divergence_cases(rng)
     cases += mix_cases(rng)
     cases += kto_cases()
+    cases += weight_cases(rng)
+    cases += policy_cases(rng)
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

@@ -94,7 +94,7 @@ static status force(void *context, int32_t *id, const struct decode_state *s, co
     struct job *j = s->job->user;
     float lse, entropy, mean;
     int32_t argmax;
-    logp_rows(&lse, &entropy, &argmax, &mean, logits, 1, v, v);
+    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, v, v);
     *id = j->response[s->count];
     j->logp[s->count] = logits[*id] - lse;
     return ST_OK;

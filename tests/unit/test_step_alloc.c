@@ -123,6 +123,14 @@ static void steps_allocate_nothing(void **state) {
         snprintf(what, sizeof what, "LoRA, dropout, recomputing, %s", matmul_kind_name(o.kind));
         check(o, what);
         o = preset();
+        o.kind = (enum matmul_kind)kind, o.loss_params.weighting = true, o.loss_params.ld = true, o.loss_params.ld_alpha = 0.5;
+        snprintf(what, sizeof what, "LoRA, weights of pairs and tokens, %s", matmul_kind_name(o.kind));
+        check(o, what);
+        o = preset();
+        o.kind = (enum matmul_kind)kind, o.loss = mix_of("orpo", 1), o.batch = 4;
+        snprintf(what, sizeof what, "LoRA, prompts scored, in several packs, %s", matmul_kind_name(o.kind));
+        check(o, what);
+        o = preset();
         o.kind = (enum matmul_kind)kind, o.full = true, o.epochs = 9, o.accumulation = 2, o.batch = 3; /* several epochs */
         snprintf(what, sizeof what, "full, %s", matmul_kind_name(o.kind));
         check(o, what);
