@@ -192,10 +192,9 @@ static status read_all(struct tokenizer *t, const struct gguf *g) {
     struct gguf_text model;
     struct buf known = {0};
     if (!gguf_text_of(&model, g, "tokenizer.ggml.model")) return FAIL(ST_FORMAT, "no tokenizer.ggml.model: the file carries no tokenizer");
-    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
         if (strlen(models[i].model) == model.size && memcmp(model.data, models[i].model, model.size) == 0) return models[i].read(t, g);
-        buf_printf(&known, "%s%s", i ? ", " : "", models[i].model);
-    }
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) buf_printf(&known, "%s%s", i ? ", " : "", models[i].model);
     status s = FAIL(ST_UNSUPPORTED, "tokenizer.ggml.model '%.*s' is not supported; supported are %s",
                     (int)(model.size > 40 ? 40 : model.size), model.data, buf_text(&known));
     buf_release(&known);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "golden_models.h"
 #include "infer/decode.h"
 #include "model/lora.h"
 #include "num/softmax_logp.h"
@@ -104,7 +105,7 @@ static void decode(struct bench *b, struct decode_calls calls, size_t batch, siz
     struct decoder d;
     const struct decode_options o = {.batch = batch, .length = PROMPT_MAX + NEW_MAX + 8, .rows = rows, .sampler = *sampler};
     calls.context = b, calls.next = next, calls.finish = finish;
-    assert_int_equal(decoder_init(&d, &b->model, b->theta, &o), ST_OK);
+    if (decoder_init(&d, &b->model, b->theta, &o) != ST_OK) fail_msg("%s", status_message());
     b->next = 0;
     for (size_t i = 0; i < JOBS; i++) b->jobs[i].done = 0;
     assert_int_equal(decode_run(&d, &calls), ST_OK);
@@ -161,19 +162,25 @@ static void check_forced(enum matmul_kind kind, bool adapter, double tolerance) 
     }
 }
 
-/* The cache of every family, its windows and soft-caps. */
+/* The cache of every family, its windows and soft-caps. Under long rope keys that are cached keep the rotation of the length they were made
+ * at, as in transformers: not what one forward over everything does. */
 static void test_families(void **state) {
     (void)state;
-    static const char *const families[] = {"mistral", "qwen2_window", "qwen3", "smollm3", "gemma2", "gemma3", "gemma3_types", "phi3"};
+    struct golden_models g;
+    golden_models_find(&g);
+    assert_null(golden_models_lack(&g));
     const struct sampler_options sampler = sampler_options_default();
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+    for (size_t i = 0; i < g.count; i++) {
         struct bench *b = calloc(1, sizeof *b);
         char path[512];
-        snprintf(path, sizeof path, TEST_SOURCE_DIR "/golden/%s", families[i]);
+        snprintf(path, sizeof path, TEST_SOURCE_DIR "/golden/%s", g.name[i]);
         bench_open(b, path, MATMUL_F32, false);
         b->forced = true;
-        decode(b, (struct decode_calls){.pick = force}, 5, 24, &sampler);
-        compare_full(b, 0, false, 1e-4);
+        if (b->model.config.max_position < 256) b->model.config.max_position = 256; /* a limit of ours, of no part in the results */
+        if (b->model.config.rope.kind != ROPE_LONG) {
+            decode(b, (struct decode_calls){.pick = force}, 5, 24, &sampler);
+            compare_full(b, 0, false, 1e-5);
+        }
         model_release(&b->model);
         free(b);
     }
