@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "num/amx.h"
-#include "num/dtype.h"
 
 #define TILE_ELEMENTS 512               /* bf16 elements of a tile */
 #define STRIP_BYTES ((size_t)768 << 10) /* of packed b that a task works on */
@@ -13,45 +12,6 @@
 #define K_BLOCK 4096 /* longer sums go through c in between */
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
-
-size_t gemm_amx_bytes(size_t k, size_t n) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t); }
-
-/* One tile: elements (p, j) of its 32 x 16 corner at `plain`, zero outside [rows, cols]. */
-static void pack_tile(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t rows, size_t cols) {
-    if (rows < 32 || cols < 16) memset(out, 0, TILE_ELEMENTS * sizeof *out);
-    if (rows > 32) rows = 32;
-    if (cols > 16) cols = 16;
-    if (transposed) {
-        for (size_t j = 0; j < cols; j++)
-            for (size_t p = 0; p < rows; p++) out[p / 2 * 32 + 2 * j + p % 2] = dtype_float_to_bf16(plain[j * ld + p]);
-        return;
-    }
-    for (size_t p = 0; p < rows; p++)
-        for (size_t j = 0; j < cols; j++) out[p / 2 * 32 + 2 * j + p % 2] = dtype_float_to_bf16(plain[p * ld + j]);
-}
-
-void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n) {
-    const size_t steps = round_up(k, 32) / 32, tiles = round_up(n, 32) / 16;
-#pragma omp parallel for schedule(static) if (k * n > 32768)
-    for (size_t t = 0; t < tiles; t++)
-        for (size_t s = 0; s < steps; s++) {
-            const size_t p = s * 32, j = t * 16;
-            pack_tile(out + (t * steps + s) * TILE_ELEMENTS, j < n ? plain + (transposed ? j * ld + p : p * ld + j) : plain, ld, transposed,
-                      k - p, j < n ? n - j : 0);
-        }
-}
-
-void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_from, const float *plain, size_t ld, bool transposed,
-                         size_t k, size_t n) {
-    const size_t steps = round_up(k_total, 32) / 32;
-#pragma omp parallel for schedule(static) if (k * n > 32768)
-    for (size_t j = 0; j < n; j++)
-        for (size_t p = 0; p < k; p++) {
-            const size_t row = k_from + p, col = n_from + j;
-            out[(col / 16 * steps + row / 32) * TILE_ELEMENTS + row % 32 / 2 * 32 + col % 16 * 2 + row % 2] =
-                dtype_float_to_bf16(transposed ? plain[j * ld + p] : plain[p * ld + j]);
-        }
-}
 
 static void steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
     const size_t stride = lda * sizeof *a;

@@ -13,7 +13,12 @@
 size_t gemm_amx_bytes(size_t k, size_t n);
 /* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. */
 void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n);
-/* The same into rows [k_from, ..) and columns [n_from, ..) of a packed [K,N] that was zeroed before: blocks of LoRA's B. */
+/* The same of rows [from, from + rows) of a matrix [.., width] that `make` writes as floats, a few at a time and in several threads:
+ * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_amx_strip_bytes(width) of scratch. */
+typedef void gemm_amx_rows(float *out, const void *source, size_t from, size_t rows);
+void gemm_amx_pack_made(uint16_t *out, gemm_amx_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips);
+size_t gemm_amx_strip_bytes(size_t width);
+/* gemm_amx_pack into rows [k_from, ..) and columns [n_from, ..) of a packed [K,N] that was zeroed before: blocks of LoRA's B. */
 void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_from, const float *plain, size_t ld, bool transposed,
                          size_t k, size_t n);
 

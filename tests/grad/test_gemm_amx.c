@@ -94,6 +94,38 @@ static void products(void **state) {
     }
 }
 
+struct floats {
+    const float *at;
+    size_t width;
+};
+static void copy_rows(float *out, const void *source, size_t from, size_t rows) {
+    const struct floats *f = source;
+    memcpy(out, f->at + from * f->width, rows * f->width * sizeof *out);
+}
+
+/* A whole matrix is packed as its elements are one by one, and rows that a function makes as rows that are there. */
+static void packing(void **state) {
+    (void)state;
+    if (!cpu_has_amx_bf16()) skip();
+    static const size_t shapes[][2] = {{1, 1}, {16, 16}, {17, 15}, {31, 33}, {32, 64}, {100, 70}, {257, 129}};
+    for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0]; i++) {
+        const bool transposed = i & 1;
+        const size_t k = shapes[i / 2][0], n = shapes[i / 2][1], rows = transposed ? n : k, width = transposed ? k : n, bytes = gemm_amx_bytes(k, n);
+        struct rng r = rng_seeded(i);
+        float *x = test_calloc(k * n, sizeof *x), *strips = test_calloc(1, gemm_amx_strip_bytes(width));
+        for (size_t j = 0; j < k * n; j++) x[j] = (float)rng_normal(&r);
+        uint16_t *want = aligned_alloc(64, bytes), *got = packed(x, width, transposed, k, n), *made = aligned_alloc(64, bytes);
+        memset(want, 0, bytes);
+        memset(made, 255, bytes);
+        gemm_amx_pack_block(want, k, 0, 0, x, width, transposed, k, n);
+        gemm_amx_pack_made(made, copy_rows, &(struct floats){x, width}, 0, rows, width, transposed, strips);
+        assert_memory_equal(got, want, bytes);
+        assert_memory_equal(made, want, bytes);
+        free(want), free(got), free(made);
+        test_free(x), test_free(strips);
+    }
+}
+
 /* One linear of gate | up or q | k | v; the two ways to run it. */
 #define T 45
 #define IN 72
@@ -210,6 +242,7 @@ static void activation_behind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),
+        cmocka_unit_test(packing),
         cmocka_unit_test(linear_in_one_pass),
         cmocka_unit_test(activation_behind),
     };
