@@ -4,7 +4,7 @@
 #ifndef RAPT_NUM_GEMM_AMX_H
 #define RAPT_NUM_GEMM_AMX_H
 
-#include "base/status.h"
+#include "num/matmul.h"
 
 #define GEMM_AMX_K 32 /* the a operand is read up to the next multiple of this many columns; what lies there must be finite */
 #define GEMM_AMX_BLOCK 32
@@ -15,8 +15,7 @@ size_t gemm_amx_bytes(size_t k, size_t n);
 void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n);
 /* The same of rows [from, from + rows) of a matrix [.., width] that `make` writes as floats, a few at a time and in several threads:
  * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_amx_strip_bytes(width) of scratch. */
-typedef void gemm_amx_rows(float *out, const void *source, size_t from, size_t rows);
-void gemm_amx_pack_made(uint16_t *out, gemm_amx_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips);
+void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips);
 size_t gemm_amx_strip_bytes(size_t width);
 /* gemm_amx_pack into rows [k_from, ..) and columns [n_from, ..) of a packed [K,N] that was zeroed before: blocks of LoRA's B. */
 void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_from, const float *plain, size_t ld, bool transposed,

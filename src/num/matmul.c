@@ -10,6 +10,7 @@
 #include "num/cpu.h"
 #include "num/dtype.h"
 #include "num/gemm_amx.h"
+#include "num/matmul_operand.h"
 
 /* One cached primitive. Shapes come from a fixed set (models have few, token counts are rounded by the caller), so the table stays small.
  */
@@ -30,10 +31,7 @@ static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 static void *scratchpad; /* shared by all primitives: they run one at a time */
 static size_t scratchpad_size;
-static struct operand_scratch { /* an operand in another type */
-    void *data;
-    size_t bytes;
-} scratch_a, scratch_b;
+struct operand_scratch matmul_scratch_a, matmul_scratch_b;
 
 #define DNNL_TRY(call)                                                                                                                     \
     do {                                                                                                                                   \
@@ -168,7 +166,7 @@ void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size
     }
 }
 
-static status grow_operand(struct operand_scratch *scratch, size_t rows, size_t cols, size_t size) {
+status matmul_grow_operand(struct operand_scratch *scratch, size_t rows, size_t cols, size_t size) {
     size_t bytes;
     if (!size_mul(&bytes, rows, cols) || !size_add(&bytes, bytes, GEMM_AMX_K) || !size_mul(&bytes, bytes, size))
         return FAIL(ST_NOMEM, "matrix product: operand size overflows");
@@ -180,22 +178,19 @@ static status grow_operand(struct operand_scratch *scratch, size_t rows, size_t 
     return ST_OK;
 }
 
-/* The bf16 form of an operand of [rows, cols], and its leading dimension. */
-static status as_half(const uint16_t **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols) {
+status matmul_as_half(const uint16_t **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols) {
     *out = x.h;
     *ld = x.ld;
     if (x.h) return ST_OK;
-    TRY(grow_operand(scratch, rows, cols, sizeof(uint16_t)));
+    TRY(matmul_grow_operand(scratch, rows, cols, sizeof(uint16_t)));
     matmul_to_bf16(scratch->data, cols, x.f, x.ld, rows, cols);
     *out = scratch->data;
     *ld = cols;
     return ST_OK;
 }
 
-/* The operand's bf16 values as floats: where the CPU has no tiles, products of bf16 run on fp32 units, which are twice as fast as
- * vdpbf16ps (and exact in the products, as that is); only memory is saved. */
-static status as_rounded(const float **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols) {
-    TRY(grow_operand(scratch, rows, cols, sizeof(float)));
+status matmul_as_rounded(const float **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols) {
+    TRY(matmul_grow_operand(scratch, rows, cols, sizeof(float)));
     float *to = scratch->data;
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
     for (size_t r = 0; r < rows; r++) {
@@ -233,109 +228,20 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     size_t lda = 0, ldb = 0;
     if (!cpu_has_amx_bf16()) {
         const float *af = NULL, *bf = NULL;
-        TRY(as_rounded(&af, &lda, &scratch_a, a, ta ? k : m, ta ? m : k));
-        TRY(as_rounded(&bf, &ldb, &scratch_b, b, tb ? n : k, tb ? k : n));
+        TRY(matmul_as_rounded(&af, &lda, &matmul_scratch_a, a, ta ? k : m, ta ? m : k));
+        TRY(matmul_as_rounded(&bf, &ldb, &matmul_scratch_b, b, tb ? n : k, tb ? k : n));
         return matmul(c, ldc, MATMUL_F32, (struct mat){.f = af, .ld = lda}, ta, (struct mat){.f = bf, .ld = ldb}, tb, m, n, k, accumulate);
     }
     const uint16_t *ah = NULL, *bh = NULL;
-    TRY(as_half(&ah, &lda, &scratch_a, a, ta ? k : m, ta ? m : k));
-    TRY(as_half(&bh, &ldb, &scratch_b, b, tb ? n : k, tb ? k : n));
+    TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, ta ? k : m, ta ? m : k));
+    TRY(matmul_as_half(&bh, &ldb, &matmul_scratch_b, b, tb ? n : k, tb ? k : n));
     key.lda = lda;
     key.ldb = ldb;
     return plan_run(&key, c, ah, bh);
 }
 
-bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && cpu_has_amx_bf16(); }
-
-size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
-    if (kind != MATMUL_BF16) return 0;
-    return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
-}
-
-status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
-                          bool with_backward) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind)};
-    if (kind != MATMUL_BF16) return ST_OK;
-    w->plain = NULL;
-    if (w->tiles) {
-        TRY(arena_try_take(memory, &w->forward, gemm_amx_bytes(k, n), 1, "packed weight"));
-        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k), 1, "packed weight"));
-        return matmul_weight_update(w, plain);
-    }
-    size_t count;
-    if (!size_mul(&count, n, k)) return FAIL(ST_NOMEM, "matrix product: weight size overflows");
-    TRY(arena_try_take(memory, &w->forward, count, sizeof(uint16_t), "bf16 weight"));
-    return matmul_weight_update(w, plain);
-}
-
-status matmul_weight_update(struct matmul_weight *w, const float *plain) {
-    if (w->kind != MATMUL_BF16) return ST_OK;
-    if (w->tiles) {
-        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n);
-        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k);
-        return ST_OK;
-    }
-    matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
-    return ST_OK;
-}
-
-static void copy_rows(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
-#pragma omp parallel for schedule(static) if (rows * cols > 16384)
-    for (size_t r = 0; r < rows; r++) memcpy(out + r * ldo, in + r * ldi, cols * sizeof(float));
-}
-
-/* c[m,n] = init + a[m,k] b, with b as gemm_amx packed it. */
-static status tiled_product(float *c, size_t ldc, const float *init, size_t ld_init, struct mat a, const void *b, size_t m, size_t n,
-                            size_t k) {
-    const uint16_t *ah = NULL;
-    size_t lda = 0;
-    if (!m) return ST_OK;
-    TRY(as_half(&ah, &lda, &scratch_a, a, m, k));
-    gemm_amx_run(
-        &(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = c, .ldc = ldc});
-    return ST_OK;
-}
-
-/* A bf16 weight without tiles: rows of W are expanded to floats a panel at a time, of this size, and stay in the cache for their product.
- */
-#define PANEL_BYTES ((size_t)16 << 20)
-
-static status panel_product(float *out, size_t ldo, bool accumulate, struct mat in, const struct matmul_weight *w, bool forward, size_t m) {
-    const float *a = NULL, *b = NULL;
-    const size_t fit = PANEL_BYTES / sizeof(float) / w->k, most = fit < 64 ? 64 : fit / 64 * 64;
-    size_t lda = 0, ldb = 0;
-    TRY(as_rounded(&a, &lda, &scratch_a, in, m, forward ? w->k : w->n));
-    for (size_t from = 0; from < w->n; from += most) {
-        const size_t rows = w->n - from < most ? w->n - from : most;
-        const struct mat stored = {.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k};
-        TRY(as_rounded(&b, &ldb, &scratch_b, stored, rows, w->k));
-        const struct mat panel = {.f = b, .ld = ldb};
-        if (forward)
-            TRY(matmul(out + from, ldo, MATMUL_F32, (struct mat){.f = a, .ld = lda}, false, panel, true, m, rows, w->k, accumulate));
-        else
-            TRY(matmul(out, ldo, MATMUL_F32, (struct mat){.f = a + from, .ld = lda}, false, panel, false, m, w->k, rows,
-                       accumulate || from));
-    }
-    return ST_OK;
-}
-
-status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w,
-                             size_t m) {
-    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
-    if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
-    if (w->kind == MATMUL_BF16) return panel_product(y, ldy, init != NULL, x, w, true, m);
-    return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, init != NULL);
-}
-
-status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w,
-                              size_t m) {
-    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
-    if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
-    if (w->kind == MATMUL_BF16) return panel_product(dx, lddx, init != NULL, dy, w, false, m);
-    return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, init != NULL);
-}
-
 void matmul_shutdown(void) {
+    matmul_weight_shutdown();
     for (size_t i = 0; i < PLAN_BUCKETS; i++)
         while (plans[i]) {
             struct plan *p = plans[i];
@@ -353,9 +259,9 @@ void matmul_shutdown(void) {
     stream = NULL;
     engine = NULL;
     free(scratchpad);
-    free(scratch_a.data);
-    free(scratch_b.data);
+    free(matmul_scratch_a.data);
+    free(matmul_scratch_b.data);
     scratchpad = NULL;
     scratchpad_size = 0;
-    scratch_a = scratch_b = (struct operand_scratch){0};
+    matmul_scratch_a = matmul_scratch_b = (struct operand_scratch){0};
 }

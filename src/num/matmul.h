@@ -23,7 +23,10 @@ struct mat {
 /* c[M,N] (+)= op(a)[M,K] op(b)[K,N]. ta: a is stored [K,M]; tb: b is stored [N,K]. accumulate adds to c. */
 status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate);
 
-/* A weight W[N,K] of y = x W^T that is used often: packed for its kind. */
+/* Writes rows [from, from + rows) of a matrix [.., K] as floats; called by several threads. */
+typedef void matmul_rows(float *out, const void *source, size_t from, size_t rows);
+
+/* A weight W[N,K] of y = x W^T that is used often: packed for its kind, or stored as its file has it and expanded in every product. */
 struct matmul_weight {
     enum matmul_kind kind;
     size_t n, k;
@@ -31,6 +34,8 @@ struct matmul_weight {
     const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
     void *forward;      /* MATMUL_BF16: tiles for x W^T; without tiles W [N,K] in bf16, for both directions */
     void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
+    matmul_rows *make;  /* stored: then the three above are NULL */
+    const void *source;
 };
 /* Prepares w. Under MATMUL_BF16 the data is copied into `memory` and `plain` may go away afterwards; else it must live on. */
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
@@ -38,6 +43,12 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 bool matmul_packs_tiles(enum matmul_kind kind);
 /* Bytes that matmul_weight_init takes. */
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward);
+/* A stored weight, for both directions; source must live on. whole: matmul_weight_tiles will be called. Takes no memory but scratch, which
+ * all stored weights share: at most matmul_stored_bytes. */
+status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
+size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
+/* w->tiles: W packed for x W^T, or for dy W. A stored weight's are made now, and gone with the next call. */
+const uint16_t *matmul_weight_tiles(const struct matmul_weight *w, bool backward);
 /* After `plain` changed (full training): packs again into the same memory. */
 status matmul_weight_update(struct matmul_weight *w, const float *plain);
 /* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself. */

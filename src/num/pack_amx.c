@@ -95,7 +95,7 @@ void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed
 
 size_t gemm_amx_strip_bytes(size_t width) { return (size_t)omp_get_max_threads() * STRIP * width * sizeof(float); }
 
-void gemm_amx_pack_made(uint16_t *out, gemm_amx_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips) {
+void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips) {
 #pragma omp parallel for schedule(static)
     for (size_t s = 0; s < (rows + STRIP - 1) / STRIP; s++) {
         float *strip = strips + (size_t)omp_get_thread_num() * STRIP * width;

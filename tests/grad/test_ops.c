@@ -323,6 +323,50 @@ static void weights(void **state) {
     }
 }
 
+struct kept_rows {
+    const float *at;
+    size_t width;
+};
+static void kept_rows(float *out, const void *source, size_t from, size_t rows) {
+    const struct kept_rows *k = source;
+    memcpy(out, k->at + from * k->width, rows * k->width * sizeof *out);
+}
+
+static double largest_gap(const float *x, const float *y, size_t n) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i] - (double)y[i]));
+    return most;
+}
+
+/* A weight whose rows are made when a product wants them gives what a packed one gives; large enough for several panels. */
+static void stored_weights(void **state) {
+    (void)state;
+    enum { M = 5, N = 4300, K = 2048 };
+    float *w = test_malloc(sizeof *w * N * K), *x = test_malloc(sizeof *x * M * K), *dy = test_malloc(sizeof *dy * M * N),
+          *y = test_malloc(2 * sizeof *y * M * N), *dx = test_malloc(2 * sizeof *dx * M * K);
+    fill(w, N * K, 51), fill(x, M * K, 52), fill(dy, M * N, 53);
+    for (int kind = 0; kind < 3; kind++) {
+        struct matmul_weight packed, stored;
+        struct arena memory = {0};
+        const struct kept_rows source = {w, K};
+        ok(matmul_weight_init(&packed, &memory, (enum matmul_kind)kind, w, N, K, true));
+        ok(matmul_weight_init_stored(&stored, (enum matmul_kind)kind, kept_rows, &source, N, K, false));
+        for (int accumulate = 0; accumulate < 2; accumulate++) {
+            for (int side = 0; side < 2; side++) {
+                float *yy = y + side * M * N, *dd = dx + side * M * K;
+                const struct matmul_weight *of = side ? &stored : &packed;
+                fill(yy, M * N, 54), fill(dd, M * K, 55);
+                ok(matmul_weight_forward(yy, N, accumulate ? yy : NULL, N, (struct mat){.f = x, .ld = K}, of, M));
+                ok(matmul_weight_backward(dd, K, accumulate ? dd : NULL, K, (struct mat){.f = dy, .ld = N}, of, M));
+            }
+            assert_true(largest_gap(y, y + M * N, M * N) < 1e-3); /* sums of 2048 and 4300 terms of size 1 */
+            assert_true(largest_gap(dx, dx + M * K, M * K) < 1e-3);
+        }
+        arena_release(&memory);
+    }
+    test_free(w), test_free(x), test_free(dy), test_free(y), test_free(dx);
+}
+
 /* q|k|v fused, of which the first and last are adapted. */
 #define T_LINEAR 5
 #define IN 7
@@ -428,6 +472,7 @@ int main(void) {
         cmocka_unit_test(rope_gradient),    cmocka_unit_test(softmax_logp_gradient),
         cmocka_unit_test(softcap_gradient), cmocka_unit_test(exponentials),
         cmocka_unit_test(products),         cmocka_unit_test(weights),
+        cmocka_unit_test(stored_weights),
         cmocka_unit_test(linear_gradient),  cmocka_unit_test(dropout_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,174 @@
+/* matmul_weight: weights of y = x W^T, packed for their kind, or left as their file has them and expanded when a product wants them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "num/cpu.h"
+#include "num/dtype.h"
+#include "num/gemm_amx.h"
+#include "num/matmul_operand.h"
+
+/* Rows that are expanded for a product come in panels of this size, so that most of them are still in the cache when it reads them. */
+#define PANEL_BYTES ((size_t)16 << 20)
+
+static struct operand_scratch stage, panel, strips; /* a whole weight in tiles; a panel of one; a strip of rows for each thread */
+
+bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && cpu_has_amx_bf16(); }
+
+size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
+    if (kind != MATMUL_BF16) return 0;
+    return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
+}
+
+status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
+                          bool with_backward) {
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind)};
+    if (kind != MATMUL_BF16) return ST_OK;
+    w->plain = NULL;
+    if (w->tiles) {
+        TRY(arena_try_take(memory, &w->forward, gemm_amx_bytes(k, n), 1, "packed weight"));
+        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k), 1, "packed weight"));
+        return matmul_weight_update(w, plain);
+    }
+    size_t count;
+    if (!size_mul(&count, n, k)) return FAIL(ST_NOMEM, "matrix product: weight size overflows");
+    TRY(arena_try_take(memory, &w->forward, count, sizeof(uint16_t), "bf16 weight"));
+    return matmul_weight_update(w, plain);
+}
+
+status matmul_weight_update(struct matmul_weight *w, const float *plain) {
+    if (w->kind != MATMUL_BF16) return ST_OK;
+    if (w->tiles) {
+        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n);
+        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k);
+        return ST_OK;
+    }
+    matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
+    return ST_OK;
+}
+
+/* Rows of a panel of w; a multiple of 64. */
+static size_t panel_rows(const struct matmul_weight *w) {
+    const size_t fit = PANEL_BYTES / (w->tiles ? sizeof(uint16_t) : sizeof(float)) / w->k;
+    return fit < 64 ? 64 : fit / 64 * 64;
+}
+
+static status grow_bytes(struct operand_scratch *scratch, size_t bytes) { return matmul_grow_operand(scratch, bytes, 1, 1); }
+
+size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
+    const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
+    const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
+    if (!w.tiles) return rows * k * sizeof(float);
+    return (whole ? gemm_amx_bytes(k, n) : gemm_amx_bytes(k, rows)) + gemm_amx_strip_bytes(k);
+}
+
+status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k,
+                                 bool whole) {
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind)};
+    const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
+    if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
+    TRY(grow_bytes(&strips, gemm_amx_strip_bytes(k)));
+    return whole ? grow_bytes(&stage, gemm_amx_bytes(k, n)) : grow_bytes(&panel, gemm_amx_bytes(k, rows));
+}
+
+const uint16_t *matmul_weight_tiles(const struct matmul_weight *w, bool backward) {
+    if (!w->make) return backward ? w->backward : w->forward;
+    CHECK(stage.bytes >= gemm_amx_bytes(w->k, w->n));
+    gemm_amx_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, strips.data);
+    return stage.data;
+}
+
+/* out[m,n] = init + a[m,k] b, with b as gemm_amx packed it. */
+static status tiled_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const void *b, size_t m, size_t n,
+                            size_t k) {
+    const uint16_t *ah = NULL;
+    size_t lda = 0;
+    TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, k));
+    gemm_amx_run(
+        &(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo});
+    return ST_OK;
+}
+
+/* The same with rows that are made and packed panel by panel: columns of the result going forward, terms of its sums going backward. */
+static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const struct matmul_weight *w,
+                           bool forward, size_t m) {
+    const size_t most = panel_rows(w);
+    const uint16_t *ah = NULL;
+    size_t lda = 0;
+    TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, forward ? w->k : w->n));
+    TRY(grow_bytes(&panel, gemm_amx_bytes(w->k, most < w->n ? most : w->n)));
+    for (size_t from = 0; from < w->n; from += most) {
+        const size_t rows = w->n - from < most ? w->n - from : most;
+        gemm_amx_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, strips.data);
+        struct gemm_amx g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
+        if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
+        gemm_amx_run(&g);
+    }
+    return ST_OK;
+}
+
+/* Rows [from, from + rows) of w as floats, rounded to bf16 where products are of that kind. */
+static status plain_panel(const float **out, size_t *ld, const struct matmul_weight *w, size_t from, size_t rows) {
+    *ld = w->k;
+    if (!w->make) return matmul_as_rounded(out, ld, &matmul_scratch_b, (struct mat){.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k}, rows, w->k);
+    TRY(matmul_grow_operand(&matmul_scratch_b, rows, w->k, sizeof(float)));
+    float *to = matmul_scratch_b.data;
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        w->make(to + r * w->k, w->source, from + r, 1);
+        for (size_t i = 0; w->kind == MATMUL_BF16 && i < w->k; i++) to[r * w->k + i] = dtype_bf16_to_float(dtype_float_to_bf16(to[r * w->k + i]));
+    }
+    *out = to;
+    return ST_OK;
+}
+
+/* Without tiles. */
+static status plain_panels(float *out, size_t ldo, bool accumulate, struct mat in, const struct matmul_weight *w, bool forward, size_t m) {
+    const enum matmul_kind kind = w->kind == MATMUL_REFERENCE ? MATMUL_REFERENCE : MATMUL_F32;
+    const float *a = in.f, *b = NULL;
+    const size_t most = panel_rows(w);
+    size_t lda = in.ld, ldb = 0;
+    if (w->kind == MATMUL_BF16) TRY(matmul_as_rounded(&a, &lda, &matmul_scratch_a, in, m, forward ? w->k : w->n));
+    for (size_t from = 0; from < w->n; from += most) {
+        const size_t rows = w->n - from < most ? w->n - from : most;
+        TRY(plain_panel(&b, &ldb, w, from, rows));
+        const struct mat right = {.f = b, .ld = ldb};
+        if (forward)
+            TRY(matmul(out + from, ldo, kind, (struct mat){.f = a, .ld = lda}, false, right, true, m, rows, w->k, accumulate));
+        else
+            TRY(matmul(out, ldo, kind, (struct mat){.f = a + from, .ld = lda}, false, right, false, m, w->k, rows, accumulate || from));
+    }
+    return ST_OK;
+}
+
+static void copy_rows(float *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+    for (size_t r = 0; r < rows; r++) memcpy(out + r * ldo, in + r * ldi, cols * sizeof(float));
+}
+
+status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w,
+                             size_t m) {
+    if (!m) return ST_OK;
+    if (w->tiles && w->make) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
+    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
+    if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
+    if (w->make || w->kind == MATMUL_BF16) return plain_panels(y, ldy, init != NULL, x, w, true, m);
+    return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, init != NULL);
+}
+
+status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w,
+                              size_t m) {
+    if (!m) return ST_OK;
+    if (w->tiles && w->make) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
+    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
+    if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
+    if (w->make || w->kind == MATMUL_BF16) return plain_panels(dx, lddx, init != NULL, dy, w, false, m);
+    return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, init != NULL);
+}
+
+void matmul_weight_shutdown(void) {
+    struct operand_scratch *const all[] = {&stage, &panel, &strips};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        free(all[i]->data);
+        *all[i] = (struct operand_scratch){0};
+    }
+}
