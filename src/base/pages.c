@@ -2,7 +2,9 @@
 #include "base/pages.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -20,4 +22,25 @@ void *pages_take(size_t bytes) {
 
 void pages_give(void *p, size_t bytes) {
     if (p) munmap(p, bytes);
+}
+
+/* The number in a file of one line; SIZE_MAX where there is none ("max", or no such file). */
+static size_t limit_in(const char *path) {
+    unsigned long long limit;
+    FILE *f = fopen(path, "r");
+    if (!f) return SIZE_MAX;
+    const int found = fscanf(f, "%llu", &limit);
+    fclose(f);
+    return found == 1 && limit < SIZE_MAX ? (size_t)limit : SIZE_MAX;
+}
+
+size_t pages_physical(void) {
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    size_t all = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        const size_t limit = limit_in(limits[i]);
+        if (limit < all) all = limit;
+    }
+    return all;
 }

@@ -11,4 +11,7 @@
 void *pages_take(size_t bytes);
 void pages_give(void *p, size_t bytes);
 
+/* Bytes of memory that this process may use: the machine's, or what its control group is limited to. */
+size_t pages_physical(void);
+
 #endif

@@ -1,7 +1,24 @@
 #include "cli/cli_model.h"
 
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "model/model.h"
+
+status cli_memory(size_t *bytes, const char *text) {
+    static const char units[] = "KMG";
+    char *end;
+    *bytes = model_memory_auto();
+    if (strcmp(text, "auto") == 0) return ST_OK;
+    double size = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end & ~32) : NULL;
+    if (unit) end++;
+    for (const char *u = units; unit && u <= unit; u++) size *= 1024;
+    if (end == text || *end || !(size >= 1 && size < 1e18)) return FAIL(ST_USAGE, "--memory expects auto or a size such as 900M or 10G, not '%s'", text);
+    *bytes = (size_t)size;
+    return ST_OK;
+}
 
 enum matmul_kind cli_dtype(const char *name) {
     if (strcmp(name, "f32") == 0) return MATMUL_F32;

@@ -8,6 +8,11 @@
 #define DTYPE_CHOICES "auto|f32|bf16|reference"
 #define DTYPE_HELP "arithmetic of matrix products: bf16 where the CPU has AMX, else f32; reference is the slow plain twin"
 
+#define MEMORY_HELP "how much the run may take: 900M, 10G, or auto, four fifths of what the machine has"
+
+/* "auto" or a number of bytes with an optional K, M or G (of 1024). */
+status cli_memory(size_t *bytes, const char *text);
+
 enum matmul_kind cli_dtype(const char *name);
 /* 0 = as many as the machine has. */
 status cli_threads(int64_t threads);

@@ -546,7 +546,7 @@ static void training_facts(struct facts *f, const char *path) {
         if (s == ST_OK && !full) s = lora_attach(&m, &lora, 0, true);
         if (s == ST_OK) {
             const struct train_memory t = train_memory_of(&m, &plan);
-            fact_int(f, full ? "full" : "lora_r16", (t.weights + t.trained + t.activations) >> 20);
+            fact_int(f, full ? "full" : "lora_r16", train_memory_total(&t) >> 20);
         } else {
             fact_text(f, full ? "full" : "lora_r16", status_message());
         }

@@ -12,7 +12,7 @@
 #include "train/trainer.h"
 
 struct options {
-    const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *schedule, *optim, *order, *dtype, *bad_row, *margin;
+    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *schedule, *optim, *order, *dtype, *bad_row, *margin;
     struct cli_loss loss;
     double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, mixup_alpha, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
@@ -89,6 +89,7 @@ static const struct opt_row rows[] = {
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "1024", NULL, "positions computed at a time; grows to the longest row; more is faster and takes memory"},
+    {"memory", OPT_STR, FIELD(memory), "SIZE", "auto", NULL, MEMORY_HELP "; layers are then computed again in backward, and weights expanded from their file in every product"},
     {"recompute", OPT_FLAG, FIELD(recompute), NULL, NULL, NULL, "keep only layer inputs and compute each layer again in backward: less memory, a third more time"},
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT/train.rejected.jsonl"},
 };
@@ -265,6 +266,7 @@ status cmd_train_run(int argc, char **argv) {
     struct source_map map;
     TRY(cli_fields(&map, &o.fields));
     t.map = &map;
+    TRY(cli_memory(&t.memory, o.memory));
     struct buf json = {0};
     opt_json(&json, &cmd_train_spec, &o);
     t.options_json = buf_text(&json);

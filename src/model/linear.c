@@ -4,6 +4,15 @@
 
 #include "base/rng.h"
 
+void linear_stored_rows(float *out, const void *source, size_t from, size_t rows) {
+    const struct linear *l = source;
+    size_t part = 0;
+    for (size_t r = from; r < from + rows; r++, out += l->in) {
+        while (r >= l->part[part].row + l->part[part].rows) part++;
+        tensor_view_row(out, &l->stored[part], r - l->part[part].row);
+    }
+}
+
 /* out = x with dropped elements 0 and kept ones scaled by 1 / (1 - p). */
 static void drop(float *out, const float *x, const struct dropout *d, uint64_t salt, size_t t, size_t n) {
     const float keep = 1.0f / (1.0f - d->p);
@@ -64,7 +73,7 @@ static void add_second(struct gemm_amx *g, const float *u, const uint16_t *packe
 static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struct linear *l, const float *theta,
                          const struct linear_scratch *s) {
     x = operand(x, l->in, l->w.kind, s, g->m);
-    g->n = l->out, g->k = l->in, g->a = x.h, g->lda = x.ld, g->b = l->w.forward;
+    g->n = l->out, g->k = l->in, g->a = x.h, g->lda = x.ld;
     if (theta && l->u_width) {
         gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, true, l->in, l->u_width);
         gemm_amx_run(
@@ -73,12 +82,13 @@ static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struc
         pack_up(l, theta, s);
         add_second(g, u, s->pack_b, l, s);
     }
+    g->b = matmul_weight_tiles(&l->w, false);
     gemm_amx_run(g);
 }
 
 /* du = scale * dy B by parts; then dx = [dy | du] [W | A]. */
 static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear *l, const float *theta, const struct linear_scratch *s) {
-    g->n = l->in, g->k = l->out, g->a = dy.h, g->lda = dy.ld, g->b = l->w.backward;
+    g->n = l->in, g->k = l->out, g->a = dy.h, g->lda = dy.ld;
     if (theta && l->u_width) {
         for (size_t i = 0; i < l->part_count; i++) {
             const struct linear_part *p = &l->part[i];
@@ -97,7 +107,9 @@ static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear
         gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, false, l->u_width, l->in);
         add_second(g, s->du, s->pack_a, l, s);
     }
-    if (g->c || g->finish) gemm_amx_run(g);
+    if (!g->c && !g->finish) return;
+    g->b = matmul_weight_tiles(&l->w, true);
+    gemm_amx_run(g);
 }
 
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,

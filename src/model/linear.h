@@ -4,7 +4,7 @@
 #ifndef RAPT_MODEL_LINEAR_H
 #define RAPT_MODEL_LINEAR_H
 
-#include "model/arch.h"
+#include "model/hf_io.h"
 #include "model/params.h"
 #include "num/gemm_amx.h"
 #include "num/matmul.h"
@@ -24,6 +24,7 @@ struct linear {
     struct linear_part part[LINEAR_PARTS_MAX];
     struct matmul_weight w; /* [out, in] */
     float *owned;           /* frozen fp32 copy behind w, or NULL */
+    struct tensor_view stored[LINEAR_PARTS_MAX]; /* the parts in their file, where w is stored */
     size_t w_offset;        /* in the parameter vector under full training, else LINEAR_FROZEN */
     bool biased;
     float *bias;          /* [out], or NULL */
@@ -32,6 +33,9 @@ struct linear {
     size_t a_offset;      /* A of the adapted parts, one after another: [u_width, in] */
     float scale;          /* alpha / rank */
 };
+
+/* Rows of a stored weight: a matmul_rows whose source is the linear. */
+void linear_stored_rows(float *out, const void *source, size_t from, size_t rows);
 
 /* Keeps an element of a LoRA input with probability 1 - p; drawn from (key, row, column), so that backward draws the same. */
 struct dropout {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/pages.h"
 #include "model/reward_head.h"
 #include "num/rope.h"
 
@@ -157,9 +158,27 @@ static status load_bias(struct linear *l, struct model *m) {
     return ST_OK;
 }
 
+const char *const model_storage_names[STORAGE_KINDS] = {"packed", "head packed", "as in the file"};
+
+static bool is_stored(const struct model *m, const struct linear *l) {
+    return m->use != MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED);
+}
+
+static status linear_view(struct tensor_view *v, const struct model *m, const struct linear *l, size_t part) {
+    const enum tensor_role role = l->part[part].role;
+    return view_of(v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer);
+}
+
+static status load_stored(struct linear *l, struct model *m) {
+    for (size_t i = 0; i < l->part_count; i++) TRY(linear_view(&l->stored[i], m, l, i));
+    TRY(load_bias(l, m));
+    return matmul_weight_init_stored(&l->w, m->kind, linear_stored_rows, l, l->out, l->in, l != &m->head);
+}
+
 /* Reads the parts of l into plain [out, in] and prepares the product. */
 static status load_linear(struct linear *l, struct model *m, float *scratch) {
     float *plain = scratch;
+    if (is_stored(m, l)) return load_stored(l, m);
     if (m->use == MODEL_FULL) {
         plain = m->params.value + l->w_offset;
     } else if (m->kind != MATMUL_BF16) {
@@ -168,8 +187,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     }
     for (size_t i = 0; i < l->part_count; i++) {
         struct tensor_view v;
-        enum tensor_role role = l->part[i].role;
-        TRY(view_of(&v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer));
+        TRY(linear_view(&v, m, l, i));
         tensor_view_rows(plain + l->part[i].row * l->in, &v);
     }
     TRY(load_bias(l, m));
@@ -209,29 +227,28 @@ static status load_weights(struct model *m, float *scratch) {
     return load_linear(&m->head, m, scratch);
 }
 
-static size_t packed_bytes(const struct model *m) {
-    size_t all = 0;
-    for (size_t i = 0; i < m->config.layers; i++) {
-        const struct model_layer *l = &m->layers[i];
-        const struct linear *of[] = {&l->qkv, &l->o, &l->gate_up, &l->down};
-        for (size_t k = 0; k < 4; k++)
-            all += matmul_weight_bytes(m->kind, of[k]->out, of[k]->in, m->use != MODEL_INFER) + of[k]->out * sizeof(float) + 256;
-    }
-    if (m->config.head != HEAD_LM) return all;
-    return all + matmul_weight_bytes(m->kind, m->head.out, m->head.in, m->use != MODEL_INFER) + 256;
+struct packed_sum {
+    const struct model *m;
+    size_t bytes, largest; /* of the arena; elements of the largest weight that passes through scratch */
+};
+static void add_packed(struct linear *l, void *context) {
+    struct packed_sum *s = context;
+    s->bytes += l->out * sizeof(float) + 256;
+    if (is_stored(s->m, l)) return;
+    s->bytes += matmul_weight_bytes(s->m->kind, l->out, l->in, s->m->use != MODEL_INFER);
+    if (l->out * l->in > s->largest) s->largest = l->out * l->in;
 }
 
 static status load(struct model *m) {
     const struct model_config *c = &m->config;
-    size_t largest = c->head == HEAD_LM ? c->vocab * c->hidden : 0;
     TRY(mem_try_alloc(&m->norms, (4 * c->layers + 1) * c->hidden + 2 * c->layers * c->head_dim, sizeof(float), "norm weights"));
-    for (size_t i = 0; i < 4; i++) {
-        const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
-        if (all[i]->in * all[i]->out > largest) largest = all[i]->in * all[i]->out;
-    }
+    struct packed_sum sum = {.m = m};
+    model_each_linear(m, add_packed, &sum);
+    add_packed(&m->head, &sum);
     float *scratch = NULL;
-    m->packed.block_size = packed_bytes(m); /* one block: it lies on large pages */
-    if (m->kind == MATMUL_BF16 && m->use != MODEL_FULL) TRY(mem_try_alloc(&scratch, largest, sizeof(float), "weight conversion"));
+    m->packed.block_size = sum.bytes; /* one block: it lies on large pages */
+    if (m->kind == MATMUL_BF16 && m->use != MODEL_FULL && sum.largest)
+        TRY(mem_try_alloc(&scratch, sum.largest, sizeof(float), "weight conversion"));
     status s = load_weights(m, scratch);
     checkpoint_drop_pages(&m->checkpoint);
     free(scratch);
@@ -269,6 +286,7 @@ status model_load(struct model *m) {
 
 status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
     TRY(model_describe(m, path, kind, use));
+    m->storage = model_storage_within(m, model_memory_auto());
     return model_load(m);
 }
 
@@ -358,9 +376,41 @@ status model_refresh(struct model *m) {
     return r.result;
 }
 
-size_t model_weight_bytes(const struct model_config *c, enum matmul_kind kind, enum model_use use) {
-    size_t all = model_config_parameters(c), products = all;
-    if (use == MODEL_FULL) return all * 4 + (kind == MATMUL_BF16 ? all * 4 : 0);
-    if (!c->tied || c->head != HEAD_LM) products -= c->vocab * c->hidden; /* the input embedding stays in its file */
-    return kind == MATMUL_BF16 ? products * (use == MODEL_INFER ? 2 : 4) : products * 4;
+struct weight_sum {
+    const struct model *m;
+    size_t bytes, scratch; /* all that stays; the largest scratch that stored weights share */
+};
+static void add_weight(struct linear *l, void *context) {
+    struct weight_sum *s = context;
+    const struct model *m = s->m;
+    const bool whole = l != &m->head;
+    if (!is_stored(m, l)) {
+        s->bytes += m->kind == MATMUL_BF16 ? matmul_weight_bytes(m->kind, l->out, l->in, m->use != MODEL_INFER) : l->out * l->in * sizeof(float);
+        return;
+    }
+    const size_t scratch = matmul_stored_bytes(m->kind, l->out, l->in, whole);
+    if (scratch > s->scratch) s->scratch = scratch;
+    for (size_t i = 0; i < l->part_count; i++) {
+        struct tensor_view v;
+        if (linear_view(&v, m, l, i) == ST_OK) s->bytes += v.rows * v.row_bytes;
+    }
+}
+
+size_t model_weight_bytes(const struct model *m) {
+    struct model *writable = (struct model *)(uintptr_t)m; /* only read */
+    struct weight_sum s = {.m = m};
+    const size_t all = model_config_parameters(&m->config);
+    if (m->use == MODEL_FULL) return all * sizeof(float) + (m->kind == MATMUL_BF16 ? all * 2 * sizeof(uint16_t) : 0);
+    model_each_linear(writable, add_weight, &s);
+    if (m->config.head == HEAD_LM) add_weight(&writable->head, &s);
+    return s.bytes + s.scratch;
+}
+
+size_t model_memory_auto(void) { return pages_physical() / 5 * 4; }
+
+enum model_storage model_storage_within(const struct model *m, size_t bytes) {
+    struct model trial = *m;
+    for (trial.storage = STORAGE_PACKED; trial.storage + 1 < STORAGE_KINDS; trial.storage++)
+        if (model_weight_bytes(&trial) <= bytes) break;
+    return trial.storage;
 }

@@ -14,6 +14,15 @@ enum model_use {
     MODEL_FULL     /* every weight is trained, in fp32 */
 };
 
+/* How frozen weights are kept; the further down, the less memory and the more time. */
+enum model_storage {
+    STORAGE_PACKED,      /* ready for products */
+    STORAGE_HEAD_PACKED, /* as the file has them, expanded in every product; but for the output head, which works in small pieces */
+    STORAGE_FILE,        /* all as the file has them */
+    STORAGE_KINDS
+};
+extern const char *const model_storage_names[STORAGE_KINDS]; /* "packed", ... */
+
 struct model_layer {
     struct linear qkv, o, gate_up, down;
     float *norm1, *norm2;              /* [C] */
@@ -28,6 +37,7 @@ struct model {
     struct model_config config;
     enum matmul_kind kind;
     enum model_use use;
+    enum model_storage storage; /* model_load looks at it; under MODEL_FULL weights are always packed */
     struct model_layer *layers;
     struct linear head; /* [V, C]; never adapted by all-linear */
     float *norm;        /* [C] */
@@ -76,7 +86,11 @@ float *model_grad_at(const struct model *m, size_t offset);
 status model_refresh(struct model *m);
 /* Calls visit for every linear of every layer. */
 void model_each_linear(struct model *m, void (*visit)(struct linear *l, void *context), void *context);
-/* Bytes of the weights as they are kept in memory for this use. */
-size_t model_weight_bytes(const struct model_config *c, enum matmul_kind kind, enum model_use use);
+/* Bytes of the weights of a described model under m->storage: packed copies, what of the file stays in memory, and shared scratch. */
+size_t model_weight_bytes(const struct model *m);
+/* What --memory auto allows: four fifths of pages_physical(). */
+size_t model_memory_auto(void);
+/* The first storage whose weights fit `bytes`, or the last of all. */
+enum model_storage model_storage_within(const struct model *m, size_t bytes);
 
 #endif

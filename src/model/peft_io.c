@@ -145,6 +145,7 @@ status adapter_open_model(struct model *m, const char *model, const char *adapte
     struct lora_options o = {0};
     if (adapter) TRY(adapter_read_options(&o, adapter));
     TRY(model_describe_scorer(m, model, kind, use, o.labels));
+    m->storage = model_storage_within(m, model_memory_auto());
     TRY(model_load(m));
     status s = adapter ? adapter_load(m, adapter, use != MODEL_INFER) : ST_OK;
     if (s != ST_OK) model_release(m);

@@ -60,7 +60,8 @@ static void identity(struct buf *out, const struct trainer *t) {
 static void machine(struct buf *out, const struct trainer *t) {
     buf_append_text(out, "{\"instruction_set\": \"");
     cpu_describe(out);
-    buf_printf(out, "\", \"dtype\": \"%s\", \"threads\": %d}", matmul_kind_name(t->o->kind), omp_get_max_threads());
+    buf_printf(out, "\", \"dtype\": \"%s\", \"threads\": %d, \"weights\": \"%s\"}", matmul_kind_name(t->o->kind), omp_get_max_threads(),
+               model_storage_names[t->model.storage]);
 }
 
 static status save_weights(const struct trainer *t, const char *folder) {

@@ -1,8 +1,32 @@
 #include "train/memory.h"
 
+#define PROGRAM_BYTES ((size_t)48 << 20)
+
 struct train_memory train_memory_of(const struct model *m, const struct run_plan *plan) {
     const bool full = m->use == MODEL_FULL; /* then the parameters themselves are counted among the weights */
-    return (struct train_memory){.weights = model_weight_bytes(&m->config, m->kind, m->use),
+    return (struct train_memory){.weights = model_weight_bytes(m),
                                  .trained = m->params.size * sizeof(float) * (full ? 3 : 4),
-                                 .activations = run_bytes(m, plan)};
+                                 .activations = run_bytes(m, plan),
+                                 .program = PROGRAM_BYTES};
+}
+
+size_t train_memory_total(const struct train_memory *t) { return t->weights + t->trained + t->activations + t->program; }
+
+/* A forward pass more costs a third of a step of a frozen base; weights that are expanded in every product cost more than that unless a
+ * micro-batch has thousands of positions. */
+status train_memory_fit(struct model *m, struct run_plan *plan, size_t bytes) {
+    const bool asked = plan->recompute;
+    const enum model_storage last = m->use == MODEL_FULL ? STORAGE_PACKED : STORAGE_FILE;
+    size_t least = 0;
+    for (m->storage = STORAGE_PACKED;; m->storage++) {
+        for (plan->recompute = asked;; plan->recompute = true) {
+            const struct train_memory t = train_memory_of(m, plan);
+            least = train_memory_total(&t);
+            if (least <= bytes) return ST_OK;
+            if (plan->recompute) break;
+        }
+        if (m->storage == last) break;
+    }
+    return FAIL(ST_NOMEM, "this run needs %zu MiB at the least (layers computed again, weights %s), %zu MiB are allowed: lower "
+                "--micro-batch-tokens or --max-length, or raise --memory", (least >> 20) + 1, model_storage_names[m->storage], bytes >> 20);
 }

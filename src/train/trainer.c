@@ -139,10 +139,13 @@ static status plan_memory(struct trainer *t) {
     if (budget < longest) budget = longest;
     struct run_plan plan = {
         .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
+    const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto();
+    TRY(train_memory_fit(&t->model, &plan, all > synced ? all - synced : 0));
     const struct train_memory memory = train_memory_of(&t->model, &plan);
-    if (o->ref_sync_steps) log_info("memory: the reference's parameters %.0f MiB", mib(t->model.params.size * sizeof(float)));
-    log_info("memory: weights %.0f MiB, trained parameters with gradients and optimizer %.0f MiB, activations of %zu tokens %.0f MiB",
-             mib(memory.weights), mib(memory.trained), budget, mib(memory.activations));
+    if (synced) log_info("memory: the reference's parameters %.0f MiB", mib(synced));
+    log_info("memory: %.0f MiB: weights (%s) %.0f, trained parameters with gradients and optimizer %.0f, activations of %zu tokens%s %.0f",
+             mib(train_memory_total(&memory)), model_storage_names[t->model.storage], mib(memory.weights), mib(memory.trained), budget,
+             plan.recompute ? " (layers are computed again in backward)" : "", mib(memory.activations));
     TRY(model_load(&t->model));
     if (o->full && t->model.config.head == HEAD_SCORE) TRY(reward_head_initialise(t->model.score, &t->model, o->seed));
     TRY(keep_initial(t));

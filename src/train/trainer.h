@@ -33,6 +33,7 @@ struct train_options {
     uint64_t max_steps, warmup_steps;
     const char *schedule, *optimizer;
     struct optim_params optim;
+    size_t memory; /* bytes the run may take; 0 = model_memory_auto() */
     size_t batch, accumulation, eval_batch, max_length, token_budget;
     enum order_kind order;
     bool order_given; /* asked for by name: ORDER_PAIRED is then an error where the data has no pairs, else shuffled takes over */

@@ -1,0 +1,159 @@
+/* A model whose weights stay as their file has them computes what the packed one does: log-probs and the adapter's gradients, on the golden
+ * models of every family and both forms of file, with layers computed again in backward or not. And the planner picks what fits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "model/lora.h"
+#include "train/memory.h"
+
+#define GOLDEN TEST_SOURCE_DIR "/golden/"
+#define LENGTH 24
+#define ENTRIES (2 * LENGTH)
+
+static void ok(status s) {
+    if (s != ST_OK) fail_msg("%s", status_message());
+}
+
+struct outcome {
+    float logp[ENTRIES];
+    int32_t count;
+    float *grad;
+    size_t params;
+};
+
+static const struct lora_options adapter = {.rank = 4, .alpha = 8, .target_count = 1, .targets = {"all-linear"}};
+
+static void describe(struct model *m, const char *path, enum matmul_kind kind) {
+    ok(model_describe(m, path, kind, MODEL_ADAPTER));
+    ok(model_need_positions(m, LENGTH));
+    ok(lora_attach(m, &adapter, 1, true));
+    struct rng r = rng_seeded(2);
+    for (size_t i = 0; i < m->params.size; i++) m->params.value[i] += 0.1f * (float)rng_normal(&r);
+}
+
+/* One prompt of half the tokens with two answers. */
+static void compute(struct outcome *out, const char *path, enum matmul_kind kind, enum model_storage storage, bool recompute) {
+    struct model m;
+    struct run run;
+    struct seqtree tree;
+    int32_t ids[2][LENGTH], sizes[2] = {LENGTH, LENGTH - 3}, from[2] = {LENGTH / 2, LENGTH / 2};
+    const int32_t *rows[2] = {ids[0], ids[1]};
+    float dlogp[ENTRIES];
+    const struct run_plan plan = {.tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute = recompute};
+    describe(&m, path, kind);
+    for (int32_t i = 0; i < LENGTH; i++)
+        for (int k = 0; k < 2; k++) ids[k][i] = (int32_t)((size_t)(3 + 7 * i + (i >= LENGTH / 2 ? 11 * k : 0)) % m.config.vocab);
+    m.storage = storage;
+    ok(model_load(&m));
+    ok(run_init(&run, &m, &plan));
+    ok(seqtree_init(&tree, 2 * LENGTH, 2 * LENGTH, ENTRIES));
+    ok(seqtree_build(&tree, rows, sizes, from, 2, true));
+    ok(run_forward(&run, &tree, m.params.value, true));
+    out->count = tree.score_count;
+    for (int32_t i = 0; i < tree.score_count; i++) dlogp[i] = tree.scores[i].sequence ? -0.7f : 1.0f;
+    memcpy(out->logp, run.logp, (size_t)tree.score_count * sizeof *run.logp);
+    ok(run_backward(&run, &tree, m.params.value, dlogp));
+    out->params = m.params.size;
+    out->grad = malloc(m.params.size * sizeof(float));
+    memcpy(out->grad, m.params.grad, m.params.size * sizeof(float));
+    seqtree_release(&tree);
+    run_release(&run);
+    model_release(&m);
+}
+
+/* |x - y| / |y| */
+static double distance(const float *x, const float *y, size_t n) {
+    double gap = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) gap += pow((double)x[i] - (double)y[i], 2), norm += pow((double)y[i], 2);
+    return sqrt(gap / norm);
+}
+
+static void compare(const char *path) {
+    for (int kind = 0; kind < 2; kind++) {
+        struct outcome want = {0};
+        compute(&want, path, (enum matmul_kind)kind, STORAGE_PACKED, false);
+        for (int storage = STORAGE_PACKED; storage < STORAGE_KINDS; storage++)
+            for (int again = storage == STORAGE_PACKED; again < 2; again++) {
+                struct outcome got = {0};
+                compute(&got, path, (enum matmul_kind)kind, (enum model_storage)storage, again);
+                assert_int_equal(got.count, want.count);
+                const double logp = distance(got.logp, want.logp, (size_t)want.count), grad = distance(got.grad, want.grad, want.params);
+                if (!(logp < 1e-6 && grad < 1e-5))
+                    fail_msg("%s, %s, weights %s, recompute %d: log-probs %.3g, gradients %.3g", path, matmul_kind_name((enum matmul_kind)kind),
+                             model_storage_names[storage], again, logp, grad);
+                free(got.grad);
+            }
+        free(want.grad);
+    }
+}
+
+/* A language model's files, or not. */
+static bool is_model(const char *path) {
+    struct model m;
+    if (model_describe(&m, path, MATMUL_F32, MODEL_ADAPTER) != ST_OK) return false;
+    const bool language = m.config.head == HEAD_LM;
+    model_release(&m);
+    return language;
+}
+
+static void storages_agree(void **state) {
+    (void)state;
+    static const char *const forms[] = {"", "/model.gguf"};
+    DIR *all = opendir(GOLDEN);
+    size_t seen = 0;
+    assert_non_null(all);
+    for (struct dirent *e; (e = readdir(all));)
+        for (size_t i = 0; i < 2; i++) {
+            char path[600];
+            snprintf(path, sizeof path, GOLDEN "%s%s", e->d_name, forms[i]);
+            if (e->d_name[0] == '.' || (i == 1 && access(path, R_OK) != 0) || !is_model(path)) continue;
+            compare(path);
+            seen++;
+        }
+    closedir(all);
+    print_message("%zu models\n", seen);
+    assert_true(seen >= 20);
+}
+
+static void planner_takes_what_fits(void **state) {
+    (void)state;
+    struct model m;
+    struct run_plan plan = {.tokens = 256, .scored = 256, .train = true};
+    size_t total[STORAGE_KINDS][2];
+    describe(&m, GOLDEN "llama_tiny", MATMUL_F32);
+    for (int s = 0; s < STORAGE_KINDS; s++)
+        for (int again = 0; again < 2; again++) {
+            m.storage = (enum model_storage)s;
+            plan.recompute = again;
+            const struct train_memory t = train_memory_of(&m, &plan);
+            total[s][again] = train_memory_total(&t);
+        }
+    assert_true(total[STORAGE_PACKED][1] < total[STORAGE_PACKED][0]);
+    plan.recompute = false;
+    ok(train_memory_fit(&m, &plan, total[STORAGE_PACKED][0]));
+    assert_true(m.storage == STORAGE_PACKED && !plan.recompute);
+    ok(train_memory_fit(&m, &plan, total[STORAGE_PACKED][0] - 1));
+    assert_true(m.storage == STORAGE_PACKED && plan.recompute);
+    plan.recompute = false;
+    assert_int_equal(train_memory_fit(&m, &plan, 1000), ST_NOMEM);
+    assert_true(m.storage == STORAGE_FILE && plan.recompute);
+    model_release(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(storages_agree),
+        cmocka_unit_test(planner_takes_what_fits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
