@@ -199,8 +199,17 @@ static status put_values(struct job *j, const struct export_request *r) {
     return put_tokenizer(j, r);
 }
 
+/* lora_merge_into takes what belongs to LoRA's pairs; whole modules beside them would be left out. */
+static status check_adapter(const struct model *m, const char *folder) {
+    for (size_t i = 0; i < m->params.count; i++)
+        if (!strstr(m->params.items[i].name, ".lora_"))
+            return FAIL(ST_UNSUPPORTED, "%s: '%s' is not merged into a GGUF", folder, m->params.items[i].name);
+    return ST_OK;
+}
+
 static status write_file(struct job *j, const struct export_request *r) {
     TRY(gguf_meta_check(&j->m.config));
+    TRY(check_adapter(&j->m, r->adapter));
     TRY(put_values(j, r));
     TRY(put_tensors(j));
     TRY(gguf_write_begin(&j->w, r->output));

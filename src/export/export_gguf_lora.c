@@ -1,6 +1,7 @@
 /* An adapter as llama.cpp loads it beside a GGUF base (convert_lora_to_gguf.py, src/llama-adapter.cpp): y = W x + alpha / r B A x. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "export/gguf_common.h"
 #include "export/gguf_meta.h"
@@ -58,22 +59,40 @@ static status put_tensors(struct job *j) {
     return ST_OK;
 }
 
+/* One alpha for all: llama.cpp divides it by each pair's own rank. */
+static status check_linear(const struct linear *l, double alpha) {
+    if (l->u_width && fabs((double)l->scale * (double)l->rank - alpha) > 1e-5 * fabs(alpha))
+        return FAIL(ST_UNSUPPORTED, "layer %zu: alpha differs between modules, which a GGUF adapter cannot say; merge it instead", l->layer);
+    return ST_OK;
+}
+
 /* What a GGUF adapter cannot hold. */
-static status check(const struct lora_options *o, const char *folder) {
-    if (o->labels)
-        return FAIL(ST_UNSUPPORTED, "%s: saved modules have no form in a GGUF adapter; merge them into the model instead (--format gguf or hf)",
-                    folder);
+static status check(const struct job *j, double alpha, const char *folder) {
+    const struct params *p = &j->m.params;
+    for (size_t i = 0; i < p->count; i++)
+        if (!strstr(p->items[i].name, ".lora_A.weight") && !strstr(p->items[i].name, ".lora_B.weight"))
+            return FAIL(ST_UNSUPPORTED, "%s: '%s' has no form in a GGUF adapter, which holds A and B only; merge it into the model instead (--format "
+                                        "gguf or hf)", folder, p->items[i].name);
+    for (size_t i = 0; i < j->m.config.layers; i++) {
+        const struct model_layer *l = &j->m.layers[i];
+        TRY(check_linear(&l->qkv, alpha));
+        TRY(check_linear(&l->o, alpha));
+        TRY(check_linear(&l->gate_up, alpha));
+        TRY(check_linear(&l->down, alpha));
+    }
     return ST_OK;
 }
 
 static status write_file(struct job *j, const struct export_request *r, const struct lora_options *o) {
+    const double alpha = o->rslora ? o->alpha * sqrt((double)o->rank) : o->alpha;
+    TRY(check(j, alpha, r->adapter));
     TRY(gguf_meta_check(&j->m.config));
     TRY(gguf_put_general(&j->w, r, &j->m, "adapter"));
     gguf_put_name(&j->w, r->adapter);
     gguf_put_u32(&j->w, "general.file_type", j->preset->file_type);
     gguf_put_u32(&j->w, "general.quantization_version", 2);
     gguf_put_text(&j->w, "adapter.type", "lora", 4);
-    gguf_put_f32(&j->w, "adapter.lora.alpha", (float)(o->rslora ? o->alpha * sqrt((double)o->rank) : o->alpha));
+    gguf_put_f32(&j->w, "adapter.lora.alpha", (float)alpha);
     TRY(put_tensors(j));
     TRY(gguf_write_begin(&j->w, r->output));
     j->writing = true;
@@ -86,7 +105,6 @@ status export_gguf_lora_run(const struct export_request *r) {
     struct lora_options o;
     TRY(gguf_check_output(r));
     TRY(adapter_read_options(&o, r->adapter));
-    TRY(check(&o, r->adapter));
     TRY(adapter_describe_model(&j.m, r->model, r->adapter));
     status s = write_file(&j, r, &o);
     gguf_writer_release(&j.w);

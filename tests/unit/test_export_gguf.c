@@ -329,7 +329,7 @@ static void refusals(void **state) {
     refuses("gguf", GOLDEN "gemma3_types", NULL, OUT, "query_pre_attn_scalar is 12");
     refuses("gguf", GOLDEN "llama_tiny", NULL, "export.bin", "the name of a .gguf file is wanted");
     refuses("gguf", GOLDEN "llama_tiny_gguf/model.gguf", NULL, GOLDEN "llama_tiny_gguf/model.gguf", "--output is the model itself");
-    refuses("gguf-lora", GOLDEN "reward_tiny", GOLDEN "reward_tiny_lora", OUT, "saved modules have no form in a GGUF adapter; merge them");
+    refuses("gguf-lora", GOLDEN "reward_tiny", GOLDEN "reward_tiny_lora", OUT, "'score.weight' has no form in a GGUF adapter, which holds A and B only; merge it into the model");
     assert_false(file_exists(OUT));
 }
 
