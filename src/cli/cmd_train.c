@@ -43,6 +43,9 @@ static const struct opt_row rows[] = {
     {"ld-alpha", OPT_DOUBLE, FIELD(loss.ld_alpha), "A", "1", NULL, "LD-DPO: tokens behind the length of the shorter response weigh A, 0 to 1, in policy and reference"},
     {"simpo-gamma", OPT_DOUBLE, FIELD(loss.simpo_gamma), "G", "0.5", NULL, "simpo: by how much the rewards should differ"},
     {"cpo-alpha", OPT_DOUBLE, FIELD(loss.cpo_alpha), "A", NULL, NULL, "cpo, simpo: weight of the chosen responses' cross-entropy (default: 1 for cpo, 0 for simpo)"},
+    {"odpo-alpha", OPT_DOUBLE, FIELD(loss.odpo_alpha), "A", "1", NULL, "odpo: what the offset is multiplied by"},
+    {"odpo-offset", OPT_CHOICE, FIELD(loss.odpo_offset), NULL, "log", "log|gap", "odpo: the logarithm of score_chosen - score_rejected, or the gap itself"},
+    {"rpo-eta", OPT_DOUBLE, FIELD(loss.rpo_eta), "E", "1", NULL, "rpo_*: reward a point of score: the margin is drawn to E times score_chosen - score_rejected"},
     {"desirable-weight", OPT_DOUBLE, FIELD(loss.desirable_weight), "W", "1", NULL, "kto: weight of the desirable rows' losses"},
     {"undesirable-weight", OPT_DOUBLE, FIELD(loss.undesirable_weight), "W", "1", NULL, "kto: weight of the undesirable rows' losses"},
     {"kto-threshold", OPT_STR, FIELD(loss.kto_threshold), "T", NULL, NULL, "kto: labels from scores, a response is desirable at T or more; K responses become K rows"},
@@ -164,7 +167,8 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
                 {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO},
                 {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
                 {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"use-weighting", 1 << OBJECTIVE_DPO},
-                {"ld-alpha", 1 << OBJECTIVE_DPO}, {"simpo-gamma", 1 << OBJECTIVE_DPO}, {"cpo-alpha", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
+                {"ld-alpha", 1 << OBJECTIVE_DPO}, {"simpo-gamma", 1 << OBJECTIVE_DPO}, {"cpo-alpha", 1 << OBJECTIVE_DPO}, {"odpo-alpha", 1 << OBJECTIVE_DPO},
+                {"odpo-offset", 1 << OBJECTIVE_DPO}, {"rpo-eta", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
                 {"center-rewards-coefficient", 1 << OBJECTIVE_REWARD}};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
         if (!(some[i].objectives & 1u << objective) && opt_given(r, &cmd_train_spec, some[i].name))

@@ -204,6 +204,8 @@ static void put_losses(struct buf *out) {
                  {LOSS_TAKES_WEIGHTS, "--use-weighting"},
                  {LOSS_TAKES_TAIL, "--ld-alpha"},
                  {LOSS_TAKES_GAMMA, "--simpo-gamma"},
+                 {LOSS_TAKES_OFFSET, "--odpo-alpha, --odpo-offset"},
+                 {LOSS_TAKES_ETA, "--rpo-eta"},
                  {LOSS_TAKES_NLL, "--cpo-alpha"},
                  {LOSS_OF_LABELS, "--desirable-weight, --undesirable-weight"},
                  {LOSS_TAKES_MARGINS, "margins, --center-rewards-coefficient"}};

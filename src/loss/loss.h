@@ -21,6 +21,8 @@ enum loss_needs {
     LOSS_NEEDS_SCORES = 1 << 9,    /* loss_batch.scores must be there */
     LOSS_TAKES_MARGINS = 1 << 10,  /* loss_batch.margins and loss_params.center_rewards have an effect */
     LOSS_TAKES_DIVERGENCE = 1 << 11, /* loss_params.divergence has an effect */
+    LOSS_TAKES_OFFSET = 1 << 12,   /* loss_params.odpo_alpha and odpo_linear have an effect */
+    LOSS_TAKES_ETA = 1 << 13,      /* loss_params.rpo_eta has an effect */
     LOSS_OF_LABELS = 1 << 16,      /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
     LOSS_NEEDS_KL = 1 << 17,       /* loss_batch.kl must be there: the caller scores mismatched pairs too */
     LOSS_TAKES_WEIGHTS = 1 << 18, /* loss_batch.weights (WPO) has an effect */
@@ -36,7 +38,7 @@ enum loss_needs {
 
 #define LOSS_DISCOPOP_TAU 0.05
 
-/* TRL's --f-divergence-type, in the order of its names in loss_divergence_names. A response's log-ratio x is replaced by its score
+/* TRL's --f-divergence-type's names in this order are LOSS_DIVERGENCE_CHOICES. A response's log-ratio x is replaced by its score
  * s = f'(e^x) (Wang et al. 2023, arXiv 2309.16240, table 1; the constants cancel in a difference):
  *   reverse_kl x; forward_kl 1 - e^-x; js_divergence log 2 + log sigma(x); alpha_divergence (e^min((a - 1) x, 80) - 1) / (a - 1). */
 enum loss_divergence { LOSS_REVERSE_KL, LOSS_FORWARD_KL, LOSS_JS_DIVERGENCE, LOSS_ALPHA_DIVERGENCE };
@@ -55,6 +57,9 @@ struct loss_params {
     double ld_alpha;         /* tokens behind the length of the pair's shorter response weigh this much in its sums, 0 to 1 */
     double simpo_gamma;      /* TRL's --simpo-gamma */
     double cpo_alpha;        /* TRL's --cpo-alpha */
+    double odpo_alpha;       /* of odpo's offset, */
+    bool odpo_linear;        /* which is alpha times the gap of the scores, else its logarithm */
+    double rpo_eta;          /* NeMo-Aligner's gt_reward_scale: what rpo's gaps are multiplied by */
 };
 
 struct loss_batch {
@@ -144,6 +149,7 @@ loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compu
 
 loss_compute_fn loss_cpo_compute, loss_simpo_compute, loss_orpo_compute;
 loss_compute_fn loss_kto_compute, loss_apo_zero_unpaired_compute;
+loss_compute_fn loss_odpo_compute, loss_rpo_bwd_kl_compute, loss_rpo_fwd_kl_compute, loss_rpo_sq_compute;
 loss_compute_fn loss_bradley_terry_compute, loss_mse_compute;
 
 #endif

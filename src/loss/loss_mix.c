@@ -72,6 +72,8 @@ status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const s
 void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p) {
     buf_printf(out, "\"loss\": \"%s\", \"loss_weights\": [", m->name);
     for (size_t i = 0; i < m->count; i++) buf_printf(out, "%s%.17g", i ? ", " : "", m->weights[i]);
-    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g, %.17g, %.17g, %.17g, %.17g]", p->beta, p->label_smoothing, p->discopop_tau,
-               p->center_rewards, (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha, p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight);
+    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g", p->beta, p->label_smoothing, p->discopop_tau, p->center_rewards,
+               (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha);
+    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight, p->odpo_alpha,
+               p->odpo_linear, p->rpo_eta);
 }

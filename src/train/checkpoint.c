@@ -44,6 +44,7 @@ static void identity(struct buf *out, const struct trainer *t) {
                (unsigned long long)t->total_steps);
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
+    if (t->with_scores || t->with_margins) buf_printf(out, ", \"data_file\": \"%s\"", t->data_hash); /* the numbers beside the ids */
     if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
     buf_printf(out,

@@ -25,19 +25,27 @@ static status padding_of(int64_t *pad, const struct trainer *t) {
     return ST_OK;
 }
 
+/* A row without the scores that the loss looks at, or with some that it cannot use. */
+static status check_scores(const struct trainer *t, const struct loaded *d, size_t row, const char *path) {
+    const unsigned long long line = (unsigned long long)d->rows[row].line;
+    const double chosen = loaded_response(d, row, 0)->score, rejected = loaded_response(d, row, 1)->score;
+    if (!isfinite(chosen) || !isfinite(rejected))
+        return FAIL(ST_FORMAT, "%s:%llu: score_chosen and score_rejected are needed, one of them is missing", path, line);
+    if (t->o->loss->needs & LOSS_TAKES_OFFSET && !t->o->loss_params.odpo_linear && !(chosen > rejected))
+        return FAIL(ST_FORMAT, "%s:%llu: --loss-type odpo takes the logarithm of score_chosen - score_rejected, which is %g - %g; drop such rows, or give --odpo-offset gap",
+                    path, line, chosen, rejected);
+    return ST_OK;
+}
+
 /* Rows without the numbers that the loss looks at. */
 static status check_numbers(struct trainer *t, const struct loaded *d, const char *path) {
     const struct train_options *o = t->o;
-    if (o->objective != OBJECTIVE_REWARD) return ST_OK;
     const bool margins = (o->loss->needs & LOSS_TAKES_MARGINS) && o->margins == MARGIN_COLUMN;
     const bool scores = (o->loss->needs & LOSS_NEEDS_SCORES) || ((o->loss->needs & LOSS_TAKES_MARGINS) && o->margins == MARGIN_SCORES);
     size_t with = 0;
     for (size_t i = 0; i < d->count; i++) {
-        const struct loaded_row *r = &d->rows[i];
-        with += margins && !isnan(r->margin);
-        if (scores && (isnan(loaded_response(d, i, 0)->score) || isnan(loaded_response(d, i, 1)->score)))
-            return FAIL(ST_FORMAT, "%s:%llu: score_chosen and score_rejected are needed, one of them is missing", path,
-                        (unsigned long long)r->line);
+        with += margins && !isnan(d->rows[i].margin);
+        if (scores) TRY(check_scores(t, d, i, path));
     }
     if (with && with < d->count)
         return FAIL(ST_FORMAT, "%s: %zu of %zu rows have a margin; all or none should (--margin none passes over them)", path, with, d->count);

@@ -33,6 +33,23 @@ refused "simpo-gamma has no effect with --loss-type cpo" --loss-type cpo --simpo
 refused "cpo-alpha has no effect with --loss-type orpo" --loss-type orpo --cpo-alpha 1
 refused "cpo-alpha must be a number of at least 0" --loss-type cpo --cpo-alpha -1
 refused "ref-logps has no effect with --loss-type orpo" --loss-type orpo --ref-logps nothing.jsonl
+refused "odpo-alpha has no effect with --loss-type rpo_sq" --loss-type rpo_sq --odpo-alpha 1
+refused "odpo-offset has no effect with --loss-type sigmoid" --odpo-offset gap
+refused "rpo-eta has no effect with --loss-type odpo" --loss-type odpo --rpo-eta 1
+refused "rpo-eta must be a number of at least 0" --loss-type rpo_bwd_kl --rpo-eta -1
+refused "use-weighting has no effect with --loss-type odpo" --loss-type odpo --use-weighting
+
+# a row without scores, or of a gap that has no logarithm, is named
+head -3 "$golden/trl_gaps/scored.jsonl" | sed '3s/"score_rejected": [0-9.]*/"other": 1/' >"$dir/lacks.jsonl"
+head -3 "$golden/trl_gaps/scored.jsonl" | sed '2s/"score_chosen": [0-9.]*/"score_chosen": -5/' >"$dir/below.jsonl"
+gaps=("$RAPT" train --model "$golden/llama_tiny" --output-dir "$dir/run" --dtype f32 --threads 1 --max-steps 1 --overwrite-output-dir)
+for loss in odpo rpo_bwd_kl rpo_fwd_kl rpo_sq; do
+  fails 1 "lacks.jsonl:3: score_chosen and score_rejected are needed" "${gaps[@]}" --train-data "$dir/lacks.jsonl" --loss-type $loss
+done
+fails 1 "lacks.jsonl:3: score_chosen" "${gaps[@]}" --train-data "$golden/trl_gaps/scored.jsonl" --eval-data "$dir/lacks.jsonl" --loss-type rpo_sq
+fails 1 "below.jsonl:2: --loss-type odpo takes the logarithm" "${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type odpo
+"${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type odpo --odpo-offset gap 2>/dev/null
+"${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type rpo_bwd_kl,sft --loss-weights 1,0.1 2>/dev/null
 
 # what needs no reference computes none; the resolved weight of the cross-entropy is in the manifest
 for loss in cpo simpo orpo; do

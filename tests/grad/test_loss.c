@@ -45,6 +45,8 @@ static struct loss_params random_params(const struct loss_row *row, struct rng *
     if (row->needs & LOSS_TAKES_MARGINS) p.center_rewards = 0.01 * (trial % 3);
     if (row->needs & LOSS_TAKES_GAMMA) p.simpo_gamma = 0.2 * (trial % 5);
     if (row->needs & LOSS_TAKES_NLL) p.cpo_alpha = 0.5 * (trial % 3);
+    if (row->needs & LOSS_TAKES_OFFSET) p.odpo_alpha = rng_uniform(rng), p.odpo_linear = trial % 2;
+    if (row->needs & LOSS_TAKES_ETA) p.rpo_eta = rng_uniform(rng);
     if (row->needs & LOSS_OF_LABELS) p.desirable_weight = rng_uniform(rng), p.undesirable_weight = 0.5 + rng_uniform(rng);
     assert_int_equal(loss_check_params(row, &p), ST_OK);
     return p;
@@ -64,7 +66,7 @@ static void gradients_are_the_slopes(void **state) {
             policy[i] = -20 - 10 * rng_uniform(&rng);
             /* forward KL goes with the exponential of the log-ratio */
             reference[i] = policy[i] + (row->needs & LOSS_TAKES_DIVERGENCE && trial % 4 ? 0.7 : 5) * rng_normal(&rng);
-            scores[i] = policy[i] + rng_normal(&rng);
+            scores[i] = row->needs & LOSS_TAKES_OFFSET && i % 2 ? scores[i - 1] - 3 * rng_uniform(&rng) - 0.1 : policy[i] + rng_normal(&rng);
             text[i] = policy[i] - 3 * rng_uniform(&rng);
             weights[i] = rng_uniform(&rng);
             lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
@@ -128,6 +130,9 @@ static struct loss_params params_of(struct json c) {
                             .weighting = json_kind_of(json_get(c, "pair_weights")) != JSON_NONE,
                             .simpo_gamma = number(c, "simpo_gamma"),
                             .cpo_alpha = number(c, "cpo_alpha"),
+                            .odpo_alpha = number(c, "odpo_alpha"),
+                            .odpo_linear = number(c, "odpo_linear") > 0,
+                            .rpo_eta = number(c, "rpo_eta"),
                             .desirable_weight = number(c, "desirable_weight"),
                             .undesirable_weight = number(c, "undesirable_weight")};
 
@@ -211,7 +216,8 @@ static void refusals(void **state) {
             struct loss_params p;
             unsigned taken_by;
         } options[] = {{{.weighting = true}, LOSS_TAKES_WEIGHTS}, {{.ld = true, .ld_alpha = 0.5}, LOSS_TAKES_TAIL}, {{.simpo_gamma = 0.1}, LOSS_TAKES_GAMMA},
-                       {{.cpo_alpha = 0.1}, LOSS_TAKES_NLL}, {{.ld = true, .ld_alpha = 1.5}, 0}, {{.simpo_gamma = INFINITY}, 0}, {{.cpo_alpha = -1}, 0}};
+                       {{.cpo_alpha = 0.1}, LOSS_TAKES_NLL}, {{.odpo_alpha = 0.1}, LOSS_TAKES_OFFSET}, {{.odpo_linear = true}, LOSS_TAKES_OFFSET}, {{.rpo_eta = 0.1}, LOSS_TAKES_ETA},
+                       {{.odpo_alpha = -1}, 0}, {{.odpo_alpha = INFINITY}, 0}, {{.rpo_eta = -1}, 0}, {{.rpo_eta = INFINITY}, 0}, {{.ld = true, .ld_alpha = 1.5}, 0}, {{.simpo_gamma = INFINITY}, 0}, {{.cpo_alpha = -1}, 0}};
         for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
             struct loss_params p = options[i].p;
             p.desirable_weight = p.undesirable_weight = weight, p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
@@ -288,6 +294,14 @@ static void combinations(void **state) {
     assert_int_equal(mix("sigmoid", "aot", 1, weighted), ST_USAGE);
     assert_int_equal(mix("sigmoid", "aot", 1, ld), ST_OK);
     assert_int_equal(mix("sft", "hinge", 1, ld), ST_OK);
+    const double equal[2] = {3, 3}, sums[2] = {-1, -2};
+    double slopes[2];
+    struct loss_result gap = {.dpolicy = slopes};
+    struct loss_batch tied = {.groups = 1, .k = 2, .policy = sums, .reference = sums, .scores = equal};
+    assert_int_equal(loss_odpo_compute(&gap, &tied, &plain), ST_FORMAT); /* log 0 */
+    assert_int_equal(loss_odpo_compute(&gap, &tied, &(struct loss_params){.beta = 0.1, .odpo_linear = true}), ST_OK);
+    tied.scores = (const double[2]){3, NAN};
+    assert_int_equal(loss_rpo_sq_compute(&gap, &tied, &plain), ST_FORMAT);
     struct loss_mix simpo = loss_mix_of(loss_find("simpo"));
     assert_int_equal(loss_mix_check(&simpo, &plain), ST_OK);
     assert_false(simpo.needs & (LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT)); /* no cross-entropy, no whole micro-batch */

@@ -241,6 +241,34 @@ def policy_cases(rng):
                        dtext=(y.grad.numpy() if alpha or name == "orpo" else np.zeros_like(text)).ravel().tolist(), **more)
 
 
+def gap_loss(name, x, gap, o):
+    """x = beta times the margin. odpo as its authors' preference_loss, rpo_* as NeMo-Aligner's preference_loss; log sigma by torch."""
+    t = o.get("rpo_eta", 1.0) * gap
+    if name == "odpo":
+        return -F.logsigmoid(x - o["odpo_alpha"] * (gap if o.get("odpo_linear") else torch.log(gap)))
+    if name == "rpo_sq":
+        return (x - t) ** 2
+    p, q, np_, nq = F.logsigmoid(x), F.logsigmoid(t), F.logsigmoid(-x), F.logsigmoid(-t)
+    if name == "rpo_bwd_kl":
+        return torch.exp(q) * (q - p) + torch.exp(nq) * (nq - np_)
+    return torch.exp(p) * (p - q) + torch.exp(np_) * (np_ - nq)
+
+
+def gap_cases(rng):
+    for name, beta, o in (("odpo", 0.1, dict(odpo_alpha=1.0)), ("odpo", 0.5, dict(odpo_alpha=0.3, odpo_linear=1)), ("rpo_bwd_kl", 0.1, dict(rpo_eta=1.0)), ("rpo_bwd_kl", 2.0, dict(rpo_eta=0.2)),
+                          ("rpo_fwd_kl", 0.1, dict(rpo_eta=1.0)), ("rpo_sq", 0.1, dict(rpo_eta=0.5))):
+        for groups in (1, 6):
+            policy, reference, lengths = draw(rng, groups, 2, 20)
+            scores = np.round(rng.uniform(1, 10, (groups, 2)), 2)
+            if name == "odpo":
+                scores = -np.sort(-scores, axis=1)
+            x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
+            s, r = torch.tensor(scores, dtype=torch.float64), x - torch.tensor(reference, dtype=torch.float64)
+            value = gap_loss(name, beta * (r[:, 0] - r[:, 1]), s[:, 0] - s[:, 1], o).mean()
+            value.backward()
+            yield case(name, beta, 0.0, policy, reference, lengths, value.item(), x.grad.numpy(), scores=scores.ravel().tolist(), **o)
+
+
 def main():
     rng = np.random.default_rng(2410_08067)
     cases = []
@@ -271,9 +299,11 @@ def main():
     cases += kto_cases()
     cases += weight_cases(rng)
     cases += policy_cases(rng)
+    cases += gap_cases(rng)
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
