@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/cli_loss.h"
 #include "cli/cli_model.h"
+#include "cli/cli_compat.h"
 #include "cli/cli_fields.h"
 #include "cli/cmd.h"
 #include "train/trainer.h"
@@ -17,10 +18,12 @@ struct options {
     double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, mixup_alpha, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
     int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
     struct opt_list targets, fields;
+    struct cli_compat compat;
     bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift;
 };
 
 #define FIELD(name) offsetof(struct options, name)
+#define COMPAT(name) offsetof(struct options, compat.name)
 static const struct opt_row rows[] = {
     {"what", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "the base model: a Hugging Face folder or a .gguf file"},
@@ -77,6 +80,7 @@ static const struct opt_row rows[] = {
     {"per-device-eval-batch-size", OPT_INT, FIELD(eval_batch), "N", "8", NULL, "rows a micro-batch of evaluation"},
     {"gradient-accumulation-steps", OPT_INT, FIELD(accumulation), "N", "1", NULL, "micro-batches an optimizer step"},
     {"max-length", OPT_INT, FIELD(max_length), "N", "1024", NULL, "responses are cut here; rows whose prompt reaches it are dropped; 0 = no limit"},
+    CLI_COMPAT_ROWS(COMPAT),
     {"order", OPT_CHOICE, FIELD(order), NULL, "paired", "paired|shuffled", "keep the two halves of a pair in one step, or shuffle all rows (the paper)"},
     {"no-shuffle", OPT_FLAG, FIELD(no_shuffle), NULL, NULL, NULL, "file order"},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "order of rows, initial adapter, dropout"},
@@ -165,7 +169,7 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
         unsigned objectives; /* 1 << those in which it has an effect */
     } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
                 {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO},
-                {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
+                {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"compat", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
                 {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"use-weighting", 1 << OBJECTIVE_DPO},
                 {"ld-alpha", 1 << OBJECTIVE_DPO}, {"simpo-gamma", 1 << OBJECTIVE_DPO}, {"cpo-alpha", 1 << OBJECTIVE_DPO}, {"odpo-alpha", 1 << OBJECTIVE_DPO},
                 {"odpo-offset", 1 << OBJECTIVE_DPO}, {"rpo-eta", 1 << OBJECTIVE_DPO}, {"margin", 1 << OBJECTIVE_REWARD},
@@ -182,6 +186,8 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     if (objective == OBJECTIVE_KTO && opt_given(r, &cmd_train_spec, "order") && strcmp(o->order, "paired") == 0)
         return FAIL(ST_USAGE, "--order paired has no effect with --objective kto, whose rows are single responses");
     TRY(check_sync(r, o));
+    if (o->ref_logps && strcmp(o->compat.name, "trl-1.x") != 0)
+        return FAIL(ST_USAGE, "--ref-logps: rapt logps makes tokens as TRL 1.x does, not as --compat %s", o->compat.name);
     if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
     if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
@@ -267,6 +273,9 @@ status cmd_train_run(int argc, char **argv) {
         return FAIL(ST_USAGE, "--order paired keeps both halves of a pair in one step: batch size x accumulation must be even, is %lld", (long long)(o.batch * o.accumulation));
     t.order_given = opt_given(&r, &cmd_train_spec, "order");
     TRY(cli_threads(o.threads));
+    struct fit_rules rules;
+    TRY(cli_compat_rules(&rules, &o.compat, o.max_length, &r, &cmd_train_spec));
+    t.compat = rules.compat, t.max_prompt = rules.max_prompt, t.max_completion = rules.max_completion;
     struct source_map map;
     TRY(cli_fields(&map, &o.fields));
     t.map = &map;

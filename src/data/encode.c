@@ -1,4 +1,4 @@
-#include "data/encode.h"
+#include "data/encode_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +35,7 @@ void encoded_release(struct encoded *x) {
     ids_release(&x->prompt);
     ids_release(&x->chosen);
     ids_release(&x->rejected);
+    ids_release(&x->rejected_prompt);
 }
 
 static status ids_from_json(struct ids *out, struct json array, const char *field, int32_t vocab) {
@@ -63,8 +64,7 @@ static status need_tokenizer(const struct encoder *e) {
     return e->tokenizer ? ST_OK : FAIL(ST_USAGE, "the row holds text, and no tokenizer is open for it");
 }
 
-/* [a, b] + [c] -> [a, b, c]; either may be empty. */
-static void join_messages(struct buf *out, const struct buf *head, const struct buf *tail) {
+void encode_join_messages(struct buf *out, const struct buf *head, const struct buf *tail) {
     buf_clear(out);
     struct json a = {buf_text(head), head->size}, b = {buf_text(tail), tail->size};
     bool both = json_count(a) && json_count(b);
@@ -73,7 +73,7 @@ static void join_messages(struct buf *out, const struct buf *head, const struct 
     buf_append(out, b.text + 1, b.size - 1);
 }
 
-static status render(struct encoder *e, const struct record *r, const struct buf *messages, bool generation) {
+status encode_render(struct encoder *e, const struct record *r, const struct buf *messages, bool generation) {
     if (!e->chat) return FAIL(ST_UNSUPPORTED, "the row is a conversation, but %s", e->why_no_chat);
     buf_clear(&e->text);
     struct json array = {buf_text(messages), messages->size};
@@ -89,8 +89,8 @@ static void take_completion(struct ids *out, struct encoded *x, const struct ids
 }
 
 static status encode_conversation(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
-    join_messages(&e->messages, &r->prompt, completion);
-    TRY(render(e, r, &e->messages, false));
+    encode_join_messages(&e->messages, &r->prompt, completion);
+    TRY(encode_render(e, r, &e->messages, false));
     e->joined.count = 0;
     TRY(tokenizer_encode(e->tokenizer, &e->joined, buf_text(&e->text), e->text.size, false));
     take_completion(out, x, &e->joined);
@@ -116,7 +116,7 @@ status encode_prompt(struct ids *out, struct encoder *e, const struct record *r)
     if (json_kind_of(r->prompt_ids) != JSON_NONE) return ids_from_json(out, r->prompt_ids, "prompt_ids", e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0);
     TRY(need_tokenizer(e));
     if (!r->conversational) return tokenizer_encode(e->tokenizer, out, buf_text(&r->prompt), r->prompt.size, true);
-    TRY(render(e, r, &r->prompt, true));
+    TRY(encode_render(e, r, &r->prompt, true));
     return tokenizer_encode(e->tokenizer, out, buf_text(&e->text), e->text.size, false);
 }
 
@@ -133,12 +133,17 @@ static void first_to_prompt(struct encoded *x) {
 }
 
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r) {
-    out->prompt.count = out->chosen.count = out->rejected.count = 0;
+    out->prompt.count = out->chosen.count = out->rejected.count = out->rejected_prompt.count = 0;
     out->prefix_mismatch = false;
     if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
     if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
     if (r->conversational && !isnan(r->goal) && e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
         return FAIL(ST_MISMATCH, "field goal: the row's prompt asks for a goal, and so does the model's chat template (export --bake-goal)");
+    if (e->compat != FIT_TRL_1) {
+        if (r->kind != RECORD_PAIR) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected)");
+        TRY(need_tokenizer(e));
+        return encode_compat(out, e, r);
+    }
     if (e->whole)
         TRY(need_tokenizer(e));
     else

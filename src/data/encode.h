@@ -2,6 +2,7 @@
 #ifndef RAPT_DATA_ENCODE_H
 #define RAPT_DATA_ENCODE_H
 
+#include "data/fit.h"
 #include "data/record.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
@@ -11,6 +12,7 @@ struct encoder {
     struct chat_template *chat;    /* NULL: no conversational rows */
     char *why_no_chat;             /* the template's error, told when it would have been needed */
     bool whole;                    /* prompt stays empty, chosen and rejected hold all tokens of their conversation */
+    enum fit_compat compat;        /* how pairs are cut into prompt and responses; FIT_TRL_1 is the default */
     /* scratch */
     struct buf text, messages;
     struct ids joined;
@@ -23,6 +25,7 @@ status encoder_save(const struct encoder *e, const char *folder);
 
 struct encoded {
     struct ids prompt, chosen, rejected; /* rejected stays empty for RECORD_SFT */
+    struct ids rejected_prompt;          /* of FIT_PAPER: before rejected the prompt's last token may be another; else empty */
     bool prefix_mismatch; /* the prompt's ids were no prefix of prompt + completion: cut by length, as TRL does */
 };
 void encoded_release(struct encoded *x);

@@ -40,7 +40,7 @@ static void add_response(struct loaded *d, const struct ids *prompt, const int32
         d->responses = mem_resize(d->responses, d->response_capacity * sizeof *d->responses);
     }
     d->responses[d->response_count++] = (struct loaded_response){
-        .at = d->ids.count, .count = (int32_t)count, .kept = (int32_t)count, .score = score, .rejected = d->rows[d->count - 1].responses > 0};
+        .at = d->ids.count, .prompt = (int32_t)prompt->count, .count = (int32_t)count, .kept = (int32_t)count, .score = score, .rejected = d->rows[d->count - 1].responses > 0};
     d->rows[d->count - 1].responses++;
     ids_append(&d->ids, prompt->data, prompt->count);
     ids_append(&d->ids, ids, count);
@@ -74,15 +74,20 @@ static status take_reward(struct loaded *d, const struct record *r, struct encod
     return ST_OK;
 }
 
-/* What is left for responses behind the prompt; 0: the row is dropped. */
-static status room_of(size_t *room, struct loaded *d, const struct encoded *x, const struct loader_options *o) {
+static status check_size(struct loaded *d, const struct encoded *x) {
     d->mismatched += x->prefix_mismatch;
     if (x->prompt.count == 0) return FAIL(ST_FORMAT, "field 'prompt': no tokens; a response needs at least one token before it");
+    if (d->ids.count + x->prompt.count + x->chosen.count + x->rejected.count > (size_t)INT32_MAX * 2)
+        return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
+    return ST_OK;
+}
+
+/* What is left for responses behind the prompt; 0: the row is dropped. */
+static status room_of(size_t *room, struct loaded *d, const struct encoded *x, const struct loader_options *o) {
+    TRY(check_size(d, x));
     const size_t limit = o->max_length ? o->max_length : SIZE_MAX;
     *room = x->prompt.count < limit ? limit - x->prompt.count : 0;
     d->dropped_long += *room == 0;
-    if (d->ids.count + x->prompt.count + x->chosen.count + x->rejected.count > (size_t)INT32_MAX * 2)
-        return FAIL(ST_NOMEM, "more than 4 billion tokens of data");
     return ST_OK;
 }
 
@@ -145,21 +150,39 @@ static status take_unpaired(struct loaded *d, const struct record *r, struct enc
     return ST_OK;
 }
 
+/* A pair or an SFT row, as much of it as fits. */
+static void add_fitted(struct loaded *d, const struct record *r, const struct encoded *x, const struct fit_rules *rules) {
+    const struct ids *prompt[2] = {&x->prompt, x->rejected_prompt.count ? &x->rejected_prompt : &x->prompt}, *response[2] = {&x->chosen, &x->rejected};
+    const double score[2] = {r->score_chosen, r->score_rejected};
+    const size_t n = r->kind == RECORD_PAIR ? 2 : 1;
+    struct fit_side side[2] = {{0}};
+    if (!fit_row(side, (const size_t[]){prompt[0]->count, prompt[1]->count}, (const size_t[]){response[0]->count, response[1]->count}, n, rules)) {
+        d->dropped_long++;
+        return;
+    }
+    d->cut += side[0].count < response[0]->count || side[n - 1].count < response[n - 1]->count;
+    d->cut_prompt += side[0].prompt < prompt[0]->count || side[n - 1].prompt < prompt[n - 1]->count;
+    for (size_t i = 0; i < n; i++) {
+        struct fit_side s = side[i];
+        struct ids head = {.data = prompt[i]->data + s.prompt_at, .count = s.prompt};
+        if (!s.prompt) { /* nothing left of it: the response's first token is what the others are predicted from */
+            head = (struct ids){.data = response[i]->data + s.at, .count = 1};
+            s.at++, s.count--;
+        }
+        if (!i) add_row(d, r, head.count);
+        add_response(d, &head, response[i]->data + s.at, s.count, score[i]);
+    }
+}
+
 static status take_record(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
     enum record_kind want = o->sft ? RECORD_SFT : RECORD_PAIR;
-    size_t room = 0;
     if (o->unpaired) return take_unpaired(d, r, x, e, o);
     if (r->kind != want)
         return FAIL(ST_FORMAT, "expected %s", o->sft ? "an SFT row (messages, or prompt and completion)" : "a pair (prompt, chosen, rejected)");
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, o);
-    TRY(room_of(&room, d, x, o));
-    if (!room) return ST_OK;
-    const size_t chosen = cut_to(room, &x->chosen), rejected = cut_to(room, &x->rejected);
-    d->cut += chosen < x->chosen.count || rejected < x->rejected.count;
-    add_row(d, r, x->prompt.count);
-    add_response(d, &x->prompt, x->chosen.data, chosen, r->score_chosen);
-    if (r->kind == RECORD_PAIR) add_response(d, &x->prompt, x->rejected.data, rejected, r->score_rejected);
+    TRY(check_size(d, x));
+    add_fitted(d, r, x, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion});
     return ST_OK;
 }
 

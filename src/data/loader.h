@@ -1,4 +1,4 @@
-/* loader: a data file as token ids, held for the length of a run; the rules of what is dropped and cut are TRL 1.x's. */
+/* loader: a data file as token ids, held for the length of a run; the rules of what is dropped and cut are in data/fit.h. */
 #ifndef RAPT_DATA_LOADER_H
 #define RAPT_DATA_LOADER_H
 
@@ -6,6 +6,7 @@
 
 struct loaded_response {
     size_t at;     /* of its sequence in ids: the prompt's tokens and its own stand together */
+    int32_t prompt; /* tokens of its prompt: the row's, but under FIT_TRL_024 and FIT_PAPER each response may keep another part of it */
     int32_t count; /* its own tokens */
     int32_t kept;  /* of unpaired rows: tokens that stand there, which a shorter prompt may have room for; else count */
     int32_t last;  /* of reward rows: the position of the last token that is no padding */
@@ -33,12 +34,14 @@ struct loaded {
     size_t k;                           /* responses of every row; 0: it differs */
     /* counts of what happened */
     size_t read, dropped_long, dropped_partner, cut, mismatched;
+    size_t cut_prompt;                  /* rows whose prompt lost its beginning: FIT_TRL_024 and FIT_PAPER */
     int32_t longest;                    /* most tokens of one sequence */
     bool pooled;                        /* reward rows */
 };
 
 struct loader_options {
     size_t max_length;   /* 0 = unlimited */
+    size_t max_prompt, max_completion; /* of pairs where the encoder's compat is FIT_TRL_024 or FIT_PAPER: see data/fit.h */
     bool paired_drop;    /* a row that is dropped takes the row with the same source_row along */
     bool sft;            /* accept SFT rows only; else pairs only */
     bool unpaired;       /* single responses with a label: rows with one, pairs taken apart as TRL does, or any with scores under a threshold */

@@ -1,9 +1,17 @@
 #include "train/batch.h"
 
+#include <string.h>
+
 size_t batch_row_tokens(const struct loaded *data, size_t row, bool share) {
     const struct loaded_row *r = &data->rows[row];
-    size_t n = (size_t)r->prompt * (share ? 1 : (size_t)r->responses);
-    for (size_t j = 0; j < (size_t)r->responses; j++) n += (size_t)loaded_response(data, row, j)->count;
+    size_t n = 0, prompt = 0;
+    for (size_t j = 0; j < (size_t)r->responses; j++) {
+        const struct loaded_response *x = loaded_response(data, row, j);
+        n += (size_t)x->count + (size_t)x->prompt;
+        /* What is shared is told by the tokens when the tree is built; here by what cannot be wrong. */
+        if (j && share && x->prompt == r->prompt && memcmp(loaded_sequence(data, row, j), loaded_sequence(data, row, 0), prompt) == 0) n -= (size_t)x->prompt;
+        prompt = (size_t)r->prompt * sizeof(int32_t);
+    }
     return n;
 }
 
@@ -29,9 +37,9 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
         for (size_t j = 0; j < (size_t)r->responses; j++) {
             const struct loaded_response *x = loaded_response(data, row, j);
             ids[sequences] = loaded_sequence(data, row, j);
-            sizes[sequences] = r->prompt + x->count;
+            sizes[sequences] = x->prompt + x->count;
             last[sequences] = x->last;
-            from[sequences++] = with_prompts && j == 0 && r->prompt > 0 ? 1 : r->prompt;
+            from[sequences++] = with_prompts && j == 0 && x->prompt > 0 ? 1 : x->prompt;
         }
     }
     if (data->pooled) return seqtree_build_pooled(tree, ids, sizes, last, 1, sequences, share);

@@ -46,6 +46,7 @@ static void identity(struct buf *out, const struct trainer *t) {
     loss_mix_describe(out, o->loss, &o->loss_params);
     if (t->with_scores || t->with_margins) buf_printf(out, ", \"data_file\": \"%s\"", t->data_hash); /* the numbers beside the ids */
     if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
+    if (o->compat != FIT_TRL_1) buf_printf(out, ", \"compat\": %d", (int)o->compat);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
     buf_printf(out,
                ", \"schedule\": \"%s\", \"warmup_steps\": %llu, \"learning_rate\": %.17g, \"optimizer\": \"%s\", \"weight_decay\": %.17g",
@@ -289,8 +290,8 @@ status manifest_write(struct trainer *t, bool finished) {
     buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", t->model_hash, t->data_hash);
     buf_printf(&b,
                "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, "
-               "\"prefix_mismatch\": %zu},\n",
-               t->train.read, t->train.count, t->train.dropped_long, t->train.dropped_partner, t->train.cut, t->train.mismatched);
+               "\"cut_prompt\": %zu, \"prefix_mismatch\": %zu},\n",
+               t->train.read, t->train.count, t->train.dropped_long, t->train.dropped_partner, t->train.cut, t->train.cut_prompt, t->train.mismatched);
     buf_printf(&b,
                "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step,
                (unsigned long long)t->total_steps, t->model.params.size);

@@ -143,7 +143,7 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
                    : separable(&r, t, data, cache, rows, count, train, weight, &stats);
     TRY(s);
     for (size_t i = 0; i < count && train; i++)
-        for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++) t->tokens_seen += data->rows[rows[i]].prompt + t->lengths[at];
+        for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++) t->tokens_seen += loaded_response(data, rows[i], at - t->first[i])->prompt + t->lengths[at];
     if (t->run.plan.rewards)
         metrics_add_rewards(m, r.value, t->policy, count);
     else if (t->o->objective == OBJECTIVE_KTO)

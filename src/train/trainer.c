@@ -74,6 +74,8 @@ static status load_data(struct trainer *t) {
     struct buf rejected = {0};
     buf_printf(&rejected, "%s/train", o->output_dir);
     struct loader_options lo = {.max_length = o->max_length,
+                                .max_prompt = o->max_prompt,
+                                .max_completion = o->max_completion,
                                 .paired_drop = o->order == ORDER_PAIRED,
                                 .sft = o->objective == OBJECTIVE_SFT,
                                 .reward = o->objective == OBJECTIVE_REWARD,
@@ -84,6 +86,7 @@ static status load_data(struct trainer *t) {
                                 .rejected_beside = buf_text(&rejected)};
     TRY(encoder_open(&t->encoder, o->model));
     t->encoder.whole = lo.reward;
+    t->encoder.compat = o->compat;
     if (lo.reward) TRY(padding_of(&lo.pad, t));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
     buf_release(&rejected);
@@ -93,6 +96,7 @@ static status load_data(struct trainer *t) {
                     t->train.dropped_long);
     log_info("%s: %zu rows, %zu dropped (prompt >= --max-length), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
              t->train.dropped_long, t->train.dropped_partner, t->train.cut);
+    if (t->train.cut_prompt) log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
     if (t->train.mismatched)
         log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data,
                  t->train.mismatched);

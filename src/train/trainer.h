@@ -40,6 +40,8 @@ struct train_options {
     uint64_t seed;
     /* when to speak and save; 0 = never */
     uint64_t logging_steps, save_steps, eval_steps, save_limit;
+    enum fit_compat compat;
+    size_t max_prompt, max_completion; /* of compat other than FIT_TRL_1 */
     const struct source_map *map; /* of the columns of train_data and eval_data; NULL: none */
     bool resume, overwrite, skip_bad, recompute, allow_drift;
     enum matmul_kind kind;
