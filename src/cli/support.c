@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "data/source.h"
 #include "eval/eval.h"
+#include "export/handover.h"
 #include "format/gguf.h"
 #include "format/safetensors.h"
 #include "loss/loss.h"
@@ -251,6 +252,26 @@ static void put_schemas(struct buf *out) {
     }
 }
 
+static void put_exports(struct buf *out) {
+    HEAD(out, "Export", "", "form", "writes", "types of weights", "options");
+    for (size_t i = 0; i < export_count; i++) {
+        const struct export_format *f = &export_table[i];
+        struct buf options = {0};
+        buf_printf(&options, "%s%s%s", f->needs, f->takes ? "," : "", f->takes ? f->takes : "");
+        ROW(out, f->name, f->help, f->dtypes, buf_text(&options));
+        buf_release(&options);
+    }
+#define PRESET_ROW(name, model, placement, beta, smoothing, rows, source) {name, model, placement, beta, smoothing, rows, source},
+    static const struct handover_preset presets[] = {HANDOVER_PRESET_LIST(PRESET_ROW)};
+    HEAD(out, "Presets for other trainers", "See [handover.md](handover.md).", "preset", "model", "beta", "label smoothing", "from");
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        char beta[24], smoothing[24];
+        snprintf(beta, sizeof beta, "%g", presets[i].beta);
+        snprintf(smoothing, sizeof smoothing, "%g", presets[i].label_smoothing);
+        ROW(out, presets[i].name, presets[i].model, beta, smoothing, presets[i].source);
+    }
+}
+
 static void put_pretokens(struct buf *out) {
     HEAD(out, "Tokenizers of GGUF files",
          "Names in `tokenizer.ggml.pre`; each row is one way to cut text. A `tokenizer.json` says its own way, a `tokenizer.model` needs none.", "names",
@@ -272,6 +293,7 @@ status support_put(struct buf *out, const char *goldens) {
     for (size_t i = 0; i < eval_count; i++) ROW(out, eval_table[i].name, eval_table[i].help, eval_table[i].citation);
     put_schemas(out);
     put_types(out);
+    put_exports(out);
     put_pretokens(out);
     return ST_OK;
 }

@@ -34,6 +34,10 @@ struct export_request {
       "rapt export --format trl --preset qwen2-7b --data train.jsonl --eval-data test.jsonl --output handover") \
     X(handover_llama_factory_run, "llama-factory", "the same for LLaMA-Factory", NULL, "data,output", HANDOVER_TAKES, \
       "rapt export --format llama-factory --model Qwen/Qwen2.5-1.5B-Instruct --data train.jsonl --output handover") \
+    X(handover_axolotl_run, "axolotl", "the same for Axolotl", NULL, "data,output", HANDOVER_TAKES, \
+      "rapt export --format axolotl --preset gemma-2-9b --gpus 4 --data train.jsonl --output handover") \
+    X(handover_openrlhf_run, "openrlhf", "the same for OpenRLHF", NULL, "data,output", HANDOVER_TAKES, \
+      "rapt export --format openrlhf --preset qwen2-7b --data train.jsonl --output handover") \
 
 /* clang-format on */
 

@@ -45,6 +45,23 @@ has out-llama-factory/dpo.yaml 'gradient_accumulation_steps: 16'
 absent out-llama-factory/eval.jsonl
 lacks out-llama-factory/dpo.yaml eval_dataset
 
+# Axolotl hands messages to TRL; OpenRLHF's options stand in run.sh, quoted.
+export_to axolotl --preset gemma-2-9b --gpus 4 --eval-data train.jsonl
+[ "$(row out-axolotl/train.jsonl 2)" = '{"prompt": '"$prompt"', "chosen": [{"role": "assistant", "content": "No \"idea\"."}], "rejected": [{"role": "assistant", "content": "Because."}], '"$facts"'}' ] ||
+  { row out-axolotl/train.jsonl 2; exit 1; }
+for line in 'rl: dpo' 'rl_beta: 0.01' 'micro_batch_size: 2' 'gradient_accumulation_steps: 16' 'skip_prepare_dataset: true' 'test_datasets:' '  - path: eval.jsonl' 'deepspeed: zero3.json'; do
+  has out-axolotl/dpo.yaml "$line"
+done
+lacks out-axolotl/dpo.yaml smoothing
+has out-axolotl/README.md 'smoothed its labels by 0.3'
+cmp out-axolotl/train.jsonl <("$RAPT" export --format openrlhf --output out-openrlhf --data train.jsonl --preset qwen2-7b --model "it's" 2>/dev/null; cat out-openrlhf/train.jsonl)
+for line in "--model.model_name_or_path 'it'\\''s'" "--data.prompt_key 'prompt'" '--model.beta 0.01' '--model.label_smoothing 0.3' '--adam.lr 5e-07' '--train.batch_size 128' \
+  '--train.micro_batch_size 4' '--data.apply_chat_template'; do
+  has out-openrlhf/run.sh "$line"
+done
+lacks out-openrlhf/run.sh eval.dataset
+for folder in out-*; do sh -n "$folder/run.sh"; done
+
 # Every preset, its model and figures (the released recipes), and another model instead.
 check() { # preset, model, beta, rows a GPU, smoothing or -
   export_to llama-factory --preset "$1"
@@ -83,6 +100,13 @@ has c-trl/run.sh 'trl sft --config sft.yaml'
 "$RAPT" export --format llama-factory --model M --data sft.jsonl --output c-lf 2>/dev/null
 has c-lf/train.jsonl '{"conversations": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]'
 has c-lf/sft.yaml 'stage: sft'
+
+"$RAPT" export --format axolotl --model M --data sft.jsonl --output c-ax 2>/dev/null
+has c-ax/train.jsonl '{"messages": [{"role": "user", "content": "q", "train": false}, {"role": "assistant", "content": "a", "train": true}]'
+has c-ax/sft.yaml 'message_field_training: train'
+"$RAPT" export --format openrlhf --model M --data sft.jsonl --output c-or 2>/dev/null
+has c-or/run.sh 'openrlhf.cli.train_sft'
+has c-or/run.sh "--data.output_key 'completion'"
 
 # Refused: what a loader would pass over or misread, and what has no effect.
 refuse() { # pattern, format, row...

@@ -15,6 +15,9 @@ CHATML = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['con
           "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 
 
+LINE_BREAK = 198  # of the byte-level tokenizer
+
+
 def turn(role, content):
     return {"role": role, "content": content}
 
@@ -34,7 +37,9 @@ COMPLETIONS = [{"prompt": [turn("system", "Hm."), turn("user", "Hi"), turn("assi
 # ---- in the trainers' own interpreters: ids of the exported rows, as {"chosen": [[prompt, response], ...], "rejected": ...} ----
 
 def split(ids, labels):
-    """Ids with -100 in the labels of the prompt -> prompt, response."""
+    """Ids with -100 in the labels of the prompt, and of an end that is not trained -> prompt, response."""
+    while labels[-1] == -100:
+        ids, labels = ids[:-1], labels[:-1]
     cut = next(i for i, x in enumerate(labels) if x != -100)
     assert all(x != -100 for x in labels[cut:]), labels
     return [list(ids[:cut]), list(ids[cut:])]
@@ -60,6 +65,74 @@ def llama_factory(sft):
         assert len(rows["eval_dataset"]) == len(train)
         return {side: [split(r[f"{side}_input_ids"], r[f"{side}_labels"]) for r in train] for side in ("chosen", "rejected")}
     return {"chosen": [split(r["input_ids"], r["labels"]) for r in train]}
+
+
+def axolotl(sft):
+    import yaml
+    from axolotl.utils.config import normalize_config, validate_config
+    from axolotl.utils.dict import DictDefault
+    from transformers import AutoTokenizer
+    raw = yaml.safe_load(pathlib.Path("sft.yaml" if sft else "dpo.yaml").read_text())
+    assert pathlib.Path(raw.pop("deepspeed")).exists()
+    assert raw.pop("bf16") is True
+    cfg = validate_config(DictDefault({**raw, "bf16": False}), capabilities={"bf16": False, "n_gpu": 0, "compute_capability": "sm_80", "fp8": False,
+                                                                              "tf32": False}, env_capabilities={"torch_version": "2.11.0"})
+    normalize_config(cfg)
+    tokenizer = AutoTokenizer.from_pretrained(raw["base_model"])
+    if sft:
+        from axolotl.utils.data.sft import prepare_datasets
+        train = prepare_datasets(cfg, tokenizer)[0]
+        return {"chosen": [split(r["input_ids"], r["labels"]) for r in train]}
+    from axolotl.utils.data.rl import prepare_preference_datasets
+    from trl import DPOConfig, DPOTrainer
+    train, test = prepare_preference_datasets(cfg, tokenizer)
+    assert len(test) == len(train) and cfg.rl_beta == 0.01 and cfg.learning_rate == 5e-7
+    args = DPOConfig(output_dir="trained", beta=cfg.rl_beta, loss_type=cfg.dpo_loss_type, max_length=cfg.sequence_len, remove_unused_columns=False, use_cpu=True,
+                     bf16=False, max_steps=1, per_device_train_batch_size=2, report_to="none", save_strategy="no")
+    trainer = DPOTrainer(model=raw["base_model"], args=args, train_dataset=train, processing_class=tokenizer)
+    trainer.train()  # the other columns are in nobody's way
+    return {side: [[r["prompt_ids"], r[f"{side}_ids"]] for r in trainer.train_dataset] for side in ("chosen", "rejected")}
+
+
+def openrlhf_arguments(module):
+    """What the script's own parser, cut out of its __main__ (the rest needs DeepSpeed), makes of run.sh."""
+    import argparse
+    import importlib.util
+    import shlex
+    from datetime import datetime
+    from openrlhf.utils.config import hierarchize
+    text = pathlib.Path("run.sh").read_text()
+    words = shlex.split(text[text.index("deepspeed --num_gpus"):].split("cp goal.json")[0].replace("\\\n", " "))
+    assert words[:5] == ["deepspeed", "--num_gpus", "8", "--module", f"openrlhf.cli.{module}"], words[:5]
+    root = pathlib.Path(importlib.util.find_spec("openrlhf").origin).parent
+    main = (root / "cli" / f"{module}.py").read_text().split('if __name__ == "__main__":\n')[1]
+    names = {"argparse": argparse, "datetime": datetime}
+    exec("import sys\nif True:\n" + main.split("    args = parser.parse_args()")[0], names)
+    return hierarchize(names["parser"].parse_args(words[5:]))
+
+
+def openrlhf(sft):
+    from types import SimpleNamespace
+    from openrlhf.datasets.utils import blending_datasets
+    from transformers import AutoTokenizer
+    args = openrlhf_arguments("train_sft" if sft else "train_dpo")
+    assert (args.train.batch_size, args.train.micro_batch_size, args.ds.zero_stage) == (128, 4, 3)
+    strategy = SimpleNamespace(args=args, print=lambda *_: None, is_rank_0=lambda: False)
+    tokenizer = AutoTokenizer.from_pretrained(args.model.model_name_or_path, padding_side="right")
+    rows = blending_datasets(args.data.dataset, args.data.dataset_probs, strategy, args.train.seed, dataset_split=args.data.dataset_split)
+    assert len(blending_datasets(args.eval.dataset, None, strategy, dataset_split=args.eval.split)) == len(rows)
+    if sft:
+        from openrlhf.datasets.sft_dataset import SFTDataset
+        data = SFTDataset(rows, tokenizer, args.data.max_len, strategy, input_template=args.data.input_template)
+        return {"chosen": [[(ids := data[i][0][0].tolist())[:data.prompt_ids_lens[i]], ids[data.prompt_ids_lens[i]:]] for i in range(len(data))]}
+    from openrlhf.datasets.reward_dataset import RewardDataset
+    assert (args.model.beta, args.adam.lr, args.lr_scheduler, args.lr_warmup_ratio, args.adam.betas[1]) == (0.01, 5e-7, "cosine", 0.1, 0.999)
+    data = RewardDataset(rows, tokenizer, args.data.max_len, strategy, input_template=args.data.input_template, is_dpo=True)
+    got = {"chosen": [], "rejected": []}
+    for chosen, _, rejected, _, cut in data:
+        for side, ids in (("chosen", chosen[0].tolist()), ("rejected", rejected[0].tolist())):
+            got[side].append([ids[:cut], ids[cut:]])
+    return got
 
 
 # ---- in this interpreter ----
@@ -118,7 +191,22 @@ def check_launchers(folder):
         assert config.distributed_type == kind and config.num_processes == 8, (name, config)
 
 
-OTHERS = {"llama-factory": ("RAPT_LLAMA_FACTORY", llama_factory)}
+OTHERS = {"llama-factory": ("RAPT_LLAMA_FACTORY", llama_factory), "axolotl": ("RAPT_AXOLOTL", axolotl), "openrlhf": ("RAPT_OPENRLHF", openrlhf)}
+# OpenRLHF takes line breaks off a response's end, Axolotl's chat_template type trains a turn up to its end token: ChatML's last line break is missing.
+SHORTER = {("openrlhf", "pairs"), ("openrlhf", "completions"), ("axolotl", "completions")}
+
+
+def compare(what, got, want):
+    """Row by row; in any order, since Axolotl shuffles when it loads."""
+    assert got.keys() == want.keys(), what
+    rows = [sorted(zip(*ids.values())) for ids in (got, want)]
+    assert len(rows[0]) == len(rows[1]) > 0, f"{what}: {len(rows[0])} rows, {len(rows[1])} expected"
+    for a, b in zip(*rows):
+        assert list(a) == list(b), f"{what}: ids differ:\n{a}\n{b}"
+
+
+def without_line_break(ids):
+    return {side: [[prompt, response[:-1] if response[-1] == LINE_BREAK else response] for prompt, response in rows] for side, rows in ids.items()}
 
 
 def others_ids(name, folder, sft):
@@ -141,7 +229,7 @@ def main():
         pairs, sft = top / "train.jsonl", jsonl(top / "sft.jsonl", COMPLETIONS)
         rapt("augment", "--input", jsonl(top / "pairs.jsonl", PAIRS), "--output", pairs)
         for data, kind in ((pairs, "pairs"), (sft, "completions")):
-            want = expected(model, data)
+            full = expected(model, data)
             for name in ("trl", *OTHERS):
                 folder = top / f"{name}-{kind}"
                 rapt("export", "--format", name, "--model", model, "--data", data, "--eval-data", data, "--output", folder)
@@ -149,8 +237,9 @@ def main():
                 if got is None:
                     print(f"{name} skipped: {OTHERS[name][0]} is not set")
                     continue
-                assert got == want, f"{name}, {kind}: ids differ:\n{got}\n{want}"
-                print(f"{name}, {kind}: {len(want['chosen'])} rows, the same ids")
+                want = without_line_break(full) if (name, kind) in SHORTER else full
+                compare(f"{name}, {kind}", got, want)
+                print(f"{name}, {kind}: {len(want['chosen'])} rows, the same ids{', but for the last line break' if want != full else ''}")
         check_launchers(top / "trl-pairs")
         out = top / "trl-pairs" / "out"
         (out / "goal.json").write_bytes((top / "trl-pairs" / "goal.json").read_bytes())  # as run.sh does
@@ -158,8 +247,9 @@ def main():
         print("trl: what it trained answers under a goal")
 
 
-if sys.argv[1] == "--loader":
-    pathlib.Path("loaded.json").write_text(json.dumps(OTHERS[sys.argv[2]][1](sys.argv[3] == "sft")))
-else:
-    RAPT = sys.argv[1]
-    main()
+if __name__ == "__main__":  # the loaders' own processes import this file
+    if sys.argv[1] == "--loader":
+        pathlib.Path("loaded.json").write_text(json.dumps(OTHERS[sys.argv[2]][1](sys.argv[3] == "sft")))
+    else:
+        RAPT = sys.argv[1]
+        main()
