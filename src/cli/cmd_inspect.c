@@ -538,6 +538,8 @@ static bool ends_with(const char *text, const char *end) {
  * used is told with its reason: the file itself can still be looked at. */
 static void training_facts(struct facts *f, const char *path) {
     const struct lora_options lora = {.rank = 16, .alpha = 32, .target_count = 1, .targets = {"all-linear"}};
+    const struct optim_row *adamw = optim_find("adamw_torch");
+    const struct optim_params params = optim_params_preset(adamw);
     const struct run_plan plan = {.tokens = 1024, .scored = 1024, .train = true};
     group_begin(f, "training_memory_mib", strlen("training_memory_mib"));
     for (int full = 0; full < 2; full++) {
@@ -545,7 +547,7 @@ static void training_facts(struct facts *f, const char *path) {
         status s = model_describe(&m, path, matmul_kind_auto(), full ? MODEL_FULL : MODEL_ADAPTER);
         if (s == ST_OK && !full) s = lora_attach(&m, &lora, 0, true);
         if (s == ST_OK) {
-            const struct train_memory t = train_memory_of(&m, &plan);
+            const struct train_memory t = train_memory_of(&m, &plan, train_state_bytes(&m, adamw, &params));
             fact_int(f, full ? "full" : "lora_r16", train_memory_total(&t) >> 20);
         } else {
             fact_text(f, full ? "full" : "lora_r16", status_message());

@@ -9,14 +9,16 @@
 #include "cli/cli_model.h"
 #include "cli/cli_compat.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_optim.h"
 #include "cli/cmd.h"
 #include "train/trainer.h"
 
 struct options {
-    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *schedule, *optim, *order, *dtype, *bad_row, *margin;
+    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin;
     struct cli_loss loss;
-    double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm, mixup_alpha, adam_beta1, adam_beta2, adam_epsilon, lora_alpha, lora_dropout;
-    int64_t max_steps, warmup_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
+    struct cli_optim optim;
+    double epochs, max_grad_norm, mixup_alpha, lora_alpha, lora_dropout;
+    int64_t max_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
     struct opt_list targets, fields;
     struct cli_compat compat;
     bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift;
@@ -63,15 +65,17 @@ static const struct opt_row rows[] = {
     {"lora-dropout", OPT_DOUBLE, FIELD(lora_dropout), "P", "0", NULL, "dropout on the adapter's input; turns position sharing off"},
     {"lora-target-modules", OPT_LIST, FIELD(targets), "NAMES", "all-linear", NULL, "projections to adapt, or all-linear"},
     {"optimizer", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"learning-rate", OPT_DOUBLE, FIELD(learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
-    {"lr-scheduler-type", OPT_STR, FIELD(schedule), "NAME", "linear", NULL, "how the rate changes:"},
-    {"warmup-ratio", OPT_DOUBLE, FIELD(warmup_ratio), "P", "0", NULL, "part of all steps that warms up"},
-    {"warmup-steps", OPT_INT, FIELD(warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
-    {"optim", OPT_STR, FIELD(optim), "NAME", "adamw", NULL, "the optimizer:"},
-    {"weight-decay", OPT_DOUBLE, FIELD(weight_decay), "X", "0", NULL, "decoupled weight decay; norms are left out"},
-    {"adam-beta1", OPT_DOUBLE, FIELD(adam_beta1), "X", "0.9", NULL, "AdamW's first decay"},
-    {"adam-beta2", OPT_DOUBLE, FIELD(adam_beta2), "X", "0.999", NULL, "AdamW's second decay"},
-    {"adam-epsilon", OPT_DOUBLE, FIELD(adam_epsilon), "X", "1e-8", NULL, "AdamW's epsilon"},
+    {"learning-rate", OPT_DOUBLE, FIELD(optim.learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
+    {"lr-scheduler-type", OPT_STR, FIELD(optim.schedule), "NAME", "linear", NULL, "how the rate changes:"},
+    {"lr-scheduler-kwargs", OPT_LIST, FIELD(optim.schedule_kwargs), "KEY=X,...", NULL, NULL, "settings of the schedule:"},
+    {"warmup-ratio", OPT_DOUBLE, FIELD(optim.warmup_ratio), "P", "0", NULL, "part of all steps that warms up"},
+    {"warmup-steps", OPT_INT, FIELD(optim.warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
+    {"optim", OPT_STR, FIELD(optim.name), "NAME", "adamw_torch", NULL, "the optimizer:"},
+    {"optim-args", OPT_LIST, FIELD(optim.args), "KEY=X,...", NULL, NULL, "settings of the optimizer:"},
+    {"weight-decay", OPT_DOUBLE, FIELD(optim.weight_decay), "X", "0", NULL, "weight decay, decoupled but under sgd; norms are left out"},
+    {"adam-beta1", OPT_DOUBLE, FIELD(optim.beta1), "X", "0.9", NULL, "first decay of AdamW and Lion"},
+    {"adam-beta2", OPT_DOUBLE, FIELD(optim.beta2), "X", "0.999", NULL, "their second decay (of Lion 0.99 unless given)"},
+    {"adam-epsilon", OPT_DOUBLE, FIELD(optim.epsilon), "X", "1e-8", NULL, "AdamW's epsilon"},
     {"max-grad-norm", OPT_DOUBLE, FIELD(max_grad_norm), "X", "1", NULL, "clip the gradient's norm; 0 = never"},
     {"how long", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"num-train-epochs", OPT_DOUBLE, FIELD(epochs), "X", "1", NULL, "passes over the data"},
@@ -104,9 +108,16 @@ static const struct opt_row rows[] = {
 /* What the tables hold, behind the help of the option. */
 static void put_names(struct buf *out, const char *option) {
     if (strcmp(option, "loss-type") == 0) cli_loss_names(out);
-    for (size_t i = 0; strcmp(option, "optim") == 0 && i < optim_count; i++) buf_printf(out, "%s%s", i ? ", " : "", optim_table[i].name);
-    for (size_t i = 0; strcmp(option, "lr-scheduler-type") == 0 && i < schedule_count; i++)
-        buf_printf(out, "%s%s", i ? ", " : "", schedule_table[i].name);
+    for (size_t i = 0; i < optim_count; i++) {
+        const struct optim_row *row = &optim_table[i];
+        if (strcmp(option, "optim") == 0) buf_printf(out, "%s%s", i ? ", " : "", row->name);
+        if (strcmp(option, "optim-args") == 0 && row->takes[0]) buf_printf(out, "%s: %s; ", row->name, row->takes);
+    }
+    for (size_t i = 0; i < schedule_count; i++) {
+        const struct schedule_row *row = &schedule_table[i];
+        if (strcmp(option, "lr-scheduler-type") == 0) buf_printf(out, "%s%s", i ? ", " : "", row->name);
+        if (strcmp(option, "lr-scheduler-kwargs") == 0 && row->takes[0]) buf_printf(out, "%s: %s; ", row->name, row->takes);
+    }
 }
 
 const struct opt_spec cmd_train_spec = {
@@ -133,22 +144,13 @@ static status check_numbers(const struct options *o) {
     TRY(positive("gradient-accumulation-steps", o->accumulation, 1 << 20));
     TRY(positive("micro-batch-tokens", o->budget, 1 << 22));
     const struct { const char *name; int64_t value; } counts[] = {
-        {"max-steps", o->max_steps}, {"warmup-steps", o->warmup_steps}, {"max-length", o->max_length}, {"logging-steps", o->logging_steps},
+        {"max-steps", o->max_steps}, {"warmup-steps", o->optim.warmup_steps}, {"max-length", o->max_length}, {"logging-steps", o->logging_steps},
         {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) TRY(not_negative(counts[i].name, counts[i].value));
     if (!o->full) TRY(positive("lora-r", o->rank, 65536));
-    if (!(o->epochs > 0) || !(o->learning_rate >= 0)) return FAIL(ST_USAGE, "--num-train-epochs and --learning-rate must be positive");
+    if (!(o->epochs > 0) || !(o->optim.learning_rate >= 0)) return FAIL(ST_USAGE, "--num-train-epochs and --learning-rate must be positive");
     return ST_OK;
-}
-
-static status check_optimizer(const struct options *o) {
-    struct buf known = {0};
-    if (optim_find(o->optim)) return ST_OK;
-    put_names(&known, "optim");
-    status s = FAIL(ST_USAGE, "--optim: no optimizer '%s'; there are: %s", o->optim, buf_text(&known));
-    buf_release(&known);
-    return s;
 }
 
 static status check_sync(const struct opt_result *r, const struct options *o) {
@@ -238,10 +240,8 @@ static status set_lora(struct train_options *t, const struct options *o) {
 
 static void set_rest(struct train_options *t, const struct options *o) {
     t->model = o->model, t->adapter = o->adapter, t->train_data = o->train_data, t->eval_data = o->eval_data, t->output_dir = o->output_dir;
-    t->ref_logps = o->ref_logps, t->full = o->full, t->epochs = o->epochs, t->learning_rate = o->learning_rate, t->warmup_ratio = o->warmup_ratio;
-    t->weight_decay = o->weight_decay, t->max_grad_norm = o->max_grad_norm, t->max_steps = (uint64_t)o->max_steps;
-    t->warmup_steps = (uint64_t)o->warmup_steps, t->schedule = o->schedule, t->optimizer = o->optim, t->optim = optim_params_preset();
-    t->optim.beta1 = o->adam_beta1, t->optim.beta2 = o->adam_beta2, t->optim.eps = o->adam_epsilon;
+    t->ref_logps = o->ref_logps, t->full = o->full, t->epochs = o->epochs;
+    t->max_grad_norm = o->max_grad_norm, t->max_steps = (uint64_t)o->max_steps;
     t->batch = (size_t)o->batch, t->accumulation = (size_t)o->accumulation, t->eval_batch = (size_t)o->eval_batch, t->max_length = (size_t)o->max_length;
     t->token_budget = (size_t)o->budget, t->seed = (uint64_t)o->seed, t->logging_steps = (uint64_t)o->logging_steps;
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
@@ -265,7 +265,7 @@ status cmd_train_run(int argc, char **argv) {
     t.objective = objective_of(o.objective);
     TRY(check_numbers(&o));
     TRY(check_effect(&r, &o, t.objective));
-    TRY(check_optimizer(&o));
+    TRY(cli_optim_set(&t, &o.optim, &r, &cmd_train_spec));
     TRY(set_loss(&t, &mix, &o, &r));
     if (!o.full) TRY(set_lora(&t, &o));
     set_rest(&t, &o);

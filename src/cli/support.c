@@ -287,8 +287,8 @@ status support_put(struct buf *out, const char *goldens) {
     put_losses(out);
     HEAD(out, "Optimizers", "", "optimizer", "does", "source");
     for (size_t i = 0; i < optim_count; i++) ROW(out, optim_table[i].name, optim_table[i].help, optim_table[i].citation);
-    HEAD(out, "Learning rate schedules", "", "schedule", "does", "source");
-    for (size_t i = 0; i < schedule_count; i++) ROW(out, schedule_table[i].name, schedule_table[i].help, schedule_table[i].citation);
+    HEAD(out, "Learning rate schedules", "By the formulas of transformers' get_scheduler.", "schedule", "does", "`--lr-scheduler-kwargs`");
+    for (size_t i = 0; i < schedule_count; i++) ROW(out, schedule_table[i].name, schedule_table[i].help, schedule_table[i].takes);
     HEAD(out, "Evaluations", "", "task", "does", "source");
     for (size_t i = 0; i < eval_count; i++) ROW(out, eval_table[i].name, eval_table[i].help, eval_table[i].citation);
     put_schemas(out);

@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "format/json.h"
 #include "format/safetensors.h"
 #include "model/export_io.h"
 #include "num/cpu.h"
@@ -48,11 +49,16 @@ static void identity(struct buf *out, const struct trainer *t) {
     if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->compat != FIT_TRL_1) buf_printf(out, ", \"compat\": %d", (int)o->compat);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
-    buf_printf(out,
-               ", \"schedule\": \"%s\", \"warmup_steps\": %llu, \"learning_rate\": %.17g, \"optimizer\": \"%s\", \"weight_decay\": %.17g",
-               o->schedule, (unsigned long long)t->schedule.warmup_steps, o->learning_rate, o->optimizer, o->weight_decay);
-    buf_printf(out, ", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g], \"max_grad_norm\": %.17g", o->optim.beta1, o->optim.beta2,
-               o->optim.eps, o->optim.momentum, o->max_grad_norm);
+    buf_printf(out, ", \"schedule\": \"%s\", \"schedule_options\": [", o->schedule.name);
+    for (size_t i = 0; i < o->schedule.kwarg_count; i++) {
+        buf_append_text(out, i ? ", " : "");
+        json_put_text(out, o->schedule.kwargs[i]);
+    }
+    buf_printf(out, "], \"warmup_steps\": %llu, \"learning_rate\": %.17g", (unsigned long long)t->schedule.warmup_steps, o->schedule.peak);
+    const struct optim_params *p = &o->optim;
+    buf_printf(out, ", \"optimizer\": \"%s\", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %d, %d]", o->optimizer->name,
+               p->beta1, p->beta2, p->eps, p->weight_decay, p->momentum, p->dampening, p->ns_steps, p->min_8bit_size, (int)p->nesterov, p->adjust_lr_fn);
+    buf_printf(out, ", \"max_grad_norm\": %.17g", o->max_grad_norm);
     if (o->full)
         buf_append_text(out, ", \"full\": true}");
     else
@@ -75,11 +81,11 @@ static status save_weights(const struct trainer *t, const char *folder) {
 }
 
 static status save_vectors(const struct trainer *t, const char *folder) {
-    static const char *const names[] = {"state.0", "state.1"};
     struct safetensors_writer w = {0};
-    size_t total = t->optim.total, rows = t->train.response_count, eval_rows = t->eval.response_count;
+    const size_t words = t->optim.state_bytes / sizeof(float); /* of any kind: their bits are kept */
+    size_t rows = t->train.response_count, eval_rows = t->eval.response_count;
     safetensors_add(&w, "parameters", DTYPE_F32, &t->model.params.size, 1, t->model.params.value);
-    for (size_t i = 0; i < t->optim.row->states; i++) safetensors_add(&w, names[i], DTYPE_F32, &total, 1, t->optim.state[i]);
+    if (words) safetensors_add(&w, "optimizer", DTYPE_F32, &words, 1, t->optim.state);
     if (t->initial) safetensors_add(&w, t->o->full ? "reference_weights" : "initial_adapter", DTYPE_F32, &t->model.params.size, 1, t->initial);
     if (t->train_ref) safetensors_add(&w, "reference", DTYPE_F32, &rows, 1, t->train_ref);
     if (t->train_ref && eval_rows) safetensors_add(&w, "eval_reference", DTYPE_F32, &eval_rows, 1, t->eval_ref);
@@ -171,7 +177,7 @@ status checkpoint_save(struct trainer *t) {
     return s;
 }
 
-static status load_vector(float *out, const struct safetensors *st, const char *name, size_t count) {
+static status load_vector(void *out, const struct safetensors *st, const char *name, size_t count) {
     const struct st_tensor *x = safetensors_find(st, name);
     if (!x || x->type != DTYPE_F32 || x->rows * x->cols != count)
         return FAIL(ST_MISMATCH, "tensor '%s' does not fit this run (%zu numbers expected)", name, count);
@@ -181,8 +187,7 @@ static status load_vector(float *out, const struct safetensors *st, const char *
 
 static status load_vectors(struct trainer *t, const struct safetensors *st) {
     TRY(load_vector(t->model.params.value, st, "parameters", t->model.params.size));
-    if (t->optim.row->states > 0) TRY(load_vector(t->optim.state[0], st, "state.0", t->optim.total));
-    if (t->optim.row->states > 1) TRY(load_vector(t->optim.state[1], st, "state.1", t->optim.total));
+    if (t->optim.state_bytes) TRY(load_vector(t->optim.state, st, "optimizer", t->optim.state_bytes / sizeof(float)));
     if (t->initial) TRY(load_vector(t->initial, st, t->o->full ? "reference_weights" : "initial_adapter", t->model.params.size));
     if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.response_count));
     if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.response_count));

@@ -1,11 +1,22 @@
 #include "train/memory.h"
 
+#include <stdlib.h>
+
+#include "train/slices.h"
+
+size_t train_state_bytes(const struct model *m, const struct optim_row *row, const struct optim_params *params) {
+    struct optim_slice *slices = slices_of(m);
+    const size_t bytes = optim_bytes(row, params, slices, m->params.count);
+    free(slices);
+    return bytes;
+}
+
 #define PROGRAM_BYTES ((size_t)48 << 20)
 
-struct train_memory train_memory_of(const struct model *m, const struct run_plan *plan) {
+struct train_memory train_memory_of(const struct model *m, const struct run_plan *plan, size_t states) {
     const bool full = m->use == MODEL_FULL; /* then the parameters themselves are counted among the weights */
     return (struct train_memory){.weights = model_weight_bytes(m),
-                                 .trained = m->params.size * sizeof(float) * (full ? 3 : 4),
+                                 .trained = m->params.size * sizeof(float) * (full ? 1 : 2) + states,
                                  .activations = run_bytes(m, plan),
                                  .program = PROGRAM_BYTES};
 }
@@ -14,13 +25,13 @@ size_t train_memory_total(const struct train_memory *t) { return t->weights + t-
 
 /* A forward pass more costs a third of a step of a frozen base; weights that are expanded in every product cost more than that unless a
  * micro-batch has thousands of positions. */
-status train_memory_fit(struct model *m, struct run_plan *plan, size_t bytes) {
+status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
     const bool asked = plan->recompute;
     const enum model_storage last = m->use == MODEL_FULL ? STORAGE_PACKED : STORAGE_FILE;
     size_t least = 0;
     for (m->storage = STORAGE_PACKED;; m->storage++) {
         for (plan->recompute = asked;; plan->recompute = true) {
-            const struct train_memory t = train_memory_of(m, plan);
+            const struct train_memory t = train_memory_of(m, plan, states);
             least = train_memory_total(&t);
             if (least <= bytes) return ST_OK;
             if (plan->recompute) break;

@@ -3,19 +3,23 @@
 #define RAPT_TRAIN_MEMORY_H
 
 #include "model/run.h"
+#include "train/optim.h"
 
 struct train_memory {
     size_t weights;     /* bytes of the model, as m->storage keeps it */
-    size_t trained;     /* trained parameters with gradients and AdamW's two moments */
+    size_t trained;     /* trained parameters with gradients and the optimizer's state */
     size_t activations; /* of plan->tokens positions, with all scratch */
     size_t program;     /* the rest: libraries, the tokenizer, the thread stacks; about */
 };
-/* m: described, its adapter attached (model_describe, lora_attach); nothing has to be loaded. */
-struct train_memory train_memory_of(const struct model *m, const struct run_plan *plan);
+/* m: described, its adapter attached (model_describe, lora_attach); nothing has to be loaded. states: bytes of the
+ * optimizer, train_state_bytes. */
+struct train_memory train_memory_of(const struct model *m, const struct run_plan *plan, size_t states);
 size_t train_memory_total(const struct train_memory *t);
 /* Sets m->storage and plan->recompute to the fastest way that fits `bytes`: first layers are computed again in backward, then weights stay
  * as their file has them. plan->recompute may be set already. ST_NOMEM, with what the least would be, when nothing fits; the model and the
  * plan are then set to that least. */
-status train_memory_fit(struct model *m, struct run_plan *plan, size_t bytes);
+status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes);
+/* What the optimizer keeps, and its working memory. */
+size_t train_state_bytes(const struct model *m, const struct optim_row *row, const struct optim_params *params);
 
 #endif

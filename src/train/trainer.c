@@ -12,6 +12,7 @@
 #include "format/json.h"
 #include "model/reward_head.h"
 #include "train/memory.h"
+#include "train/slices.h"
 #include "train/trainer_state.h"
 
 static volatile sig_atomic_t interrupted;
@@ -151,9 +152,10 @@ static status plan_memory(struct trainer *t) {
     if (budget < longest) budget = longest;
     struct run_plan plan = {
         .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
+    const size_t states = train_state_bytes(&t->model, o->optimizer, &o->optim);
     const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto();
-    TRY(train_memory_fit(&t->model, &plan, all > synced ? all - synced : 0));
-    const struct train_memory memory = train_memory_of(&t->model, &plan);
+    TRY(train_memory_fit(&t->model, &plan, states, all > synced ? all - synced : 0));
+    const struct train_memory memory = train_memory_of(&t->model, &plan, states);
     if (synced) log_info("memory: the reference's parameters %.0f MiB", mib(synced));
     log_info("memory: %.0f MiB: weights (%s) %.0f, trained parameters with gradients and optimizer %.0f, activations of %zu tokens%s %.0f",
              mib(train_memory_total(&memory)), model_storage_names[t->model.storage], mib(memory.weights), mib(memory.trained), budget,
@@ -184,17 +186,8 @@ static status plan_memory(struct trainer *t) {
 
 static status prepare_optimizer(struct trainer *t) {
     const struct train_options *o = t->o;
-    const struct params *p = &t->model.params;
-    struct optim_slice *slices;
-    TRY(mem_try_alloc(&slices, p->count, sizeof *slices, "optimizer"));
-    for (size_t i = 0; i < p->count; i++) {
-        const struct param *q = &p->items[i];
-        slices[i] = (struct optim_slice){
-            .value = p->value + q->offset, .dvalue = p->grad + q->offset, .count = q->rows * q->cols, .decay = q->decay};
-    }
-    struct optim_params op = o->optim;
-    op.weight_decay = o->weight_decay;
-    status s = optim_init(&t->optim, optim_find(o->optimizer), &op, slices, p->count);
+    struct optim_slice *slices = slices_of(&t->model);
+    status s = optim_init(&t->optim, o->optimizer, &o->optim, slices, t->model.params.count);
     free(slices);
     TRY(s);
     const size_t per_step = o->batch * o->accumulation;
@@ -204,7 +197,7 @@ static status prepare_optimizer(struct trainer *t) {
     if (o->ref_sync_steps >= t->total_steps)
         return FAIL(ST_USAGE, "--ref-model-sync-steps %llu: the run has %llu steps, so the reference would not move",
                     (unsigned long long)o->ref_sync_steps, (unsigned long long)t->total_steps);
-    return schedule_init(&t->schedule, o->schedule, o->learning_rate, o->warmup_steps, o->warmup_ratio, t->total_steps);
+    return schedule_init(&t->schedule, &o->schedule, t->total_steps);
 }
 
 static float *unknown_reference(size_t n) {
@@ -342,7 +335,7 @@ static status take_step(struct trainer *t) {
     if (!isfinite(t->norm_last))
         return FAIL(ST_FORMAT, "step %llu: the gradient is not finite; lower --learning-rate, or try --dtype f32",
                     (unsigned long long)t->step + 1);
-    optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm));
+    TRY(optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm)));
     if (t->o->full) TRY(model_refresh(&t->model));
     t->step++;
     TRY(reference_sync(t));

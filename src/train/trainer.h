@@ -29,9 +29,10 @@ struct train_options {
     struct loss_params loss_params;
     struct lora_options lora;
     /* how long, how fast */
-    double epochs, learning_rate, warmup_ratio, weight_decay, max_grad_norm;
-    uint64_t max_steps, warmup_steps;
-    const char *schedule, *optimizer;
+    double epochs, max_grad_norm;
+    uint64_t max_steps;
+    struct schedule_options schedule;
+    const struct optim_row *optimizer;
     struct optim_params optim;
     size_t memory; /* bytes the run may take; 0 = model_memory_auto() */
     size_t batch, accumulation, eval_batch, max_length, token_budget;

@@ -44,11 +44,14 @@ check lora adapter_model.safetensors --num-train-epochs 50 --per-device-train-ba
   --eval-data "$golden/trl/eval.jsonl" --eval-steps 7 --save-total-limit 2
 check adapter adapter_model.safetensors --num-train-epochs 100 --per-device-train-batch-size 2 --adapter "$golden/llama_tiny_lora" --gradient-accumulation-steps 2 --loss-type ipo
 check full model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --full --weight-decay 0.1 --optim adamw --max-grad-norm 0.5
-check sft adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim sgd --loss-type sft --order shuffled
+check sft adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim sgd --optim-args momentum=0.9 --loss-type sft --order shuffled
 check kto adapter_model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --objective kto --eval-data "$golden/trl/eval.jsonl" --eval-steps 9
 check kto_full model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --full --objective kto
 check sync adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --sync-ref-model --ref-model-sync-steps 7 --eval-data "$golden/trl/eval.jsonl" --eval-steps 9
 check sync_full model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --full --objective kto --sync-ref-model --ref-model-sync-steps 7 --ref-model-mixup-alpha 0.3
+check eight model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --full --optim adamw_8bit --optim-args min_8bit_size=300 \
+  --lr-scheduler-type polynomial --lr-scheduler-kwargs power=2,lr_end=1e-5
+check muon adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim muon
 kept=("$dir"/lora.killed/checkpoint-*)
 [ ${#kept[@]} -le 2 ] || die "--save-total-limit 2 kept ${#kept[@]} checkpoints"
 
@@ -69,6 +72,9 @@ refused "made by another run" "$dir/part" --resume "${common[@]}" --lora-alpha 5
 refused "made by another run" "$dir/part" --resume "${common[@]}" --warmup-steps 3
 refused "made by another run" "$dir/part" --resume "${common[@]}" --objective kto
 refused "made by another run" "$dir/part" --resume "${common[@]}" --sync-ref-model --ref-model-sync-steps 7
+refused "made by another run" "$dir/part" --resume "${common[@]}" --adam-beta2 0.99
+refused "made by another run" "$dir/part" --resume "${common[@]}" --optim lion_32bit
+refused "made by another run" "$dir/part" --resume "${common[@]}" --lr-scheduler-type cosine --lr-scheduler-kwargs num_cycles=1
 refused "made by another run" "$dir/part" --resume --num-train-epochs 50 --per-device-train-batch-size 4
 refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
 (train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"

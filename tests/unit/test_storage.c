@@ -135,17 +135,17 @@ static void planner_takes_what_fits(void **state) {
         for (int again = 0; again < 2; again++) {
             m.storage = (enum model_storage)s;
             plan.recompute = again;
-            const struct train_memory t = train_memory_of(&m, &plan);
+            const struct train_memory t = train_memory_of(&m, &plan, 1 << 20);
             total[s][again] = train_memory_total(&t);
         }
     assert_true(total[STORAGE_PACKED][1] < total[STORAGE_PACKED][0]);
     plan.recompute = false;
-    ok(train_memory_fit(&m, &plan, total[STORAGE_PACKED][0]));
+    ok(train_memory_fit(&m, &plan, 1 << 20, total[STORAGE_PACKED][0]));
     assert_true(m.storage == STORAGE_PACKED && !plan.recompute);
-    ok(train_memory_fit(&m, &plan, total[STORAGE_PACKED][0] - 1));
+    ok(train_memory_fit(&m, &plan, 1 << 20, total[STORAGE_PACKED][0] - 1));
     assert_true(m.storage == STORAGE_PACKED && plan.recompute);
     plan.recompute = false;
-    assert_int_equal(train_memory_fit(&m, &plan, 1000), ST_NOMEM);
+    assert_int_equal(train_memory_fit(&m, &plan, 1 << 20, 1000), ST_NOMEM);
     assert_true(m.storage == STORAGE_FILE && plan.recompute);
     model_release(&m);
 }

@@ -1,0 +1,30 @@
+#include "train/slices.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+static bool ends_with(const char *name, const char *end) {
+    const size_t n = strlen(name), k = strlen(end);
+    return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+/* Embedding and output heads are matrices that look one row up or stand at the end: what Muon's authors leave to AdamW. */
+static bool is_hidden(const struct param *p) {
+    return !p->vector && !ends_with(p->name, "embed_tokens.weight") && !ends_with(p->name, "lm_head.weight") && !ends_with(p->name, "score.weight");
+}
+
+struct optim_slice *slices_of(const struct model *m) {
+    const struct params *p = &m->params;
+    struct optim_slice *slices = mem_zero(p->count ? p->count : 1, sizeof *slices);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct param *q = &p->items[i];
+        slices[i] = (struct optim_slice){.value = p->value ? p->value + q->offset : NULL,
+                                         .dvalue = p->grad ? p->grad + q->offset : NULL,
+                                         .rows = q->rows,
+                                         .cols = q->cols,
+                                         .decay = q->decay,
+                                         .hidden = is_hidden(q)};
+    }
+    return slices;
+}

@@ -1,0 +1,11 @@
+/* slices: the trained tensors as the optimizer sees them. */
+#ifndef RAPT_TRAIN_SLICES_H
+#define RAPT_TRAIN_SLICES_H
+
+#include "model/model.h"
+#include "train/optim.h"
+
+/* One for each of m->params, whose values need not be there yet. The caller frees it. */
+struct optim_slice *slices_of(const struct model *m);
+
+#endif
