@@ -63,5 +63,5 @@ done
 # every loss of the tables is named in the help
 "$RAPT" train --help | tr -s ' \n' ' ' >"$dir/help"
 has "$dir/help" "of dpo: sigmoid, hinge,"
-has "$dir/help" "adamw, sgd"
+has "$dir/help" "adamw_torch, adamw_8bit, sgd"
 has "$dir/help" "linear, cosine,"
