@@ -215,17 +215,17 @@ def check_kinds(model, folder):
             if t.tensor_type.name in ("Q8_0", "Q5_0", "Q4_0", "F16", "BF16"):
                 want = gguf.quantize(exact[t.name].data, t.tensor_type)
                 assert (t.data.view("uint8") == want.view("uint8")).all(), f"{kind}: {t.name}: not gguf-py's {t.tensor_type.name}"
-        llama = Llama(path)  # which computes quantised products in another way: the first token only
-        ours = json.loads(rapt("generate", "--model", path, "--prompt", TEXTS[0], "--raw", "--temperature", 0, "--max-new-tokens", 1, "--dtype", "f32", "--json"))
-        theirs = llama.complete(TEXTS[0], 1)["content"]
-        assert ours["text"] == theirs, f"{kind}: llama.cpp writes {theirs!r}, rapt {ours['text']!r}"
         got = next_distributions(path, ids)
+        # llama.cpp rounds what quantised weights are multiplied with, so its likeliest tokens come near, not equal.
+        rows = Llama(path).complete(ids[:64], 1, n_probs=20)["completion_probabilities"][0]["top_logprobs"]
+        near = sum(abs(row["logprob"] - got[63, row["id"]].item()) for row in rows) / len(rows)
+        assert near < 0.3, f"{kind}: llama.cpp's log-probs of its 20 likeliest tokens are off by {near:g} in the mean"
         kl = (whole.exp() * (whole - got)).sum(-1).mean().item()
         found, source = tensor_types(path), gguf.GGUFReader(model)
         types = collections.Counter(x.name for x in found.values())
         if kind == "q4_k" and source.fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q4_K_M:
             assert found == tensor_types(model), "q4_k: llama.cpp's own Q4_K_M has other types"
-        print(f"{kind}: mean KL {kl:.5f} nats over {len(ids)} tokens, {path.stat().st_size / 2**20:.0f} MiB, {dict(types)}")
+        print(f"{kind}: mean KL {kl:.5f} nats over {len(ids)} tokens, llama.cpp's log-probs {near:.1e} away, {path.stat().st_size / 2**20:.0f} MiB, {dict(types)}")
         assert kl < limit, f"{kind}: mean KL {kl:g}, expected below {limit}"
         path.unlink()
 
