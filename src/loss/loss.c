@@ -49,16 +49,20 @@ const struct loss_row loss_table[] = {
      "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, eq. 7", LABELLED, loss_apo_zero_unpaired_compute},
     {"cpo", "-log sigmoid of beta times the difference of the log-probs, and --cpo-alpha times the chosen's cross-entropy; no reference",
      "Xu et al. 2024 (CPO), arXiv 2401.08417, eq. 3 and 6", OF_POLICY | LOSS_TAKES_SMOOTHING | LOSS_TAKES_NLL, loss_cpo_compute},
-    {"simpo", "the same of log-probs per token, which should differ by --simpo-gamma; no reference", "Meng et al. 2024 (SimPO), arXiv 2405.14734, eq. 6",
+    {"simpo", "the same of log-probs per token, which should differ by --simpo-gamma; no reference",
+     "Meng et al. 2024 (SimPO), arXiv 2405.14734, eq. 6",
      OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_TAKES_SMOOTHING | LOSS_TAKES_NLL | LOSS_TAKES_GAMMA, loss_simpo_compute},
     {"orpo", "cross-entropy of prompt and chosen, less beta times log sigmoid of the log odds ratio; no reference",
-     "Hong et al. 2024 (ORPO), arXiv 2403.07691, eq. 6 and 7; cross-entropy as TRL 1.16", OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_NEEDS_PROMPT,
+     "Hong et al. 2024 (ORPO), arXiv 2403.07691, eq. 6 and 7; cross-entropy as TRL 1.16",
+     OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_NEEDS_PROMPT,
      loss_orpo_compute},
-    {"odpo", "DPO whose margin must beat --odpo-alpha times the logarithm of the scores' gap (--odpo-offset)", "Amini et al. 2024 (ODPO), arXiv 2402.10571, section 4",
-     GAPS | LOSS_TAKES_OFFSET, loss_odpo_compute},
-    {"rpo_bwd_kl", "distance of beta times the margin over the reference from --rpo-eta times the scores' gap: KL of the scores' preference from the policy's",
+    {"odpo", "DPO whose margin must beat --odpo-alpha times the logarithm of the scores' gap (--odpo-offset)",
+     "Amini et al. 2024 (ODPO), arXiv 2402.10571, section 4", GAPS | LOSS_TAKES_OFFSET, loss_odpo_compute},
+    {"rpo_bwd_kl", "distance of beta times the margin over the reference from --rpo-eta times the scores' gap: "
+     "KL of the scores' preference from the policy's",
      "Nvidia 2024 (Nemotron-4 340B), arXiv 2406.11704, section 3.3.2 (RPO)", GAPS | LOSS_TAKES_ETA, loss_rpo_bwd_kl_compute},
-    {"rpo_fwd_kl", "the same the other way round", "NeMo-Aligner, preference_loss rpo_fwd_kl; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA, loss_rpo_fwd_kl_compute},
+    {"rpo_fwd_kl", "the same the other way round", "NeMo-Aligner, preference_loss rpo_fwd_kl; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA,
+     loss_rpo_fwd_kl_compute},
     {"rpo_sq", "the same as a square", "NeMo-Aligner, preference_loss rpo_sq; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA, loss_rpo_sq_compute},
     {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
      "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2", LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
@@ -102,7 +106,8 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
     if ((needs & LOSS_NEEDS_SCORES) && !b->scores) return FAIL(ST_MISMATCH, "loss %s needs the responses' scores", name);
     for (size_t i = 0; needs & LOSS_NEEDS_SCORES && i < n; i++)
         if (!isfinite(b->scores[i])) return FAIL(ST_FORMAT, "loss %s: the score of sequence %zu of the batch is %g", name, i, b->scores[i]);
-    if ((needs & LOSS_NEEDS_TEXT) && !(b->text && b->text_lengths)) return FAIL(ST_MISMATCH, "loss %s needs the log-probs of the responses' text", name);
+    if ((needs & LOSS_NEEDS_TEXT) && !(b->text && b->text_lengths))
+        return FAIL(ST_MISMATCH, "loss %s needs the log-probs of the responses' text", name);
     if (needs & LOSS_NEEDS_TEXT) TRY(check_finite(b->text, n, name, "policy"));
     TRY(check_finite(b->policy, n, name, "policy"));
     return needs & LOSS_NEEDS_REFERENCE ? check_finite(b->reference, n, name, "reference") : ST_OK;
@@ -153,7 +158,8 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
     if (!(row->needs & LOSS_TAKES_NLL) && p->cpo_alpha != 0) return refuse("cpo-alpha", LOSS_TAKES_NLL, row->name);
     if (!(row->needs & LOSS_TAKES_OFFSET) && (p->odpo_alpha != 0 || p->odpo_linear)) return refuse("odpo-alpha", LOSS_TAKES_OFFSET, row->name);
     if (!(row->needs & LOSS_TAKES_ETA) && p->rpo_eta != 0) return refuse("rpo-eta", LOSS_TAKES_ETA, row->name);
-    if (!(p->odpo_alpha >= 0) || !isfinite(p->odpo_alpha)) return FAIL(ST_USAGE, "--odpo-alpha must be a number of at least 0, it is %g", p->odpo_alpha);
+    if (!(p->odpo_alpha >= 0) || !isfinite(p->odpo_alpha))
+        return FAIL(ST_USAGE, "--odpo-alpha must be a number of at least 0, it is %g", p->odpo_alpha);
     if (!(p->rpo_eta >= 0) || !isfinite(p->rpo_eta)) return FAIL(ST_USAGE, "--rpo-eta must be a number of at least 0, it is %g", p->rpo_eta);
     if (!isfinite(p->simpo_gamma)) return FAIL(ST_USAGE, "--simpo-gamma must be a number, it is %g", p->simpo_gamma);
     if (!(p->cpo_alpha >= 0) || !isfinite(p->cpo_alpha)) return FAIL(ST_USAGE, "--cpo-alpha must be a number of at least 0, it is %g", p->cpo_alpha);

@@ -7,7 +7,8 @@
 
 status loss_mix_add(struct loss_mix *m, const struct loss_row *row, double weight) {
     if (m->count == LOSS_MIX_MAX) return FAIL(ST_USAGE, "--loss-type takes at most %d losses", LOSS_MIX_MAX);
-    if (!(weight > 0) || !isfinite(weight)) return FAIL(ST_USAGE, "--loss-weights: the weight of %s must be a number above 0, it is %g", row->name, weight);
+    if (!(weight > 0) || !isfinite(weight))
+        return FAIL(ST_USAGE, "--loss-weights: the weight of %s must be a number above 0, it is %g", row->name, weight);
     for (size_t i = 0; i < m->count; i++)
         if (m->rows[i] == row) return FAIL(ST_USAGE, "--loss-type names %s twice", row->name);
     if (m->count && (m->needs | row->needs) & LOSS_OF_REWARDS)
@@ -34,7 +35,8 @@ status loss_mix_check(struct loss_mix *m, const struct loss_params *p) {
     /* A divergence would leave a term over that only cancels in a difference of scores, and a sum whose tokens weigh less is so for all: as in
      * TRL every loss must take these, but for sft, which has neither scores nor weighted sums. Weights are of pairs: every loss must be too
      * (TRL 1.16 fails on sft with use_weighting). */
-    const unsigned all = (p->weighting ? LOSS_TAKES_WEIGHTS : 0) | (p->ld ? LOSS_TAKES_TAIL : 0) | (p->divergence != LOSS_REVERSE_KL ? LOSS_TAKES_DIVERGENCE : 0);
+    const unsigned all = (p->weighting ? LOSS_TAKES_WEIGHTS : 0) | (p->ld ? LOSS_TAKES_TAIL : 0) |
+                         (p->divergence != LOSS_REVERSE_KL ? LOSS_TAKES_DIVERGENCE : 0);
     for (size_t i = 0; i < m->count; i++) {
         const unsigned missing = all & ~m->rows[i]->needs;
         if (missing & LOSS_TAKES_WEIGHTS || (missing && m->rows[i]->needs & LOSS_NEEDS_REFERENCE))
@@ -72,8 +74,8 @@ status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const s
 void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p) {
     buf_printf(out, "\"loss\": \"%s\", \"loss_weights\": [", m->name);
     for (size_t i = 0; i < m->count; i++) buf_printf(out, "%s%.17g", i ? ", " : "", m->weights[i]);
-    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g", p->beta, p->label_smoothing, p->discopop_tau, p->center_rewards,
-               (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha);
-    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight, p->odpo_alpha,
-               p->odpo_linear, p->rpo_eta);
+    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g", p->beta, p->label_smoothing, p->discopop_tau,
+               p->center_rewards, (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha);
+    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight,
+               p->odpo_alpha, p->odpo_linear, p->rpo_eta);
 }
