@@ -75,7 +75,7 @@ status jv_item(struct jrender *r, struct jvalue *out, struct jvalue v, struct jv
         if (i != SIZE_MAX) *out = v.list->items[i];
     } else if (v.kind == JV_STRING && as_index(&i, key, v.s->chars) && i != SIZE_MAX) {
         size_t at = jv_char_offset(v.s, i), n = 0;
-        TRY(jr_tick(r, at / 256));
+        TRY(jr_tick(r, at / 2));
         jinja_char(&n, v.s->data + at, v.s->size - at);
         return jv_view(r, out, v.s->data + at, n);
     }
@@ -120,7 +120,7 @@ static status slice_indices(struct jrender *r, int64_t *at, const struct jvalue 
 
 static status slice_string(struct jrender *r, struct jvalue *out, const struct jstr *s, const int64_t *at) {
     struct buf text = {0};
-    TRY(jr_tick(r, s->size / 64));
+    TRY(jr_tick(r, s->size / 2));
     if (at[2] == 1) {
         if (at[0] >= at[1]) return jv_view(r, out, "", 0);
         size_t from = jv_char_offset(s, (size_t)at[0]);

@@ -31,14 +31,17 @@ bool jinja_is_alnum(uint32_t cp) {
     utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
     return is_letter(c) || c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_NO;
 }
-bool jinja_is_cased(const struct jstr *s, bool upper) {
+status jinja_is_cased(struct jrender *r, bool *out, const struct jstr *s, bool upper) {
     bool any = false;
+    *out = false;
+    TRY(jr_tick(r, s->size));
     for (size_t i = 0, n; i < s->size; i += n) {
         utf8proc_int32_t cp = (utf8proc_int32_t)jinja_char(&n, s->data + i, s->size - i);
-        if (upper ? utf8proc_islower(cp) : utf8proc_isupper(cp)) return false;
+        if (upper ? utf8proc_islower(cp) : utf8proc_isupper(cp)) return ST_OK;
         any |= upper ? utf8proc_isupper(cp) : utf8proc_islower(cp);
     }
-    return any;
+    *out = any;
+    return ST_OK;
 }
 
 enum step { TO_UPPER, TO_LOWER, TO_TITLE };
@@ -94,7 +97,7 @@ static status case_into(struct jrender *r, struct buf *out, const struct jstr *s
                          : how == CASE_LOWER ? TO_LOWER
                          : start             ? (how == CASE_WORDS ? TO_UPPER : TO_TITLE)
                                              : TO_LOWER;
-        TRY(jr_tick(r, i % 16 == 0));
+        TRY(jr_tick(r, 2));
         TRY(put_case(r, out, s, floor, i, n, cp, step));
         if (how == CASE_TITLE) start = !is_cased(cp);
         if (how == CASE_CAPITAL) start = false;

@@ -10,7 +10,7 @@ bool jinja_is_digit(uint32_t cp);
 bool jinja_is_alpha(uint32_t cp);
 bool jinja_is_alnum(uint32_t cp);
 /* str.isupper or str.islower. */
-bool jinja_is_cased(const struct jstr *s, bool upper);
+status jinja_is_cased(struct jrender *r, bool *out, const struct jstr *s, bool upper);
 
 /* Shared with the filters. */
 status jv_strip(struct jrender *r, struct jvalue *out, const struct jstr *s, struct jvalue chars, bool left, bool right);

@@ -119,6 +119,7 @@ static bool ends_line(uint32_t cp) {
 /* Lines become \n-separated, each but the first (first=) and the empty ones (blank=) indented. */
 static status indent_into(struct jrender *r, struct buf *out, const struct jstr *s, const struct jstr *by, bool first, bool blank) {
     size_t at = 0, n = 0;
+    TRY(jr_tick(r, s->size / 2));
     if (first) TRY(jr_put(r, out, by->data, by->size));
     for (bool head = true;; head = false) {
         size_t from = at, end;
@@ -166,7 +167,7 @@ FILTER(filter_wordcount) {
     bool inside = false;
     UNUSED;
     TRY(text_of(r, &s, v));
-    TRY(jr_tick(r, s->size / 16));
+    TRY(jr_tick(r, s->size));
     for (size_t i = 0, n; i < s->size; i += n) {
         uint32_t cp = jinja_char(&n, s->data + i, s->size - i);
         bool word = cp == '_' || jinja_is_alnum(cp);
@@ -185,6 +186,7 @@ FILTER(filter_escape) {
     status st = ST_OK;
     UNUSED;
     TRY(text_of(r, &s, v));
+    TRY(jr_tick(r, s->size));
     for (size_t i = 0; i < s->size && st == ST_OK; i++) {
         const char *found = s->data[i] ? strchr(plain, s->data[i]) : NULL;
         st = found ? jr_put(r, &text, names[found - plain], strlen(names[found - plain])) : jr_put(r, &text, s->data + i, 1);

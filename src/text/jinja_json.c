@@ -103,6 +103,7 @@ static status put_list(struct jrender *r, struct buf *out, const struct jlist *l
 status jv_put_json(struct jrender *r, struct buf *out, struct jvalue v, const struct jdump *how, int depth) {
     TRY(jr_tick(r, 1));
     if (depth > JV_DEPTH_MAX) return jr_fail(r, "values nest deeper than %d", JV_DEPTH_MAX);
+    if (v.kind == JV_STRING) TRY(jr_tick(r, v.s->size / 2));
     if (v.kind == JV_STRING) return put_string(r, out, v.s, how->ascii);
     if (v.kind == JV_NONE) return put_text(r, out, "null");
     if (jv_is_number(v)) return put_number(r, out, v);

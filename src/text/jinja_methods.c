@@ -32,14 +32,14 @@ status jv_strip(struct jrender *r, struct jvalue *out, const struct jstr *s, str
     size_t from = 0, to = s->size, n = 0;
     if (!absent(chars)) TRY(jc_string(r, &set, chars, "strip()'s argument"));
     for (; left && from < to; from += n) {
-        TRY(jr_tick(r, set ? set->size / 16 : 0));
+        TRY(jr_tick(r, 1 + (set ? set->size / 16 : 0)));
         uint32_t cp = jinja_char(&n, s->data + from, to - from);
         if (set ? !in_set(set, s->data + from, n) : !jinja_is_space(cp)) break;
     }
     while (right && to > from) {
         size_t at = to - 1;
         while (at > from && ((unsigned char)s->data[at] & 0xc0) == 0x80) at--;
-        TRY(jr_tick(r, set ? set->size / 16 : 0));
+        TRY(jr_tick(r, 1 + (set ? set->size / 16 : 0)));
         uint32_t cp = jinja_char(&n, s->data + at, to - at);
         if (set ? !in_set(set, s->data + at, to - at) : !jinja_is_space(cp)) break;
         to = at;
@@ -92,7 +92,7 @@ static status starts_or_ends(struct jrender *r, struct jvalue *out, struct jvalu
     if (args[0].kind == JV_LIST && args[0].list->type == JL_TUPLE) items = args[0].list->items, count = args[0].list->count;
     for (size_t i = 0; i < count && !yes; i++) {
         TRY(jc_string(r, &what, items[i], at_end ? "endswith()'s argument" : "startswith()'s argument"));
-        TRY(jr_tick(r, 1 + what->size / 256));
+        TRY(jr_tick(r, 1 + what->size / 64));
         yes = inside && matches(&part, what, at_end);
     }
     *out = jv_bool(yes);
@@ -203,7 +203,7 @@ METHOD(str_split) {
     (void)call;
     if (!absent(args[1])) TRY(jc_int(r, &limit, args[1], "split()'s maxsplit"));
     TRY(jv_list(r, out, JL_LIST, 0));
-    TRY(jr_tick(r, self.s->size / 64));
+    TRY(jr_tick(r, self.s->size / (absent(args[0]) ? 2 : 64)));
     if (absent(args[0])) return split_blanks(r, out->list, self.s, limit);
     TRY(jc_string(r, &separator, args[0], "split()'s separator"));
     if (separator->size == 0) return jr_fail(r, "empty separator");
@@ -253,6 +253,7 @@ METHOD(str_splitlines) {
     size_t from = 0, at = 0, n = 0;
     (void)call;
     TRY(jv_list(r, out, JL_LIST, 0));
+    TRY(jr_tick(r, s->size / 2));
     while (at < s->size) {
         uint32_t cp = jinja_char(&n, s->data + at, s->size - at);
         bool ends = (cp >= 10 && cp <= 13) || (cp >= 0x1c && cp <= 0x1e) || cp == 0x85 || cp == 0x2028 || cp == 0x2029;
@@ -344,7 +345,7 @@ METHOD(str_join) {
 
 static status str_is(struct jrender *r, struct jvalue *out, const struct jstr *s, bool (*test)(uint32_t cp)) {
     bool yes = s->size > 0;
-    TRY(jr_tick(r, s->size / 64));
+    TRY(jr_tick(r, s->size));
     for (size_t i = 0, n; i < s->size && yes; i += n) yes = test(jinja_char(&n, s->data + i, s->size - i));
     *out = jv_bool(yes);
     return ST_OK;
@@ -367,13 +368,17 @@ METHOD(str_isalnum) {
 }
 METHOD(str_isupper) {
     (void)args, (void)call;
-    *out = jv_bool(jinja_is_cased(self.s, true));
-    return jr_tick(r, self.s->size / 64);
+    bool yes;
+    TRY(jinja_is_cased(r, &yes, self.s, true));
+    *out = jv_bool(yes);
+    return ST_OK;
 }
 METHOD(str_islower) {
     (void)args, (void)call;
-    *out = jv_bool(jinja_is_cased(self.s, false));
-    return jr_tick(r, self.s->size / 64);
+    bool yes;
+    TRY(jinja_is_cased(r, &yes, self.s, false));
+    *out = jv_bool(yes);
+    return ST_OK;
 }
 
 /* One field of str.format: {}, {0}, {name}, with !r or !s; format specs are refused. */

@@ -132,15 +132,13 @@ TEST(test_lower) {
     (void)args;
     struct jvalue s = {0};
     TRY(jv_to_string(r, &s, v));
-    *out = jinja_is_cased(s.s, false);
-    return ST_OK;
+    return jinja_is_cased(r, out, s.s, false);
 }
 TEST(test_upper) {
     (void)args;
     struct jvalue s = {0};
     TRY(jv_to_string(r, &s, v));
-    *out = jinja_is_cased(s.s, true);
-    return ST_OK;
+    return jinja_is_cased(r, out, s.s, true);
 }
 
 static const struct jtest tests[] = {

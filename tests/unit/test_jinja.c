@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/rng.h"
@@ -189,6 +190,40 @@ static void runs_within_limits(void **state) {
     buf_release(&deep);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define SLOWER *10
+#else
+#define SLOWER
+#endif
+
+/* Work inside one call counts too: whatever a template does with long texts, a tenth of the default steps end within a second. */
+static void long_texts_are_charged(void **state) {
+    (void)state;
+    static const struct jinja_limits tenth = {.steps = 5000000, .memory_bytes = 1 << 28};
+    static const char *const expressions[] = {
+        "s[99999]",    "s[99990:]",     "s[::-1]",       "s|upper",      "s|title",     "s|capitalize",        "s.isupper()", "s.isalpha()",
+        "b.strip()",   "b|trim",        "s|wordcount",   "s|tojson",     "s.split()",   "s.splitlines()",      "s.count('x')", "s.find('aab')",
+        "s.rfind('x')", "s == s ~ ''",  "s < s ~ 'a'",   "'x' in s",     "s|length",    "s.startswith(s)",     "s|indent",    "s|replace('x', 'y')",
+        "s|int(0)",    "s|float(0)",    "{s: 1}[s]",     "s|escape",     "s|list|last", "s|sort|first",        "s|unique|first", "s|reverse",
+        "b.lstrip(b)", "s.endswith(s)", "s.islower()",   "s.isdigit()",  "s ~ s",       "[s, s]|join(s)|length", "s is lower",  "s|first"};
+    size_t slow = 0;
+    for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
+        char template[512];
+        snprintf(template, sizeof template,
+                 "{%% set s = '\u00e9a' * 100000 %%}{%% set b = ' ' * 300000 %%}{%% for i in range(50000) %%}{%% for k in range(20000) %%}"
+                 "{%% set x = %s %%}"
+                 "{%% endfor %%}{%% endfor %%}",
+                 expressions[i]);
+        const clock_t start = clock();
+        const char *got = failure(template, &tenth);
+        const double took = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (strncmp(got, "template line 1: the template ", 30) != 0) fail_msg("%s\n  got: '%s'", expressions[i], got);
+        if (!(took < 1 SLOWER)) print_error("%s: %.1f s\n", expressions[i], took);
+        slow += !(took < 1 SLOWER);
+    }
+    assert_int_equal(slow, 0);
+}
+
 static void clock_is_given(void **state) {
     (void)state;
     static const struct jinja_limits noon = {.now_s = 1700000000};
@@ -241,6 +276,7 @@ int main(void) {
         cmocka_unit_test(chat_templates_are_jinja2s),
         cmocka_unit_test(errors_name_line_and_reason),
         cmocka_unit_test(runs_within_limits),
+        cmocka_unit_test(long_texts_are_charged),
         cmocka_unit_test(clock_is_given),
         cmocka_unit_test(malformed_templates_are_refused),
     };

@@ -411,7 +411,8 @@ static void remove_scratch(const char *folder) {
 
 int main(void) {
     if (!mkdtemp(scratch)) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_model_is_a_case), cmocka_unit_test(logits_are_transformers), cmocka_unit_test(gradients_are_transformers),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_model_is_a_case), cmocka_unit_test(logits_are_transformers),
+                                       cmocka_unit_test(gradients_are_transformers),
                                        cmocka_unit_test(bf16_is_near), cmocka_unit_test(written_files_are_the_model),
                                        cmocka_unit_test(exported_families_are_the_model)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
