@@ -42,8 +42,8 @@ static const struct opt_row rows[] = {
     {"rule", OPT_CHOICE, FIELD(rule), NULL, "paper", PAIR_RULE_CHOICES,
      "How rows with several responses are paired; see rapt pair --help."},
     {"exclude-prompts", OPT_STR, FIELD(exclude), "FILE", NULL, NULL,
-     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), .jsonl rows, or a prompt a "
-     "line."},
+     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a prompt "
+     "a line."},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "Stop after N used pairs (responses with --mode sft); 0 is no limit."},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "Of every random draw. The test split does not depend on it."},
     {"The goal's text", OPT_HEADING, 0, NULL, NULL, NULL, NULL},

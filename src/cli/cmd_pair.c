@@ -24,8 +24,8 @@ static const struct opt_row rows[] = {
      "paper: responses with an aspect rated N/A are dropped; the first of the highest score against a random other, kept where its "
      "fine-grained mean is not the lower; no TruthfulQA. best-worst: the highest against the lowest score. all: every two responses."},
     {"exclude-prompts", OPT_STR, offsetof(struct pair_cli, exclude), "FILE", NULL, NULL,
-     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), .jsonl rows, or a prompt a "
-     "line."},
+     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a prompt "
+     "a line."},
     {"limit", OPT_INT, offsetof(struct pair_cli, limit), "N", "0", NULL, "Stop after N pairs; 0 is no limit."},
     {"seed", OPT_INT, offsetof(struct pair_cli, seed), "N", "42", NULL, "Of the paper rule's random choice."},
     CLI_FIELD_ROW(offsetof(struct pair_cli, fields)),

@@ -120,7 +120,13 @@ static status read_rows(struct pair_exclude *x, struct buf *text, const char *pa
     return s;
 }
 
-/* Rows, when the first byte that is no blank opens an object or a list; a prompt in words begins otherwise. Parquet has rows. */
+static size_t skip_blanks(const char *text, size_t at, size_t size) {
+    while (at < size && text[at] && strchr(" \t\r\n", text[at])) at++;
+    return at;
+}
+
+/* Rows, when the text begins as an object or a list of objects does; a prompt that begins with a bracket goes on otherwise. Parquet has
+ * rows. */
 static status holds_rows(bool *rows, const char *path) {
     struct file_lines lines;
     char *text;
@@ -128,8 +134,11 @@ static status holds_rows(bool *rows, const char *path) {
     TRY(file_lines_open(&lines, path));
     status s = file_lines_peek(&lines, &text, &size);
     if (s == ST_OK && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3;
-    while (s == ST_OK && at < size && strchr(" \t\r\n", text[at]) && text[at]) at++;
-    *rows = s == ST_OK && (lines.in.form == INPUT_PARQUET || (at < size && (text[at] == '{' || text[at] == '[')));
+    if (s == ST_OK) at = skip_blanks(text, at, size);
+    const char first = s == ST_OK && at < size ? text[at] : '\0';
+    if (first) at = skip_blanks(text, at + 1, size);
+    const char second = first && at < size ? text[at] : '\0';
+    *rows = s == ST_OK && (lines.in.form == INPUT_PARQUET || (first == '{' && second && strchr("\"}", second)) || (first == '[' && second && strchr("{]", second)));
     file_lines_release(&lines);
     return s;
 }

@@ -35,6 +35,15 @@ printf 'q3\n\n' >ex.txt
 printf '%s\n' '{"question":"q3"}' '{"prompt":[{"role":"user","content":"q1"}]}' >ex.jsonl
 "$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.jsonl 2>/dev/null
 [ ! -s o.jsonl ]
+gzip -c ex.jsonl >ex.gz # told by content
+python3 -c 'import json; json.dump([json.loads(x) for x in open("ex.jsonl")], open("ex.array", "w"), indent=1)'
+for f in ex.gz ex.array; do
+  "$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts $f 2>/dev/null
+  [ ! -s o.jsonl ]
+done
+printf '[INST] q3\n{q1}\nq3\n' >ex.words
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.words 2>/dev/null
+[ "$(wc -l <o.jsonl)" = 1 ] && grep -q '"q1"' o.jsonl
 "$RAPT" augment --input all.jsonl --output o.jsonl --exclude-prompts ex.jsonl --json 2>/dev/null | grep -q '"rows_excluded": 4,'
 printf 'a,b\n' >no.csv
 printf 'Question\n"never' >open.csv
