@@ -58,7 +58,8 @@ static status check_effect(const struct loss_mix *m, const struct cli_loss *o, c
         unsigned taken_by;
     } options[] = {{"beta", LOSS_NEEDS_BETA},           {"ref-logps", LOSS_NEEDS_REFERENCE}, {"sync-ref-model", LOSS_NEEDS_REFERENCE},
                    {"margin", LOSS_TAKES_MARGINS},      {"simpo-gamma", LOSS_TAKES_GAMMA},   {"cpo-alpha", LOSS_TAKES_NLL},
-                   {"odpo-alpha", LOSS_TAKES_OFFSET},   {"odpo-offset", LOSS_TAKES_OFFSET},  {"rpo-eta", LOSS_TAKES_ETA}};
+                   {"odpo-alpha", LOSS_TAKES_OFFSET},   {"odpo-offset", LOSS_TAKES_OFFSET},  {"rpo-eta", LOSS_TAKES_ETA},
+                   {"temperature-alpha", LOSS_OF_GROUPS}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (!(m->needs & options[i].taken_by) && opt_given(r, spec, options[i].name))
             return FAIL(ST_USAGE, "--%s has no effect with --loss-type %s", options[i].name, m->name);
@@ -109,6 +110,7 @@ status cli_loss_set(struct loss_mix *m, struct loss_params *p, struct cli_loss *
                               .odpo_alpha = m->needs & LOSS_TAKES_OFFSET ? o->odpo_alpha : 0,
                               .odpo_linear = m->needs & LOSS_TAKES_OFFSET && strcmp(o->odpo_offset, "gap") == 0,
                               .rpo_eta = m->needs & LOSS_TAKES_ETA ? o->rpo_eta : 0,
+                              .temperature_alpha = m->needs & LOSS_OF_GROUPS ? o->temperature_alpha : 0,
                               .desirable_weight = kto ? o->desirable_weight : 0,
                               .undesirable_weight = kto ? o->undesirable_weight : 0};
     return loss_mix_check(m, p);

@@ -9,7 +9,7 @@ struct cli_loss {
     struct opt_list types, weights;
     const char *divergence, *odpo_offset;
     const char *kto_threshold;
-    double desirable_weight, undesirable_weight;
+    double temperature_alpha, desirable_weight, undesirable_weight;
     double beta, label_smoothing, discopop_tau, center_rewards, alpha_divergence, ld_alpha, simpo_gamma, cpo_alpha, odpo_alpha, rpo_eta;
     bool weighting;
 };

@@ -198,6 +198,7 @@ static void put_losses(struct buf *out) {
                  {LOSS_NEEDS_PROMPT, "and of its prompt's"},
                  {LOSS_NEEDS_SCORES, "scores"},
                  {LOSS_OF_LABELS, "labels"},
+                 {LOSS_OF_GROUPS, "K responses"},
                  {LOSS_NEEDS_KL, "mismatched pairs"}},
       takes[] = {{LOSS_TAKES_SMOOTHING, "--label-smoothing"},
                  {LOSS_TAKES_TAU, "--discopop-tau"},
@@ -208,6 +209,7 @@ static void put_losses(struct buf *out) {
                  {LOSS_TAKES_OFFSET, "--odpo-alpha, --odpo-offset"},
                  {LOSS_TAKES_ETA, "--rpo-eta"},
                  {LOSS_TAKES_NLL, "--cpo-alpha"},
+                 {LOSS_OF_GROUPS, "--temperature-alpha"},
                  {LOSS_OF_LABELS, "--desirable-weight, --undesirable-weight"},
                  {LOSS_TAKES_MARGINS, "margins, --center-rewards-coefficient"}};
     unsigned known = LOSS_OF_REWARDS | LOSS_OF_POLICY | LOSS_OF_MEANS;

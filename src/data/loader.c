@@ -122,19 +122,25 @@ static status add_single(struct loaded *d, const struct record *r, const struct 
     return ST_OK;
 }
 
+/* The prompt of a row of K responses. */
+static status begin_responses(size_t *room, struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e,
+                              const struct loader_options *o) {
+    x->prompt.count = x->chosen.count = x->rejected.count = 0;
+    x->prefix_mismatch = false;
+    TRY(encode_prompt(&x->prompt, e, r));
+    return room_of(room, d, x, o);
+}
+
 static status take_unpaired(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
     size_t room = 0;
     if (r->kind == RECORD_RESPONSES) {
-        x->rejected.count = 0;
-        x->prompt.count = 0;
-        x->prefix_mismatch = false;
-        TRY(encode_prompt(&x->prompt, e, r));
-        TRY(room_of(&room, d, x, o));
+        TRY(begin_responses(&room, d, r, x, e, o));
         for (size_t i = 0; i < r->response_count && room; i++) {
             x->chosen.count = 0;
             TRY(encode_completion(&x->chosen, x, e, r, &r->responses[i].text));
             TRY(add_single(d, r, x, &x->chosen, room, LABEL_NONE, r->responses[i].score, o));
         }
+        d->mismatched += x->prefix_mismatch;
         return ST_OK;
     }
     if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT)
@@ -150,10 +156,9 @@ static status take_unpaired(struct loaded *d, const struct record *r, struct enc
     return ST_OK;
 }
 
-/* A pair or an SFT row, as much of it as fits. */
-static void add_fitted(struct loaded *d, const struct record *r, const struct encoded *x, const struct fit_rules *rules) {
+/* A pair or an SFT row, as much of it as fits; score: [2]. */
+static void add_fitted(struct loaded *d, const struct record *r, const struct encoded *x, const double *score, const struct fit_rules *rules) {
     const struct ids *prompt[2] = {&x->prompt, x->rejected_prompt.count ? &x->rejected_prompt : &x->prompt}, *response[2] = {&x->chosen, &x->rejected};
-    const double score[2] = {r->score_chosen, r->score_rejected};
     const size_t n = r->kind == RECORD_PAIR ? 2 : 1;
     struct fit_side side[2] = {{0}};
     if (!fit_row(side, (const size_t[]){prompt[0]->count, prompt[1]->count}, (const size_t[]){response[0]->count, response[1]->count}, n, rules)) {
@@ -174,15 +179,63 @@ static void add_fitted(struct loaded *d, const struct record *r, const struct en
     }
 }
 
+/* The reward under the row's goal, where it has one. */
+static status reward_of(double *out, const struct record *r, double score, const char *what, size_t number) {
+    *out = isnan(r->goal) ? score : -(r->goal - score) * (r->goal - score);
+    return isnan(score) ? FAIL(ST_FORMAT, "%s %zu has no score", what, number + 1) : ST_OK;
+}
+
+/* rewards[responses], and response numbers with the best reward first, equal ones in the row's order. */
+static status rank_responses(size_t *order, double *rewards, const struct record *r) {
+    if (r->response_count < 2) return FAIL(ST_FORMAT, "%zu responses, where two or more are compared", r->response_count);
+    if (r->response_count > LOADED_RESPONSES_MAX)
+        return FAIL(ST_FORMAT, "%zu responses, at most %d are read", r->response_count, LOADED_RESPONSES_MAX);
+    for (size_t i = 0; i < r->response_count; i++) {
+        size_t at = i;
+        TRY(reward_of(&rewards[i], r, r->responses[i].score, "response", i));
+        for (; at > 0 && rewards[order[at - 1]] < rewards[i]; at--) order[at] = order[at - 1];
+        order[at] = i;
+    }
+    return ST_OK;
+}
+
+static status take_group(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
+    size_t order[LOADED_RESPONSES_MAX], room = 0;
+    double rewards[LOADED_RESPONSES_MAX];
+    bool cut = false;
+    status s = ST_OK;
+    if (e->compat != FIT_TRL_1) return FAIL(ST_UNSUPPORTED, "a row of %zu responses, which TRL did not have: --compat is for pairs", r->response_count);
+    TRY(rank_responses(order, rewards, r));
+    TRY(begin_responses(&room, d, r, x, e, o));
+    if (!room) return ST_OK;
+    add_row(d, r, x->prompt.count);
+    for (size_t i = 0; s == ST_OK && i < r->response_count; i++) {
+        x->chosen.count = 0;
+        s = encode_completion(&x->chosen, x, e, r, &r->responses[order[i]].text);
+        cut = cut || x->chosen.count > room;
+        add_response(d, &x->prompt, x->chosen.data, cut_to(room, &x->chosen), rewards[order[i]]);
+    }
+    if (s != ST_OK) d->count--; /* the row is not whole */
+    d->cut += cut;
+    d->mismatched += x->prefix_mismatch;
+    return s;
+}
+
 static status take_record(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
     enum record_kind want = o->sft ? RECORD_SFT : RECORD_PAIR;
     if (o->unpaired) return take_unpaired(d, r, x, e, o);
+    if (o->groups && !o->pairs && r->kind == RECORD_RESPONSES) return take_group(d, r, x, e, o);
     if (r->kind != want)
-        return FAIL(ST_FORMAT, "expected %s", o->sft ? "an SFT row (messages, or prompt and completion)" : "a pair (prompt, chosen, rejected)");
+        return FAIL(ST_FORMAT, "expected %s", o->sft      ? "an SFT row (messages, or prompt and completion)"
+                                              : o->groups && !o->pairs
+                                                  ? "scored responses (prompt, responses), or a pair (prompt, chosen, rejected) with scores"
+                                                          : "a pair (prompt, chosen, rejected)");
+    double score[2] = {r->score_chosen, r->score_rejected};
+    for (size_t i = 0; o->groups && i < 2; i++) TRY(reward_of(&score[i], r, score[i], "response", i));
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, o);
     TRY(check_size(d, x));
-    add_fitted(d, r, x, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion});
+    add_fitted(d, r, x, score, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion});
     return ST_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "data/encode.h"
 
+#define LOADED_RESPONSES_MAX 1024 /* of one row */
 struct loaded_response {
     size_t at;     /* of its sequence in ids: the prompt's tokens and its own stand together */
     int32_t prompt; /* tokens of its prompt: the row's, but under FIT_TRL_024 and FIT_PAPER each response may keep another part of it */
@@ -13,7 +14,7 @@ struct loaded_response {
     double score;  /* NaN */
     bool rejected; /* or undesirable */
 };
-/* A group: a prompt and its responses, which are chosen and rejected, or one, or K. */
+/* A group: a prompt and its responses, which are chosen and rejected, or one, or K with the best score first. */
 struct loaded_row {
     size_t first;         /* index of its first response */
     int32_t responses;    /* how many */
@@ -46,6 +47,7 @@ struct loader_options {
     bool sft;            /* accept SFT rows only; else pairs only */
     bool unpaired;       /* single responses with a label: rows with one, pairs taken apart as TRL does, or any with scores under a threshold */
     double threshold;    /* unpaired: a score of at least this is desirable; NaN: labels come from the rows */
+    bool groups, pairs;  /* K scored responses (not where a loss needs pairs), or pairs with scores; under a goal g a score s counts as -(g - s)^2 */
     bool reward;         /* whole conversations (encoder.whole), dropped when too long, never cut; prompt = what both begin with */
     int64_t pad;         /* reward: the padding token, -1 = none */
     const struct source_map *map; /* NULL: none */

@@ -9,6 +9,7 @@
 #define GAPS (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_SCORES)
 #define OF_POLICY (LOSS_OF_POLICY | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT)
 #define SCORED (PAIRWISE | LOSS_TAKES_DIVERGENCE) /* of the scores' difference, in which what f-divergences leave over cancels */
+#define GROUPED (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_BETA | LOSS_NEEDS_SCORES | LOSS_OF_GROUPS)
 #define LABELLED (LOSS_NEEDS_REFERENCE | LOSS_NEEDS_BETA | LOSS_OF_LABELS)
 
 const struct loss_row loss_table[] = {
@@ -43,6 +44,10 @@ const struct loss_row loss_table[] = {
      SCORED | LOSS_NEEDS_LENGTHS, loss_sigmoid_norm_compute},
     {"sft", "cross-entropy of the chosen (or only) response, the mean over all its tokens in the micro-batch",
      "TRL 1.x dpo_trainer.py, loss_type sft", LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT, loss_sft_compute},
+    {"infonca", "cross-entropy of K responses' rewards with the softmax of their scores; DPO is its case of a pair",
+     "Chen et al. 2024 (InfoNCA), arXiv 2402.05369, section 3", GROUPED, loss_infonca_compute},
+    {"nca", "noise-contrastive alignment of K responses, each against the reference, weighted by the softmax of their scores",
+     "Chen et al. 2024 (NCA), arXiv 2402.05369, section 4", GROUPED, loss_nca_compute},
     {"kto", "prospect theory: desirable responses up, undesirable down, against the KL estimate of mismatched pairs",
      "Ethayarajh et al. 2024 (KTO), arXiv 2402.01306, eq. 7", LABELLED | LOSS_NEEDS_KL, loss_kto_compute},
     {"apo_zero_unpaired", "apo_zero of single responses: desirable up, undesirable down",
@@ -90,8 +95,12 @@ static status check_finite(const double *sums, size_t n, const char *name, const
 
 status loss_check_batch(const struct loss_batch *b, const char *name, unsigned needs) {
     size_t n;
-    if (b->groups == 0 || b->k == 0) return FAIL(ST_MISMATCH, "loss %s: an empty batch", name);
-    if (!size_mul(&n, b->groups, b->k)) return FAIL(ST_MISMATCH, "loss %s: %zu groups of %zu sequences overflow", name, b->groups, b->k);
+    if (b->groups == 0 || (b->k == 0 && !b->first)) return FAIL(ST_MISMATCH, "loss %s: an empty batch", name);
+    if (b->first)
+        n = loss_first(b, b->groups);
+    else if (!size_mul(&n, b->groups, b->k)) return FAIL(ST_MISMATCH, "loss %s: %zu groups of %zu sequences overflow", name, b->groups, b->k);
+    for (size_t i = 0; b->first && i < b->groups; i++)
+        if (b->first[i + 1] <= b->first[i]) return FAIL(ST_MISMATCH, "loss %s: group %zu of the batch is empty", name, i);
     if ((needs & LOSS_NEEDS_PAIRS) && b->k != 2)
         return FAIL(ST_MISMATCH, "loss %s needs pairs (chosen, rejected), the batch has groups of %zu", name, b->k);
     if ((needs & LOSS_NEEDS_REFERENCE) && !b->reference) return FAIL(ST_MISMATCH, "loss %s needs reference log-probs", name);
@@ -145,6 +154,9 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
     if ((row->needs & LOSS_NEEDS_BETA) && (!(p->beta > 0) || !isfinite(p->beta)))
         return FAIL(ST_USAGE, "--beta must be a number above 0 for --loss-type %s, it is %g", row->name, p->beta);
     TRY(check_smoothing(row, p->label_smoothing));
+    if (!(row->needs & LOSS_OF_GROUPS) && p->temperature_alpha != 0) return refuse("temperature-alpha", LOSS_OF_GROUPS, row->name);
+    if ((row->needs & LOSS_OF_GROUPS) && (!(p->temperature_alpha > 0) || !isfinite(p->temperature_alpha)))
+        return FAIL(ST_USAGE, "--temperature-alpha must be a number above 0, it is %g", p->temperature_alpha);
     TRY(check_weights(row, p->desirable_weight, p->undesirable_weight));
     if (!(row->needs & LOSS_TAKES_TAU) && p->discopop_tau != 0) return refuse("discopop-tau", LOSS_TAKES_TAU, row->name);
     if (!(row->needs & LOSS_TAKES_MARGINS) && p->center_rewards != 0)

@@ -24,6 +24,7 @@ enum loss_needs {
     LOSS_TAKES_OFFSET = 1 << 12,   /* loss_params.odpo_alpha and odpo_linear have an effect */
     LOSS_TAKES_ETA = 1 << 13,      /* loss_params.rpo_eta has an effect */
     LOSS_OF_LABELS = 1 << 16,      /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
+    LOSS_OF_GROUPS = 1 << 15,      /* groups of any size, which may differ, with scores; loss_params.temperature_alpha must be > 0 */
     LOSS_NEEDS_KL = 1 << 17,       /* loss_batch.kl must be there: the caller scores mismatched pairs too */
     LOSS_TAKES_WEIGHTS = 1 << 18, /* loss_batch.weights (WPO) has an effect */
     LOSS_TAKES_TAIL = 1 << 19,    /* loss_params.ld_alpha (LD-DPO) has an effect: the caller weights the sums */
@@ -51,6 +52,7 @@ struct loss_params {
     double center_rewards;  /* TRL's --center-rewards-coefficient; 0 = none */
     enum loss_divergence divergence;
     double alpha_divergence; /* TRL's --f-alpha-divergence-coef: a of alpha_divergence */
+    double temperature_alpha; /* of losses of groups: what scores are divided by before their softmax; else 0 */
     double desirable_weight, undesirable_weight; /* TRL's; of losses of labels, else 0 */
     bool weighting;          /* TRL's --use-weighting: loss_batch.weights will be there */
     bool ld;                 /* TRL's --ld-alpha was given: */
@@ -64,7 +66,8 @@ struct loss_params {
 
 struct loss_batch {
     size_t groups;
-    size_t k;                /* sequences a group: 2 = chosen, rejected; 1 = one response */
+    size_t k;                /* sequences a group: 2 = chosen, rejected; 1 = one response; 0 = as `first` says. Below "groups * k" is all */
+    const uint32_t *first;   /* [groups + 1] where each group begins, counted from first[0]; NULL where k says it */
     const double *policy;    /* [groups * k] log-prob sums under the policy, nats */
     const double *reference; /* [groups * k] the same under the reference, or NULL */
     const int32_t *lengths;  /* [groups * k] scored tokens (the sum of TRL's unshifted completion mask), or NULL */
@@ -78,6 +81,9 @@ struct loss_batch {
     const double *text;          /* [groups * k] nats */
     const int32_t *text_lengths; /* [groups * k] tokens in it */
 };
+
+/* The index of the first sequence of a group; of group `groups` how many sequences there are. */
+static inline size_t loss_first(const struct loss_batch *b, size_t group) { return b->first ? b->first[group] - b->first[0] : group * b->k; }
 
 struct loss_result {
     double value;    /* the mean over groups, as TRL */
@@ -148,6 +154,7 @@ loss_compute_fn loss_exo_pair_compute, loss_nca_pair_compute, loss_robust_comput
 loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compute, loss_apo_down_compute, loss_discopop_compute;
 
 loss_compute_fn loss_cpo_compute, loss_simpo_compute, loss_orpo_compute;
+loss_compute_fn loss_infonca_compute, loss_nca_compute;
 loss_compute_fn loss_kto_compute, loss_apo_zero_unpaired_compute;
 loss_compute_fn loss_odpo_compute, loss_rpo_bwd_kl_compute, loss_rpo_fwd_kl_compute, loss_rpo_sq_compute;
 loss_compute_fn loss_bradley_terry_compute, loss_mse_compute;

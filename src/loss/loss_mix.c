@@ -54,7 +54,7 @@ static void take(double *d, bool add, double weight, const double *from, size_t 
 
 status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const struct loss_batch *b, const struct loss_params *p,
                         double *scratch) {
-    const size_t n = b->groups * b->k;
+    const size_t n = loss_first(b, b->groups);
     struct loss_result sum = {.dpolicy = r->dpolicy, .dtext = r->dtext};
     bool with_text = false;
     for (size_t i = 0; i < m->count; i++) {
@@ -76,6 +76,6 @@ void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct l
     for (size_t i = 0; i < m->count; i++) buf_printf(out, "%s%.17g", i ? ", " : "", m->weights[i]);
     buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g", p->beta, p->label_smoothing, p->discopop_tau,
                p->center_rewards, (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha);
-    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight,
-               p->odpo_alpha, p->odpo_linear, p->rpo_eta);
+    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight,
+               p->odpo_alpha, p->odpo_linear, p->rpo_eta, p->temperature_alpha);
 }

@@ -25,7 +25,7 @@ status loss_bradley_terry_compute(struct loss_result *r, const struct loss_batch
 status loss_mse_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     (void)p;
     TRY(loss_check_batch(b, "mse", LOSS_NEEDS_SCORES));
-    const size_t n = b->groups * b->k;
+    const size_t n = loss_first(b, b->groups);
     double total = 0;
     for (size_t i = 0; i < n; i++) {
         const double off = b->policy[i] - b->scores[i];

@@ -26,6 +26,7 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
     const int32_t *ids[SEQTREE_SEQUENCES_MAX];
     int32_t sizes[SEQTREE_SEQUENCES_MAX], from[SEQTREE_SEQUENCES_MAX], last[SEQTREE_SEQUENCES_MAX], sequences = 0;
     size_t used = 0;
+    _Static_assert(LOADED_RESPONSES_MAX <= SEQTREE_SEQUENCES_MAX, "one row must fit");
     for (*taken = 0; *taken < count; ++*taken) {
         const size_t row = rows[*taken], cost = batch_row_tokens(data, row, share);
         const struct loaded_row *r = &data->rows[row];

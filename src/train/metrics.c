@@ -21,8 +21,8 @@ void token_stats_add(struct token_stats *s, const struct run *r, const struct se
 
 static double per(double sum, int64_t count) { return count ? sum / (double)count : 0; }
 
-void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy, const double *reference, size_t rows,
-                 size_t k, double beta) {
+void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy, const double *reference,
+                 const uint32_t *first, size_t rows, double beta) {
     m->count++;
     m->loss += loss->value;
     m->nll += loss->nll;
@@ -34,13 +34,16 @@ void metrics_add(struct metrics *m, const struct loss_result *loss, const struct
     m->logits_rejected += per(s->logits_rejected, s->tokens_rejected);
     double chosen = 0, rejected = 0, right = 0, lc = 0, lr = 0;
     for (size_t i = 0; i < rows; i++) {
-        const double rc = reference ? beta * (policy[i * k] - reference[i * k]) : 0;
-        const double rr = reference && k > 1 ? beta * (policy[i * k + 1] - reference[i * k + 1]) : 0;
+        const uint32_t at = first[i], end = first[i + 1];
+        const double others = (double)(end - at - 1), rc = reference ? beta * (policy[at] - reference[at]) : 0;
         chosen += rc;
-        rejected += rr;
-        right += rc > rr;
-        lc += policy[i * k];
-        lr += k > 1 ? policy[i * k + 1] : 0;
+        lc += policy[at];
+        for (uint32_t j = at + 1; j < end; j++) {
+            const double rr = reference ? beta * (policy[j] - reference[j]) : 0;
+            rejected += rr / others;
+            right += (rc > rr) / others;
+            lr += policy[j] / others;
+        }
     }
     const double n = (double)rows;
     m->reward_chosen += chosen / n;

@@ -125,6 +125,7 @@ status reference_from_file(struct trainer *t, float *cache, const struct loaded 
     struct rows_in rows;
     const char *text;
     size_t size, row = 0;
+    if (data->k != 2) return FAIL(ST_MISMATCH, "%s: holds log-probs of pairs, and not all rows of the training data are pairs", path);
     TRY(read_meta(t, path));
     TRY(rows_open(&rows, path));
     status s = ST_OK;

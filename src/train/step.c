@@ -33,6 +33,7 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
     const size_t at = t->first[from];
     struct loss_batch b = {.groups = count,
                            .k = data->k,
+                           .first = data->k ? NULL : t->first + from,
                            .policy = t->policy + at,
                            .lengths = t->lengths + at,
                            .scores = t->with_scores ? t->scores + at : NULL,
@@ -118,15 +119,14 @@ static status whole(struct loss_result *total, struct trainer *t, const struct l
 }
 
 /* Of a loss of the policy alone, rewards are beta times its log-probs, as over a reference of 0; of a loss of means, log-probs are means. */
-static void add_metrics(struct metrics *m, struct trainer *t, const struct loss_result *r, const struct token_stats *stats, const struct loaded *data,
-                        size_t count) {
+static void add_metrics(struct metrics *m, struct trainer *t, const struct loss_result *r, const struct token_stats *stats, size_t count) {
     const unsigned needs = t->o->loss->needs;
     for (size_t i = 0; i < t->first[count]; i++) {
         if (needs & LOSS_OF_MEANS && t->lengths[i] > 1) t->policy[i] /= t->lengths[i];
         if (needs & LOSS_OF_POLICY) t->reference[i] = 0;
     }
     const double *reference = needs & (LOSS_NEEDS_REFERENCE | LOSS_OF_POLICY) ? t->reference : NULL;
-    metrics_add(m, r, stats, t->policy, reference, count, data->k, t->o->loss_params.beta);
+    metrics_add(m, r, stats, t->policy, reference, t->first, count, t->o->loss_params.beta);
 }
 
 status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight,
@@ -149,7 +149,7 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     else if (t->o->objective == OBJECTIVE_KTO)
         metrics_add_labels(m, r.value, &stats, t->policy, t->reference, t->rejected, count, t->o->loss_params.beta, t->kl);
     else
-        add_metrics(m, t, &r, &stats, data, count);
+        add_metrics(m, t, &r, &stats, count);
     return ST_OK;
 }
 

@@ -81,6 +81,8 @@ static status load_data(struct trainer *t) {
                                 .sft = o->objective == OBJECTIVE_SFT,
                                 .reward = o->objective == OBJECTIVE_REWARD,
                                 .unpaired = o->objective == OBJECTIVE_KTO,
+                                .groups = (o->loss->needs & LOSS_OF_GROUPS) != 0,
+                                .pairs = (o->loss->needs & LOSS_NEEDS_PAIRS) != 0,
                                 .threshold = o->kto_threshold,
                                 .map = o->map,
                                 .skip_bad = o->skip_bad,

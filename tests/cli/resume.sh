@@ -52,6 +52,7 @@ check sync_full model.safetensors --num-train-epochs 30 --per-device-train-batch
 check eight model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --full --optim adamw_8bit --optim-args min_8bit_size=300 \
   --lr-scheduler-type polynomial --lr-scheduler-kwargs power=2,lr_end=1e-5
 check muon adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim muon
+check nca adapter_model.safetensors --train-data "$golden/trl_groups/responses.jsonl" --num-train-epochs 50 --per-device-train-batch-size 2 --loss-type nca --micro-batch-tokens 30
 kept=("$dir"/lora.killed/checkpoint-*)
 [ ${#kept[@]} -le 2 ] || die "--save-total-limit 2 kept ${#kept[@]} checkpoints"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt train on rows that are no pairs, and with a reference that moves: labels from scores give the same run as labels in the rows, and what is refused says why.
+# rapt train on rows that are no pairs, K responses among them, and with a reference that moves: labels from scores give the same run as labels in the rows, and what is refused says why.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
 golden=$tests/golden
@@ -40,3 +40,26 @@ refuse 2 "--ref-logps says that it stays" --train-data "$pairs" --sync-ref-model
 refuse 2 "--sync-ref-model has no effect with --objective sft" --objective sft --train-data "$labels" --sync-ref-model
 refuse 2 "--sync-ref-model has no effect with --loss-type sft" --train-data "$pairs" --sync-ref-model --loss-type sft
 refuse 2 "the run has 3 steps, so the reference would not move" --train-data "$pairs" --sync-ref-model
+
+# K responses: UltraFeedback's form is read as it is, a loss of the best response may stand beside, and of a pair with clear scores infonca is DPO.
+responses=$golden/trl_groups/responses.jsonl
+sed -E 's/"prompt"/"instruction"/; s/"responses"/"completions"/; s/"text"/"response"/g; s/"score"/"overall_score"/g' "$responses" >"$dir/ultrafeedback.jsonl"
+train --loss-type nca --train-data "$responses" --output-dir "$dir/nca" 2>/dev/null
+train --loss-type nca --train-data "$dir/ultrafeedback.jsonl" --output-dir "$dir/ultrafeedback" 2>/dev/null
+diff <(untimed "$dir/nca") <(untimed "$dir/ultrafeedback")
+train --loss-type infonca,sft --loss-weights 1,0.1 --train-data "$responses" --output-dir "$dir/mix" 2>/dev/null
+train --train-data "$pairs" --output-dir "$dir/dpo" 2>/dev/null
+train --loss-type infonca --train-data "$pairs" --output-dir "$dir/infonca" 2>/dev/null
+short() { untimed "$1" | sed -E 's/(\.[0-9]{5})[0-9]+/\1/g'; }
+diff <(short "$dir/dpo") <(short "$dir/infonca")
+sed -E '1s/, "score": [0-9.]+\}\]/}]/' "$responses" >"$dir/unscored.jsonl"
+echo '{"prompt": "the cat", "responses": [{"text": " sat", "score": 3}]}' >"$dir/one.jsonl"
+refuse 1 "unscored.jsonl:1: response [0-9] has no score" --loss-type nca --train-data "$dir/unscored.jsonl"
+refuse 1 "one.jsonl:1: 1 responses, where two or more are compared" --loss-type nca --train-data "$dir/one.jsonl"
+refuse 1 "expected a pair (prompt, chosen, rejected)" --loss-type infonca,sigmoid --train-data "$responses"
+refuse 1 "expected a pair (prompt, chosen, rejected)" --train-data "$responses"
+refuse 1 "expected scored responses (prompt, responses), or a pair" --loss-type nca --train-data "$labels"
+refuse 1 "response 1 has no score" --loss-type nca --train-data "$golden/trl_groups/pairs.jsonl"
+refuse 1 "not all rows of the training data are pairs" --loss-type nca --train-data "$responses" --ref-logps "$responses"
+refuse 2 "--temperature-alpha must be a number above 0" --loss-type nca --train-data "$responses" --temperature-alpha 0
+refuse 2 "--temperature-alpha has no effect with --loss-type sigmoid" --train-data "$pairs" --temperature-alpha 1

@@ -25,7 +25,7 @@ static size_t size_for(const struct loss_row *row, size_t any) { return row->nee
 static void check_slopes(const struct loss_row *row, const struct loss_batch *b, const struct loss_params *p, double *at, const double *d, const char *what) {
     double unused[2][SEQUENCES_MAX];
     struct loss_result up = {.dpolicy = unused[0], .dtext = unused[1]}, down = up;
-    for (size_t i = 0; i < b->groups * b->k; i++) {
+    for (size_t i = 0; i < loss_first(b, b->groups); i++) {
         const double here = at[i], h = 1e-5;
         at[i] = here + h;
         assert_int_equal(row->compute(&up, b, p), ST_OK);
@@ -47,6 +47,7 @@ static struct loss_params random_params(const struct loss_row *row, struct rng *
     if (row->needs & LOSS_TAKES_NLL) p.cpo_alpha = 0.5 * (trial % 3);
     if (row->needs & LOSS_TAKES_OFFSET) p.odpo_alpha = rng_uniform(rng), p.odpo_linear = trial % 2;
     if (row->needs & LOSS_TAKES_ETA) p.rpo_eta = rng_uniform(rng);
+    if (row->needs & LOSS_OF_GROUPS) p.temperature_alpha = 0.2 + rng_uniform(rng);
     if (row->needs & LOSS_OF_LABELS) p.desirable_weight = rng_uniform(rng), p.undesirable_weight = 0.5 + rng_uniform(rng);
     assert_int_equal(loss_check_params(row, &p), ST_OK);
     return p;
@@ -62,7 +63,7 @@ static void gradients_are_the_slopes(void **state) {
         double d[SEQUENCES_MAX], dtext[SEQUENCES_MAX];
         int32_t lengths[SEQUENCES_MAX];
         const size_t k = size_for(row, 1 + rng_below(&rng, 4)), groups = 1 + rng_below(&rng, 8);
-        for (size_t i = 0; i < groups * k; i++) {
+        for (size_t i = 0; i < SEQUENCES_MAX; i++) {
             policy[i] = -20 - 10 * rng_uniform(&rng);
             /* forward KL goes with the exponential of the log-ratio */
             reference[i] = policy[i] + (row->needs & LOSS_TAKES_DIVERGENCE && trial % 4 ? 0.7 : 5) * rng_normal(&rng);
@@ -74,6 +75,9 @@ static void gradients_are_the_slopes(void **state) {
         const struct loss_params p = random_params(row, &rng, trial);
         struct loss_batch b = {.groups = groups, .k = k, .policy = policy, .reference = reference, .lengths = lengths, .scores = scores, .text = text, .text_lengths = lengths};
         b.rejected = some_labels, b.kl = 0.7;
+        uint32_t first[SEQUENCES_MAX] = {3}; /* groups of 1 to 4, counted from a row in the middle of a micro-batch */
+        for (size_t i = 0; i < groups; i++) first[i + 1] = first[i] + 1 + (uint32_t)rng_below(&rng, 4);
+        if (!(row->needs & (LOSS_NEEDS_PAIRS | LOSS_OF_LABELS)) && trial % 2) b.first = first, b.k = 0;
         if (trial % 2) b.margins = scores;
         if (trial % 3 && row->needs & LOSS_TAKES_WEIGHTS) b.weights = weights;
         struct loss_result r = {.dpolicy = d, .dtext = dtext};
@@ -133,9 +137,9 @@ static struct loss_params params_of(struct json c) {
                             .odpo_alpha = number(c, "odpo_alpha"),
                             .odpo_linear = number(c, "odpo_linear") > 0,
                             .rpo_eta = number(c, "rpo_eta"),
+                            .temperature_alpha = number(c, "temperature_alpha"),
                             .desirable_weight = number(c, "desirable_weight"),
                             .undesirable_weight = number(c, "undesirable_weight")};
-
     struct json d = json_get(c, "divergence");
     for (int i = 0; i < 4; i++)
         if (json_equals(d, (const char *[]){"reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"}[i])) p.divergence = (enum loss_divergence)i;
@@ -152,14 +156,14 @@ static void golden(struct json c, bool *seen) {
     const struct loss_params p = params_of(c);
     if (loss_mix_check(&mix, &p) != ST_OK) fail_msg("%s: %s", mix.name, status_message());
     const size_t k = (size_t)number(c, "k"), n = read_numbers(policy, json_get(c, "policy"));
-    assert_true(k > 0 && json_double(&value, json_get(c, "value")));
+    assert_true(json_double(&value, json_get(c, "value")));
     assert_int_equal(n, read_numbers(reference, json_get(c, "reference")));
     assert_int_equal(n, read_numbers(lengths, json_get(c, "lengths")));
     assert_int_equal(n, read_numbers(want[0], json_get(c, "dpolicy")));
     const bool own_text = numbers(text, c, "text") && numbers(text_lengths, c, "text_lengths") && numbers(want[1], c, "dtext");
     memset(d, 0, sizeof d);
     for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i], text_tokens[i] = own_text ? (int32_t)text_lengths[i] : tokens[i];
-    struct loss_batch b = {.groups = n / k, .k = k, .policy = policy, .reference = reference, .lengths = tokens,
+    struct loss_batch b = {.groups = k ? n / k : 0, .k = k, .policy = policy, .reference = reference, .lengths = tokens,
                            .scores = numbers(scores, c, "scores"), .margins = numbers(margins, c, "margins"), .weights = numbers(weights, c, "pair_weights"),
                            .text = own_text ? text : policy, .text_lengths = text_tokens};
     double labels[SEQUENCES_MAX];
@@ -167,6 +171,10 @@ static void golden(struct json c, bool *seen) {
     if (numbers(labels, c, "rejected")) b.rejected = rejected;
     for (size_t i = 0; i < n && b.rejected; i++) rejected[i] = labels[i] > 0;
     b.kl = number(c, "kl");
+    double begins[SEQUENCES_MAX];
+    uint32_t first[SEQUENCES_MAX];
+    for (size_t i = 0; !k && i < read_numbers(begins, json_get(c, "first")); i++) first[i] = (uint32_t)begins[i], b.groups = i, b.first = first;
+    assert_true(k > 0 || loss_first(&b, b.groups) == n);
     struct loss_result r = {.dpolicy = d[0], .dtext = d[1]};
     assert_int_equal(loss_mix_compute(&r, &mix, &b, &p, scratch), ST_OK);
     if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", mix.name, r.value, value);
@@ -196,22 +204,22 @@ static void refusals(void **state) {
     for (size_t row = 0; row < loss_count; row++) {
         const struct loss_row *l = &loss_table[row];
         const bool smoothing = l->needs & LOSS_TAKES_SMOOTHING;
-        const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0;
+        const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0, alpha = l->needs & LOSS_OF_GROUPS ? 1 : 0;
         const size_t k = size_for(l, 2);
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
         if (l->needs & LOSS_NEEDS_BETA) {
-            assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0}), ST_USAGE);
-            assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = INFINITY}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = INFINITY}), ST_USAGE);
         }
         assert_int_equal(
-            loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
+            loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
             l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
                          l->needs & LOSS_TAKES_DIVERGENCE ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         const struct {
             struct loss_params p;
             unsigned taken_by;
@@ -220,15 +228,15 @@ static void refusals(void **state) {
                        {{.odpo_alpha = -1}, 0}, {{.odpo_alpha = INFINITY}, 0}, {{.rpo_eta = -1}, 0}, {{.rpo_eta = INFINITY}, 0}, {{.ld = true, .ld_alpha = 1.5}, 0}, {{.simpo_gamma = INFINITY}, 0}, {{.cpo_alpha = -1}, 0}};
         for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
             struct loss_params p = options[i].p;
-            p.desirable_weight = p.undesirable_weight = weight, p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
+            p.temperature_alpha = alpha, p.desirable_weight = p.undesirable_weight = weight, p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
             assert_int_equal(loss_check_params(l, &p), l->needs & options[i].taken_by ? ST_OK : ST_USAGE);
         }
         double policy[2] = {-1, -2}, d[3], dtext[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
-        struct loss_params p = {.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
+        struct loss_params p = {.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {.dpolicy = d, .dtext = dtext};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
                          l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
         struct loss_batch b = {.groups = 2 / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels,
                                .text = policy, .text_lengths = lengths};
@@ -257,6 +265,13 @@ static void refusals(void **state) {
         assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_PAIRS | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
         b = whole, b.rejected = NULL;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & LOSS_OF_LABELS ? ST_MISMATCH : ST_OK);
+        b = whole, b.groups = 1, b.k = 0, b.first = (const uint32_t[]){0, 2};
+        assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_PAIRS | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
+        b = whole, b.groups = 2, b.k = 0, b.first = (const uint32_t[]){0, 2, 2};
+        assert_int_equal(l->compute(&r, &b, &p), ST_MISMATCH);
+        p.temperature_alpha = 1 - alpha;
+        assert_int_equal(loss_check_params(l, &p), ST_USAGE);
+        p.temperature_alpha = alpha;
         p.desirable_weight = 1 - weight, p.undesirable_weight = 0;
         assert_int_equal(loss_check_params(l, &p), ST_USAGE);
     }

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
-"""What TRL's KTOTrainer logs, and DPOTrainer with a reference that follows the policy, step by step, on llama_tiny: tests/golden/trl_groups: pairs.jsonl, labels.jsonl, each with _eval, cases.json in
+"""What TRL's KTOTrainer logs, and DPOTrainer with a reference that follows the policy, step by step, on llama_tiny: tests/golden/trl_groups: pairs.jsonl, labels.jsonl, responses.jsonl,
+goals.jsonl, each with _eval, cases.json in
 the form of make_trl_trace.py, and unpaired.json, the order in which TRL takes pairs apart. Rows are taken in file order.
+
+infonca and nca have no trainer in TRL: a loop over transformers' and peft's models with torch's AdamW, and the loss of the paper's released code
+(arXiv 2402.05369; thu-ml/Noise-Contrastive-Alignment, reward_trainer.py, nca_loss) for any number of responses, without its 0.01 that breaks ties.
 
 apo_zero_unpaired measures no KL term: TRL logs 0 for it, here it is left out.
 usage: make_group_traces.py OUTPUT_FOLDER (llama_tiny and llama_tiny_lora are read from the stored goldens)"""
@@ -9,9 +13,11 @@ import random
 import sys
 import tempfile
 
-from oracle import fixed, out
+from oracle import fixed, next_logps, out
 from make_trl_trace import GOLDEN, KEPT, MAX_LENGTH, rows
 
+import torch
+import torch.nn.functional as F
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoTokenizer, LlamaForCausalLM, TrainerCallback
@@ -38,6 +44,13 @@ SYNC = [
                                                     beta=0.5)),
     ("sync_adapter", "adapter", "dpo", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", num_train_epochs=2, ref_model_sync_steps=2)),
     ("sync_kto_adapter", "adapter", "kto", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", ref_model_sync_steps=5, ref_model_mixup_alpha=0.3)),
+]
+
+NCA = [
+    ("infonca", "adapter", "responses", dict(per_device_train_batch_size=3, loss_type="infonca", beta=0.5, temperature_alpha=2.0, num_train_epochs=2)),
+    ("nca", "adapter", "responses", dict(per_device_train_batch_size=2, gradient_accumulation_steps=2, loss_type="nca", beta=0.3, temperature_alpha=0.0001, num_train_epochs=3)),
+    ("nca_full", "full", "responses", dict(per_device_train_batch_size=4, loss_type="nca", beta=0.5, temperature_alpha=1.0, num_train_epochs=2, learning_rate=1e-3)),
+    ("infonca_goals", "adapter", "goals", dict(per_device_train_batch_size=4, loss_type="infonca", beta=0.5, temperature_alpha=5.0)),
 ]
 
 
@@ -117,6 +130,98 @@ def kto(kind, data, arguments, parts, folder):
     return options_of(kind, dict(objective="kto", **arguments)), steps, final
 
 
+def grouped(pairs, seed):
+    """Two to five scored responses a row, in no order, with ties."""
+    draw = random.Random(seed)
+    made = []
+    for i, p in enumerate(pairs):
+        texts = [p["chosen"], p["rejected"]] + [" " + " ".join(draw.choice("a mat the dog ran home so far".split()) for _ in range(draw.randint(1, 7))) for _ in range(draw.randint(0, 3))]
+        draw.shuffle(texts)
+        made.append({"prompt": p["prompt"], "responses": [{"text": text, "score": draw.randint(2, 20) / 2} for text in texts]})
+    return made
+
+
+def goal_rows(pairs, seed):
+    """What rapt augment makes of pairs: under each score as the goal, the response nearer to it is chosen."""
+    draw = random.Random(seed)
+    made = []
+    for i, p in enumerate(pairs):
+        w, l = draw.randint(12, 20) / 2, draw.randint(2, 11) / 2
+        for goal, of, (a, sa), (b, sb) in ((w, "chosen", (p["chosen"], w), (p["rejected"], l)), (l, "rejected", (p["rejected"], l), (p["chosen"], w))):
+            made.append({"prompt": f"{goal:g} {p['prompt']}", "chosen": a, "rejected": b, "score_chosen": sa, "score_rejected": sb, "goal": goal, "goal_of": of, "source_row": i})
+    return made
+
+
+def encode(tokenizer, row):
+    """[(ids, prompt's tokens, score)], the best score first; None: dropped."""
+    if "responses" in row:
+        responses = [(r["text"], r["score"]) for r in row["responses"]]
+    else:
+        responses = [(row[k], -(row["goal"] - row["score_" + k]) ** 2) for k in ("chosen", "rejected")]
+    responses = sorted(responses, key=lambda x: -x[1])
+    prompt = tokenizer(row["prompt"])["input_ids"]
+    return None if len(prompt) >= MAX_LENGTH else [
+        (tokenizer(row["prompt"] + text + tokenizer.eos_token)["input_ids"][:MAX_LENGTH], len(prompt), score) for text, score in responses]
+
+
+def sums(model, group):
+    return torch.stack([next_logps(model(torch.tensor([ids])).logits, torch.tensor([ids]))[n - 1:].sum() for ids, n, _ in group])
+
+
+def nca_micro(model, reference, groups, loss_type, beta, alpha):
+    """The mean loss of some groups, and their metrics."""
+    losses, seen = [], {k: 0.0 for k in ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")}
+    for group in groups:
+        policy = sums(model, group)
+        rewards = beta * (policy - reference(group))
+        q = (torch.tensor([score for _, _, score in group]) / alpha).softmax(-1)
+        if loss_type == "infonca":
+            losses.append(-(q * rewards.log_softmax(-1)).sum())
+        else:
+            losses.append(-F.logsigmoid(-rewards).mean() - (q * F.logsigmoid(rewards)).sum())
+        r, p = rewards.detach(), policy.detach()
+        for key, value in (("rewards/chosen", r[0]), ("rewards/rejected", r[1:].mean()), ("rewards/accuracies", (r[0] > r[1:]).float().mean()),
+                           ("rewards/margins", r[0] - r[1:].mean()), ("logps/chosen", p[0]), ("logps/rejected", p[1:].mean())):
+            seen[key] += value.item() / len(groups)
+    return torch.stack(losses).mean(), seen
+
+
+def nca(kind, data, arguments, parts):
+    model, tokenizer = load(kind)
+    original = load(kind)[0].eval()
+    arguments = dict(dict(learning_rate=2e-3, weight_decay=0.0, num_train_epochs=1, lr_scheduler_type="constant"), **arguments)
+    batch, accumulation = arguments["per_device_train_batch_size"], arguments.get("gradient_accumulation_steps", 1)
+    train, evaluation = ([g for g in (encode(tokenizer, row) for row in part) if g] for part in parts)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=arguments["learning_rate"], weight_decay=0.0)
+
+    @torch.no_grad()
+    def reference(group):
+        return sums(original, group)
+
+    def mean(micros):
+        return {k: sum(m[k] for m in micros) / len(micros) for k in micros[0]}
+
+    steps, settings = [], (arguments["loss_type"], arguments["beta"], arguments["temperature_alpha"])
+    for _ in range(arguments["num_train_epochs"]):
+        for at in range(0, len(train), batch * accumulation):
+            rows, logged = train[at:at + batch * accumulation], []
+            micros = [rows[i:i + batch] for i in range(0, len(rows), batch)]
+            for micro in micros:
+                loss, seen = nca_micro(model, reference, micro, *settings)
+                (loss / len(micros)).backward()
+                logged.append({"loss": loss.item(), **seen})
+            norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            steps.append({k: float(f"{v:.8g}") for k, v in {**mean(logged), "grad_norm": norm.item()}.items()})
+    with torch.no_grad():
+        losses = [nca_micro(model, reference, [g], *settings)[0].item() for g in evaluation]
+        seen = mean([nca_micro(model, reference, evaluation[i:i + 4], *settings)[1] for i in range(0, len(evaluation), 4)])
+    final = {"eval_" + k: float(f"{v:.8g}") for k, v in {"loss": sum(losses) / len(losses), **seen}.items()}
+    return options_of(kind, arguments), steps, final
+
+
 def unpaired(count):
     """The order in which TRL takes pairs apart, as runs of [first row, rows, label]."""
     made = unpair_preference_dataset(Dataset.from_list([{"prompt": str(i), "chosen": "a", "rejected": "b"} for i in range(count)]))
@@ -133,6 +238,7 @@ def main():
     folder = out("trl_groups")
     pairs = tuple([{k: r[k] for k in ("prompt", "chosen", "rejected")} for r in rows(*size)] for size in ((24, 1), (6, 2)))
     data = {"pairs": pairs, "labels": (labelled(pairs[0], 3), labelled(pairs[1], 4))}
+    data.update(responses=(grouped(pairs[0], 5), grouped(pairs[1], 6)), goals=(goal_rows(pairs[0], 7), goal_rows(pairs[1], 8)))
     for name, parts in data.items():
         for suffix, part in zip(("", "_eval"), parts):
             (folder / f"{name}{suffix}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
@@ -146,6 +252,10 @@ def main():
             options, steps, final = sync(kind, objective, of, arguments, data[of], temporary)
             cases.append({"name": name, "model": "llama_tiny", "data": of, "options": options, "steps": steps, "eval": final})
             print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
+    for name, kind, of, arguments in NCA:
+        options, steps, final = nca(kind, of, arguments, data[of])
+        cases.append({"name": name, "model": "llama_tiny", "data": of, "options": options, "steps": steps, "eval": final})
+        print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
     (folder / "unpaired.json").write_text(json.dumps(unpaired(2003)) + "\n")
     (folder / "cases.json").write_text(json.dumps(cases, indent=0) + "\n")
 

@@ -166,6 +166,31 @@ def mix_cases(rng):
         yield case(names, 0.1, eps, policy, reference, lengths, *by_torch(names, policy, reference, lengths, 0.1, eps, weights, **more), weights=weights, **more)
 
 
+def nca(name, policy, reference, scores, first, beta, alpha):
+    """The released reward_trainer.py of arXiv 2402.05369, nca_loss, for any number of responses, without its 0.01 for the first one."""
+    x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
+    rewards, losses = beta * (x - torch.tensor(reference, dtype=torch.float64)), []
+    for begin, end in zip(first, first[1:]):
+        q, r = (torch.tensor(scores[begin:end], dtype=torch.float64) / alpha).softmax(-1), rewards[begin:end]
+        losses.append(-(q * r.log_softmax(-1)).sum() if name == "infonca" else -F.logsigmoid(-r).mean() - (q * F.logsigmoid(r)).sum())
+    value = torch.stack(losses).mean()
+    value.backward()
+    return value.item(), x.grad.numpy()
+
+
+def nca_cases():
+    rng = np.random.default_rng(20261127)
+    for name in ("infonca", "nca"):
+        for sizes, beta, alpha in (([2, 2, 2], 0.1, 1.0), ([4] * 5, 0.01, 1e-4), ([2, 5, 3, 1, 4], 0.1, 2.0), ([7], 0.5, 0.7)):
+            n, first = sum(sizes), [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+            policy = np.round(-rng.gamma(2.0, 60.0, n), 6)
+            reference, scores = np.round(policy + rng.normal(0, 20, n), 6), np.round(rng.integers(2, 21, n) / 2, 6)
+            value, grad = nca(name, policy, reference, scores, first, beta, alpha)
+            shape = {"k": sizes[0]} if len(set(sizes)) == 1 else {"k": 0, "first": first}
+            yield {"loss": name, "beta": beta, "temperature_alpha": alpha, **shape, "policy": policy.tolist(), "reference": reference.tolist(),
+                   "lengths": [1] * n, "scores": scores.tolist(), "value": value, "dpolicy": [float(g) for g in grad]}
+
+
 def kto(name, policy, reference, labels, kl, beta, desirable, undesirable):
     """KTOTrainer._compute_loss (TRL 1.16)."""
     x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
@@ -300,6 +325,7 @@ def main():
     cases += weight_cases(rng)
     cases += policy_cases(rng)
     cases += gap_cases(rng)
+    cases += nca_cases()
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

@@ -123,11 +123,65 @@ static void what_has_no_label_is_refused(void **state) {
     refused("{\"prompt\": \"the cat\"}\n", 5, "expected a completion with a label");
 }
 
+static status load_groups(struct loaded *d, const char *text, size_t max_length) {
+    const struct loader_options o = {.groups = true, .max_length = max_length};
+    assert_int_equal(file_write(path, text, strlen(text)), ST_OK);
+    return loaded_read(d, path, &encoder, &o);
+}
+
+/* The best reward first, equal ones in the row's order; under a goal the reward is -(goal - score)^2. */
+static void groups_are_ranked(void **state) {
+    (void)state;
+    struct loaded d;
+    assert_int_equal(load_groups(&d,
+                                 "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 3}, {\"text\": \" sat on a mat\", \"score\": 9}, {\"text\": \" ran home\", \"score\": 3}]}\n"
+                                 "{\"prompt\": \"the cat\", \"goal\": 4, \"responses\": [{\"text\": \" sat\", \"score\": 9}, {\"text\": \" sat on a mat\", \"score\": 3}]}\n"
+                                 "{\"prompt\": \"the cat\", \"goal\": 3, \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 3, \"score_rejected\": 8}\n",
+                                 0),
+                     ST_OK);
+    static const double scores[] = {9, 3, 3, -1, -25, 0, -25};
+    assert_int_equal(d.count, 3);
+    assert_int_equal(d.k, 0);
+    for (size_t i = 0, at = 0; i < 3; i++)
+        for (size_t j = 0; j < (size_t)d.rows[i].responses; j++, at++) {
+            assert_true(loaded_response(&d, i, j)->score == scores[at]);
+            assert_int_equal(loaded_response(&d, i, j)->rejected, j > 0);
+        }
+    assert_int_equal(d.rows[0].responses, 3);
+    assert_true(loaded_response(&d, 0, 0)->count > loaded_response(&d, 0, 2)->count);
+    assert_true(loaded_response(&d, 0, 2)->count > loaded_response(&d, 0, 1)->count);
+    loaded_release(&d);
+    struct buf many = {0};
+    buf_append_text(&many, "{\"prompt\": \"the cat\", \"responses\": [");
+    for (int i = 0; i <= LOADED_RESPONSES_MAX; i++) buf_printf(&many, "%s{\"text\": \" sat\", \"score\": %d}", i ? ", " : "", i);
+    buf_append_text(&many, "]}\n");
+    assert_int_equal(load_groups(&d, buf_text(&many), 0), ST_FORMAT);
+    assert_non_null(strstr(status_message(), "1025 responses, at most 1024 are read"));
+    buf_release(&many);
+}
+
+/* Every response is cut to what the prompt leaves; a row whose prompt leaves nothing goes whole. */
+static void groups_are_cut(void **state) {
+    (void)state;
+    struct loaded d;
+    const char *rows = "{\"prompt\": \"a\", \"responses\": [{\"text\": \" sat on a mat and ran to a red hat again\", \"score\": 3}, {\"text\": \" b\", \"score\": 1}]}\n"
+                       "{\"prompt\": \"the cat sat on a mat and dog ran to a red hat again\", \"responses\": [{\"text\": \" a\", \"score\": 3}, {\"text\": \" b\", \"score\": 1}]}\n";
+    assert_int_equal(load_groups(&d, rows, 8), ST_OK);
+    assert_int_equal(d.count, 1);
+    assert_int_equal(d.dropped_long, 1);
+    assert_int_equal(d.cut, 1);
+    assert_int_equal(d.rows[0].prompt + loaded_response(&d, 0, 0)->count, 8);
+    assert_int_equal(d.longest, 8);
+    loaded_release(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_come_apart_as_in_trl),
         cmocka_unit_test(labels_come_from_scores),
         cmocka_unit_test(responses_keep_what_a_shorter_prompt_has_room_for),
+        cmocka_unit_test(groups_are_ranked),
+        cmocka_unit_test(groups_are_cut),
         cmocka_unit_test(what_has_no_label_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

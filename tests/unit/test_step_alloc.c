@@ -138,6 +138,11 @@ static void steps_allocate_nothing(void **state) {
         o.loss_params.desirable_weight = o.loss_params.undesirable_weight = 1;
         snprintf(what, sizeof what, "kto, %s", matmul_kind_name(o.kind));
         check(o, what);
+        o = preset();
+        o.kind = (enum matmul_kind)kind, o.loss = mix_of("nca", 1), o.loss_params.temperature_alpha = 1, o.batch = 3;
+        o.train_data = TEST_SOURCE_DIR "/golden/trl_groups/responses.jsonl", o.ref_sync_steps = 4, o.ref_mixup_alpha = 0.5;
+        snprintf(what, sizeof what, "nca, a reference that moves, %s", matmul_kind_name(o.kind));
+        check(o, what);
     }
 }
 
