@@ -10,6 +10,7 @@ typedef status cmd_fn(int argc, char **argv);
 /* Every command is one row here, in the order of rapt --help: X(name, "group"). */
 /* clang-format off: one row a line, each ending alike, so that branches merge */
 #define COMMAND_LIST(X) \
+    X(score, "Data") \
     X(pair, "Data") \
     X(augment, "Data") \
     X(train, "Train") \

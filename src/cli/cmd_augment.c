@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_range.h"
 #include "cli/cmd.h"
 #include "data/augment.h"
 #include "data/encode.h"
@@ -93,13 +94,6 @@ const struct opt_spec cmd_augment_spec = {
              "under --rule all of the pair). Under --placement system and after, strings become messages. Other fields ride along.",
 };
 
-static status parse_range(double *low, double *high, const char *name, const char *text) {
-    char behind;
-    if (sscanf(text, "%lf,%lf%c", low, high, &behind) != 2 || !isfinite(*low) || !isfinite(*high) || !(*low < *high))
-        return FAIL(ST_USAGE, "--%s expects two numbers, the lower first, such as 1,10; found '%s'", name, text);
-    return ST_OK;
-}
-
 /* A template takes a system turn when a probe render neither fails nor loses its text. */
 static status decide_placement(enum goal_placement *out, const char *model) {
     struct encoder encoder = {0};
@@ -131,7 +125,7 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
     style->placement = goal_placement_parse(o->placement);
     if ((style->placement == GOAL_AUTO) != (o->model != NULL)) return FAIL(ST_USAGE, "--placement auto and --model M go together");
     if (o->model) TRY(decide_placement(&style->placement, o->model));
-    TRY(parse_range(&style->low, &style->high, "score-range", o->score_range));
+    TRY(cli_range(&style->low, &style->high, "score-range", o->score_range));
     style->quantum = o->quantize;
     return goal_style_check(style);
 }
@@ -214,7 +208,7 @@ static status read_options(struct augment_options *a, double **list, const struc
     a->rule = pair_rule_parse(o->rule);
     a->on_bad_row = strcmp(o->on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP;
     a->map_scores = o->score_from != NULL;
-    if (o->score_from) TRY(parse_range(&a->from_low, &a->from_high, "score-from", o->score_from));
+    if (o->score_from) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));
     TRY(read_goals(a, list, o->goals));
     TRY(check_values(a, o));
     return check_effects(a, o, r);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/cli_model.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_range.h"
 #include "cli/cmd.h"
 #include "eval/eval.h"
 #include "eval/score_pairs.h"
@@ -165,9 +166,7 @@ status cmd_eval_run(int argc, char **argv) {
     if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
     const size_t run_count = o.model ? o.adapters.count : o.logps.count;
     struct eval_input in = {.run_count = run_count, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}};
-    char behind;
-    if (sscanf(o.score_range, "%lf,%lf%c", &in.low, &in.high, &behind) != 2 || !(in.low < in.high))
-        return FAIL(ST_USAGE, "--score-range expects two numbers such as 1,10, found '%s'", o.score_range);
+    TRY(cli_range(&in.low, &in.high, "score-range", o.score_range));
     struct logps_rows *runs = mem_zero(run_count + 1, sizeof *runs), base = {0};
     status code = o.model ? score_models(runs, &base, &o) : load_files(runs, &base, &o);
     in.runs = runs;

@@ -12,6 +12,7 @@
 #include "format/safetensors.h"
 #include "loss/loss.h"
 #include "model/arch.h"
+#include "reward/reward_rule.h"
 #include "text/pretoken.h"
 #include "train/optim.h"
 #include "train/schedule.h"
@@ -293,6 +294,10 @@ status support_put(struct buf *out, const char *goldens) {
     for (size_t i = 0; i < schedule_count; i++) ROW(out, schedule_table[i].name, schedule_table[i].help, schedule_table[i].takes);
     HEAD(out, "Evaluations", "", "task", "does", "source");
     for (size_t i = 0; i < eval_count; i++) ROW(out, eval_table[i].name, eval_table[i].help, eval_table[i].citation);
+    HEAD(out, "Sources of scores", "`rapt score --source`.", "source", "gives", "needs", "from");
+    for (size_t i = 0; i < reward_count; i++) ROW(out, reward_table[i].name, reward_table[i].help, reward_table[i].needs, reward_table[i].citation);
+    HEAD(out, "Rules", "`rapt score --source rule --rule`.", "rule", "right when");
+    for (size_t i = 0; i < rule_count; i++) ROW(out, rule_table[i].name, rule_table[i].help);
     put_schemas(out);
     put_types(out);
     put_exports(out);

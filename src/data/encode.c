@@ -29,6 +29,13 @@ void encoder_release(struct encoder *e) {
     *e = (struct encoder){0};
 }
 
+status encoder_padding(int64_t *pad, const struct encoder *e, const char *model) {
+    if (!e->tokenizer) return FAIL(ST_UNSUPPORTED, "%s has no tokenizer", model);
+    *pad = tokenizer_pad(e->tokenizer);
+    if (*pad < 0) *pad = tokenizer_eos(e->tokenizer);
+    return ST_OK;
+}
+
 status encoder_save(const struct encoder *e, const char *folder) { return e->tokenizer ? tokenizer_save(e->tokenizer, folder) : ST_OK; }
 
 void encoded_release(struct encoded *x) {

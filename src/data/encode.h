@@ -20,6 +20,9 @@ struct encoder {
 /* Opens the tokenizer of a model, and its chat template when it has one. */
 status encoder_open(struct encoder *e, const char *model_path);
 void encoder_release(struct encoder *e);
+/* What stands for padding where reward models pass over it (TRL's RewardTrainer): the padding token, else the end-of-text token. ST_UNSUPPORTED
+ * without a tokenizer; `model` names it in the message. */
+status encoder_padding(int64_t *pad, const struct encoder *e, const char *model);
 /* Writes the tokenizer beside weights that are saved into `folder`, as Hugging Face files. Nothing without a tokenizer. */
 status encoder_save(const struct encoder *e, const char *folder);
 

@@ -70,4 +70,12 @@ status source_read_row(struct record *r, struct json row);
  * rows with one completion, whose field names count too. */
 bool source_field_consumed(const struct record *r, struct json key, bool as_sft);
 
+/* 1 to 10 for a rank among `count` answers: the best, 1, is 10, the last is 1, the others lie evenly between, to two decimals. NaN for the
+ * rank NaN and for a lone answer. ST_FORMAT for a rank that cannot be; `path` is for errors. */
+status source_score_of_rank(double *score, double rank, size_t count, const char *path);
+/* Does a pair's row hold a score under this key (score_chosen, chosen-rating, ...)? */
+bool source_is_pair_score(struct json key);
+/* A number, or a string that holds one ("7.5"); absent, null, "N/A" leave NaN. Anything else is an error naming `path`. */
+status field_score(double *out, struct json value, const char *path);
+
 #endif

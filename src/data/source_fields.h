@@ -120,8 +120,6 @@ status field_read_label(struct record *r, const struct fields *f);
 status field_read_scores(struct record *r, const struct fields *f);
 /* For errors: the beginning of a value, and its size. */
 static inline int field_shown(struct json value) { return value.size < 40 ? (int)value.size : 40; }
-/* A number, or a string that holds one ("7.5"); absent, null, "N/A" leave NaN. Anything else is an error naming `path`. */
-status field_score(double *out, struct json value, const char *path);
 /* Fields that every form may have: goal, goal_of, source_row, ids, tools, chat_template_kwargs. */
 status field_read_common(struct record *r, const struct fields *f);
 /* Splits two whole conversations or texts at TRL's longest common prefix (data_utils.py extract_prompt) into prompt and completions. */

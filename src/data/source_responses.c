@@ -6,17 +6,16 @@
 #include "data/source_fields.h"
 
 /* annotations: {aspect: {"Rating": "4" | "N/A", ...}}; the mean over the aspects that have a number. */
-static status read_aspects(struct response *p, struct json annotations, size_t index) {
+static status read_aspects(struct response *p, struct json annotations, const char *list, size_t index) {
     struct json_iter it = json_iter_begin(annotations);
     struct json key, aspect;
     double sum = 0;
     size_t count = 0;
     while (json_iter_next(&it, &key, &aspect)) {
         struct json rating = json_get(aspect, "Rating");
-        char path[64];
+        char path[96];
         double value;
-        snprintf(path, sizeof path, "completions[%zu].annotations.%.*s.Rating", index, key.size < 22 ? (int)key.size - 2 : 20,
-                 key.text + 1);
+        snprintf(path, sizeof path, "%s[%zu].annotations.%.*s.Rating", list, index, key.size < 22 ? (int)key.size - 2 : 20, key.text + 1);
         TRY(field_score(&value, rating, path));
         if (isnan(value)) {
             p->has_na = p->has_na || json_equals(rating, "N/A");
@@ -27,6 +26,15 @@ static status read_aspects(struct response *p, struct json annotations, size_t i
     }
     if (count) p->fine_mean = sum / (double)count;
     return ST_OK;
+}
+
+/* What UltraFeedback says of a response beside its score. */
+static status read_fine(struct response *p, struct json item, const char *list, size_t index) {
+    char path[64];
+    TRY(read_aspects(p, json_get(item, "annotations"), list, index));
+    if (!isnan(p->fine_mean)) return ST_OK;
+    snprintf(path, sizeof path, "%s[%zu].fine-grained_score", list, index);
+    return field_score(&p->fine_mean, json_get(item, "fine-grained_score"), path);
 }
 
 bool source_ultrafeedback_sniff(const struct fields *f) { return f->instruction.size && f->completions.size; }
@@ -48,11 +56,7 @@ status source_ultrafeedback_read(struct record *r, const struct fields *f) {
         TRY(field_put_text(&p->text, json_get(item, "response"), false, path));
         snprintf(path, sizeof path, "completions[%zu].overall_score", i);
         TRY(field_score(&p->score, json_get(item, "overall_score"), path));
-        TRY(read_aspects(p, json_get(item, "annotations"), i));
-        if (isnan(p->fine_mean)) {
-            snprintf(path, sizeof path, "completions[%zu].fine-grained_score", i);
-            TRY(field_score(&p->fine_mean, json_get(item, "fine-grained_score"), path));
-        }
+        TRY(read_fine(p, item, "completions", i));
     }
     return ST_OK;
 }
@@ -98,6 +102,7 @@ static status read_list(struct record *r, struct json list, struct json scores) 
         if (!scores.size || !json_iter_next(&score_it, &key, &score)) score = json_get(item, "score");
         snprintf(path, sizeof path, "responses[%zu].score", i);
         TRY(field_score(&p->score, score, path));
+        TRY(read_fine(p, item, "responses", i)); /* rapt score keeps them beside its own */
     }
     return ST_OK;
 }
@@ -132,22 +137,18 @@ status source_helpsteer_read(struct record *r, const struct fields *f) {
     r->kind = RECORD_RESPONSES;
     TRY(field_put_turns(r, f->prompt, &turns_helpsteer, "prompt"));
     struct response *p = record_add_response(r);
-    p->source = f->response;
+    p->source = r->row;
     TRY(field_put_answer(&p->text, r, f->response, "response"));
     return field_score(&p->score, f->helpfulness, "helpfulness");
 }
 
 bool source_nectar_sniff(const struct fields *f) { return f->prompt.size && f->answers.size; }
 
-/* Ranks have no scale: they are spread evenly over 1 to 10, the best 10, the last of K answers 1, to two decimals as computed scores are.
- */
-static status score_of_rank(double *score, struct json rank, size_t count, const char *path) {
-    double x;
-    TRY(field_score(&x, rank, path));
+status source_score_of_rank(double *score, double rank, size_t count, const char *path) {
     *score = (double)NAN;
-    if (isnan(x)) return ST_OK;
-    if (x < 1 || x > (double)count) return FAIL(ST_FORMAT, "field %s: expected a rank of 1 to %zu answers, found %g", path, count, x);
-    if (count > 1) *score = round(100 * (10 - 9 * (x - 1) / (double)(count - 1))) / 100;
+    if (isnan(rank)) return ST_OK;
+    if (rank < 1 || rank > (double)count) return FAIL(ST_FORMAT, "field %s: expected a rank of 1 to %zu answers, found %g", path, count, rank);
+    if (count > 1) *score = round(100 * (10 - 9 * (rank - 1) / (double)(count - 1))) / 100;
     return ST_OK;
 }
 
@@ -168,7 +169,10 @@ status source_nectar_read(struct record *r, const struct fields *f) {
         snprintf(path, sizeof path, "answers[%zu].answer", i);
         TRY(field_put_answer(&p->text, r, json_get(item, "answer"), path));
         snprintf(path, sizeof path, "answers[%zu].rank", i);
-        TRY(score_of_rank(&p->score, json_get(item, "rank"), count, path));
+        double rank;
+        TRY(field_score(&rank, json_get(item, "rank"), path));
+        TRY(source_score_of_rank(&p->score, rank, count, path));
+        p->from_rank = true;
     }
     return ST_OK;
 }

@@ -20,6 +20,12 @@ static const struct {
 
 static struct json value_at(const struct fields *f, size_t offset) { return *(const struct json *)(const void *)((const char *)f + offset); }
 
+bool source_is_pair_score(struct json key) {
+    for (size_t i = 0; i < 2 * sizeof score_names / sizeof score_names[0]; i++)
+        if (json_equals(key, score_names[i / 2].name[i % 2])) return true;
+    return false;
+}
+
 /* The score of one side (0 chosen, 1 rejected) in f; *name says where it was found, NULL before. */
 static status read_side(double *score, const char **name, const struct fields *f, int side, bool inner) {
     const size_t count = field_is_mapped(f, score_names[0].name[side]) ? 1 : sizeof score_names / sizeof score_names[0];

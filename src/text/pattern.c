@@ -86,22 +86,30 @@ static void put_rewritten(struct buf *out, const char *pattern) {
     }
 }
 
-status pattern_init(struct pattern *p, const char *source) {
-    struct buf text = {0};
+static status compile(struct pattern *p, const char *source, const char *text, const char *what) {
     int error = 0;
     PCRE2_SIZE at = 0;
-    put_rewritten(&text, source);
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)buf_text(&text), text.size, PCRE2_UTF | PCRE2_UCP, &error, &at, NULL);
-    buf_release(&text);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &error, &at, NULL);
     if (!code) {
         PCRE2_UCHAR message[128];
         pcre2_get_error_message(error, message, sizeof message);
-        return FAIL(ST_FORMAT, "split pattern: character %zu: %s", (size_t)at, (const char *)message);
+        return FAIL(ST_FORMAT, "%s: character %zu: %s", what, (size_t)at, (const char *)message);
     }
     (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without JIT the interpreter does the same, slower */
-    *p = (struct pattern){mem_text(source), code, split_fast_find(source)};
+    *p = (struct pattern){mem_text(source), code, NULL};
     return ST_OK;
 }
+
+status pattern_init(struct pattern *p, const char *source) {
+    struct buf text = {0};
+    put_rewritten(&text, source);
+    status s = compile(p, source, buf_text(&text), "split pattern");
+    buf_release(&text);
+    if (s == ST_OK) p->fast = split_fast_find(source);
+    return s;
+}
+
+status pattern_init_plain(struct pattern *p, const char *source) { return compile(p, source, source, "pattern"); }
 
 /* A literal string as a pattern. */
 static void put_quoted(struct buf *out, const char *text, size_t size) {
@@ -158,7 +166,7 @@ status pattern_scan_next(struct pattern_scan *s, size_t *begin, size_t *end) {
         int n = pcre2_match(s->pattern->code, (PCRE2_SPTR)s->text, s->size, s->at, PCRE2_NO_UTF_CHECK, s->match, NULL);
         if (n == PCRE2_ERROR_NOMATCH) break;
         if (n < 0 || ends[0] > ends[1] || ends[0] < s->at)
-            return FAIL(ST_FORMAT, "split pattern gave up (PCRE2 error %d) at byte %zu of a piece of %zu", n, s->at, s->size);
+            return FAIL(ST_FORMAT, "pattern gave up (PCRE2 error %d) at byte %zu of a piece of %zu", n, s->at, s->size);
         bool empty = ends[0] == ends[1], touches = empty && ends[0] == s->last;
         size_t step = empty ? char_size(s, ends[0]) : 0;
         s->at = empty && !step ? s->size + 1 : ends[1] + step;

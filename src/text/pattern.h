@@ -15,7 +15,9 @@ struct pattern {
 
 /* Compiles `source`. ST_FORMAT says what PCRE2 refuses and where. */
 status pattern_init(struct pattern *p, const char *source);
-/* The same of {"Regex": "..."} or {"String": "..."} of a tokenizer.json; `where` names the component in messages. */
+/* Compiles it as PCRE2 reads it (UTF, Unicode classes): patterns that users write. */
+status pattern_init_plain(struct pattern *p, const char *source);
+/* pattern_init of {"Regex": "..."} or {"String": "..."} of a tokenizer.json; `where` names the component in messages. */
 status pattern_from_json(struct pattern *p, struct json value, const char *where);
 void pattern_release(struct pattern *p);
 

@@ -18,14 +18,6 @@
 static volatile sig_atomic_t interrupted;
 void trainer_interrupt(void) { interrupted = 1; }
 
-/* TRL: the tokenizer's padding token, or its end-of-text token; the head reads the last token that is neither. */
-static status padding_of(int64_t *pad, const struct trainer *t) {
-    if (!t->encoder.tokenizer) return FAIL(ST_UNSUPPORTED, "%s has no tokenizer", t->o->model);
-    *pad = tokenizer_pad(t->encoder.tokenizer);
-    if (*pad < 0) *pad = tokenizer_eos(t->encoder.tokenizer);
-    return ST_OK;
-}
-
 /* A row without the scores that the loss looks at, or with some that it cannot use. */
 static status check_scores(const struct trainer *t, const struct loaded *d, size_t row, const char *path) {
     const unsigned long long line = (unsigned long long)d->rows[row].line;
@@ -90,7 +82,7 @@ static status load_data(struct trainer *t) {
     TRY(encoder_open(&t->encoder, o->model));
     t->encoder.whole = lo.reward;
     t->encoder.compat = o->compat;
-    if (lo.reward) TRY(padding_of(&lo.pad, t));
+    if (lo.reward) TRY(encoder_padding(&lo.pad, &t->encoder, o->model));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
     buf_release(&rejected);
     TRY(s);
@@ -120,7 +112,7 @@ static status open_model(struct trainer *t) {
     TRY(model_describe_scorer(&t->model, o->model, o->kind, use, reward ? 1 : 0));
     if (reward && (t->model.config.head != HEAD_SCORE || t->model.config.labels != 1))
         return FAIL(ST_UNSUPPORTED, "%s has a head of %zu labels; a reward model is trained with one", o->model, t->model.config.labels);
-    if (reward) TRY(padding_of(&t->model.config.pad, t));
+    if (reward) TRY(encoder_padding(&t->model.config.pad, &t->encoder, o->model));
     int32_t longest = t->train.longest > t->eval.longest ? t->train.longest : t->eval.longest;
     TRY(model_need_positions(&t->model, (size_t)longest));
     if (o->full) return ST_OK;

@@ -1,0 +1,172 @@
+/* rapt score: every response gets a score. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/cli_counts.h"
+#include "cli/cli_fields.h"
+#include "cli/cli_range.h"
+#include "cli/cmd.h"
+#include "reward/reward_rule.h"
+#include "reward/score.h"
+
+struct score_cli {
+    const char *input, *output, *source, *column, *rule, *pattern, *answer_field, *extract, *unit, *score_range, *on_bad_row;
+    struct opt_list weights, fields;
+    int64_t length;
+    double quantize;
+    bool overwrite, json;
+};
+
+#define FIELD(name) offsetof(struct score_cli, name)
+static const struct opt_row rows[] = {
+    {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL,
+     "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs, several responses each, or completions; - is stdin."},
+    {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL, "The rows again, with scores; - is stdout."},
+    {"source", OPT_STR, FIELD(source), "NAME", NULL, NULL, "Where scores come from:"},
+    {"overwrite", OPT_FLAG, FIELD(overwrite), NULL, NULL, NULL, "Replace scores that rows have already. Without it they are an error."},
+    {"--source column", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"column", OPT_STR, FIELD(column), "NAME", NULL, NULL,
+     "A member of each response (a.b inside objects), an aspect of UltraFeedback's annotations, or a list of the row; of a pair NAME_chosen or "
+     "chosen_NAME and their counterparts. score: what rapt reads as the score. fine-mean: the mean of the aspects. rank: 1, the best, becomes 10, "
+     "the last 1."},
+    {"weights", OPT_LIST, FIELD(weights), "NAME=W,...", NULL, NULL, "The sum of W times the column NAME: helpfulness=0.65,correctness=0.8."},
+    {"--source rule", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"rule", OPT_STR, FIELD(rule), "NAME", NULL, NULL, "What is checked:"},
+    {"answer-field", OPT_STR, FIELD(answer_field), "NAME", "answer", NULL, "gsm8k: the row's field with the right answer, a number or \"... #### n\"."},
+    {"extract", OPT_CHOICE, FIELD(extract), NULL, "flexible", "flexible|strict",
+     "gsm8k: flexible takes the last number of the response, strict the first behind \"#### \"."},
+    {"pattern", OPT_STR, FIELD(pattern), "P", NULL, NULL, "regex: a PCRE2 pattern (UTF-8, Unicode classes)."},
+    {"length", OPT_INT, FIELD(length), "N", NULL, NULL, "length: the length that is best."},
+    {"unit", OPT_CHOICE, FIELD(unit), NULL, "words", "words|characters", "length: words are what blanks part."},
+    {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL, "The range that scores of a rule are mapped to: A is wrong, B is right."},
+    {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0.01", NULL, "Round scores to multiples of Q; 0 leaves them as they are."},
+    {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    CLI_FIELD_ROW(FIELD(fields)),
+    {"on-bad-row", OPT_CHOICE, FIELD(on_bad_row), NULL, "stop", "stop|skip",
+     "stop at a broken row, or skip it, count it and keep it in OUTPUT.rejected.jsonl."},
+    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "Print the counts on stdout as JSON."},
+};
+
+/* The rows of the tables that an option names. */
+static void put_names(struct buf *out, const char *option) {
+    if (strcmp(option, "source") == 0)
+        for (size_t i = 0; i < reward_count; i++) buf_printf(out, "%s%s: %s", i ? "; " : " ", reward_table[i].name, reward_table[i].help);
+    if (strcmp(option, "rule") == 0)
+        for (size_t i = 0; i < rule_count; i++) buf_printf(out, "%s%s: %s", i ? "; " : " ", rule_table[i].name, rule_table[i].help);
+}
+
+const struct opt_spec cmd_score_spec = {
+    .command = "score",
+    .summary = "give every response a score, from a column, a rule or a model",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+    .put_names = put_names,
+    .example = "rapt score --input nectar.jsonl --output scored.jsonl --source column --column rank\n"
+               "rapt score --input helpsteer.jsonl --output scored.jsonl --source column --overwrite \\\n"
+               "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"
+               "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k",
+    .notes = "Pairs and completions stay the rows that they are, with score_chosen and score_rejected, or score. Rows with several responses\n"
+             "come out in one form, whatever theirs was: {prompt, responses: [{text or messages, score, ...}], ...}. All other fields ride along.\n"
+             "A response that the source has no number for gets null, and is counted.",
+};
+
+static bool among(const char *const *names, const char *name) {
+    for (; *names; names++)
+        if (strcmp(*names, name) == 0) return true;
+    return false;
+}
+
+/* Options that belong to other sources, or other rules. */
+static status check_effects(const struct opt_result *result, const struct reward_source *source, const struct rule_row *rule) {
+    for (size_t i = 0; i < reward_count; i++)
+        for (const char *const *name = reward_table[i].options; *name; name++)
+            if (!among(source->options, *name) && opt_given(result, &cmd_score_spec, *name))
+                return FAIL(ST_USAGE, "--%s has no effect with --source %s", *name, source->name);
+    for (size_t i = 0; rule && i < rule_count; i++)
+        for (const char *const *name = rule_table[i].options; *name; name++)
+            if (!among(rule->options, *name) && opt_given(result, &cmd_score_spec, *name))
+                return FAIL(ST_USAGE, "--%s has no effect with --rule %s", *name, rule->name);
+    if (!(source->flags & REWARD_UNIT) && opt_given(result, &cmd_score_spec, "score-range"))
+        return FAIL(ST_USAGE, "--score-range has no effect with --source %s, whose scores are taken as they are", source->name);
+    return ST_OK;
+}
+
+static status read_weights(struct reward_options *r, const struct opt_list *list) {
+    _Static_assert(REWARD_NAMES_MAX >= OPT_LIST_MAX, "every weight has its place");
+    for (size_t i = 0; i < list->count; i++) {
+        const char *mark = strrchr(list->items[i], '='), *text = list->items[i];
+        char *end = NULL;
+        const double weight = mark ? strtod(mark + 1, &end) : 0;
+        if (!mark || mark == text || end == mark + 1 || *end || !isfinite(weight))
+            return FAIL(ST_USAGE, "--weights expects NAME=W such as helpfulness=0.65, found '%s'", text);
+        r->weights[r->weight_count++] = (struct reward_weight){mem_keep(mem_text_n(text, (size_t)(mark - text))), weight};
+    }
+    return ST_OK;
+}
+
+static status read_rule(const struct rule_row **rule, const struct score_cli *o) {
+    struct buf names = {0};
+    *rule = o->rule ? rule_find(o->rule) : NULL;
+    if (!*rule) {
+        for (size_t i = 0; i < rule_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", rule_table[i].name);
+        status s = FAIL(ST_USAGE, "--source rule expects --rule NAME, one of %s%s%s", buf_text(&names), o->rule ? "; found " : "", o->rule ? o->rule : "");
+        buf_release(&names);
+        return s;
+    }
+    if (among((*rule)->options, "pattern") && !o->pattern) return FAIL(ST_USAGE, "--rule %s expects --pattern P", o->rule);
+    if (among((*rule)->options, "length") && o->length < 1) return FAIL(ST_USAGE, "--rule %s expects --length N, 1 or more", o->rule);
+    return ST_OK;
+}
+
+static status read_source(struct score_options *s, const struct score_cli *o, const struct opt_result *result) {
+    struct buf names = {0};
+    const struct rule_row *rule = NULL;
+    s->source = o->source ? reward_find(o->source) : NULL;
+    if (!s->source) {
+        for (size_t i = 0; i < reward_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", reward_table[i].name);
+        status code = FAIL(ST_USAGE, "rapt score expects --source NAME, one of %s%s%s", buf_text(&names), o->source ? "; found " : "", o->source ? o->source : "");
+        buf_release(&names);
+        return code;
+    }
+    if (strcmp(s->source->name, "rule") == 0) TRY(read_rule(&rule, o));
+    TRY(check_effects(result, s->source, rule));
+    TRY(read_weights(&s->reward, &o->weights));
+    if (strcmp(s->source->name, "column") == 0 && (o->column != NULL) == (s->reward.weight_count != 0))
+        return FAIL(ST_USAGE, "--source column expects --column NAME or --weights NAME=W,...");
+    s->scale = s->source->flags & REWARD_UNIT ? SCORE_LINEAR : SCORE_AS_IS;
+    return ST_OK;
+}
+
+static void print_counts(const struct score_counts *counts, bool json) {
+    const struct cli_count list[] = {SCORE_COUNT_MAP(CLI_COUNT)};
+    cli_counts_print(list, sizeof list / sizeof list[0], json);
+}
+
+status cmd_score_run(int argc, char **argv) {
+    struct score_cli o = {0};
+    struct opt_result result;
+    struct score_counts counts;
+    struct source_map map;
+    bool done;
+    TRY(cmd_parse(&result, &cmd_score_spec, &o, argc, argv, &done));
+    if (done) return ST_OK;
+    if (!o.input || !o.output) return FAIL(ST_USAGE, "rapt score expects --input FILE and --output FILE");
+    if (o.json && strcmp(o.output, "-") == 0) return FAIL(ST_USAGE, "--json and --output - would both write to stdout");
+    if (!(o.quantize >= 0)) return FAIL(ST_USAGE, "--quantize must be 0 or more");
+    struct score_options s = {.input = o.input,
+                              .output = o.output,
+                              .reward = {.column = o.column, .rule = o.rule, .pattern = o.pattern, .answer_field = o.answer_field, .extract = o.extract, .unit = o.unit, .length = o.length},
+                              .quantum = o.quantize,
+                              .overwrite = o.overwrite,
+                              .map = &map,
+                              .on_bad_row = strcmp(o.on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP};
+    TRY(cli_fields(&map, &o.fields));
+    TRY(cli_range(&s.low, &s.high, "score-range", o.score_range));
+    TRY(read_source(&s, &o, &result));
+    TRY(score_run(&counts, &s));
+    print_counts(&counts, o.json);
+    return ST_OK;
+}

@@ -1,0 +1,88 @@
+#include "reward/reward.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define SOURCE(name) reward_##name##_open, reward_##name##_score, NULL, reward_##name##_release
+
+const struct reward_source reward_table[] = {
+    {"column", "a number that the rows have already, or a weighted sum of several",
+     "UltraFeedback: arXiv 2310.01377; HelpSteer2's weights: arXiv 2406.08673; ranks: Nectar", "--column or --weights", 0,
+     NAMES("column", "weights"), SOURCE(column)},
+    {"rule", "a verifiable rule: the right answer, a pattern, a length, valid JSON",
+     "gsm8k: EleutherAI/lm-evaluation-harness, lm_eval/tasks/gsm8k/gsm8k.yaml", "--rule", REWARD_UNIT,
+     NAMES("rule", "pattern", "answer-field", "extract", "length", "unit"), SOURCE(rule)},
+};
+const size_t reward_count = sizeof reward_table / sizeof reward_table[0];
+
+const struct reward_source *reward_find(const char *name) {
+    for (size_t i = 0; i < reward_count; i++)
+        if (strcmp(reward_table[i].name, name) == 0) return &reward_table[i];
+    return NULL;
+}
+
+status reward_open(struct reward *r, const struct reward_source *source, const struct reward_options *o) {
+    *r = (struct reward){.source = source};
+    status s = source->open(r, o);
+    if (s != ST_OK) reward_release(r);
+    return s;
+}
+
+void reward_release(struct reward *r) {
+    if (r->source && r->state) r->source->release(r);
+    for (size_t i = 0; i < r->name_count; i++) free(r->names[i]);
+    free(r->names);
+    free(r->setting);
+    *r = (struct reward){0};
+}
+
+void reward_values_add(struct reward_values *v, double value) {
+    if (v->count == v->capacity) {
+        v->capacity = v->capacity ? 2 * v->capacity : 64;
+        v->items = mem_resize(v->items, v->capacity * sizeof *v->items);
+    }
+    v->items[v->count++] = value;
+}
+
+void reward_values_release(struct reward_values *v) {
+    free(v->items);
+    *v = (struct reward_values){0};
+}
+
+size_t reward_responses(const struct record *row) {
+    switch (row->kind) {
+    case RECORD_PAIR: return 2;
+    case RECORD_RESPONSES: return row->response_count;
+    case RECORD_SFT: return 1;
+    default: return 0;
+    }
+}
+
+const struct buf *reward_response(const struct record *row, size_t i) {
+    if (row->kind == RECORD_RESPONSES) return &row->responses[i].text;
+    return i ? &row->rejected : &row->chosen;
+}
+
+/* Content is a string, or a list of parts of which those of text have one. */
+static void put_content(struct buf *out, struct json content) {
+    struct json_iter it = json_iter_begin(content);
+    struct json key, part;
+    if (json_string(out, content)) return;
+    while (json_kind_of(content) == JSON_ARRAY && json_iter_next(&it, &key, &part)) json_string(out, json_get(part, "text"));
+}
+
+status reward_response_text(struct buf *out, const struct record *row, size_t i) {
+    const struct buf *text = reward_response(row, i);
+    buf_clear(out);
+    if (!text->size && row->chosen_ids.size) return FAIL(ST_FORMAT, "the row holds token ids, and the score is one of texts");
+    if (!row->conversational) {
+        buf_append(out, buf_text(text), text->size);
+        return ST_OK;
+    }
+    struct json_iter it = json_iter_begin((struct json){buf_text(text), text->size});
+    struct json key, message, last = {0};
+    while (json_iter_next(&it, &key, &message)) last = message;
+    put_content(out, json_get(last, "content"));
+    return ST_OK;
+}
