@@ -6,16 +6,18 @@
 #include "base/log.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_model.h"
 #include "cli/cli_range.h"
 #include "cli/cmd.h"
 #include "reward/reward_rule.h"
 #include "reward/score.h"
 
 struct score_cli {
-    const char *input, *output, *source, *column, *rule, *pattern, *answer_field, *extract, *unit, *score_range, *on_bad_row;
-    struct opt_list weights, fields;
-    int64_t length;
-    double quantize;
+    const char *input, *output, *source, *column, *rule, *pattern, *answer_field, *extract, *unit, *score_range, *on_bad_row, *model,
+        *adapter, *dtype, *scale, *map;
+    struct opt_list weights, attributes, fields;
+    int64_t length, budget, threads;
+    double quantize, beta;
     bool overwrite, json;
 };
 
@@ -31,17 +33,34 @@ static const struct opt_row rows[] = {
      "A member of each response (a.b inside objects), an aspect of UltraFeedback's annotations, or a list of the row; of a pair NAME_chosen or "
      "chosen_NAME and their counterparts. score: what rapt reads as the score. fine-mean: the mean of the aspects. rank: 1, the best, becomes 10, "
      "the last 1."},
-    {"weights", OPT_LIST, FIELD(weights), "NAME=W,...", NULL, NULL, "The sum of W times the column NAME: helpfulness=0.65,correctness=0.8."},
+    {"weights", OPT_LIST, FIELD(weights), "NAME=W,...", NULL, NULL,
+     "The sum of W times the column NAME, or with --source reward-model the attribute NAME: helpfulness=0.65,correctness=0.8."},
     {"--source rule", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"rule", OPT_STR, FIELD(rule), "NAME", NULL, NULL, "What is checked:"},
-    {"answer-field", OPT_STR, FIELD(answer_field), "NAME", "answer", NULL, "gsm8k: the row's field with the right answer, a number or \"... #### n\"."},
+    {"answer-field", OPT_STR, FIELD(answer_field), "NAME", "answer", NULL,
+     "gsm8k: the row's field with the right answer, a number or \"... #### n\"."},
     {"extract", OPT_CHOICE, FIELD(extract), NULL, "flexible", "flexible|strict",
      "gsm8k: flexible takes the last number of the response, strict the first behind \"#### \"."},
     {"pattern", OPT_STR, FIELD(pattern), "P", NULL, NULL, "regex: a PCRE2 pattern (UTF-8, Unicode classes)."},
     {"length", OPT_INT, FIELD(length), "N", NULL, NULL, "length: the length that is best."},
     {"unit", OPT_CHOICE, FIELD(unit), NULL, "words", "words|characters", "length: words are what blanks part."},
+    {"--source reward-model, implicit", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "A Hugging Face folder or a .gguf file."},
+    {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL,
+     "A PEFT adapter on top: a reward model's head, or the policy whose reference is the model without it."},
+    {"attributes", OPT_LIST, FIELD(attributes), "NAME,...", NULL, NULL,
+     "reward-model: names for the numbers of a head that has several, in its order. Default: id2label of its config.json."},
+    {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "implicit: as in training."},
+    {"scale", OPT_CHOICE, FIELD(scale), NULL, NULL, "raw|quantiles",
+     "raw: the model's numbers, the default of reward-model. quantiles: mapped to --score-range by rank, the lowest A, the highest B, the "
+     "default of implicit; the map is made of the input, which is read twice, and written to OUTPUT.map.json."},
+    {"map", OPT_STR, FIELD(map), "FILE", NULL, NULL, "Scale by a map that was written before, range included."},
+    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "2048", NULL, "Positions computed at a time."},
+    {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
+    {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL, "The range that scores of a rule are mapped to: A is wrong, B is right."},
+    {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL,
+     "The range that scores of rules (A is wrong, B is right) and of quantiles are mapped to."},
     {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0.01", NULL, "Round scores to multiples of Q; 0 leaves them as they are."},
     {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     CLI_FIELD_ROW(FIELD(fields)),
@@ -67,7 +86,9 @@ const struct opt_spec cmd_score_spec = {
     .example = "rapt score --input nectar.jsonl --output scored.jsonl --source column --column rank\n"
                "rapt score --input helpsteer.jsonl --output scored.jsonl --source column --overwrite \\\n"
                "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"
-               "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k",
+               "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k\n"
+               "rapt score --input samples.jsonl --output scored.jsonl --source reward-model --model M.gguf --adapter runs/reward --scale quantiles\n"
+               "rapt score --input pairs.jsonl --output scored.jsonl --source implicit --model M.gguf --adapter runs/dpo --overwrite",
     .notes = "Pairs and completions stay the rows that they are, with score_chosen and score_rejected, or score. Rows with several responses\n"
              "come out in one form, whatever theirs was: {prompt, responses: [{text or messages, score, ...}], ...}. All other fields ride along.\n"
              "A response that the source has no number for gets null, and is counted.",
@@ -89,8 +110,6 @@ static status check_effects(const struct opt_result *result, const struct reward
         for (const char *const *name = rule_table[i].options; *name; name++)
             if (!among(rule->options, *name) && opt_given(result, &cmd_score_spec, *name))
                 return FAIL(ST_USAGE, "--%s has no effect with --rule %s", *name, rule->name);
-    if (!(source->flags & REWARD_UNIT) && opt_given(result, &cmd_score_spec, "score-range"))
-        return FAIL(ST_USAGE, "--score-range has no effect with --source %s, whose scores are taken as they are", source->name);
     return ST_OK;
 }
 
@@ -112,7 +131,8 @@ static status read_rule(const struct rule_row **rule, const struct score_cli *o)
     *rule = o->rule ? rule_find(o->rule) : NULL;
     if (!*rule) {
         for (size_t i = 0; i < rule_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", rule_table[i].name);
-        status s = FAIL(ST_USAGE, "--source rule expects --rule NAME, one of %s%s%s", buf_text(&names), o->rule ? "; found " : "", o->rule ? o->rule : "");
+        status s = FAIL(ST_USAGE, "--source rule expects --rule NAME, one of %s%s%s", buf_text(&names), o->rule ? "; found " : "",
+            o->rule ? o->rule : "");
         buf_release(&names);
         return s;
     }
@@ -121,13 +141,47 @@ static status read_rule(const struct rule_row **rule, const struct score_cli *o)
     return ST_OK;
 }
 
+static status read_scale(struct score_options *s, const struct score_cli *o, const struct opt_result *result) {
+    const unsigned flags = s->source->flags;
+    const bool ranged = opt_given(result, &cmd_score_spec, "score-range");
+    const bool quantiles = o->map || (o->scale ? strcmp(o->scale, "quantiles") == 0 : (flags & REWARD_MAPPED) != 0);
+    s->scale = flags & REWARD_UNIT ? SCORE_LINEAR : quantiles ? SCORE_QUANTILES : SCORE_AS_IS;
+    s->quantile_map = o->map;
+    if (o->map && o->scale && strcmp(o->scale, "raw") == 0) return FAIL(ST_USAGE, "--map has no effect with --scale raw");
+    if (o->map && ranged) return FAIL(ST_USAGE, "--score-range has no effect with --map, which has its own range");
+    if (s->scale == SCORE_AS_IS && ranged)
+        return FAIL(ST_USAGE, "--score-range has no effect here: the scores of --source %s are taken as they are", s->source->name);
+    if (s->scale == SCORE_QUANTILES && !o->map && strcmp(o->input, "-") == 0)
+        return FAIL(ST_USAGE, "a quantile map is made of the whole input, which is read twice; - cannot be");
+    if (s->scale == SCORE_QUANTILES && !o->map && strcmp(o->output, "-") == 0)
+        return FAIL(ST_USAGE, "the quantile map is written beside the output; --output - has no place for it");
+    return ST_OK;
+}
+
+static status read_model(struct reward_options *r, unsigned flags, const struct score_cli *o) {
+    if (!(flags & REWARD_NEEDS_MODEL)) return ST_OK;
+    if (!o->model) return FAIL(ST_USAGE, "--source %s expects --model M", o->source);
+    if ((flags & REWARD_NEEDS_ADAPTER) && !o->adapter)
+        return FAIL(ST_USAGE, "--source %s expects --adapter D, the policy; without it the model is its own reference", o->source);
+    if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    if (!(o->beta > 0)) return FAIL(ST_USAGE, "--beta must be above 0");
+    for (size_t i = 0; i < o->attributes.count; i++) r->attributes[r->attribute_count++] = o->attributes.items[i];
+    r->model = o->model;
+    r->adapter = o->adapter;
+    r->kind = cli_dtype(o->dtype);
+    r->budget = (size_t)o->budget;
+    r->beta = o->beta;
+    return cli_threads(o->threads);
+}
+
 static status read_source(struct score_options *s, const struct score_cli *o, const struct opt_result *result) {
     struct buf names = {0};
     const struct rule_row *rule = NULL;
     s->source = o->source ? reward_find(o->source) : NULL;
     if (!s->source) {
         for (size_t i = 0; i < reward_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", reward_table[i].name);
-        status code = FAIL(ST_USAGE, "rapt score expects --source NAME, one of %s%s%s", buf_text(&names), o->source ? "; found " : "", o->source ? o->source : "");
+        status code = FAIL(ST_USAGE, "rapt score expects --source NAME, one of %s%s%s", buf_text(&names), o->source ? "; found " : "",
+            o->source ? o->source : "");
         buf_release(&names);
         return code;
     }
@@ -136,8 +190,8 @@ static status read_source(struct score_options *s, const struct score_cli *o, co
     TRY(read_weights(&s->reward, &o->weights));
     if (strcmp(s->source->name, "column") == 0 && (o->column != NULL) == (s->reward.weight_count != 0))
         return FAIL(ST_USAGE, "--source column expects --column NAME or --weights NAME=W,...");
-    s->scale = s->source->flags & REWARD_UNIT ? SCORE_LINEAR : SCORE_AS_IS;
-    return ST_OK;
+    TRY(read_model(&s->reward, s->source->flags, o));
+    return read_scale(s, o, result);
 }
 
 static void print_counts(const struct score_counts *counts, bool json) {
@@ -158,7 +212,8 @@ status cmd_score_run(int argc, char **argv) {
     if (!(o.quantize >= 0)) return FAIL(ST_USAGE, "--quantize must be 0 or more");
     struct score_options s = {.input = o.input,
                               .output = o.output,
-                              .reward = {.column = o.column, .rule = o.rule, .pattern = o.pattern, .answer_field = o.answer_field, .extract = o.extract, .unit = o.unit, .length = o.length},
+                              .reward = {.column = o.column, .rule = o.rule, .pattern = o.pattern, .answer_field = o.answer_field,
+                                  .extract = o.extract, .unit = o.unit, .length = o.length},
                               .quantum = o.quantize,
                               .overwrite = o.overwrite,
                               .map = &map,

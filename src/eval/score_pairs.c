@@ -128,12 +128,6 @@ static void fill_item(struct item *it, const struct record *r, size_t max_length
     }
 }
 
-/* A little ahead, so that the table is not grown for every row. */
-static status need_positions(struct model *m, size_t count) {
-    if (count <= m->rope_positions) return ST_OK;
-    return model_need_positions(m, count + 256 < m->config.max_position ? count + 256 : count);
-}
-
 static status take(struct job *j, const struct record *r) {
     if (r->kind != RECORD_PAIR) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected)");
     struct item *it = &j->items[j->count];
@@ -141,7 +135,7 @@ static status take(struct job *j, const struct record *r) {
     if (!it->ids.prompt.count) return FAIL(ST_FORMAT, "field 'prompt': no tokens; a response needs at least one token before it");
     fill_item(it, r, j->o->max_length);
     size_t cost = it->null ? 0 : it->ids.prompt.count + it->used[0] + it->used[1];
-    for (int k = 0; k < 2; k++) TRY(need_positions(&j->scorer.model, it->sequence[k].count));
+    for (int k = 0; k < 2; k++) TRY(scorer_need_positions(&j->scorer, it->sequence[k].count));
     if (cost > j->o->budget)
         return FAIL(ST_UNSUPPORTED, "the row needs %zu positions; raise --micro-batch-tokens (%zu) or set --max-length", cost,
                     j->o->budget);

@@ -17,7 +17,8 @@ struct quantiles {
 /* Of values[n], NaN left out; all of them up to QUANTILES_MAX, else evenly spaced ones, between two values as numpy's linear method. ST_FORMAT
  * when none is left. */
 status quantiles_make(struct quantiles *q, const double *values, size_t n, const char *setting, double low, double high);
-/* low .. high; the middle of a run of equal quantiles, linear between two, the ends outside. NaN stays. */
+/* low .. high; the middle of a run of equal quantiles, linear between two, the ends outside. NaN stays. Numbers nearer than 1e-5 of all
+ * that the map spans are equal. */
 double quantiles_map(const struct quantiles *q, double value);
 /* JSON. */
 status quantiles_save(const struct quantiles *q, const char *path);

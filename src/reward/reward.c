@@ -5,6 +5,8 @@
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SOURCE(name) reward_##name##_open, reward_##name##_score, NULL, reward_##name##_release
+#define PACKED(name) reward_##name##_open, reward_##name##_score, reward_##name##_flush, reward_##name##_release
+#define MODEL_OPTIONS "model", "adapter", "dtype", "micro-batch-tokens", "threads", "scale", "map"
 
 const struct reward_source reward_table[] = {
     {"column", "a number that the rows have already, or a weighted sum of several",
@@ -13,6 +15,13 @@ const struct reward_source reward_table[] = {
     {"rule", "a verifiable rule: the right answer, a pattern, a length, valid JSON",
      "gsm8k: EleutherAI/lm-evaluation-harness, lm_eval/tasks/gsm8k/gsm8k.yaml", "--rule", REWARD_UNIT,
      NAMES("rule", "pattern", "answer-field", "extract", "length", "unit"), SOURCE(rule)},
+    {"reward-model", "the head of a reward model: a *ForSequenceClassification, ArmoRM, or an adapter of train --objective reward",
+     "arXiv 2203.02155; several attributes: ArmoRM, arXiv 2406.12845", "--model", REWARD_RAW | REWARD_NEEDS_MODEL,
+     NAMES(MODEL_OPTIONS, "weights", "attributes"), PACKED(model)},
+    {"implicit", "beta (log pi - log pi_ref): what a policy trained by DPO, --adapter, prefers over its base; mapped by quantiles",
+     "arXiv 2305.18290, equation 5; as scores: arXiv 2410.08067", "--model, --adapter",
+     REWARD_RAW | REWARD_MAPPED | REWARD_NEEDS_MODEL | REWARD_NEEDS_ADAPTER,
+     NAMES(MODEL_OPTIONS, "beta"), PACKED(implicit)},
 };
 const size_t reward_count = sizeof reward_table / sizeof reward_table[0];
 

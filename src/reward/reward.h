@@ -85,5 +85,9 @@ status reward_response_text(struct buf *out, const struct record *row, size_t i)
     void name##_release(struct reward *r);
 REWARD_DECLARE(reward_column)
 REWARD_DECLARE(reward_rule)
+REWARD_DECLARE(reward_model)
+REWARD_DECLARE(reward_implicit)
+status reward_model_flush(struct reward *r, struct reward_values *out);
+status reward_implicit_flush(struct reward *r, struct reward_values *out);
 
 #endif

@@ -77,11 +77,13 @@ static struct json of_side(const struct record *row, size_t i, const char *name)
 
 static status missing(const struct record *row, size_t i, const char *name) {
     if (row->kind == RECORD_RESPONSES)
-        return FAIL(ST_FORMAT, "response %zu has no %s: neither a member of that name, nor annotations.%s.Rating, nor scores.%s, nor has the row a list %s of %zu numbers",
+        return FAIL(ST_FORMAT, "response %zu has no %s: neither a member of that name, nor annotations.%s.Rating, nor scores.%s, nor has "
+            "the row a list %s of %zu numbers",
                     i + 1, name, name, name, name, row->response_count);
     const char *side = i ? "rejected" : "chosen";
     if (row->kind == RECORD_PAIR)
-        return FAIL(ST_FORMAT, "no %s of the %s response: expected %s_%s, %s_%s, %s-%s, or %s inside fine_grain_score_%s or scores_%s", name, side, name, side, side,
+        return FAIL(ST_FORMAT, "no %s of the %s response: expected %s_%s, %s_%s, %s-%s, or %s inside fine_grain_score_%s or scores_%s",
+            name, side, name, side, side,
                     name, side, name, name, side, side);
     return FAIL(ST_FORMAT, "field %s: missing", name);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rapt score: columns and rules. Every expected number was worked out by hand.
+# rapt score: columns, rules, models, quantile maps. The expected numbers were worked out by hand, or are those of tests/oracle/make_scores.py.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$dir"
 scored() { "$RAPT" score --output - "$@" 2>err; } # rows on stdout
@@ -93,6 +93,65 @@ echo '{"prompt":"q","chosen":"a","rejected":"b","s1":4,"s2":2}' >own.jsonl
 fails 2 'has scores already' "$RAPT" score --input own.jsonl --output - --source rule --rule json --field score_chosen=s1 --field score_rejected=s2
 check '4 2' --input own.jsonl --source column --column score --overwrite --field score_chosen=s1 --field score_rejected=s2
 
+# Models. Their numbers are compared in tests/unit/test_reward_models.c; here the rows, the names and the scales.
+G=$tests/golden
+M="--dtype f32 --threads 1"
+# transformers: 0.94127, 1.45532, -2.36623; 0.71957, -0.34753; 0.60847; 0.01784 twice, 0.94127; 0.61088, -1.75682
+REWARDS='0.94 1.46 -2.37 0.72 -0.35 0.61 0.02 0.02 0.94 0.61 -1.76'
+check "$REWARDS" --input "$G/score/rows.jsonl" --source reward-model --model "$G/reward_tiny" $M
+check "$REWARDS" --input "$G/score/rows.jsonl" --source reward-model --model "$G/reward_tiny" $M --micro-batch-tokens 64
+check '0.24 0.37 -1.83 1.2 -0.36 -0.46 -0.17 -0.17 0.24 0.5 -1.06' --input "$G/score/rows.jsonl" --source reward-model --model "$G/reward_tiny" --adapter "$G/reward_tiny_lora" $M
+head -2 "$G/score/rows.jsonl" >few.jsonl
+scored --input few.jsonl --source reward-model --model "$G/score_multi" $M >got
+grep -oE '"scores": \{[^}]*\}' got | head -1 | grep -qE '"helpful": 0\.9324[0-9]*, "correct": -1\.3610[0-9]*, "brief": 1\.1054[0-9]*\}$'
+grep -oE '"scores_chosen": \{.*' got | grep -qE '^"scores_chosen": \{"helpful": 3\.509[0-9]*, "correct": 0\.3946[0-9]*, "brief": -0\.3644[0-9]*\}, "score_rejected": 2\.62, "scores_rejected": \{"helpful": 2\.619'
+[ "$(scores <got)" = '0.93 -0.46 1.39 3.51 2.62 ' ]
+# 2 x correct - 0.5 x brief of the numbers above: -2.7222 - 0.5527; -0.1504 + 0.4720; -2.5708 + 0.2457; 0.7892 + 0.1822; 3.2981 - 0.0851
+check '-3.27 0.32 -2.33 0.97 3.21' --input few.jsonl --source reward-model --model "$G/score_multi" $M --weights correct=2,brief=-0.5
+scored --input few.jsonl --source reward-model --model "$G/score_multi" $M --attributes a,b,c | grep -q '"scores": {"a": 0.9324[0-9]*, "b": '
+# scored again: the old attributes go too
+scored --input few.jsonl --source reward-model --model "$G/score_multi" $M >again.jsonl
+scored --input again.jsonl --source reward-model --model "$G/reward_tiny" $M --overwrite >got
+scored --input few.jsonl --source reward-model --model "$G/reward_tiny" $M | diff - got
+# ArmoRM: gated scores 1.2164, 2.3460; 0.7299, 0.6798
+check '1.22 2.35 0.73 0.68' --input "$G/score/chat.jsonl" --source reward-model --model "$G/score_armo" $M
+# implicit rewards in order: -29.49 -13.06 -11.95 -11.95 -10.33 3.34 3.97 5.36 5.36 10.40 22.01: of equal ones the middle of their places
+IMPLICIT="--source implicit --model $G/llama_tiny --adapter $G/llama_tiny_lora $M"
+check '0.54 0.4 0.33 -1.31 1.04 -1.03 -1.2 -1.2 0.54 2.2 -2.95' --input "$G/score/rows.jsonl" $IMPLICIT --scale raw
+check '5.36 3.97 3.34 -13.06 10.4 -10.33 -11.95 -11.95 5.36 22.01 -29.49' --input "$G/score/rows.jsonl" $IMPLICIT --scale raw --beta 1
+"$RAPT" score --input "$G/score/rows.jsonl" --output im.jsonl $IMPLICIT --json 2>/dev/null | grep -q '"responses_scored": 11,.*"scores_at_lowest": 1, "scores_at_highest": 1}'
+# place / 10: 7.5 6 5 1 9 4 2.5 2.5 7.5 10 0; times 9, plus 1
+[ "$(scores <im.jsonl)" = '7.75 6.4 5.5 1.9 9.1 4.6 3.25 3.25 7.75 10 1 ' ]
+has im.jsonl.map.json '{"source": "implicit, beta 0.1", "low": 1, "high": 10, "made_of": 11, "quantiles": [-2.949'
+# the map again: the same scores for the same rows, alone or from a pipe
+check '7.75 6.4 5.5 1.9 9.1' --input few.jsonl $IMPLICIT --map im.jsonl.map.json
+[ "$("$RAPT" score --input - --output - $IMPLICIT --map im.jsonl.map.json <few.jsonl 2>/dev/null | scores)" = '7.75 6.4 5.5 1.9 9.1 ' ]
+fails 1 "the map is for 'implicit, beta 0.1', and the numbers are 'implicit, beta 0.2'" "$RAPT" score --input few.jsonl --output - $IMPLICIT --map im.jsonl.map.json --beta 0.2
+fails 1 "the map is for 'implicit" "$RAPT" score --input few.jsonl --output - --source reward-model --model "$G/reward_tiny" --map im.jsonl.map.json
+# rewards in order: -2.37 -0.35 0.72 0.94 1.46
+"$RAPT" score --input few.jsonl --output q.jsonl --source reward-model --model "$G/reward_tiny" $M --scale quantiles --score-range 0,4 2>/dev/null
+[ "$(scores <q.jsonl)" = '3 4 0 2 1 ' ]
+# rows that are skipped are skipped both times; few.jsonl's others keep their scores
+{ head -1 few.jsonl; echo '{"prompt":"only"}'; echo broken; echo '{"prompt":"one","responses":["two",""," "]}'; tail -1 few.jsonl; } >holes.jsonl
+sed -i 's/,""," "\]/,"'"$(printf 'the cat %.0s' {1..80})"'"]/' holes.jsonl
+"$RAPT" score --input holes.jsonl --output h.jsonl --source reward-model --model "$G/reward_tiny" $M --scale quantiles --score-range 0,4 --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 5, "rows_skipped": 3, "rows_written": 2,'
+diff q.jsonl h.jsonl
+sed -n 2,4p holes.jsonl | diff - h.jsonl.rejected.jsonl
+fails 1 'holes.jsonl:2: expected a row with responses' "$RAPT" score --input holes.jsonl --output h2.jsonl --source reward-model --model "$G/reward_tiny"
+sed -n 4p holes.jsonl >long.jsonl
+fails 1 "long.jsonl:1: response 2: .* tokens with its prompt, more than the model's 128 positions" "$RAPT" score --input long.jsonl --output - --source reward-model --model "$G/reward_tiny"
+fails 1 'response 1: .* tokens with its prompt; raise --micro-batch-tokens (16)' "$RAPT" score --input "$G/score/chat.jsonl" --output - --source reward-model --model "$G/score_armo" --micro-batch-tokens 16
+fails 1 'chat.jsonl:1: the row is a conversation, but the tokenizer has no chat template' "$RAPT" score --input "$G/score/chat.jsonl" --output - $IMPLICIT --scale raw
+fails 1 "has no assistant's turn as the model's gate looks for it" "$RAPT" score --input few.jsonl --output - --source reward-model --model "$G/score_armo"
+fails 1 'language model, not a reward model' "$RAPT" score --input few.jsonl --output - --source reward-model --model "$G/llama_tiny"
+fails 1 'reward model: it has no next tokens' "$RAPT" score --input few.jsonl --output - --source implicit --scale raw --model "$G/reward_tiny" --adapter "$G/reward_tiny_lora"
+# a head trained here
+"$RAPT" train --objective reward --model "$G/llama_tiny" --train-data "$G/trl/train.jsonl" --output-dir head --max-steps 3 --per-device-train-batch-size 2 --dtype f32 --threads 1 --seed 3 >/dev/null 2>&1
+scored --input few.jsonl --source reward-model --model "$G/llama_tiny" --adapter head $M --quantize 0 >trained.jsonl
+"$RAPT" export --model "$G/llama_tiny" --adapter head --format hf --output merged >/dev/null 2>&1
+scored --input few.jsonl --source reward-model --model merged $M --quantize 0 >merged.jsonl
+paste -d' ' <(scores <trained.jsonl | tr ' ' '\n') <(scores <merged.jsonl | tr ' ' '\n') | awk 'NF==2 { n++; if (($1-$2)^2 > 1e-10 || $1 == last) exit 1; last = $1 } END { exit n != 5 }'
+
 # Rows that cannot be scored
 cat >bad.jsonl <<'E'
 {"prompt":"q","responses":["a","b"]}
@@ -125,7 +184,7 @@ fails 1 'slow.jsonl:1: pattern gave up' "$RAPT" score --input slow.jsonl --outpu
 # Usage
 S="$RAPT score --input rule.jsonl --output -"
 fails 2 'expects --input FILE and --output FILE' "$RAPT" score --input rule.jsonl --source rule --rule json
-fails 2 'expects --source NAME, one of column, rule' $S
+fails 2 'expects --source NAME, one of column, rule, reward-model, implicit' $S
 fails 2 'found judgement' $S --source judgement
 fails 2 'expects --column NAME or --weights' $S --source column
 fails 2 'expects --column NAME or --weights' $S --source column --column a --weights b=1
@@ -136,7 +195,25 @@ fails 2 'expects --pattern P' $S --source rule --rule regex
 fails 2 'expects --length N' $S --source rule --rule length
 fails 2 'no effect with --source rule' $S --source rule --rule json --column x
 fails 2 'no effect with --rule json' $S --source rule --rule json --pattern x
-fails 2 'no effect with --source column' $S --source column --column x --score-range 0,1
+fails 2 'no effect here: the scores of --source column are taken as they are' $S --source column --column x --score-range 0,1
 fails 2 'score-range expects two numbers' $S --source rule --rule json --score-range 5,1
 fails 2 'pattern: character 2: missing closing parenthesis' $S --source rule --rule regex --pattern '(1'
 fails 2 'both write to stdout' $S --source rule --rule json --json
+fails 2 'expects --model M' $S --source reward-model
+fails 2 'expects --adapter D, the policy' $S --source implicit --model x
+fails 2 'beta must be above 0' $S --source implicit --model x --adapter y --beta 0
+fails 2 'no effect with --source reward-model' $S --source reward-model --model x --beta 1
+fails 2 'no effect with --source implicit' $S --source implicit --model x --adapter y --weights a=1
+fails 2 'no effect with --source rule' $S --source rule --rule json --scale raw
+fails 2 'no effect with --source column' $S --source column --column x --map f
+fails 2 'map has no effect with --scale raw' $S --source implicit --model x --adapter y --scale raw --map f
+fails 2 'no effect with --map' $S --source implicit --model x --adapter y --score-range 0,1 --map f
+fails 2 'no effect here' $S --source reward-model --model x --score-range 0,1
+fails 2 'has no place for it' $S --source implicit --model x --adapter y
+fails 2 'read twice' "$RAPT" score --input - --output o4.jsonl --source implicit --model x --adapter y
+fails 2 'micro-batch-tokens expects 16' $S --source reward-model --model x --micro-batch-tokens 4
+fails 2 'attributes: 2 names, and the model' $S --source reward-model --model "$G/score_multi" --attributes a,b
+fails 2 'attributes: 1 names, and the model.s head has 1 number' $S --source reward-model --model "$G/reward_tiny" --attributes a
+fails 2 "no attribute 'x'; it has helpful, correct, brief" $S --source reward-model --model "$G/score_multi" --weights x=1
+fails 2 'whose head has one number' $S --source reward-model --model "$G/reward_tiny" --weights x=1
+[ ! -e o4.jsonl ]
