@@ -117,11 +117,20 @@ bool pair_from_truthful_qa(const struct record *r) {
     return source.size && json_equals(source, "truthful_qa");
 }
 
+bool pair_is_common(const struct record *r, struct json key, struct json value) {
+    if (r->kind != RECORD_RESPONSES || r->response_count < 2 || !r->responses[0].own_row) return true;
+    char *name = json_text(key);
+    bool same = name != NULL;
+    for (size_t i = 0; same && i < r->response_count; i++) same = record_json_same(json_get(r->responses[i].source, name), value);
+    free(name);
+    return same;
+}
+
 void pair_put_others(struct buf *out, const struct record *r, bool as_sft) {
     struct json_iter it = json_iter_begin(r->row);
     struct json key, value;
     while (json_iter_next(&it, &key, &value)) {
-        if (source_field_consumed(r, key, as_sft)) continue;
+        if (source_field_consumed(r, key, as_sft) || !pair_is_common(r, key, value)) continue;
         buf_append(out, ", ", 2);
         buf_append(out, key.text, key.size);
         buf_append(out, ": ", 2);

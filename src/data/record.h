@@ -25,6 +25,7 @@ struct response {
     double score;       /* NaN absent */
     double fine_mean;   /* mean of the aspect ratings; NaN absent */
     bool has_na;        /* some aspect was rated "N/A" */
+    bool own_row;       /* source is a row of its own: what it has beside the prompt is this response's */
     bool from_rank;     /* the score was made of a rank: the row itself has none */
     struct json source; /* the response's own value inside the row; of a grouped form its row */
 };

@@ -22,6 +22,8 @@ const struct source_form source_form_table[] = {
          "{\"prompt\":\"q\",\"all_generated_responses\":[\"a\",\"b\"],\"all_rm_scores\":[0.5,0.25]}"),
     GROUPED(helpsteer, "helpsteer", "{prompt, response, helpfulness}, the responses to a prompt in adjacent rows (HelpSteer, HelpSteer2)",
             "{\"prompt\":\"q\",\"response\":\"a\",\"helpfulness\":4}\n{\"prompt\":\"q\",\"response\":\"b\",\"helpfulness\":1}"),
+    GROUPED(samples, "samples", "{prompt, text, sample, score (optional)}, the responses to a prompt in adjacent rows (rapt generate)",
+            "{\"prompt\":\"q\",\"sample\":0,\"text\":\"a\",\"score\":8}\n{\"prompt\":\"q\",\"sample\":1,\"text\":\"b\",\"score\":3}"),
     FORM(nectar, "nectar", "{prompt, answers: [{answer, rank}]}, 1 is best (Nectar)",
          "{\"prompt\":\"q\",\"answers\":[{\"answer\":\"a\",\"rank\":1.0},{\"answer\":\"b\",\"rank\":2.0}]}"),
     FORM(preference, "preference",

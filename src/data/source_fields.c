@@ -14,6 +14,7 @@ enum {
     CONSUMED_PAIR = 1 << RECORD_PAIR,
     CONSUMED_MANY = 1 << RECORD_RESPONSES,
     CONSUMED_SFT = 1 << RECORD_SFT,
+    CONSUMED_ANSWER = CONSUMED_MANY | CONSUMED_SFT,
     CONSUMED_ALL = 15
 };
 #define FIELD_NAME(name, text, consumed) {text, sizeof text - 1, offsetof(struct fields, name), CONSUMED_##consumed},

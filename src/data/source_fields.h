@@ -5,7 +5,7 @@
 #include "data/source.h"
 
 /* name in C, name in the row, and the rows in which a writer replaces or drops it (in others it rides along untouched): ALL, those that
- * are pairs (PAIR), hold K responses (MANY), or one completion (SFT), or NONE. Aliases go with a pair: after a swap they would be wrong. */
+ * are pairs (PAIR), hold K responses (MANY), or one completion (SFT), or either of these (ANSWER), or NONE. Aliases go with a pair: after a swap they would be wrong. */
 #define FIELD_MAP(X)                                                                                                                       \
     X(prompt, "prompt", ALL)                                                                                                               \
     X(chosen, "chosen", ALL)                                                                                                               \
@@ -46,14 +46,15 @@
     X(history, "history", NONE)                                                                                                            \
     X(context, "context", NONE)                                                                                                            \
     X(output, "output", SFT)                                                                                                               \
-    X(text, "text", SFT)                                                                                                                   \
+    X(text, "text", ANSWER)                                                                                                                \
+    X(sample, "sample", MANY)                                                                                                              \
     X(labels, "labels", NONE)                                                                                                              \
     X(image, "image", NONE)                                                                                                                \
     X(images, "images", NONE)                                                                                                              \
     X(context_messages, "context_messages", NONE)                                                                                          \
     X(label, "label", NONE)                                                                                                                \
     X(kto_tag, "kto_tag", NONE)                                                                                                            \
-    X(score, "score", SFT)                                                                                                                 \
+    X(score, "score", ANSWER)                                                                                                              \
     X(score_chosen, "score_chosen", ALL)                                                                                                   \
     X(score_rejected, "score_rejected", ALL)                                                                                               \
     X(chosen_score, "chosen_score", PAIR)                                                                                                  \
@@ -142,6 +143,8 @@ bool source_best_of_sniff(const struct fields *f);
 status source_best_of_read(struct record *r, const struct fields *f);
 bool source_helpsteer_sniff(const struct fields *f);
 status source_helpsteer_read(struct record *r, const struct fields *f);
+bool source_samples_sniff(const struct fields *f);
+status source_samples_read(struct record *r, const struct fields *f);
 bool source_nectar_sniff(const struct fields *f);
 status source_nectar_read(struct record *r, const struct fields *f);
 bool source_preference_sniff(const struct fields *f);

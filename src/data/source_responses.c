@@ -138,8 +138,20 @@ status source_helpsteer_read(struct record *r, const struct fields *f) {
     TRY(field_put_turns(r, f->prompt, &turns_helpsteer, "prompt"));
     struct response *p = record_add_response(r);
     p->source = r->row;
+    p->own_row = true;
     TRY(field_put_answer(&p->text, r, f->response, "response"));
     return field_score(&p->score, f->helpfulness, "helpfulness");
+}
+
+bool source_samples_sniff(const struct fields *f) { return f->prompt.size && f->text.size && f->sample.size; }
+
+status source_samples_read(struct record *r, const struct fields *f) {
+    TRY(read_prompt(r, f));
+    struct response *p = record_add_response(r);
+    p->source = r->row;
+    p->own_row = true;
+    TRY(field_score(&p->score, f->score, "score"));
+    return field_put_answer(&p->text, r, f->text, "text");
 }
 
 bool source_nectar_sniff(const struct fields *f) { return f->prompt.size && f->answers.size; }

@@ -210,7 +210,8 @@ static bool is_output_option(const char *name) {
 /* Options that are always paths of something to read, in every command that has them. */
 static bool is_input_option(const char *name) {
     static const char *const names[] = {"input", "model",     "adapter", "train-data",         "eval-data",  "ref-logps",
-                                        "logps", "reference", "data",    "goal-template-file", "goal-style", "exclude-prompts"};
+                                        "logps", "reference", "data",    "goal-template-file", "goal-style", "exclude-prompts",
+                                        "map"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;

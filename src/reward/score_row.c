@@ -66,6 +66,7 @@ static void put_response(struct score_row *out, const struct record *r, const st
     while (json_kind_of(p->source) == JSON_OBJECT && json_iter_next(&it, &key, &value)) {
         if (is_one_of(key, texts, sizeof texts / sizeof texts[0])) continue;
         if ((named || replace) && is_one_of(key, scores, 1)) continue;
+        if (p->own_row && !source_field_consumed(r, key, false) && pair_is_common(r, key, value)) continue; /* stands in the row */
         put_member(&out->text, key, value);
     }
     add_hole(out);

@@ -75,6 +75,20 @@ cat >want <<'E'
 E
 diff want got
 check '6.35 6.05' --input got --source column --overwrite --weights $W
+# what generate writes: adjacent rows of one prompt; what differs between them belongs to the response
+cat >samples.jsonl <<'E'
+{"prompt": "q1", "goal": 10, "sample": 0, "text": "{}", "tokens": 1, "finish": "stop", "row": 0, "model": "m", "adapter": null}
+{"prompt": "q1", "goal": 10, "sample": 1, "text": "no", "tokens": 2, "finish": "stop", "row": 0, "model": "m", "adapter": null}
+{"prompt": "q2", "goal": null, "sample": 0, "text": "[1]", "tokens": 3, "finish": "length", "row": 1, "model": "m", "adapter": null}
+E
+scored --input samples.jsonl --source rule --rule json >got
+cat >want <<'E'
+{"prompt": "q1", "responses": [{"text": "{}", "goal": 10, "sample": 0, "tokens": 1, "score": 10}, {"text": "no", "goal": 10, "sample": 1, "tokens": 2, "score": 1}], "finish": "stop", "row": 0, "model": "m", "adapter": null}
+{"prompt": "q2", "responses": [{"text": "[1]", "goal": null, "sample": 0, "score": 10}], "tokens": 3, "finish": "length", "row": 1, "model": "m", "adapter": null}
+E
+diff want got
+"$RAPT" pair --input got --output - --rule best-worst 2>/dev/null >got2
+echo '{"prompt": "q1", "chosen": "{}", "rejected": "no", "score_chosen": 10, "score_rejected": 1, "finish": "stop", "row": 0, "model": "m", "adapter": null}' | diff - got2
 # ranks are no scores yet: the best 10, the last 1
 echo '{"prompt":"\n\nHuman: q2\n\nAssistant: ","answers":[{"answer":"c","rank":3.0},{"answer":"d","rank":1.0},{"answer":"e","rank":2.0}],"turns":1}' >nectar.jsonl
 check '1 10 5.5' --input nectar.jsonl --source column --column rank
