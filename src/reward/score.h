@@ -56,9 +56,9 @@ struct score_row {
     size_t count, capacity;
     bool pair;
 };
-/* ST_USAGE where the row has scores and replace is false; else *replaced says how many. named: there are attributes, so old ones go. ST_FORMAT
- * for a row without responses. */
+/* ST_USAGE where the row has scores and replace is false; else *replaced says how many. ST_FORMAT for a row without responses. */
 status score_row_check(size_t *replaced, const struct record *r, bool replace);
+/* replace: the row has scores. named: attributes will stand beside the new ones. Either way those that are there go. */
 void score_row_render(struct score_row *out, const struct record *r, bool replace, bool named);
 void score_row_release(struct score_row *row);
 
