@@ -1,5 +1,6 @@
 #include "cli/cli_optim.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --adam-... that the optimizer does not look at. */
@@ -25,6 +26,8 @@ status cli_optim_set(struct train_options *t, struct cli_optim *o, const struct 
     if (!opt_given(r, spec, "adam-beta2")) o->beta2 = t->optim.beta2;
     t->optim.beta1 = o->beta1, t->optim.beta2 = o->beta2, t->optim.eps = o->epsilon, t->optim.weight_decay = o->weight_decay;
     TRY(optim_params_read(&t->optim, t->optimizer, o->args.items, o->args.count));
+    if (!(o->loraplus_ratio > 0) || !isfinite(o->loraplus_ratio)) return FAIL(ST_USAGE, "--loraplus-lr-ratio must be above 0, it is %g", o->loraplus_ratio);
+    t->loraplus_ratio = o->loraplus_ratio;
     t->schedule = (struct schedule_options){.name = o->schedule,
                                             .peak = o->learning_rate,
                                             .warmup_steps = (uint64_t)o->warmup_steps,

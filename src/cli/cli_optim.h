@@ -8,7 +8,7 @@
 struct cli_optim {
     const char *name, *schedule;
     struct opt_list args, schedule_kwargs;
-    double learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon;
+    double learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, loraplus_ratio;
     int64_t warmup_steps;
 };
 

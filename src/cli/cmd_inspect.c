@@ -1,15 +1,11 @@
-#define _POSIX_C_SOURCE 200809L
 /* inspect: says what a model, adapter, data set or run is. One walk fills a facts list that prints as text or as JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "cli/cli_compat.h"
 #include "cli/cli_fields.h"
 #include "cli/cmd.h"
-#include "cli/inspect_explain.h"
 #include "model/lora.h"
 #include "text/tokenizer.h"
 #include "train/memory.h"
@@ -19,26 +15,14 @@
 #include "format/safetensors.h"
 
 struct inspect_options {
-    bool json, tensors, explain;
+    bool json, tensors;
     struct opt_list fields;
-    const char *model;
-    int64_t rows, max_length;
-    struct cli_compat compat;
 };
-#define COMPAT(name) offsetof(struct inspect_options, compat.name)
 static const struct opt_row rows[] = {
     {"json", OPT_FLAG, offsetof(struct inspect_options, json), NULL, NULL, NULL, "Print one JSON object instead of text."},
     {"tensors", OPT_FLAG, offsetof(struct inspect_options, tensors), NULL, NULL, NULL,
      "List every tensor of a model with its type and shape."},
     CLI_FIELD_ROW(offsetof(struct inspect_options, fields)),
-    {"rows as they are trained on", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"explain", OPT_FLAG, offsetof(struct inspect_options, explain), NULL, NULL, NULL,
-     "Show the first rows of a data set as rapt train would see them: token ids with their text, what is scored, what is cut, the goal. On a "
-     "terminal the prompt is dim, chosen green, rejected red, what is cut struck through."},
-    {"model", OPT_STR, offsetof(struct inspect_options, model), "M", NULL, NULL, "For --explain: the model, or its tokenizer."},
-    {"rows", OPT_INT, offsetof(struct inspect_options, rows), "N", "3", NULL, "How many rows --explain shows."},
-    {"max-length", OPT_INT, offsetof(struct inspect_options, max_length), "N", "1024", NULL, "As in rapt train; 0 = no limit."},
-    CLI_COMPAT_ROWS(COMPAT),
 };
 const struct opt_spec cmd_inspect_spec = {
     .command = "inspect",
@@ -46,7 +30,7 @@ const struct opt_spec cmd_inspect_spec = {
     .positional = "PATH",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt inspect model.gguf\nrapt inspect pairs.jsonl --json\nrapt inspect train.jsonl --explain --model model.gguf",
+    .example = "rapt inspect model.gguf\nrapt inspect pairs.jsonl --json",
     .notes = "PATH is a .gguf file, a Hugging Face folder, a .safetensors file, an adapter folder, a run's folder, or a data set (JSONL, JSON, gzip, zstd, Parquet).",
 };
 
@@ -617,22 +601,6 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
     return inspect_rows(f, path, o);
 }
 
-static status check_explain(struct explain_options *e, struct source_map *map, const struct inspect_options *o, const struct opt_result *r) {
-    static const char *const only[] = {"model", "rows", "max-length", "compat", "max-prompt-length", "max-completion-length"};
-    for (size_t i = 0; i < sizeof only / sizeof only[0] && !o->explain; i++)
-        if (opt_given(r, &cmd_inspect_spec, only[i])) return FAIL(ST_USAGE, "--%s has no effect without --explain", only[i]);
-    if (!o->explain) return ST_OK;
-    if (!o->model) return FAIL(ST_USAGE, "--explain needs --model M, whose tokenizer makes the tokens");
-    if (!holds_rows(r->positional[0])) return FAIL(ST_USAGE, "--explain has no effect: %s is no data set", r->positional[0]);
-    if (strcmp(r->positional[0], "-") == 0) return FAIL(ST_USAGE, "--explain reads its data twice; - cannot be");
-    if (o->rows < 1) return FAIL(ST_USAGE, "--rows must be 1 or more");
-    if (o->max_length < 0) return FAIL(ST_USAGE, "--max-length expects 0 or more");
-    TRY(cli_fields(map, &o->fields));
-    *e = (struct explain_options){.model = o->model, .map = map, .rows = (uint64_t)o->rows, .json = o->json,
-                                  .colour = !o->json && isatty(1) && !getenv("NO_COLOR")};
-    return cli_compat_rules(&e->rules, &o->compat, o->max_length, r, &cmd_inspect_spec);
-}
-
 status cmd_inspect_run(int argc, char **argv) {
     struct inspect_options options = {0};
     struct opt_result result;
@@ -641,16 +609,9 @@ status cmd_inspect_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
     if (options.fields.count && !holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
-    struct explain_options explain;
-    struct source_map map;
-    TRY(check_explain(&explain, &map, &options, &result));
     struct facts f = {.json = options.json, .first = true};
     if (f.json) buf_append_char(&f.out, '{');
     status st = inspect_path(&f, result.positional[0], &options);
-    if (st == ST_OK && options.explain) {
-        if (f.json) buf_append_text(&f.out, ", \"explained\": ");
-        st = explain_rows(&f.out, result.positional[0], &explain);
-    }
     if (f.json) buf_append_text(&f.out, "}\n");
     if (st == ST_OK) fputs(buf_text(&f.out), stdout);
     buf_release(&f.out);

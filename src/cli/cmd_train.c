@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_lora.h"
 #include "cli/cli_loss.h"
 #include "cli/cli_model.h"
 #include "cli/cli_compat.h"
@@ -17,9 +18,10 @@ struct options {
     const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin;
     struct cli_loss loss;
     struct cli_optim optim;
-    double epochs, max_grad_norm, mixup_alpha, lora_alpha, lora_dropout;
-    int64_t max_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, rank, threads;
-    struct opt_list targets, fields;
+    struct cli_lora lora;
+    double epochs, max_grad_norm, mixup_alpha;
+    int64_t max_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, threads;
+    struct opt_list fields;
     struct cli_compat compat;
     bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift;
 };
@@ -61,10 +63,14 @@ static const struct opt_row rows[] = {
     {"ref-model-sync-steps", OPT_INT, FIELD(sync_steps), "N", "512", NULL, "sync-ref-model: every N steps"},
     {"LoRA", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"full", OPT_FLAG, FIELD(full), NULL, NULL, NULL, "train every weight instead of a LoRA adapter"},
-    {"lora-r", OPT_INT, FIELD(rank), "R", "16", NULL, "rank"},
-    {"lora-alpha", OPT_DOUBLE, FIELD(lora_alpha), "A", "32", NULL, "scale: the update is alpha / r times B A"},
-    {"lora-dropout", OPT_DOUBLE, FIELD(lora_dropout), "P", "0", NULL, "dropout on the adapter's input; turns position sharing off"},
-    {"lora-target-modules", OPT_LIST, FIELD(targets), "NAMES", "all-linear", NULL, "projections to adapt, or all-linear"},
+    {"lora-r", OPT_INT, FIELD(lora.rank), "R", "16", NULL, "rank"},
+    {"lora-alpha", OPT_DOUBLE, FIELD(lora.alpha), "A", "32", NULL, "scale: the update is alpha / r times B A"},
+    {"lora-dropout", OPT_DOUBLE, FIELD(lora.dropout), "P", "0", NULL, "dropout on the adapter's input; turns position sharing off"},
+    {"lora-target-modules", OPT_LIST, FIELD(lora.targets), "NAMES", "all-linear", NULL, "projections to adapt (lm_head is one), all-linear (all but lm_head), or one regular expression for the whole name, e.g. '.*[.][0-7][.].*_proj'"},
+    {"use-rslora", OPT_FLAG, FIELD(lora.rslora), NULL, NULL, NULL, "scale by alpha / sqrt(r) instead"},
+    {"use-dora", OPT_FLAG, FIELD(lora.dora), NULL, NULL, NULL, "train the norms of the merged rows apart from their directions (DoRA)"},
+    {"init-lora-weights", OPT_STR, FIELD(lora.init), "KIND", "true", NULL, "how A begins: true (uniform), gaussian; B begins with 0"},
+    {"modules-to-save", OPT_LIST, FIELD(lora.saved), "NAMES", NULL, NULL, "trained in full beside the adapter and kept in its file: lm_head, embed_tokens"},
     {"optimizer", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"learning-rate", OPT_DOUBLE, FIELD(optim.learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
     {"lr-scheduler-type", OPT_STR, FIELD(optim.schedule), "NAME", "linear", NULL, "how the rate changes:"},
@@ -73,6 +79,7 @@ static const struct opt_row rows[] = {
     {"warmup-steps", OPT_INT, FIELD(optim.warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
     {"optim", OPT_STR, FIELD(optim.name), "NAME", "adamw_torch", NULL, "the optimizer:"},
     {"optim-args", OPT_LIST, FIELD(optim.args), "KEY=X,...", NULL, NULL, "settings of the optimizer:"},
+    {"loraplus-lr-ratio", OPT_DOUBLE, FIELD(optim.loraplus_ratio), "X", "1", NULL, "LoRA+: the rate of B (and of DoRA's norms) is X times that of A"},
     {"weight-decay", OPT_DOUBLE, FIELD(optim.weight_decay), "X", "0", NULL, "weight decay, decoupled but under sgd; norms are left out"},
     {"adam-beta1", OPT_DOUBLE, FIELD(optim.beta1), "X", "0.9", NULL, "first decay of AdamW and Lion"},
     {"adam-beta2", OPT_DOUBLE, FIELD(optim.beta2), "X", "0.999", NULL, "their second decay (of Lion 0.99 unless given)"},
@@ -149,7 +156,7 @@ static status check_numbers(const struct options *o) {
         {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) TRY(not_negative(counts[i].name, counts[i].value));
-    if (!o->full) TRY(positive("lora-r", o->rank, 65536));
+    if (!o->full) TRY(positive("lora-r", o->lora.rank, 65536));
     if (!(o->epochs > 0) || !(o->optim.learning_rate >= 0)) return FAIL(ST_USAGE, "--num-train-epochs and --learning-rate must be positive");
     return ST_OK;
 }
@@ -166,7 +173,6 @@ static status check_sync(const struct opt_result *r, const struct options *o) {
 
 /* An option without effect is refused, not ignored. */
 static status check_effect(const struct opt_result *r, const struct options *o, enum train_objective objective) {
-    static const char *const lora[] = {"lora-r", "lora-alpha", "lora-dropout", "lora-target-modules"};
     static const struct {
         const char *name;
         unsigned objectives; /* 1 << those in which it has an effect */
@@ -180,10 +186,8 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
         if (!(some[i].objectives & 1u << objective) && opt_given(r, &cmd_train_spec, some[i].name))
             return FAIL(ST_USAGE, "--%s has no effect with --objective %s", some[i].name, o->objective);
-    for (size_t i = 0; i < 4; i++) {
-        if (o->full && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --full", lora[i]);
-        if (o->adapter && i != 2 && opt_given(r, &cmd_train_spec, lora[i])) return FAIL(ST_USAGE, "--%s has no effect with --adapter, which brings its own", lora[i]);
-    }
+    TRY(cli_lora_check_effect(r, &cmd_train_spec, o->full, o->adapter != NULL));
+    if (o->full && opt_given(r, &cmd_train_spec, "loraplus-lr-ratio")) return FAIL(ST_USAGE, "--loraplus-lr-ratio has no effect with --full");
     if (o->full && o->adapter) return FAIL(ST_USAGE, "--adapter has no effect with --full; merge it first (rapt export --format hf)");
     if (o->no_shuffle && opt_given(r, &cmd_train_spec, "order")) return FAIL(ST_USAGE, "--no-shuffle is file order; --order %s contradicts it", o->order);
     if (objective == OBJECTIVE_KTO && opt_given(r, &cmd_train_spec, "order") && strcmp(o->order, "paired") == 0)
@@ -227,15 +231,13 @@ static void catch_interrupts(void) {
 static status set_lora(struct train_options *t, const struct options *o) {
     if (o->adapter) {
         TRY(adapter_read_options(&t->lora, o->adapter));
-        t->lora.dropout = o->lora_dropout;
+        t->lora.dropout = o->lora.dropout;
         if ((t->objective == OBJECTIVE_REWARD) != (t->lora.labels > 0))
             return FAIL(ST_MISMATCH, "%s: this adapter is of a %s, --objective %s", o->adapter, t->lora.labels ? "reward model" : "language model", o->objective);
         return ST_OK;
     }
-    if (o->targets.count > LORA_TARGETS_MAX) return FAIL(ST_USAGE, "--lora-target-modules takes at most %d names", LORA_TARGETS_MAX);
-    t->lora = (struct lora_options){.rank = (size_t)o->rank, .alpha = o->lora_alpha, .dropout = o->lora_dropout, .target_count = o->targets.count};
+    TRY(cli_lora_set(&t->lora, &o->lora));
     t->lora.labels = t->objective == OBJECTIVE_REWARD ? 1 : 0;
-    memcpy(t->lora.targets, o->targets.items, o->targets.count * sizeof o->targets.items[0]);
     return ST_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "export/gguf_common.h"
 #include "export/gguf_meta.h"
 #include "export/gguf_types.h"
+#include "model/heads.h"
 #include "model/peft_io.h"
 #include "text/tokenizer.h"
 
@@ -85,7 +86,8 @@ static status read_linear(float **w, struct job *j, const struct linear *l) {
     *w = NULL;
     for (size_t i = 0; i < l->part_count; i++) {
         struct tensor_view v;
-        TRY(checkpoint_tensor(&v, &j->m.checkpoint, l->part[i].role, l->layer, l->part[i].rows, l->in));
+        const enum tensor_role role = l->part[i].role;
+        TRY(checkpoint_tensor(&v, &j->m.checkpoint, role == TENSOR_HEAD && j->m.checkpoint.config.tied ? TENSOR_EMBED : role, l->layer, l->part[i].rows, l->in));
         if (!j->writing) continue;
         if (!*w) TRY(mem_try_alloc(w, l->out * l->in, sizeof **w, "a matrix"));
         tensor_view_rows(*w + l->part[i].row * l->in, &v);
@@ -132,11 +134,21 @@ static status put_rope(struct job *j) {
     return put_vector(j, "rope_factors_short.weight", c->rope.divisor, c->rotary / 2, 0);
 }
 
+/* The embedding, and the head where it is another matrix or the adapter makes it one. */
+static status put_edges(struct job *j) {
+    const struct model_config *c = &j->m.config;
+    if (!c->tied) TRY(heads_adapted(&j->m) ? put_linear(j, &j->m.head) : put_view(j, TENSOR_HEAD, c->vocab, c->hidden));
+    if (j->m.embed_offset == LINEAR_FROZEN) return put_view(j, TENSOR_EMBED, c->vocab, c->hidden);
+    char name[TENSOR_NAME_SIZE + 8];
+    struct memory_rows rows = {j->theta + j->m.embed_offset, c->vocab, c->hidden, 0};
+    name_of(name, j, TENSOR_EMBED, 0, "weight");
+    return put(j, name, gguf_tensor_type(j->preset, c, TENSOR_EMBED, 0, c->hidden), 2, c->vocab, c->hidden, memory_row, &rows);
+}
+
 static status put_tensors(struct job *j) {
     const struct model_config *c = &j->m.config;
     TRY(put_rope(j));
-    if (!c->tied) TRY(put_view(j, TENSOR_HEAD, c->vocab, c->hidden));
-    TRY(put_view(j, TENSOR_EMBED, c->vocab, c->hidden));
+    TRY(put_edges(j));
     TRY(put_norm(j, TENSOR_NORM, 0, c->hidden));
     for (size_t i = 0; i < c->layers; i++) {
         struct model_layer *l = &j->m.layers[i];
@@ -199,17 +211,8 @@ static status put_values(struct job *j, const struct export_request *r) {
     return put_tokenizer(j, r);
 }
 
-/* lora_merge_into takes what belongs to LoRA's pairs; whole modules beside them would be left out. */
-static status check_adapter(const struct model *m, const char *folder) {
-    for (size_t i = 0; i < m->params.count; i++)
-        if (!strstr(m->params.items[i].name, ".lora_"))
-            return FAIL(ST_UNSUPPORTED, "%s: '%s' is not merged into a GGUF", folder, m->params.items[i].name);
-    return ST_OK;
-}
-
 static status write_file(struct job *j, const struct export_request *r) {
     TRY(gguf_meta_check(&j->m.config));
-    TRY(check_adapter(&j->m, r->adapter));
     TRY(put_values(j, r));
     TRY(put_tensors(j));
     TRY(gguf_write_begin(&j->w, r->output));
@@ -223,6 +226,7 @@ status export_gguf_run(const struct export_request *r) {
     TRY(gguf_check_output(r));
     TRY(adapter_describe_model(&j.m, r->model, r->adapter));
     j.theta = r->adapter ? j.m.params.value : NULL;
+    j.m.config.tied = j.m.config.tied && !lora_unties(&j.m, j.theta);
     status s = write_file(&j, r);
     gguf_writer_release(&j.w);
     model_release(&j.m);

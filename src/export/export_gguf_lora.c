@@ -41,8 +41,8 @@ static status put_linear(struct job *j, const struct linear *l) {
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
-        TRY(put(j, l, p, "lora_a", (struct rows){theta + l->a_offset + p->u_col * l->in, l->rank, l->in, 0}));
-        TRY(put(j, l, p, "lora_b", (struct rows){theta + p->b_offset, p->rows, l->rank, gguf_permuted_heads(&j->m.config, p->role)}));
+        TRY(put(j, l, p, "lora_a", (struct rows){theta + l->a_offset + p->u_col * l->in, p->rank, l->in, 0}));
+        TRY(put(j, l, p, "lora_b", (struct rows){theta + p->b_offset, p->rows, p->rank, gguf_permuted_heads(&j->m.config, p->role)}));
     }
     return ST_OK;
 }
@@ -56,13 +56,16 @@ static status put_tensors(struct job *j) {
         TRY(put_linear(j, &l->gate_up));
         TRY(put_linear(j, &l->down));
     }
-    return ST_OK;
+    return put_linear(j, &j->m.head);
 }
 
 /* One alpha for all: llama.cpp divides it by each pair's own rank. */
 static status check_linear(const struct linear *l, double alpha) {
-    if (l->u_width && fabs((double)l->scale * (double)l->rank - alpha) > 1e-5 * fabs(alpha))
-        return FAIL(ST_UNSUPPORTED, "layer %zu: alpha differs between modules, which a GGUF adapter cannot say; merge it instead", l->layer);
+    for (size_t i = 0; i < l->part_count; i++) {
+        const struct linear_part *p = &l->part[i];
+        if (p->adapted && fabs((double)p->scale * (double)p->rank - alpha) > 1e-5 * fabs(alpha))
+            return FAIL(ST_UNSUPPORTED, "layer %zu: alpha differs between modules, which a GGUF adapter cannot say; merge it instead", l->layer);
+    }
     return ST_OK;
 }
 
@@ -80,7 +83,9 @@ static status check(const struct job *j, double alpha, const char *folder) {
         TRY(check_linear(&l->gate_up, alpha));
         TRY(check_linear(&l->down, alpha));
     }
-    return ST_OK;
+    if (j->m.head.u_width && j->m.config.tied)
+        return FAIL(ST_UNSUPPORTED, "%s: an adapter on a head that is the embedding too would change both in llama.cpp; merge it instead", folder);
+    return check_linear(&j->m.head, alpha);
 }
 
 static status write_file(struct job *j, const struct export_request *r, const struct lora_options *o) {

@@ -7,8 +7,8 @@
 
 #include "base/buf.h"
 #include "model/block.h"
+#include "model/heads.h"
 #include "num/norm.h"
-#include "num/softmax_logp.h"
 
 #define DECODE_ROWS 256
 #define SHARE_LEAST 16 /* a prompt waits for another one only when that saves this many tokens */
@@ -218,7 +218,8 @@ static status run_layers(struct decoder *d) {
     struct run *r = &d->run;
     const size_t t = d->row_count, padded = padded_rows(t);
     r->longest = d->options.length; /* one table for a sequence from its first token to its last */
-    run_embed(r->layers[0].x, r, d->row_id, t, padded);
+    TRY(model_bind(d->model, d->theta));
+    run_embed(r->layers[0].x, r, d->theta, d->row_id, t, padded);
     for (size_t i = 0; i < d->model->config.layers; i++)
         TRY(block_forward_attend(run_layer_output(r, i), &r->layers[i], r, i, attend_cache, d, d->theta, t, padded, false));
     return ST_OK;
@@ -265,9 +266,7 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
         for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->want_row[from + i] * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
         rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
-        TRY(matmul_weight_forward(r->logits, d->model->config.vocab, NULL, 0, (struct mat){.f = r->hn, .ld = c}, &d->model->head.w,
-                                  padded));
-        softcap_rows(r->logits, (float)d->model->config.logit_softcap, padded, d->model->config.vocab, d->model->config.vocab);
+        TRY(heads_logits(r, d->theta, 0, padded));
         TRY(pick_rows(d, calls, from, n));
     }
     return ST_OK;

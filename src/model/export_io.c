@@ -72,11 +72,13 @@ static status add_all(struct exporter *x) {
     const size_t c = m->config.hidden, v = m->config.vocab;
     float *rows;
     TRY(mem_try_alloc(&rows, v * c, sizeof *rows, "exported embedding"));
-    for (size_t i = 0; i < v; i++) model_embedding_row(rows + i * c, m, (int32_t)i);
+    for (size_t i = 0; i < v; i++) model_embedding_row(rows + i * c, m, x->theta, (int32_t)i);
     status s = add(x, TENSOR_EMBED, 0, rows, v, c);
     if (s == ST_OK && m->config.head == HEAD_SCORE) s = add(x, TENSOR_SCORE, 0, reward_head_weights(m, x->theta), m->config.labels, c);
-    for (size_t i = 0; i < v && s == ST_OK && !m->config.tied; i++) model_head_row(rows + i * c, m, (int32_t)i);
-    if (s == ST_OK && !m->config.tied) s = add(x, TENSOR_HEAD, 0, rows, v, c);
+    const bool apart = m->config.head == HEAD_LM && (!m->config.tied || lora_unties(m, x->theta));
+    for (size_t i = 0; i < v && apart; i++) model_head_row(rows + i * c, m, (int32_t)i);
+    if (apart && x->theta) lora_merge_into(rows, &m->head, x->theta);
+    if (s == ST_OK && apart) s = add(x, TENSOR_HEAD, 0, rows, v, c);
     free(rows);
     for (size_t i = 0; i < m->config.layers && s == ST_OK; i++) {
         struct model_layer *l = &m->layers[i];
@@ -91,10 +93,12 @@ static status add_all(struct exporter *x) {
     return s == ST_OK ? add_norm(x, TENSOR_NORM, 0, m->norm, c) : s;
 }
 
-static status write_config(const struct model *m, const char *folder, enum dtype type) {
+static status write_config(const struct model *m, const float *theta, const char *folder, enum dtype type) {
     struct buf b = {0};
+    struct model_config config = m->config;
+    config.tied = config.tied && !lora_unties(m, theta);
     char *path = file_join(folder, "config.json");
-    status s = model_config_put_json(&b, &m->config, type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16");
+    status s = model_config_put_json(&b, &config, type == DTYPE_F32 ? "float32" : type == DTYPE_F16 ? "float16" : "bfloat16");
     if (s == ST_OK) s = file_write(path, b.data, b.size);
     free(path);
     buf_release(&b);
@@ -113,5 +117,5 @@ status export_hf(const struct model *m, const float *theta, const char *folder, 
     }
     arena_release(&x.arena);
     TRY(s);
-    return write_config(m, folder, type);
+    return write_config(m, theta, folder, type);
 }

@@ -27,10 +27,28 @@ static size_t chunk_rows(const struct run *r, size_t left) {
 
 static float cap_of(const struct run *r) { return (float)r->m->config.logit_softcap; }
 
-static status chunk_logits(struct run *r, size_t from, size_t rows) {
-    const size_t c = r->m->config.hidden;
-    const size_t v = r->m->config.vocab;
-    TRY(matmul_weight_forward(r->logits, v, NULL, 0, (struct mat){.f = r->hn + from * c, .ld = c}, &r->m->head.w, rows));
+bool heads_adapted(const struct model *m) { return m->head.u_width || m->head.saved_offset != LINEAR_FROZEN; }
+
+/* Does the head's gradient need more than `expected`? */
+static bool is_trained(const struct run *r, const float *theta) {
+    return r->m->head.w_offset != LINEAR_FROZEN || (theta && heads_adapted(r->m));
+}
+
+/* Scratch whose dropout masks do not repeat from chunk to chunk. */
+static struct linear_scratch scratch_at(const struct run *r, size_t from) {
+    struct linear_scratch s = r->scratch;
+    s.dropout.first = from;
+    return s;
+}
+
+status heads_logits(struct run *r, const float *theta, size_t from, size_t rows) {
+    const size_t c = r->m->config.hidden, v = r->m->config.vocab;
+    const struct mat x = {.f = r->hn + from * c, .ld = c};
+    const struct linear_scratch s = scratch_at(r, from);
+    if (theta && heads_adapted(r->m))
+        TRY(linear_forward(r->logits, NULL, r->u_head, x, &r->m->head, theta, &s, rows));
+    else
+        TRY(matmul_weight_forward(r->logits, v, NULL, 0, x, &r->m->head.w, rows));
     softcap_rows(r->logits, cap_of(r), rows, v, v);
     return ST_OK;
 }
@@ -70,17 +88,17 @@ void heads_scatter(struct run *r, size_t padded) {
     for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
 }
 
-status heads_forward(struct run *r, const struct seqtree *tree, bool keep) {
+status heads_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep) {
     const struct model *m = r->m;
     const size_t v = m->config.vocab;
-    const bool frozen = m->head.w_offset == LINEAR_FROZEN;
+    const bool frozen = !is_trained(r, theta);
     heads_gather(r, tree);
     const size_t slots = (size_t)r->slot_count;
     int32_t entry = 0;
     for (size_t from = 0, rows; from < slots; from += rows) {
         rows = chunk_rows(r, slots - from);
         const size_t real = slots - from < rows ? slots - from : rows;
-        TRY(chunk_logits(r, from, rows));
+        TRY(heads_logits(r, theta, from, rows));
         logp_rows(r->lse + from, r->entropy + from, r->argmax + from, r->mean_logit + from, r->log_squares ? r->log_squares + from : NULL,
                   r->logits, real, v, v);
         for (; entry < tree->score_count && (size_t)r->score_slot[entry] < from + real; entry++) {
@@ -109,14 +127,14 @@ static void frozen_backward(struct run *r, const struct seqtree *tree, const flo
 }
 
 /* dhn and the head's own gradient: logits again, dlogits = sum over entries of g (onehot - p). */
-static status trained_backward(struct run *r, const struct seqtree *tree, const float *dlogp) {
+static status trained_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
     struct model *m = r->m;
     const size_t c = m->config.hidden, v = m->config.vocab, slots = (size_t)r->slot_count;
     int32_t entry = 0;
     for (size_t from = 0, rows; from < slots; from += rows) {
         rows = chunk_rows(r, slots - from);
         const size_t real = slots - from < rows ? slots - from : rows;
-        TRY(chunk_logits(r, from, rows));
+        TRY(heads_logits(r, theta, from, rows));
         softmax_rows(r->logits, r->logits, r->lse + from, cap_of(r), real, v, v);
         memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
         int32_t first = entry;
@@ -130,6 +148,12 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
             r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] +=
                 dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
         struct mat dlogits = {.f = r->logits, .ld = v};
+        if (theta && heads_adapted(m)) {
+            const struct linear_scratch scratch = scratch_at(r, from);
+            const struct mat x = {.f = r->hn + from * c, .ld = c};
+            TRY(linear_backward(r->dhn + from * c, m->params.grad, dlogits, x, r->u_head, &m->head, theta, &scratch, rows, false));
+            continue;
+        }
         TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
         TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c,
                    rows, true));
@@ -137,11 +161,11 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
     return ST_OK;
 }
 
-status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded) {
-    if (r->m->head.w_offset == LINEAR_FROZEN)
+status heads_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp, size_t padded) {
+    if (!is_trained(r, theta))
         frozen_backward(r, tree, dlogp);
     else
-        TRY(trained_backward(r, tree, dlogp));
+        TRY(trained_backward(r, tree, theta, dlogp));
     heads_scatter(r, padded);
     return ST_OK;
 }

@@ -8,9 +8,13 @@
 #include "model/run.h"
 
 /* r->x -> r->logp, r->lse, r->entropy, r->mean_logit, r->argmax, r->log_squares. keep: also what heads_backward needs. */
-status heads_forward(struct run *r, const struct seqtree *tree, bool keep);
+status heads_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep);
 /* dlogp -> r->dx [padded, C] (written), gradients of norm and head. */
-status heads_backward(struct run *r, const struct seqtree *tree, const float *dlogp, size_t padded);
+status heads_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp, size_t padded);
+/* Is there an adapter on the output head, or a copy trained in its place? */
+bool heads_adapted(const struct model *m);
+/* r->hn[from, from + rows) -> r->logits, soft-capped. theta: bound (model_bind). */
+status heads_logits(struct run *r, const float *theta, size_t from, size_t rows);
 
 /* For the heads of reward models. heads_gather: r->x -> r->hn, the normed rows of the scored nodes, and r->score_slot. heads_scatter:
  * r->dhn -> r->dx [padded, C] (written), gradient of the norm. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "model/dora.h"
 
 void linear_stored_rows(float *out, const void *source, size_t from, size_t rows) {
     const struct linear *l = source;
@@ -19,7 +20,7 @@ static void drop(float *out, const float *x, const struct dropout *d, uint64_t s
     const uint32_t limit = (uint32_t)((double)d->p * 4294967296.0);
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < t; r++) {
-        struct rng g = rng_at(d->key, salt, r, 0);
+        struct rng g = rng_at(d->key, salt, d->first + r, 0);
         for (size_t i = 0; i < n; i += 2) {
             uint64_t bits = rng_u64(&g);
             out[r * n + i] = (uint32_t)bits < limit ? 0.0f : x[r * n + i] * keep;
@@ -30,9 +31,24 @@ static void drop(float *out, const float *x, const struct dropout *d, uint64_t s
 
 static uint64_t dropout_salt(const struct linear *l) { return l->layer * TENSOR_ROLES + l->part[0].role; }
 
-static void scale_rows(float *x, float scale, size_t n) {
-    for (size_t i = 0; i < n; i++) x[i] *= scale;
+/* x[t, u_width]: the columns of each part times its scale. */
+static void scale_parts(float *x, const struct linear *l, size_t t) {
+    for (size_t k = 0; k < l->part_count; k++) {
+        const struct linear_part *p = &l->part[k];
+        if (!p->adapted) continue;
+        for (size_t i = 0; i < t; i++)
+            for (size_t j = 0; j < p->rank; j++) x[i * l->u_width + p->u_col + j] *= p->scale;
+    }
 }
+
+static bool is_saved(const struct linear *l, const float *theta) { return theta && l->saved_offset != LINEAR_FROZEN; }
+
+static const struct matmul_weight *weight_of(const struct linear *l, const float *theta) { return is_saved(l, theta) ? &l->saved : &l->w; }
+
+/* Where the gradient of the matrix goes. */
+static size_t trained_at(const struct linear *l, const float *theta) { return is_saved(l, theta) ? l->saved_offset : l->w_offset; }
+
+size_t linear_kept(const struct linear *l) { return l->u_width + (l->dora ? l->out : 0); }
 
 /* x with its bf16 form where products read that, rounded once for all of them. */
 static struct mat operand(struct mat x, size_t n, enum matmul_kind kind, const struct linear_scratch *s, size_t t) {
@@ -58,7 +74,7 @@ static void pack_up(const struct linear *l, const float *theta, const struct lin
     memset(s->pack_b, 0, gemm_amx_bytes(l->u_width, l->out));
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
-        if (p->adapted) gemm_amx_pack_block(s->pack_b, l->u_width, p->u_col, p->row, theta + p->b_offset, l->rank, true, l->rank, p->rows);
+        if (p->adapted) gemm_amx_pack_block(s->pack_b, l->u_width, p->u_col, p->row, theta + p->b_offset, p->rank, true, p->rank, p->rows);
     }
 }
 
@@ -78,11 +94,11 @@ static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struc
         gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, true, l->in, l->u_width);
         gemm_amx_run(
             &(struct gemm_amx){.m = g->m, .n = l->u_width, .k = l->in, .a = x.h, .lda = x.ld, .b = s->pack_a, .c = u, .ldc = l->u_width});
-        scale_rows(u, l->scale, g->m * l->u_width);
+        scale_parts(u, l, g->m);
         pack_up(l, theta, s);
         add_second(g, u, s->pack_b, l, s);
     }
-    g->b = matmul_weight_tiles(&l->w, false);
+    g->b = matmul_weight_tiles(weight_of(l, theta), false);
     gemm_amx_run(g);
 }
 
@@ -93,9 +109,9 @@ static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear
         for (size_t i = 0; i < l->part_count; i++) {
             const struct linear_part *p = &l->part[i];
             if (!p->adapted) continue;
-            gemm_amx_pack(s->pack_b, theta + p->b_offset, l->rank, false, p->rows, l->rank);
+            gemm_amx_pack(s->pack_b, theta + p->b_offset, p->rank, false, p->rows, p->rank);
             gemm_amx_run(&(struct gemm_amx){.m = g->m,
-                                            .n = l->rank,
+                                            .n = p->rank,
                                             .k = p->rows,
                                             .a = dy.h + p->row,
                                             .lda = dy.ld,
@@ -103,18 +119,18 @@ static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear
                                             .c = s->du + p->u_col,
                                             .ldc = l->u_width});
         }
-        scale_rows(s->du, l->scale, g->m * l->u_width);
+        scale_parts(s->du, l, g->m);
         gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, false, l->u_width, l->in);
         add_second(g, s->du, s->pack_a, l, s);
     }
     if (!g->c && !g->finish) return;
-    g->b = matmul_weight_tiles(&l->w, true);
+    g->b = matmul_weight_tiles(weight_of(l, theta), true);
     gemm_amx_run(g);
 }
 
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t) {
-    CHECK(in_one_pass(l, s));
+    CHECK(in_one_pass(l, s) && !l->dora);
     forward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
     return ST_OK;
 }
@@ -125,21 +141,15 @@ static void add_rows(float *y, const float *row, size_t t, size_t n) {
         for (size_t j = 0; j < n; j++) y[i * n + j] += row[j];
 }
 
-status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta,
+/* y = begin + x W^T + scale B A x; ld 0: every row starts from the same. */
+static status product(float *y, const float *begin, size_t ld, float *u, struct mat x, const struct linear *l, const float *theta,
                       const struct linear_scratch *s, size_t t) {
-    if (l->bias && init) { /* both: the bias goes to where the sums start */
-        if (init != y) memcpy(y, init, t * l->out * sizeof *y);
-        add_rows(y, l->bias, t, l->out);
-        init = y;
-    }
-    const float *begin = init ? init : l->bias;
-    const size_t ld = init ? l->out : 0; /* 0: every row starts from the bias */
     if (in_one_pass(l, s)) {
         forward_pass(&(struct gemm_amx){.m = t, .init = begin, .ld_init = ld, .c = y, .ldc = l->out}, u, x, l, theta, s);
         return ST_OK;
     }
     struct mat in = operand(x, l->in, l->w.kind, s, t);
-    TRY(matmul_weight_forward(y, l->out, begin, ld, in, &l->w, t));
+    TRY(matmul_weight_forward(y, l->out, begin, ld, in, weight_of(l, theta), t));
     if (!theta || !l->u_width) return ST_OK;
     if (s->dropout.p > 0) {
         drop(s->dropped, x.f, &s->dropout, dropout_salt(l), t, l->in);
@@ -147,14 +157,30 @@ status linear_forward(float *y, const float *init, float *u, struct mat x, const
     }
     TRY(matmul(u, l->u_width, l->w.kind, in, false, (struct mat){.f = theta + l->a_offset, .ld = l->in}, true, t, l->u_width, l->in,
                false));
-    scale_rows(u, l->scale, t * l->u_width);
+    scale_parts(u, l, t);
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
-        struct mat up = {.f = u + p->u_col, .ld = l->u_width}, b = {.f = theta + p->b_offset, .ld = l->rank};
-        TRY(matmul(y + p->row, l->out, l->w.kind, up, false, b, true, t, p->rows, l->rank, true));
+        struct mat up = {.f = u + p->u_col, .ld = l->u_width}, b = {.f = theta + p->b_offset, .ld = p->rank};
+        TRY(matmul(y + p->row, l->out, l->w.kind, up, false, b, true, t, p->rows, p->rank, true));
     }
     return ST_OK;
+}
+
+status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta,
+                      const struct linear_scratch *s, size_t t) {
+    if (theta && l->dora) {
+        float *z = u + t * l->u_width;
+        TRY(product(z, NULL, 0, u, x, l, theta, s, t));
+        dora_forward(y, init, z, l, t);
+        return ST_OK;
+    }
+    if (l->bias && init) { /* both: the bias goes to where the sums start */
+        if (init != y) memcpy(y, init, t * l->out * sizeof *y);
+        add_rows(y, l->bias, t, l->out);
+        init = y;
+    }
+    return product(y, init ? init : l->bias, init ? l->out : 0, u, x, l, theta, s, t);
 }
 
 /* Gradients of A and B from du = scale * dy B. `du_half`: its bf16 form where there is one. */
@@ -164,7 +190,7 @@ static status adapter_gradients(float *grad, struct mat dy, struct mat x, const 
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
         struct mat up = {.f = u + p->u_col, .ld = l->u_width};
-        TRY(matmul(grad + p->b_offset, l->rank, l->w.kind, columns(dy, p->row), true, up, false, p->rows, l->rank, t, true));
+        TRY(matmul(grad + p->b_offset, p->rank, l->w.kind, columns(dy, p->row), true, up, false, p->rows, p->rank, t, true));
     }
     struct mat du = {.f = s->du, .ld = l->u_width};
     if (du_half) du = (struct mat){.h = du_half, .ld = u_half_width(l)};
@@ -183,23 +209,24 @@ static void bias_gradient(float *dbias, const float *dy, size_t t, size_t n) {
             for (size_t j = from; j < n && j < from + 64; j++) dbias[j] += dy[i * n + j];
 }
 
-static status weight_gradient(float *grad, struct mat dy, struct mat x, const struct linear *l, size_t t) {
+static status weight_gradient(float *grad, size_t at, struct mat dy, struct mat x, const struct linear *l, size_t t) {
     if (l->bias) bias_gradient(grad + l->bias_offset, dy.f, t, l->out);
-    return matmul(grad + l->w_offset, l->in, l->w.kind, dy, true, x, false, l->out, l->in, t, true);
+    return matmul(grad + at, l->in, l->w.kind, dy, true, x, false, l->out, l->in, t, true);
 }
 
 /* After dx in one pass: what the parameters get. */
 static status gradients_after_pass(float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
                                    const struct linear_scratch *s, size_t t) {
     if (!grad) return ST_OK;
-    if (l->w_offset != LINEAR_FROZEN) TRY(weight_gradient(grad, dy, x, l, t));
+    const size_t at = trained_at(l, theta);
+    if (at != LINEAR_FROZEN) TRY(weight_gradient(grad, at, dy, x, l, t));
     if (!theta || !l->u_width) return ST_OK;
     return adapter_gradients(grad, dy, x, u, s->u_half, l, s, t);
 }
 
 status linear_backward_finish(const struct linear_finish *f, float *grad, struct mat dy, struct mat x, const float *u,
                               const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
-    CHECK(in_one_pass(l, s));
+    CHECK(in_one_pass(l, s) && !l->dora);
     dy = operand(dy, l->out, l->w.kind, s, t);
     backward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
     return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
@@ -217,21 +244,33 @@ static status adapter_input_gradient(float *dx, const struct linear *l, const fl
 
 status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
                        const struct linear_scratch *s, size_t t, bool accumulate) {
+    if (theta && l->dora) dy = dora_backward(s->dz, grad, dy, u + t * l->u_width, l, t);
     dy = operand(dy, l->out, l->w.kind, s, t);
     if (in_one_pass(l, s)) {
         backward_pass(&(struct gemm_amx){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta, s);
         return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
     }
-    if (dx) TRY(matmul_weight_backward(dx, l->in, accumulate ? dx : NULL, l->in, dy, &l->w, t));
-    if (grad && l->w_offset != LINEAR_FROZEN) TRY(weight_gradient(grad, dy, x, l, t));
+    const size_t at = trained_at(l, theta);
+    if (dx) TRY(matmul_weight_backward(dx, l->in, accumulate ? dx : NULL, l->in, dy, weight_of(l, theta), t));
+    if (grad && at != LINEAR_FROZEN) TRY(weight_gradient(grad, at, dy, x, l, t));
     if (!theta || !l->u_width) return ST_OK;
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
-        struct mat b = {.f = theta + p->b_offset, .ld = l->rank};
-        TRY(matmul(s->du + p->u_col, l->u_width, l->w.kind, columns(dy, p->row), false, b, false, t, l->rank, p->rows, false));
+        struct mat b = {.f = theta + p->b_offset, .ld = p->rank};
+        TRY(matmul(s->du + p->u_col, l->u_width, l->w.kind, columns(dy, p->row), false, b, false, t, p->rank, p->rows, false));
     }
-    scale_rows(s->du, l->scale, t * l->u_width);
+    scale_parts(s->du, l, t);
     if (grad) TRY(adapter_gradients(grad, dy, x, u, NULL, l, s, t));
     return dx ? adapter_input_gradient(dx, l, theta, s, t) : ST_OK;
+}
+
+status linear_bind(struct linear *l, const float *theta, float *products) {
+    if (is_saved(l, theta)) {
+        if (l->saved.kind == MATMUL_BF16)
+            TRY(matmul_weight_update(&l->saved, theta + l->saved_offset));
+        else
+            l->saved.plain = theta + l->saved_offset;
+    }
+    return theta && l->dora ? dora_bind(l, theta, products) : ST_OK;
 }

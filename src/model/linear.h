@@ -1,6 +1,7 @@
 /* linear: projections that read the same input, fused into one product (q|k|v, gate|up), each with its own LoRA pair.
  *
- * y = x W^T + bias + (alpha / r) B A dropout(x)      (Hu et al. 2021; peft tuners/lora/layer.py) */
+ * y = x W^T + bias + scale B A dropout(x)      (Hu et al. 2021; peft tuners/lora/layer.py)
+ * DoRA (Liu et al. 2024; peft tuners/lora/dora.py): y = bias + m / |W + scale B A| (W + scale B A) x, the norm of each row, without gradient */
 #ifndef RAPT_MODEL_LINEAR_H
 #define RAPT_MODEL_LINEAR_H
 
@@ -16,8 +17,16 @@ struct linear_part {
     enum tensor_role role;
     size_t row, rows; /* its rows of the fused output */
     bool adapted;
+    size_t rank;     /* of its adapter */
+    float scale;     /* alpha / rank, or alpha / sqrt(rank) */
     size_t u_col;    /* its first column in u */
     size_t b_offset; /* B [rows, rank] in the parameter vector */
+    size_t m_offset; /* DoRA: m [rows] there */
+};
+struct dora { /* of one linear; 1 in rows that have no adapter */
+    float *squares; /* [out] |W|^2 of each row */
+    float *gain;    /* [out] m / |W + scale B A| */
+    float *inverse; /* [out] 1 / |W + scale B A| */
 };
 struct linear {
     size_t layer, in, out, part_count;
@@ -29,9 +38,11 @@ struct linear {
     bool biased;
     float *bias;          /* [out], or NULL */
     size_t bias_offset;   /* as w_offset */
-    size_t rank, u_width; /* u_width = rank x adapted parts; 0 = no adapter */
+    size_t u_width;       /* ranks of the adapted parts together; 0 = no adapter */
     size_t a_offset;      /* A of the adapted parts, one after another: [u_width, in] */
-    float scale;          /* alpha / rank */
+    struct dora *dora;    /* NULL = plain LoRA */
+    size_t saved_offset;  /* a full matrix trained in the place of W (PEFT's modules_to_save), in the parameter vector; else LINEAR_FROZEN */
+    struct matmul_weight saved; /* its product, of the values that linear_bind saw last */
 };
 
 /* Rows of a stored weight: a matmul_rows whose source is the linear. */
@@ -41,6 +52,7 @@ void linear_stored_rows(float *out, const void *source, size_t from, size_t rows
 struct dropout {
     float p; /* 0 = off */
     uint64_t key;
+    size_t first; /* the number of the first row */
 };
 
 /* Working memory of one run; sized for the widest linear. bf16 buffers have GEMM_AMX_K elements to spare behind them. */
@@ -50,13 +62,19 @@ struct linear_scratch {
     uint16_t *pack_a, *pack_b; /* LoRA's A and B, packed */
     float *du;                 /* [T, max u_width]; NULL without adapters */
     float *dropped;            /* [T, max in]; NULL without dropout */
+    float *dz;                 /* [T, max out]; NULL without DoRA */
     struct dropout dropout;
 };
 
 /* Operands come as fp32, bf16 or both (struct mat); where products read bf16 and only fp32 is there, it is rounded here. Dropout wants x in
  * fp32. */
 
-/* y[T, out] = init + ...; init: NULL = 0, may be y. theta: the vector that adapters are read from, NULL = adapter off. u[T, u_width] keeps
+/* Floats that u below needs for every row: scale * A x [u_width], and under DoRA what the gain multiplies [out]. */
+size_t linear_kept(const struct linear *l);
+/* What of the linear depends on theta but not on x: the product of a saved matrix, DoRA's gains. Once after each change of theta or its
+ * values, before the passes. products[u_width, out]: scratch, NULL without DoRA. theta NULL: nothing to do. */
+status linear_bind(struct linear *l, const float *theta, float *products);
+/* y[T, out] = init + ...; init: NULL = 0, may be y. theta: the vector that adapters are read from, NULL = adapter off. u[T, linear_kept] keeps
  * scale * A x for backward. */
 status linear_forward(float *y, const float *init, float *u, struct mat x, const struct linear *l, const float *theta,
                       const struct linear_scratch *s, size_t t);

@@ -45,7 +45,7 @@ static status view_of(struct tensor_view *v, const struct model *m, enum tensor_
 }
 
 static void linear_describe(struct linear *l, const struct model_config *c, size_t layer, const enum tensor_role *roles, size_t count) {
-    *l = (struct linear){.layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN};
+    *l = (struct linear){.layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN};
     for (size_t i = 0; i < count; i++) {
         size_t rows, cols;
         role_shape(&rows, &cols, c, roles[i]);
@@ -301,6 +301,7 @@ void model_release(struct model *m) {
         release_linear(&m->head, NULL);
     }
     arena_release(&m->packed);
+    arena_release(&m->adapter);
     reward_head_release(m);
     free(m->layers);
     free(m->norms);
@@ -342,10 +343,33 @@ const float *model_rope(const struct model *m, size_t layer, size_t longest) {
     return m->config.rope.kind == ROPE_LONG && longest > m->config.rope.original_max_position ? m->rope_long : m->rope;
 }
 
-void model_embedding_row(float *out, const struct model *m, int32_t id) {
+void model_changed(struct model *m) { m->version++; }
+
+struct bind {
+    struct model *m;
+    const float *theta;
+    status result;
+};
+static void bind_linear(struct linear *l, void *context) {
+    struct bind *b = context;
+    if (b->result == ST_OK) b->result = linear_bind(l, b->theta, b->m->products);
+}
+
+status model_bind(struct model *m, const float *theta) {
+    struct bind b = {m, theta, ST_OK};
+    if (!theta || (m->bound == theta && m->bound_version == m->version)) return ST_OK;
+    if (m->dora) model_each_linear(m, bind_linear, &b);
+    if (m->config.head == HEAD_LM) bind_linear(&m->head, &b);
+    m->bound = theta;
+    m->bound_version = m->version;
+    return b.result;
+}
+
+void model_embedding_row(float *out, const struct model *m, const float *theta, int32_t id) {
     const size_t c = m->config.hidden;
-    if (m->embed_offset != LINEAR_FROZEN)
-        memcpy(out, m->params.value + m->embed_offset + (size_t)id * c, c * sizeof(float));
+    const float *values = m->use == MODEL_FULL ? m->params.value : theta;
+    if (m->embed_offset != LINEAR_FROZEN && values)
+        memcpy(out, values + m->embed_offset + (size_t)id * c, c * sizeof(float));
     else
         tensor_view_row(out, &m->embed_view, (size_t)id);
 }

@@ -39,7 +39,7 @@ struct model {
     enum model_use use;
     enum model_storage storage; /* model_load looks at it; under MODEL_FULL weights are always packed */
     struct model_layer *layers;
-    struct linear head; /* [V, C]; never adapted by all-linear */
+    struct linear head; /* [V, C]; never adapted by all-linear. HEAD_LM only */
     float *norm;        /* [C] */
     size_t norm_offset;
     float *score;                      /* [labels, C] the head of a reward model; NULL where a new one is trained as an adapter's part */
@@ -47,10 +47,16 @@ struct model {
     float *score_frozen;               /* owned storage of it */
     struct gating_head *gating;        /* HEAD_GATED */
     struct tensor_view embed_view, head_view; /* frozen rows */
-    size_t embed_offset;                      /* full: the embedding in the parameter vector */
+    size_t embed_offset;                      /* the embedding in the parameter vector: full training, or saved beside an adapter */
     struct params params;                     /* LoRA: the adapter; full: everything */
     float *norms;                             /* owned storage of the frozen norms */
     struct arena packed;                      /* weights packed for products, and biases */
+    struct arena adapter;                     /* what an adapter needs beside its parameters */
+    bool dora;                                /* the adapter is weight-decomposed */
+    float *products;                          /* scratch of linear_bind under DoRA */
+    uint64_t version;                         /* of all trained values; model_changed */
+    const float *bound;                       /* what model_bind saw last */
+    uint64_t bound_version;
     float *rope, *rope_local, *rope_long;     /* [rope_positions, rotary] cos and sin; the last two NULL where not needed */
     size_t rope_positions;
 };
@@ -77,8 +83,12 @@ status model_load(struct model *m);
 void model_release(struct model *m);
 /* Grows the table of rotations; called by whoever knows the longest sequence. Error past the model's longest position. */
 status model_need_positions(struct model *m, size_t count);
-/* Row `id` of the embedding, out [C]; and of the output head. */
-void model_embedding_row(float *out, const struct model *m, int32_t id);
+/* To be called whenever values of an adapter or of a copy of one have changed. */
+void model_changed(struct model *m);
+/* Before passes under theta: what depends on the adapter alone (linear_bind). Does nothing when neither theta nor its values changed. */
+status model_bind(struct model *m, const float *theta);
+/* Row `id` of the embedding under theta, out [C]; and of the frozen output head. */
+void model_embedding_row(float *out, const struct model *m, const float *theta, int32_t id);
 void model_head_row(float *out, const struct model *m, int32_t id);
 /* Where the gradient at an offset of the parameter vector goes; NULL for LINEAR_FROZEN. */
 float *model_grad_at(const struct model *m, size_t offset);

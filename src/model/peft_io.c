@@ -24,8 +24,8 @@ static status read_targets(struct lora_options *o, struct json targets) {
     struct json key, v;
     o->target_count = 0;
     if (json_kind_of(targets) == JSON_STRING) {
-        if (!json_equals(targets, "all-linear")) return FAIL(ST_UNSUPPORTED, "'target_modules' is a pattern; a list of names is expected");
         o->targets[o->target_count++] = mem_keep(json_text(targets));
+        o->pattern = strcmp(o->targets[0], "all-linear") != 0;
         return ST_OK;
     }
     struct json_iter it = json_iter_begin(targets);
@@ -39,34 +39,89 @@ static status read_targets(struct lora_options *o, struct json targets) {
     return ST_OK;
 }
 
-/* peft writes both names for every sequence classifier, of which models here have the first. */
+/* peft writes "score" and "classifier" for every sequence classifier, of which models here have the first. */
 static status read_saved_modules(struct lora_options *o, struct json modules) {
     struct json_iter it = json_iter_begin(modules);
     struct json key, v;
     while (json_iter_next(&it, &key, &v)) {
-        if (!json_equals(v, "score") && !json_equals(v, "classifier"))
-            return FAIL(ST_UNSUPPORTED, "'modules_to_save' has %.*s; of these only \"score\" is supported", (int)v.size, v.text);
-        o->labels = 1;
+        if (json_equals(v, "score") || json_equals(v, "classifier"))
+            o->labels = 1;
+        else if (json_equals(v, "lm_head"))
+            o->save_head = true;
+        else if (json_equals(v, "embed_tokens"))
+            o->save_embedding = true;
+        else
+            return FAIL(ST_UNSUPPORTED, "'modules_to_save' has %.*s; supported are \"lm_head\", \"embed_tokens\" and \"score\"", (int)v.size, v.text);
     }
     return ST_OK;
 }
 
+/* rank_pattern, alpha_pattern: {"regular expression": number}. */
+static status read_rules(struct lora_rule *rules, size_t *count, struct json config, const char *name, bool whole) {
+    struct json_iter it = json_iter_begin(json_get(config, name));
+    struct json key, v;
+    *count = 0;
+    while (json_iter_next(&it, &key, &v)) {
+        if (*count == LORA_RULES_MAX) return FAIL(ST_UNSUPPORTED, "'%s' has more than %d entries", name, LORA_RULES_MAX);
+        struct lora_rule *r = &rules[*count];
+        if (!json_double(&r->value, v) || (whole && (r->value < 1 || r->value > 65536 || r->value != floor(r->value))))
+            return FAIL(ST_FORMAT, "'%s' should hold %s, has %.*s", name, whole ? "positive whole numbers" : "numbers", (int)v.size, v.text);
+        r->pattern = mem_keep(json_text(key));
+        ++*count;
+    }
+    return ST_OK;
+}
+
+static status read_layers(struct lora_options *o, struct json config) {
+    struct json layers = json_get(config, "layers_to_transform"), pattern = json_get(config, "layers_pattern"), key, v;
+    o->layer_count = 0;
+    if (json_int(&o->layers[0], layers)) o->layer_count = 1;
+    struct json_iter it = json_iter_begin(layers);
+    while (json_iter_next(&it, &key, &v)) {
+        if (o->layer_count == LORA_LAYERS_MAX) return FAIL(ST_UNSUPPORTED, "'layers_to_transform' has more than %d entries", LORA_LAYERS_MAX);
+        if (!json_int(&o->layers[o->layer_count++], v)) return FAIL(ST_FORMAT, "'layers_to_transform' should hold whole numbers, has %.*s", (int)v.size, v.text);
+    }
+    if (json_kind_of(pattern) == JSON_STRING && !json_equals(pattern, "layers") && !json_equals(pattern, ""))
+        return FAIL(ST_UNSUPPORTED, "'layers_pattern' is %.*s; decoders here have \"layers\"", (int)pattern.size, pattern.text);
+    return ST_OK;
+}
+
+/* Starts that change the base: peft changes it again in the same way when it loads such an adapter. */
+static status check_init(struct json init) {
+    static const char *const changing[] = {"pissa", "olora", "corda", "loftq", "lora_ga"};
+    char *text = json_kind_of(init) == JSON_STRING ? json_text(init) : NULL;
+    status s = ST_OK;
+    for (size_t i = 0; text && i < sizeof changing / sizeof changing[0] && s == ST_OK; i++)
+        if (strncmp(text, changing[i], strlen(changing[i])) == 0)
+            s = FAIL(ST_UNSUPPORTED,
+                     "'init_lora_weights' is \"%s\": the adapter belongs to a base that this start has changed; save it with peft's "
+                     "path_initial_model_for_weight_conversion, which makes it one of the original base",
+                     text);
+    free(text);
+    return s;
+}
+
 static status options_from_json(struct lora_options *o, struct json config) {
-    static const char *const refused[] = {"use_dora",       "rank_pattern", "alpha_pattern", "layers_to_transform",
-                                          "fan_in_fan_out", "lora_bias"};
+    static const char *const refused[] = {"fan_in_fan_out", "lora_bias", "exclude_modules", "layer_replication", "target_parameters", "trainable_token_indices",
+                                          "use_qalora", "alora_invocation_tokens", "arrow_config", "layers_pattern"};
     int64_t rank;
     *o = (struct lora_options){0};
     if (!json_equals(json_get(config, "peft_type"), "LORA")) return FAIL(ST_UNSUPPORTED, "'peft_type' is not \"LORA\"");
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) TRY(refuse(config, refused[i]));
     struct json bias = json_get(config, "bias");
     if (json_kind_of(bias) == JSON_STRING && !json_equals(bias, "none")) return FAIL(ST_UNSUPPORTED, "'bias' is not \"none\"");
+    TRY(check_init(json_get(config, "init_lora_weights")));
     if (!json_int(&rank, json_get(config, "r")) || rank < 1 || rank > 65536)
         return FAIL(ST_FORMAT, "'r' should be a positive whole number");
     o->rank = (size_t)rank;
     if (!json_double(&o->alpha, json_get(config, "lora_alpha"))) return FAIL(ST_FORMAT, "'lora_alpha' should be a number");
     json_double(&o->dropout, json_get(config, "lora_dropout"));
     json_bool(&o->rslora, json_get(config, "use_rslora"));
+    json_bool(&o->dora, json_get(config, "use_dora"));
     TRY(read_saved_modules(o, json_get(config, "modules_to_save")));
+    TRY(read_rules(o->ranks, &o->rank_count, config, "rank_pattern", true));
+    TRY(read_rules(o->alphas, &o->alpha_count, config, "alpha_pattern", false));
+    TRY(read_layers(o, config));
     return read_targets(o, json_get(config, "target_modules"));
 }
 
@@ -102,6 +157,35 @@ status adapter_read_options(struct lora_options *o, const char *folder) {
     return s == ST_OK && o->labels ? read_labels(o, folder) : s;
 }
 
+#define HEAD_COPY PEFT_PREFIX "lm_head.base_layer.weight"
+
+/* Beside an adapter on the head peft keeps the head itself (save_embedding_layers), and puts it back on loading. Here the base's stays, so the
+ * two must be the same: up to bf16's rounding, and not looked at where the base is quantised. */
+static status check_head_copy(size_t *used, const struct model *m, const struct safetensors *st, const char *path) {
+    const struct st_tensor *t = safetensors_find(st, HEAD_COPY);
+    const size_t rows = m->config.vocab, cols = m->config.hidden;
+    struct tensor_view v;
+    float *row, largest = 0, off = 0;
+    if (!t || !m->head.u_width) return ST_OK;
+    if (t->rows != rows || t->cols != cols)
+        return FAIL(ST_MISMATCH, "%s: tensor '" HEAD_COPY "' has shape [%zu, %zu], this model needs [%zu, %zu]", path, t->rows, t->cols, rows, cols);
+    ++*used;
+    TRY(checkpoint_tensor(&v, &m->checkpoint, m->config.tied ? TENSOR_EMBED : TENSOR_HEAD, 0, rows, cols));
+    if (dtype_table[v.type].block > 1) return ST_OK;
+    TRY(mem_try_alloc(&row, 2 * cols, sizeof *row, "rows of the output head"));
+    for (size_t i = 0; i < rows; i++) {
+        tensor_view_row(row, &v, i);
+        dtype_table[t->type].expand(row + cols, (const char *)t->data + i * dtype_row_bytes(t->type, cols), cols);
+        for (size_t j = 0; j < cols; j++) {
+            largest = fmaxf(largest, fabsf(row[j]));
+            off = fmaxf(off, fabsf(row[j] - row[cols + j]));
+        }
+    }
+    free(row);
+    if (off <= largest / 128) return ST_OK;
+    return FAIL(ST_MISMATCH, "%s: the adapter's copy of lm_head differs from this model's by up to %g: it was made for another base", path, (double)off);
+}
+
 static status fill(struct model *m, const struct safetensors *st, const char *path) {
     size_t used = 0;
     for (size_t i = 0; i < m->params.count; i++) {
@@ -116,11 +200,13 @@ static status fill(struct model *m, const struct safetensors *st, const char *pa
         dtype_table[t->type].expand(m->params.value + p->offset, t->data, p->rows * p->cols);
         used++;
     }
+    TRY(check_head_copy(&used, m, st, path));
     if (used != st->tensor_count)
         return FAIL(ST_UNSUPPORTED, "%s: holds %zu tensors, of which only %zu belong to LoRA on the listed targets", path, st->tensor_count,
                     used);
     for (size_t i = 0; i < m->params.size; i++)
         if (!isfinite(m->params.value[i])) return FAIL(ST_FORMAT, "%s: holds values that are not finite", path);
+    model_changed(m);
     return ST_OK;
 }
 
@@ -176,25 +262,76 @@ static void put_targets(struct buf *out, const struct model *m) {
         }
 }
 
+static void put_target_modules(struct buf *b, const struct model *m, const struct lora_options *o) {
+    if (o->pattern) {
+        json_put_text(b, o->targets[0]);
+        return;
+    }
+    buf_append_char(b, '[');
+    const bool all = o->target_count == 1 && strcmp(o->targets[0], "all-linear") == 0;
+    if (all) put_targets(b, m);
+    for (size_t i = 0; i < o->target_count && !all; i++) {
+        buf_append_text(b, i ? ",\n    " : "\n    ");
+        json_put_text(b, o->targets[i]);
+    }
+    buf_append_text(b, "\n  ]");
+}
+
+static void put_saved_modules(struct buf *b, const struct lora_options *o) {
+    const struct {
+        bool on;
+        const char *name;
+    } all[] = {{o->labels > 0, "classifier"}, {o->save_embedding, "embed_tokens"}, {o->save_head, "lm_head"}, {o->labels > 0, "score"}};
+    const char *separator = "[";
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (!all[i].on) continue;
+        buf_printf(b, "%s\"%s\"", separator, all[i].name);
+        separator = ", ";
+    }
+    buf_append_text(b, separator[0] == '[' ? "null" : "]");
+}
+
+static void put_rules(struct buf *b, const struct lora_rule *rules, size_t count) {
+    buf_append_char(b, '{');
+    for (size_t i = 0; i < count; i++) {
+        buf_append_text(b, i ? ", " : "");
+        json_put_text(b, rules[i].pattern);
+        buf_append_text(b, ": ");
+        json_put_double(b, rules[i].value);
+    }
+    buf_append_char(b, '}');
+}
+
+static void put_layers(struct buf *b, const struct lora_options *o) {
+    if (!o->layer_count) buf_append_text(b, "null");
+    for (size_t i = 0; i < o->layer_count; i++) buf_printf(b, "%s%lld", i ? ", " : "[", (long long)o->layers[i]);
+    if (o->layer_count) buf_append_char(b, ']');
+}
+
+/* DoRA's m is the one vector of an adapter. */
+static bool is_magnitude(const struct param *p) { return strstr(p->name, ".lora_magnitude_vector") != NULL; }
+
 static status save_config(const struct model *m, const struct lora_options *o, const char *folder, const char *base) {
     struct buf b = {0};
-    bool named = o->target_count == 1 && strcmp(o->targets[0], "all-linear") == 0;
-    buf_append_text(&b, "{\n  \"auto_mapping\": null,\n  \"base_model_name_or_path\": ");
+    buf_append_text(&b, "{\n  \"alpha_pattern\": ");
+    put_rules(&b, o->alphas, o->alpha_count);
+    buf_append_text(&b, ",\n  \"auto_mapping\": null,\n  \"base_model_name_or_path\": ");
     json_put_text(&b, base);
     buf_append_text(&b, ",\n  \"bias\": \"none\",\n  \"fan_in_fan_out\": false,\n  \"inference_mode\": true,\n  \"init_lora_weights\": "
-                        "true,\n  \"lora_alpha\": ");
+                        "true,\n  \"layers_to_transform\": ");
+    put_layers(&b, o);
+    buf_append_text(&b, ",\n  \"lora_alpha\": ");
     json_put_double(&b, o->alpha);
     buf_append_text(&b, ",\n  \"lora_dropout\": ");
     json_put_double(&b, o->dropout);
-    buf_printf(&b, ",\n  \"modules_to_save\": %s,\n  \"peft_type\": \"LORA\",\n  \"r\": %zu,\n  \"target_modules\": [",
-               o->labels ? "[\"classifier\", \"score\"]" : "null", o->rank);
-    if (named) put_targets(&b, m);
-    for (size_t i = 0; i < o->target_count && !named; i++) {
-        buf_append_text(&b, i ? ",\n    " : "\n    ");
-        json_put_text(&b, o->targets[i]);
-    }
-    buf_printf(&b, "\n  ],\n  \"task_type\": \"%s\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
-               o->labels ? "SEQ_CLS" : "CAUSAL_LM", o->rslora ? "true" : "false");
+    buf_append_text(&b, ",\n  \"modules_to_save\": ");
+    put_saved_modules(&b, o);
+    buf_printf(&b, ",\n  \"peft_type\": \"LORA\",\n  \"r\": %zu,\n  \"rank_pattern\": ", o->rank);
+    put_rules(&b, o->ranks, o->rank_count);
+    buf_append_text(&b, ",\n  \"target_modules\": ");
+    put_target_modules(&b, m, o);
+    buf_printf(&b, ",\n  \"task_type\": \"%s\",\n  \"use_dora\": %s,\n  \"use_rslora\": %s\n}\n", o->labels ? "SEQ_CLS" : "CAUSAL_LM",
+               o->dora ? "true" : "false", o->rslora ? "true" : "false");
     char *path = file_join(folder, "adapter_config.json");
     status s = file_write(path, b.data, b.size);
     free(path);
@@ -208,9 +345,9 @@ status adapter_save(const struct model *m, const struct lora_options *o, const f
     for (size_t i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.items[i];
         char name[TENSOR_NAME_SIZE + 64];
-        size_t shape[2] = {p->rows, p->cols};
+        const size_t shape[2] = {p->rows, p->cols}, dims = is_magnitude(p) ? 1 : 2;
         snprintf(name, sizeof name, PEFT_PREFIX "%s", p->name);
-        safetensors_add(&w, name, DTYPE_F32, shape, 2, theta + p->offset);
+        safetensors_add(&w, name, DTYPE_F32, shape + 2 - dims, dims, theta + p->offset);
     }
     char *path = file_join(folder, "adapter_model.safetensors");
     status s = safetensors_write(&w, path);

@@ -4,7 +4,7 @@
 
 #include "model/lora.h"
 
-/* Reads the config, attaches, and fills A and B. Unsupported kinds (DoRA, rank patterns, biases) are errors that name the key. */
+/* Reads the config, attaches, and fills A and B. Unsupported kinds (biases, layer replication, ...) are errors that name the key. */
 status adapter_load(struct model *m, const char *folder, bool with_grad);
 /* Opens a model and, unless adapter is NULL, the adapter on it; one with a reward head makes a language model a reward model. */
 status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use);

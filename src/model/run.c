@@ -28,7 +28,28 @@ static void take(struct taker *k, void *out, size_t count, size_t size) {
     memcpy(out, &p, sizeof p);
 }
 
-static void take_layer(struct taker *k, struct layer_acts *a, const struct model *m, size_t layer, size_t t, bool train) {
+/* Floats a row of what the four linears keep of their adapters. */
+struct kept {
+    size_t qkv, o, gate_up, down;
+};
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static struct kept kept_of(const struct model_layer *l) {
+    return (struct kept){linear_kept(&l->qkv), linear_kept(&l->o), linear_kept(&l->gate_up), linear_kept(&l->down)};
+}
+
+/* Where layers share their buffers: adapters need not be the same in all of them. */
+static struct kept kept_most(const struct model *m) {
+    struct kept most = {0};
+    for (size_t i = 0; i < m->config.layers; i++) {
+        const struct kept n = kept_of(&m->layers[i]);
+        most = (struct kept){larger(most.qkv, n.qkv), larger(most.o, n.o), larger(most.gate_up, n.gate_up), larger(most.down, n.down)};
+    }
+    return most;
+}
+
+static void take_layer(struct taker *k, struct layer_acts *a, const struct model *m, size_t layer, struct kept kept, size_t t, bool train) {
     const struct model_config *c = &m->config;
     const struct model_layer *l = &m->layers[layer];
     take(k, &a->rstd1, t, sizeof(float));
@@ -49,18 +70,24 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
         take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
     else if (train)
         take(k, &a->gate_up_half, t * l->gate_up.out, sizeof(uint16_t));
-    take(k, &a->u_qkv, t * l->qkv.u_width, sizeof(float));
-    take(k, &a->u_o, t * l->o.u_width, sizeof(float));
-    take(k, &a->u_gate_up, t * l->gate_up.u_width, sizeof(float));
-    take(k, &a->u_down, t * l->down.u_width, sizeof(float));
+    take(k, &a->u_qkv, t * kept.qkv, sizeof(float));
+    take(k, &a->u_o, t * kept.o, sizeof(float));
+    take(k, &a->u_gate_up, t * kept.gate_up, sizeof(float));
+    take(k, &a->u_down, t * kept.down, sizeof(float));
 }
 
-static size_t largest_of(const struct model *m, int what) {
-    const struct linear *all[] = {&m->layers[0].qkv, &m->layers[0].o, &m->layers[0].gate_up, &m->layers[0].down};
+enum what { WIDEST, KEPT_RANKS, WIDEST_INPUT };
+
+static size_t size_of(const struct linear *l, enum what what) {
+    return what == WIDEST ? larger(l->in, l->out) : what == KEPT_RANKS ? l->u_width : l->in;
+}
+
+static size_t largest_of(const struct model *m, enum what what) {
     size_t most = 0;
-    for (size_t i = 0; i < 4; i++) {
-        size_t v = what == 0 ? (all[i]->in > all[i]->out ? all[i]->in : all[i]->out) : what == 1 ? all[i]->u_width : all[i]->in;
-        if (v > most) most = v;
+    for (size_t i = 0; i < m->config.layers; i++) {
+        const struct model_layer *l = &m->layers[i];
+        const struct linear *all[] = {&l->qkv, &l->o, &l->gate_up, &l->down};
+        for (size_t n = 0; n < 4; n++) most = larger(most, size_of(all[n], what));
     }
     return most;
 }
@@ -71,13 +98,13 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
     struct layer_acts shared = {0}, *a;
     float *x = NULL;
     take(k, &r->layers, m->config.layers, sizeof *r->layers);
-    if (!each) take_layer(k, &shared, m, 0, t, r->plan.train);
+    if (!each) take_layer(k, &shared, m, 0, kept_most(m), t, r->plan.train);
     if (!r->plan.train) take(k, &x, t * m->config.hidden, sizeof(float));
     for (size_t i = 0; i < m->config.layers; i++) {
         struct layer_acts counted = {0};
         a = r->layers ? &r->layers[i] : &counted;
         if (each)
-            take_layer(k, a, m, i, t, r->plan.train);
+            take_layer(k, a, m, i, kept_of(&m->layers[i]), t, r->plan.train);
         else
             *a = shared;
         if (r->plan.train)
@@ -89,8 +116,8 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
 
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
-    size_t s = run_round(r->plan.scored), rows = ((size_t)7680 << 10) / c->vocab / 16 * 16;
-    r->chunk = c->head != HEAD_LM ? 0 : rows < 16 ? 16 : rows > 256 ? 256 : rows;
+    const bool frozen = c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN && !heads_adapted(r->m);
+    const size_t s = run_round(r->plan.scored);
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
     take(k, &r->argmax, s, sizeof(int32_t));
@@ -104,38 +131,65 @@ static void take_head(struct taker *k, struct run *r) {
     take(k, &r->hs, (s + 256) * c->hidden, sizeof(float)); /* a whole chunk may be read behind the last row */
     take(k, &r->hn, (s + 256) * c->hidden, sizeof(float));
     take(k, &r->logits, r->chunk * c->vocab, sizeof(float));
+    if (heads_adapted(r->m)) take(k, &r->u_head, r->chunk * linear_kept(&r->m->head), sizeof(float));
     if (!r->plan.train) return;
     take(k, &r->dhn, (s + 256) * c->hidden, sizeof(float));
-    if (c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN) take(k, &r->expected, (s + 256) * c->hidden, sizeof(float));
+    if (frozen) take(k, &r->expected, (s + 256) * c->hidden, sizeof(float));
+}
+
+/* Sizes of the working memory of linears: [rows, width] of the layers, or of the head where an adapter is on it. */
+struct extent {
+    size_t wide, ranks, all_ranks, inputs, rows; /* elements of an operand, of u; the widest u; elements of an input; rows */
+};
+
+static struct extent extent_of(const struct run *r, size_t t) {
+    const struct model *m = r->m;
+    struct extent e = {t * largest_of(m, WIDEST), t * largest_of(m, KEPT_RANKS), largest_of(m, KEPT_RANKS), t * largest_of(m, WIDEST_INPUT), t};
+    if (!heads_adapted(m)) return e;
+    e.wide = larger(e.wide, r->chunk * larger(m->head.out, m->head.in));
+    e.all_ranks = larger(e.all_ranks, m->head.u_width);
+    e.rows = larger(t, r->chunk);
+    e.ranks = larger(e.ranks, r->chunk * m->head.u_width);
+    e.inputs = larger(e.inputs, r->chunk * m->head.in);
+    return e;
 }
 
 /* Inputs of products, and where the adapters' matrices are packed. A product in bf16 reads a little behind its last row. */
 static void take_operands(struct taker *k, struct run *r, size_t t) {
     const struct model_config *c = &r->m->config;
-    const size_t gate_up = r->m->layers[0].gate_up.out, u = largest_of(r->m, 1), widest = largest_of(r->m, 0);
+    const struct extent e = extent_of(r, t);
+    const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? r->m->head.out : 0);
     const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout;
-    r->one_pass = tiles && !r->plan.dropout && c->ffn % 16 == 0;
+    r->one_pass = tiles && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
     if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
     if (r->plan.train && !r->one_pass) take(k, &r->dact, t * c->ffn, sizeof(float));
     if (half && !r->one_pass) take(k, &r->gate_up, t * gate_up, sizeof(float));
-    if (r->plan.train && u) take(k, &r->scratch.du, t * u, sizeof(float));
-    if (r->plan.dropout) take(k, &r->scratch.dropped, t * largest_of(r->m, 2), sizeof(float));
+    if (r->plan.train && u) take(k, &r->scratch.du, e.ranks, sizeof(float));
+    if (r->plan.train && r->m->dora) take(k, &r->scratch.dz, e.wide, sizeof(float));
+    if (r->plan.dropout) take(k, &r->scratch.dropped, e.inputs, sizeof(float));
     if (!half) return;
     take(k, &r->h_half, t * c->hidden + GEMM_AMX_K, sizeof(uint16_t));
     take(k, &r->act_half, t * c->ffn + GEMM_AMX_K, sizeof(uint16_t));
     if (r->plan.train) take(k, &r->dgate_up_half, t * gate_up + GEMM_AMX_K, sizeof(uint16_t));
-    take(k, &r->scratch.half, t * widest + GEMM_AMX_K, sizeof(uint16_t));
+    take(k, &r->scratch.half, e.wide + GEMM_AMX_K, sizeof(uint16_t));
     if (!tiles || !u) return;
-    take(k, &r->scratch.u_half, t * ((u + 31) / 32 * 32), sizeof(uint16_t));
+    take(k, &r->scratch.u_half, e.rows * ((u + 31) / 32 * 32), sizeof(uint16_t));
     take(k, &r->scratch.pack_a, gemm_amx_bytes(widest, u), 1);
     take(k, &r->scratch.pack_b, gemm_amx_bytes(widest, u), 1);
+}
+
+/* Rows of logits at a time. */
+static size_t chunk_of(const struct model_config *c) {
+    const size_t rows = ((size_t)7680 << 10) / c->vocab / 16 * 16;
+    return c->head != HEAD_LM ? 0 : rows < 16 ? 16 : rows > 256 ? 256 : rows;
 }
 
 static void take_all(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[0];
     size_t t = run_round(r->plan.tokens);
+    r->chunk = chunk_of(c);
     take_layers(k, r, t);
     take(k, &r->x, t * c->hidden, sizeof(float));
     take_operands(k, r, t);
@@ -181,12 +235,12 @@ void run_release(struct run *r) {
     *r = (struct run){0};
 }
 
-void run_embed(float *x, const struct run *r, const int32_t *ids, size_t t, size_t padded) {
+void run_embed(float *x, const struct run *r, const float *theta, const int32_t *ids, size_t t, size_t padded) {
     const size_t c = r->m->config.hidden;
     const float scale = r->m->config.embed_scale;
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) {
-        model_embedding_row(x + i * c, r->m, ids[i]);
+        model_embedding_row(x + i * c, r->m, theta, ids[i]);
         for (size_t j = 0; scale != 1.0f && j < c; j++) x[i * c + j] *= scale;
     }
     memset(x + t * c, 0, (padded - t) * c * sizeof(float));
@@ -207,10 +261,11 @@ status run_forward(struct run *r, const struct seqtree *tree, const float *theta
     const size_t t = (size_t)tree->node_count, padded = run_round(t);
     CHECK(t <= r->plan.tokens && (size_t)tree->score_count <= r->plan.scored && (!keep || r->plan.train));
     r->longest = longest_of(tree);
-    run_embed(r->layers[0].x, r, tree->ids, t, padded);
+    TRY(model_bind(r->m, theta));
+    run_embed(r->layers[0].x, r, theta, tree->ids, t, padded);
     for (size_t i = 0; i < r->m->config.layers; i++)
         TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
-    if (!r->plan.rewards) return heads_forward(r, tree, keep);
+    if (!r->plan.rewards) return heads_forward(r, tree, theta, keep);
     reward_head_forward(r, tree, theta);
     return ST_OK;
 }
@@ -232,7 +287,7 @@ status run_backward(struct run *r, const struct seqtree *tree, const float *thet
     if (r->plan.rewards)
         reward_head_backward(r, tree, theta, dlogp, padded);
     else
-        TRY(heads_backward(r, tree, dlogp, padded));
+        TRY(heads_backward(r, tree, theta, dlogp, padded));
     for (size_t i = r->m->config.layers; i-- > 0;) {
         if (r->plan.recompute) TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded, true));
         TRY(block_backward(r, i, tree, theta, padded));

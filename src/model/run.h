@@ -31,7 +31,7 @@ struct layer_acts {          /* what backward needs of one layer */
     float *mid;                              /* [T, C] after attention's residual */
     float *gate_up;                          /* [T, 2F]; NULL where products read bf16: then */
     uint16_t *gate_up_half;                  /* [T, 2F] */
-    float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, u_width] */
+    float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, linear_kept] */
 };
 
 struct run {
@@ -44,7 +44,7 @@ struct run {
     float *h, *act;                              /* [T, C] normed; [T, F] */
     uint16_t *h_half, *act_half, *dgate_up_half; /* the last [T, 2F] */
     float *gate_up;                              /* [T, 2F] in bf16 runs whose activation is not done behind the product */
-    bool one_pass;                               /* tiles, no dropout: the activation is done behind the product */
+    bool one_pass;                               /* tiles, no dropout or DoRA: the activation is done behind the product */
     float *dx, *dh;                              /* [T, C] */
     float *dpost;                                /* [T, C] gradient before a norm behind attention or feed-forward */
     size_t longest;                              /* tokens of the longest sequence: which rotations families with long rope take */
@@ -60,6 +60,7 @@ struct run {
     float *expected;                   /* [S, C] sum over v of p_v W_v; frozen head only */
     float *dhn;                        /* [S, C] */
     float *logits;                     /* [chunk, V] */
+    float *u_head;                     /* [chunk, linear_kept]; NULL without an adapter on the head */
     float *row;                        /* [C] */
     float *logp;                       /* [scored] out: log-prob of each entry */
     float *lse, *entropy, *mean_logit; /* [S] out */
@@ -78,8 +79,8 @@ size_t run_bytes(const struct model *m, const struct run_plan *plan);
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep);
 /* dlogp[score_count]: d loss / d log-prob of each entry, whatever its weight. Adds to m->params.grad. The last run_forward must have kept. */
 status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp);
-/* The embedding rows of ids[t] to x[padded, C], scaled; rows behind t are zero. */
-void run_embed(float *x, const struct run *r, const int32_t *ids, size_t t, size_t padded);
+/* The embedding rows of ids[t] under theta to x[padded, C], scaled; rows behind t are zero. */
+void run_embed(float *x, const struct run *r, const float *theta, const int32_t *ids, size_t t, size_t padded);
 /* Where a layer's output goes: the next layer's input, or r->x. */
 float *run_layer_output(struct run *r, size_t layer);
 /* Sums of log-probs by sequence, each entry times its weight, in nats: out[sequence_count] (double, fixed order). */

@@ -62,7 +62,9 @@ static void identity(struct buf *out, const struct trainer *t) {
     if (o->full)
         buf_append_text(out, ", \"full\": true}");
     else
-        buf_printf(out, ", \"lora\": [%zu, %.17g, %.17g, %d]}", o->lora.rank, o->lora.alpha, o->lora.dropout, (int)o->lora.rslora);
+        buf_printf(out, ", \"lora\": [%zu, %.17g, %.17g, %d, %d, %d, %zu, %d, %d], \"loraplus_lr_ratio\": %.17g}", o->lora.rank, o->lora.alpha,
+                   o->lora.dropout, (int)o->lora.rslora, (int)o->lora.dora, (int)o->lora.init, o->lora.pissa_steps, (int)o->lora.save_head,
+                   (int)o->lora.save_embedding, o->loraplus_ratio);
 }
 
 static void machine(struct buf *out, const struct trainer *t) {
@@ -191,6 +193,7 @@ static status load_vectors(struct trainer *t, const struct safetensors *st) {
     if (t->initial) TRY(load_vector(t->initial, st, t->o->full ? "reference_weights" : "initial_adapter", t->model.params.size));
     if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.response_count));
     if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.response_count));
+    model_changed(&t->model);
     return t->o->full ? model_refresh(&t->model) : ST_OK;
 }
 

@@ -5,7 +5,7 @@
 #include "train/slices.h"
 
 size_t train_state_bytes(const struct model *m, const struct optim_row *row, const struct optim_params *params) {
-    struct optim_slice *slices = slices_of(m);
+    struct optim_slice *slices = slices_of(m, 1);
     const size_t bytes = optim_bytes(row, params, slices, m->params.count);
     free(slices);
     return bytes;
@@ -16,7 +16,7 @@ size_t train_state_bytes(const struct model *m, const struct optim_row *row, con
 struct train_memory train_memory_of(const struct model *m, const struct run_plan *plan, size_t states) {
     const bool full = m->use == MODEL_FULL; /* then the parameters themselves are counted among the weights */
     return (struct train_memory){.weights = model_weight_bytes(m),
-                                 .trained = m->params.size * sizeof(float) * (full ? 1 : 2) + states,
+                                 .trained = m->adapter.used_total + m->params.size * sizeof(float) * (full ? 1 : 2) + states,
                                  .activations = run_bytes(m, plan),
                                  .program = PROGRAM_BYTES};
 }

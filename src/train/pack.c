@@ -22,7 +22,7 @@ status pack_rows(struct trainer *t, size_t *taken, const struct loaded *data, co
             const int32_t n = loaded_response(data, rows[i], j)->count;
             if (n < shortest) shortest = n;
         }
-        for (int32_t j = 0; j < r->responses; j++, sequences++) prompt[sequences] = loaded_response(data, rows[i], (size_t)j)->prompt, shared[sequences] = shortest;
+        for (int32_t j = 0; j < r->responses; j++, sequences++) prompt[sequences] = r->prompt, shared[sequences] = shortest;
     }
     for (int32_t i = 0; i < tree->score_count; i++) {
         struct seqtree_score *e = &tree->scores[i];

@@ -19,6 +19,7 @@ status reference_sync(struct trainer *t) {
     if (!every || t->step % every != 0) return ST_OK;
     const float alpha = (float)t->o->ref_mixup_alpha, rest = (float)(1 - t->o->ref_mixup_alpha);
     for (size_t i = 0; i < t->model.params.size; i++) t->initial[i] = t->initial[i] * rest + alpha * t->model.params.value[i];
+    model_changed(&t->model);
     forget(t->train_ref, t->train.response_count);
     forget(t->eval_ref, t->eval.response_count);
     forget(t->train_mismatched, t->mismatched_epochs * t->train.count);

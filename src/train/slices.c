@@ -11,10 +11,12 @@ static bool ends_with(const char *name, const char *end) {
 
 /* Embedding and output heads are matrices that look one row up or stand at the end: what Muon's authors leave to AdamW. */
 static bool is_hidden(const struct param *p) {
-    return !p->vector && !ends_with(p->name, "embed_tokens.weight") && !ends_with(p->name, "lm_head.weight") && !ends_with(p->name, "score.weight");
+    return !p->vector && p->rows > 1 && !ends_with(p->name, "embed_tokens.weight") && !ends_with(p->name, "lm_head.weight") && !ends_with(p->name, "score.weight");
 }
 
-struct optim_slice *slices_of(const struct model *m) {
+static bool is_up(const struct param *p) { return ends_with(p->name, ".lora_B.weight") || ends_with(p->name, ".lora_magnitude_vector"); }
+
+struct optim_slice *slices_of(const struct model *m, double loraplus_ratio) {
     const struct params *p = &m->params;
     struct optim_slice *slices = mem_zero(p->count ? p->count : 1, sizeof *slices);
     for (size_t i = 0; i < p->count; i++) {
@@ -24,7 +26,8 @@ struct optim_slice *slices_of(const struct model *m) {
                                          .rows = q->rows,
                                          .cols = q->cols,
                                          .decay = q->decay,
-                                         .hidden = is_hidden(q)};
+                                         .hidden = is_hidden(q),
+                                         .rate = is_up(q) ? loraplus_ratio : 1};
     }
     return slices;
 }

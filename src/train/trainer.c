@@ -180,7 +180,7 @@ static status plan_memory(struct trainer *t) {
 
 static status prepare_optimizer(struct trainer *t) {
     const struct train_options *o = t->o;
-    struct optim_slice *slices = slices_of(&t->model);
+    struct optim_slice *slices = slices_of(&t->model, o->loraplus_ratio);
     status s = optim_init(&t->optim, o->optimizer, &o->optim, slices, t->model.params.count);
     free(slices);
     TRY(s);
@@ -331,6 +331,7 @@ static status take_step(struct trainer *t) {
                     (unsigned long long)t->step + 1);
     TRY(optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm)));
     if (t->o->full) TRY(model_refresh(&t->model));
+    model_changed(&t->model);
     t->step++;
     TRY(reference_sync(t));
     if (t->o->logging_steps && (t->step % t->o->logging_steps == 0 || t->step == t->total_steps)) return log_step(t, rate);

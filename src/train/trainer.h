@@ -34,6 +34,7 @@ struct train_options {
     struct schedule_options schedule;
     const struct optim_row *optimizer;
     struct optim_params optim;
+    double loraplus_ratio; /* the rate of B over that of A */
     size_t memory; /* bytes the run may take; 0 = model_memory_auto() */
     size_t batch, accumulation, eval_batch, max_length, token_budget;
     enum order_kind order;

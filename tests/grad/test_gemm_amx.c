@@ -137,9 +137,9 @@ static const size_t part_rows[PARTS] = {64, 20, 44};
 
 static void describe(struct linear *l) {
     size_t row = 0, b = PARTS * RANK * IN;
-    *l = (struct linear){.in = IN, .out = OUT, .part_count = PARTS, .w_offset = LINEAR_FROZEN, .rank = RANK, .scale = 1.5f};
+    *l = (struct linear){.in = IN, .out = OUT, .part_count = PARTS, .w_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN};
     for (size_t i = 0; i < PARTS; i++) {
-        l->part[i] = (struct linear_part){.row = row, .rows = part_rows[i], .adapted = i != 1, .u_col = l->u_width, .b_offset = b};
+        l->part[i] = (struct linear_part){.row = row, .rows = part_rows[i], .adapted = i != 1, .rank = RANK, .scale = 1.5f, .u_col = l->u_width, .b_offset = b};
         row += part_rows[i];
         if (i != 1) b += part_rows[i] * RANK, l->u_width += RANK;
     }

@@ -396,15 +396,14 @@ static void check_linear(enum matmul_kind kind, float dropout, bool full, bool a
                           .out = OUT,
                           .part_count = 3,
                           .w_offset = full ? 0 : LINEAR_FROZEN,
-                          .rank = adapters ? RANK : 0,
+                          .saved_offset = LINEAR_FROZEN,
                           .u_width = adapters ? 2 * RANK : 0,
-                          .a_offset = OUT * IN,
-                          .scale = 1.75f};
+                          .a_offset = OUT * IN};
     k.l.part[0] =
-        (struct linear_part){.role = TENSOR_Q, .row = 0, .rows = 5, .adapted = adapters, .u_col = 0, .b_offset = OUT * IN + 2 * RANK * IN};
+        (struct linear_part){.role = TENSOR_Q, .row = 0, .rows = 5, .adapted = adapters, .rank = RANK, .scale = 1.75f, .u_col = 0, .b_offset = OUT * IN + 2 * RANK * IN};
     k.l.part[1] = (struct linear_part){.role = TENSOR_K, .row = 5, .rows = 3};
     k.l.part[2] = (struct linear_part){
-        .role = TENSOR_V, .row = 8, .rows = 4, .adapted = adapters, .u_col = RANK, .b_offset = OUT * IN + 2 * RANK * IN + 5 * RANK};
+        .role = TENSOR_V, .row = 8, .rows = 4, .adapted = adapters, .rank = RANK, .scale = 0.5f, .u_col = RANK, .b_offset = OUT * IN + 2 * RANK * IN + 5 * RANK};
     k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = dropout, .key = 77}};
     struct arena memory = {0};
     ok(matmul_weight_init(&k.l.w, &memory, kind, full ? k.theta : k.w, OUT, IN, true));
@@ -444,8 +443,8 @@ static void dropout_mask(void **state) {
         memset(&k, 0, sizeof k);
         fill(k.theta, THETA, 20), fill(k.x, T_LINEAR * IN, 22);
         k.l = (struct linear){
-            .in = IN, .out = OUT, .part_count = 1, .w_offset = LINEAR_FROZEN, .rank = RANK, .u_width = RANK, .a_offset = 0, .scale = 1};
-        k.l.part[0] = (struct linear_part){.rows = OUT, .adapted = true, .b_offset = RANK * IN};
+            .in = IN, .out = OUT, .part_count = 1, .w_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN, .u_width = RANK, .a_offset = 0};
+        k.l.part[0] = (struct linear_part){.rows = OUT, .adapted = true, .rank = RANK, .scale = 1, .b_offset = RANK * IN};
         k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = 0.25f, .key = key}};
         struct arena memory = {0};
         ok(matmul_weight_init(&k.l.w, &memory, MATMUL_REFERENCE, k.w, OUT, IN, true));

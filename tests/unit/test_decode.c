@@ -52,7 +52,8 @@ static void bench_open(struct bench *b, const char *path, enum matmul_kind kind,
     *b = (struct bench){0};
     if (model_open(&b->model, path, kind, MODEL_INFER) != ST_OK) fail_msg("%s", status_message());
     if (adapter) {
-        const struct lora_options o = {.rank = 4, .alpha = 8, .targets = {"all-linear"}, .target_count = 1};
+        const struct lora_options o = {
+            .rank = 4, .alpha = 8, .dora = kind == MATMUL_F32, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
         assert_int_equal(lora_attach(&b->model, &o, 9, false), ST_OK);
         struct rng r = rng_seeded(4);
         for (size_t i = 0; i < b->model.params.size; i++) b->model.params.value[i] = 0.1f * (float)rng_normal(&r);
