@@ -121,5 +121,6 @@ status cli_loss_threshold(double *out, const struct cli_loss *o) {
     *out = (double)NAN;
     if (!o->kto_threshold) return ST_OK;
     *out = strtod(o->kto_threshold, &end);
-    return end == o->kto_threshold || *end || !isfinite(*out) ? FAIL(ST_USAGE, "--kto-threshold expects a number, not '%s'", o->kto_threshold) : ST_OK;
+    if (end != o->kto_threshold && !*end && isfinite(*out)) return ST_OK;
+    return FAIL(ST_USAGE, "--kto-threshold expects a number, not '%s'", o->kto_threshold);
 }

@@ -40,7 +40,8 @@ static void add_response(struct loaded *d, const struct ids *prompt, const int32
         d->responses = mem_resize(d->responses, d->response_capacity * sizeof *d->responses);
     }
     d->responses[d->response_count++] = (struct loaded_response){
-        .at = d->ids.count, .prompt = (int32_t)prompt->count, .count = (int32_t)count, .kept = (int32_t)count, .score = score, .rejected = d->rows[d->count - 1].responses > 0};
+        .at = d->ids.count, .prompt = (int32_t)prompt->count, .count = (int32_t)count, .kept = (int32_t)count, .score = score,
+        .rejected = d->rows[d->count - 1].responses > 0};
     d->rows[d->count - 1].responses++;
     ids_append(&d->ids, prompt->data, prompt->count);
     ids_append(&d->ids, ids, count);
@@ -204,7 +205,8 @@ static status take_group(struct loaded *d, const struct record *r, struct encode
     double rewards[LOADED_RESPONSES_MAX];
     bool cut = false;
     status s = ST_OK;
-    if (e->compat != FIT_TRL_1) return FAIL(ST_UNSUPPORTED, "a row of %zu responses, which TRL did not have: --compat is for pairs", r->response_count);
+    if (e->compat != FIT_TRL_1)
+        return FAIL(ST_UNSUPPORTED, "a row of %zu responses, which TRL did not have: --compat is for pairs", r->response_count);
     TRY(rank_responses(order, rewards, r));
     TRY(begin_responses(&room, d, r, x, e, o));
     if (!room) return ST_OK;

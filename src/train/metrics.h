@@ -25,10 +25,11 @@ struct metrics {
 };
 /* policy, reference: sums in nats of all rows' sequences, first[rows + 1] says where each row's begin; reference may be NULL. A row's first
  * response is its chosen one, of the others the mean is taken. */
-void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy, const double *reference, const uint32_t *first,
-                 size_t rows, double beta);
+void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy,
+                 const double *reference, const uint32_t *first, size_t rows, double beta);
 /* The same of rows with labels, one response each (TRL's kto_trainer.py, _compute_loss): a side that a micro-batch lacks is left out. */
-void metrics_add_labels(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference, const uint8_t *rejected, size_t rows, double beta, double kl);
+void metrics_add_labels(struct metrics *m, double loss, const struct token_stats *s, const double *policy, const double *reference,
+                        const uint8_t *rejected, size_t rows, double beta, double kl);
 /* The same of a reward model: rewards [rows * 2] (TRL's reward_trainer.py, compute_loss). */
 void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, size_t rows);
 /* Which of them a run has. */

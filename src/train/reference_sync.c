@@ -63,7 +63,8 @@ static status fill_steps(struct trainer *t, uint64_t until) {
 
 status reference_ready(struct trainer *t) {
     if (!t->o->ref_sync_steps || !t->o->full || t->step < t->reference_until) return ST_OK;
-    const uint64_t sync = (t->step / t->o->ref_sync_steps + 1) * t->o->ref_sync_steps, epoch = (t->step / t->steps_per_epoch + 1) * t->steps_per_epoch;
+    const uint64_t sync = (t->step / t->o->ref_sync_steps + 1) * t->o->ref_sync_steps;
+    const uint64_t epoch = (t->step / t->steps_per_epoch + 1) * t->steps_per_epoch;
     uint64_t until = sync < epoch ? sync : epoch;
     if (until > t->total_steps) until = t->total_steps;
     TRY(exchange(t));

@@ -10,7 +10,7 @@ static void round_sums(double *sums, size_t n) {
     for (size_t i = 0; i < n; i++) sums[i] = (double)(float)sums[i];
 }
 
-/* What a loss of rewards looks at beside them. */
+/* What is known of the rows of a micro-batch before they are computed. */
 static void describe_rows(struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count) {
     uint32_t at = 0;
     for (size_t i = 0; i < count; i++) {

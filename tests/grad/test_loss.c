@@ -199,6 +199,8 @@ static void goldens(void **state) {
     buf_release(&text);
 }
 
+/* What a loss must be told, at values that pass: the refusals below are about the rest. */
+#define NEEDED .temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight
 static void refusals(void **state) {
     (void)state;
     for (size_t row = 0; row < loss_count; row++) {
@@ -207,19 +209,19 @@ static void refusals(void **state) {
         const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0, alpha = l->needs & LOSS_OF_GROUPS ? 1 : 0;
         const size_t k = size_for(l, 2);
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
         if (l->needs & LOSS_NEEDS_BETA) {
-            assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0}), ST_USAGE);
-            assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = INFINITY}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0}), ST_USAGE);
+            assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = INFINITY}), ST_USAGE);
         }
         assert_int_equal(
-            loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
+            loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
             l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
                          l->needs & LOSS_TAKES_DIVERGENCE ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         const struct {
             struct loss_params p;
             unsigned taken_by;
@@ -228,15 +230,16 @@ static void refusals(void **state) {
                        {{.odpo_alpha = -1}, 0}, {{.odpo_alpha = INFINITY}, 0}, {{.rpo_eta = -1}, 0}, {{.rpo_eta = INFINITY}, 0}, {{.ld = true, .ld_alpha = 1.5}, 0}, {{.simpo_gamma = INFINITY}, 0}, {{.cpo_alpha = -1}, 0}};
         for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
             struct loss_params p = options[i].p;
-            p.temperature_alpha = alpha, p.desirable_weight = p.undesirable_weight = weight, p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
+            p.temperature_alpha = alpha, p.desirable_weight = p.undesirable_weight = weight;
+            p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
             assert_int_equal(loss_check_params(l, &p), l->needs & options[i].taken_by ? ST_OK : ST_USAGE);
         }
         double policy[2] = {-1, -2}, d[3], dtext[3], broken[2] = {NAN, -1};
         int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
-        struct loss_params p = {.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
+        struct loss_params p = {NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {.dpolicy = d, .dtext = dtext};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
-        assert_int_equal(loss_check_params(l, &(struct loss_params){.temperature_alpha = alpha, .desirable_weight = weight, .undesirable_weight = weight, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
                          l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
         struct loss_batch b = {.groups = 2 / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels,
                                .text = policy, .text_lengths = lengths};
@@ -277,6 +280,8 @@ static void refusals(void **state) {
     }
     assert_null(loss_find("nothing"));
 }
+
+#undef NEEDED
 
 static status mix(const char *first, const char *second, double weight, struct loss_params p) {
     struct loss_mix m = loss_mix_of(loss_find(first));

@@ -71,7 +71,8 @@ static void labels_come_from_scores(void **state) {
     (void)state;
     struct loaded d;
     assert_int_equal(load(&d,
-                          "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}, {\"text\": \" ran\", \"score\": 6.9}, {\"text\": \" ate\", \"score\": 9}]}\n"
+                          "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}, {\"text\": \" ran\", \"score\": 6.9}, "
+                          "{\"text\": \" ate\", \"score\": 9}]}\n"
                           "{\"prompt\": \"a dog\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, \"score_rejected\": 8}\n"
                           "{\"prompt\": \"a dog\", \"completion\": \" sat\", \"label\": true, \"score\": 2}\n",
                           (struct loader_options){.threshold = 7}),
@@ -119,7 +120,8 @@ static void what_has_no_label_is_refused(void **state) {
     refused("{\"prompt\": \"the cat\", \"completion\": \" sat\", \"label\": \"good\"}\n", (double)NAN, "expected true or false");
     refused("{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}]}\n", (double)NAN, "--kto-threshold makes labels");
     refused("{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\"}]}\n", 5, "without a score");
-    refused("{\"prompt\": \"the cat\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, \"score_rejected\": 8, \"goal\": 8}\n", 5, "under a goal");
+    refused("{\"prompt\": \"the cat\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, "
+            "\"score_rejected\": 8, \"goal\": 8}\n", 5, "under a goal");
     refused("{\"prompt\": \"the cat\"}\n", 5, "expected a completion with a label");
 }
 
@@ -134,9 +136,12 @@ static void groups_are_ranked(void **state) {
     (void)state;
     struct loaded d;
     assert_int_equal(load_groups(&d,
-                                 "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 3}, {\"text\": \" sat on a mat\", \"score\": 9}, {\"text\": \" ran home\", \"score\": 3}]}\n"
-                                 "{\"prompt\": \"the cat\", \"goal\": 4, \"responses\": [{\"text\": \" sat\", \"score\": 9}, {\"text\": \" sat on a mat\", \"score\": 3}]}\n"
-                                 "{\"prompt\": \"the cat\", \"goal\": 3, \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 3, \"score_rejected\": 8}\n",
+                                 "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 3}, "
+                                 "{\"text\": \" sat on a mat\", \"score\": 9}, {\"text\": \" ran home\", \"score\": 3}]}\n"
+                                 "{\"prompt\": \"the cat\", \"goal\": 4, \"responses\": [{\"text\": \" sat\", \"score\": 9}, "
+                                 "{\"text\": \" sat on a mat\", \"score\": 3}]}\n"
+                                 "{\"prompt\": \"the cat\", \"goal\": 3, \"chosen\": \" sat\", \"rejected\": \" ran\", "
+                                 "\"score_chosen\": 3, \"score_rejected\": 8}\n",
                                  0),
                      ST_OK);
     static const double scores[] = {9, 3, 3, -1, -25, 0, -25};
@@ -164,8 +169,10 @@ static void groups_are_ranked(void **state) {
 static void groups_are_cut(void **state) {
     (void)state;
     struct loaded d;
-    const char *rows = "{\"prompt\": \"a\", \"responses\": [{\"text\": \" sat on a mat and ran to a red hat again\", \"score\": 3}, {\"text\": \" b\", \"score\": 1}]}\n"
-                       "{\"prompt\": \"the cat sat on a mat and dog ran to a red hat again\", \"responses\": [{\"text\": \" a\", \"score\": 3}, {\"text\": \" b\", \"score\": 1}]}\n";
+    const char *rows = "{\"prompt\": \"a\", \"responses\": [{\"text\": \" sat on a mat and ran to a red hat again\", \"score\": 3}, "
+                       "{\"text\": \" b\", \"score\": 1}]}\n"
+                       "{\"prompt\": \"the cat sat on a mat and dog ran to a red hat again\", "
+                       "\"responses\": [{\"text\": \" a\", \"score\": 3}, {\"text\": \" b\", \"score\": 1}]}\n";
     assert_int_equal(load_groups(&d, rows, 8), ST_OK);
     assert_int_equal(d.count, 1);
     assert_int_equal(d.dropped_long, 1);
