@@ -44,7 +44,15 @@ static status set_init(struct lora_options *out, const char *name) {
         out->init = LORA_GAUSSIAN;
         return ST_OK;
     }
-    return FAIL(ST_USAGE, "--init-lora-weights is true or gaussian, not '%s'", name);
+    if (strncmp(name, "pissa", 5) == 0) {
+        char *end = NULL;
+        const bool plain = name[5] == '\0';
+        const long long steps = strncmp(name + 5, "_niter_", 7) == 0 ? strtoll(name + 12, &end, 10) : 0;
+        out->init = LORA_PISSA;
+        out->pissa_steps = (size_t)steps;
+        if (plain || (end && end != name + 12 && *end == '\0' && steps > 0 && steps <= 10000)) return ST_OK;
+    }
+    return FAIL(ST_USAGE, "--init-lora-weights is true, gaussian, pissa or pissa_niter_N, not '%s'", name);
 }
 
 status cli_lora_set(struct lora_options *out, const struct cli_lora *o) {

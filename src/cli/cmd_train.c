@@ -15,7 +15,7 @@
 #include "train/trainer.h"
 
 struct options {
-    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin;
+    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin, *completion_only;
     struct cli_loss loss;
     struct cli_optim optim;
     struct cli_lora lora;
@@ -37,6 +37,7 @@ static const struct opt_row rows[] = {
     CLI_FIELD_ROW(FIELD(fields)),
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
     {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|kto|sft|reward", "preference loss on pairs, or on single responses with labels, cross-entropy of completions, or a reward model on pairs"},
+    {"completion-only-loss", OPT_CHOICE, FIELD(completion_only), NULL, "true", "true|false", "sft: the loss of completions only, or of all tokens, the prompt's too"},
     {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
     {"loss-weights", OPT_LIST, FIELD(loss.weights), "W,W", NULL, NULL, "what each loss of --loss-type is multiplied by (1 where left out)"},
     {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
@@ -69,7 +70,7 @@ static const struct opt_row rows[] = {
     {"lora-target-modules", OPT_LIST, FIELD(lora.targets), "NAMES", "all-linear", NULL, "projections to adapt (lm_head is one), all-linear (all but lm_head), or one regular expression for the whole name, e.g. '.*[.][0-7][.].*_proj'"},
     {"use-rslora", OPT_FLAG, FIELD(lora.rslora), NULL, NULL, NULL, "scale by alpha / sqrt(r) instead"},
     {"use-dora", OPT_FLAG, FIELD(lora.dora), NULL, NULL, NULL, "train the norms of the merged rows apart from their directions (DoRA)"},
-    {"init-lora-weights", OPT_STR, FIELD(lora.init), "KIND", "true", NULL, "how A begins: true (uniform), gaussian; B begins with 0"},
+    {"init-lora-weights", OPT_STR, FIELD(lora.init), "KIND", "true", NULL, "how an adapter begins: true (A uniform, B 0), gaussian (A normal, B 0), pissa (the largest singular values of the weight, which is left with the rest; pissa_niter_N takes N iterations)"},
     {"modules-to-save", OPT_LIST, FIELD(lora.saved), "NAMES", NULL, NULL, "trained in full beside the adapter and kept in its file: lm_head, embed_tokens"},
     {"optimizer", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"learning-rate", OPT_DOUBLE, FIELD(optim.learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
@@ -176,7 +177,7 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     static const struct {
         const char *name;
         unsigned objectives; /* 1 << those in which it has an effect */
-    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
+    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"completion-only-loss", 1 << OBJECTIVE_SFT}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
                 {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO}, {"temperature-alpha", 1 << OBJECTIVE_DPO},
                 {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"compat", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
                 {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"use-weighting", 1 << OBJECTIVE_DPO},
@@ -241,6 +242,11 @@ static status set_lora(struct train_options *t, const struct options *o) {
     return ST_OK;
 }
 
+/* peft computes W x a second time there, of the dropped x. */
+static status check_dropout(const struct lora_options *o) {
+    return o->dora && o->dropout > 0 ? FAIL(ST_USAGE, "--lora-dropout is not supported with DoRA") : ST_OK;
+}
+
 static void set_rest(struct train_options *t, const struct options *o) {
     t->model = o->model, t->adapter = o->adapter, t->train_data = o->train_data, t->eval_data = o->eval_data, t->output_dir = o->output_dir;
     t->ref_logps = o->ref_logps, t->full = o->full, t->epochs = o->epochs;
@@ -250,6 +256,7 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
+    t->score_prompts = strcmp(o->completion_only, "false") == 0;
     t->ref_sync_steps = o->sync_ref ? (uint64_t)o->sync_steps : 0, t->ref_mixup_alpha = o->mixup_alpha;
     t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
     const bool pairs = t->objective == OBJECTIVE_DPO || t->objective == OBJECTIVE_REWARD;
@@ -271,6 +278,7 @@ status cmd_train_run(int argc, char **argv) {
     TRY(cli_optim_set(&t, &o.optim, &r, &cmd_train_spec));
     TRY(set_loss(&t, &mix, &o, &r));
     if (!o.full) TRY(set_lora(&t, &o));
+    TRY(check_dropout(&t.lora));
     set_rest(&t, &o);
     if (t.order == ORDER_PAIRED && o.batch * o.accumulation % 2)
         return FAIL(ST_USAGE, "--order paired keeps both halves of a pair in one step: batch size x accumulation must be even, is %lld", (long long)(o.batch * o.accumulation));

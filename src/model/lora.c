@@ -159,6 +159,7 @@ static status check(const struct model *m, const struct lora_options *o) {
         return FAIL(ST_USAGE, "LoRA rank %zu is not in 1..%zu (the model's hidden size)", o->rank, m->config.hidden);
     if (o->labels && (m->config.head != HEAD_SCORE || m->config.labels != o->labels))
         return FAIL(ST_MISMATCH, "the adapter has a reward head of %zu labels, which does not fit this model", o->labels);
+    if (o->init == LORA_PISSA && o->dora) return FAIL(ST_USAGE, "PiSSA and DoRA together have no form in which peft loads the adapter on the original base");
     if (!(o->dropout >= 0 && o->dropout < 1)) return FAIL(ST_USAGE, "LoRA dropout %g is not in [0, 1)", o->dropout);
     if (!o->target_count) return FAIL(ST_USAGE, "LoRA needs target modules, e.g. all-linear or q_proj,v_proj");
     return ST_OK;
@@ -168,6 +169,8 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     TRY(check(m, o));
     params_release(&m->params);
     arena_release(&m->adapter);
+    m->pissa = o->init == LORA_PISSA;
+    m->pissa_steps = o->pissa_steps;
     struct attach a = {.m = m, .options = o};
     each_linear(m, attach_linear, &a);
     TRY(a.result);

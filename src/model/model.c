@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/pages.h"
+#include "model/pissa.h"
 #include "model/reward_head.h"
 #include "num/rope.h"
 
@@ -161,6 +162,7 @@ static status load_bias(struct linear *l, struct model *m) {
 const char *const model_storage_names[STORAGE_KINDS] = {"packed", "head packed", "as in the file"};
 
 static bool is_stored(const struct model *m, const struct linear *l) {
+    if (m->pissa && l->u_width) return false; /* the file has not what is left of it */
     return m->use != MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED);
 }
 
@@ -190,6 +192,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
         TRY(linear_view(&v, m, l, i));
         tensor_view_rows(plain + l->part[i].row * l->in, &v);
     }
+    if (m->pissa && l->u_width) TRY(pissa_split(plain, m, l));
     TRY(load_bias(l, m));
     return matmul_weight_init(&l->w, &m->packed, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
 }

@@ -53,6 +53,8 @@ struct model {
     struct arena packed;                      /* weights packed for products, and biases */
     struct arena adapter;                     /* what an adapter needs beside its parameters */
     bool dora;                                /* the adapter is weight-decomposed */
+    bool pissa;                               /* model_load leaves in the adapted weights what pissa_split does not take */
+    size_t pissa_steps;                       /* svd_largest */
     float *products;                          /* scratch of linear_bind under DoRA */
     uint64_t version;                         /* of all trained values; model_changed */
     const float *bound;                       /* what model_bind saw last */

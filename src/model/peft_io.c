@@ -339,19 +339,57 @@ static status save_config(const struct model *m, const struct lora_options *o, c
     return s;
 }
 
-status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const char *folder, const char *base) {
+/* One of A or B with its start beside: [A; A0], or [B, -B0]. */
+static void join(float *out, const struct param *p, const float *now, const float *start) {
+    const size_t n = p->rows * p->cols;
+    if (strstr(p->name, ".lora_A.")) {
+        memcpy(out, now, n * sizeof *out);
+        memcpy(out + n, start, n * sizeof *out);
+        return;
+    }
+    for (size_t i = 0; i < p->rows; i++)
+        for (size_t j = 0; j < p->cols; j++) {
+            out[i * 2 * p->cols + j] = now[i * p->cols + j];
+            out[i * 2 * p->cols + p->cols + j] = -start[i * p->cols + j];
+        }
+}
+
+static status add_tensor(struct safetensors_writer *w, struct arena *arena, const struct param *p, const float *theta, const float *start) {
+    const bool a = strstr(p->name, ".lora_A.") != NULL, b = strstr(p->name, ".lora_B.") != NULL;
+    char name[TENSOR_NAME_SIZE + 64];
+    size_t shape[2] = {p->rows, p->cols};
+    const size_t dims = is_magnitude(p) ? 1 : 2;
+    const float *data = theta + p->offset;
+    snprintf(name, sizeof name, PEFT_PREFIX "%s", p->name);
+    if (start && (a || b)) {
+        float *both;
+        TRY(arena_try_take(arena, &both, 2 * p->rows * p->cols, sizeof(float), "the adapter's file"));
+        join(both, p, data, start + p->offset);
+        shape[a ? 0 : 1] *= 2;
+        data = both;
+    }
+    safetensors_add(w, name, DTYPE_F32, shape + 2 - dims, dims, data);
+    return ST_OK;
+}
+
+status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const float *start, const char *folder, const char *base) {
     TRY(file_make_dirs(folder));
     struct safetensors_writer w = {0};
-    for (size_t i = 0; i < m->params.count; i++) {
-        const struct param *p = &m->params.items[i];
-        char name[TENSOR_NAME_SIZE + 64];
-        const size_t shape[2] = {p->rows, p->cols}, dims = is_magnitude(p) ? 1 : 2;
-        snprintf(name, sizeof name, PEFT_PREFIX "%s", p->name);
-        safetensors_add(&w, name, DTYPE_F32, shape + 2 - dims, dims, theta + p->offset);
+    struct arena arena = {0};
+    struct lora_options written = *o;
+    status s = ST_OK;
+    for (size_t i = 0; i < m->params.count && s == ST_OK; i++) s = add_tensor(&w, &arena, &m->params.items[i], theta, start);
+    if (start) { /* the scale stays as it is */
+        written.rank = 2 * o->rank;
+        written.alpha = o->alpha * (o->rslora ? sqrt(2) : 2);
     }
     char *path = file_join(folder, "adapter_model.safetensors");
-    status s = safetensors_write(&w, path);
+    if (s == ST_OK)
+        s = safetensors_write(&w, path);
+    else
+        arena_release(&w.arena), free(w.tensors);
     free(path);
+    arena_release(&arena);
     TRY(s);
-    return save_config(m, o, folder, base);
+    return save_config(m, &written, folder, base);
 }

@@ -10,8 +10,10 @@ status adapter_load(struct model *m, const char *folder, bool with_grad);
 status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use);
 /* The same without the base's weights: shapes, the open checkpoint, and the adapter's values in m->params. */
 status adapter_describe_model(struct model *m, const char *model, const char *adapter);
-/* Writes both files into `folder` (made if missing). theta: the values to write, [m->params.size]. base: base_model_name_or_path. */
-status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const char *folder, const char *base);
+/* Writes both files into `folder` (made if missing). theta: the values to write, [m->params.size]. base: base_model_name_or_path.
+ * start: NULL, or with what PiSSA began: the file is then for the original weights, as peft's path_initial_model_for_weight_conversion makes it:
+ * of twice the rank, B A - B0 A0 = [B, -B0] [A; A0]. */
+status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const float *start, const char *folder, const char *base);
 /* Only the options, e.g. to continue training with them. Target strings live as long as the process. */
 status adapter_read_options(struct lora_options *o, const char *folder);
 

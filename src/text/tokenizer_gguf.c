@@ -165,15 +165,6 @@ static void set_rstrip(struct tokenizer *t, const struct gguf *g) {
     }
 }
 
-/* convert_hf_to_gguf wrote these user-defined symbols with spaces for marks. SentencePiece finds them in normalised text, where a mark that
- * was typed is a space like others. */
-static void find_blank_runs_normalised(struct tokenizer *t) {
-    for (size_t i = 0; i < t->added_count; i++) {
-        struct added_token *a = &t->added[i];
-        if (!a->special && strspn(a->content, " ") == a->size) a->normalized = true;
-    }
-}
-
 static status read_llama(struct tokenizer *t, const struct gguf *g) {
     bool prefix = true;
     t->bpe.chars = true;
@@ -182,7 +173,6 @@ static status read_llama(struct tokenizer *t, const struct gguf *g) {
     TRY(read_scores(t, g));
     (void)gguf_bool(&prefix, g, "tokenizer.ggml.add_space_prefix");
     if (prefix) TRY(normalizer_add_prepend(&t->normalizer, MARK));
-    if (!prefix) find_blank_runs_normalised(t); /* behind a prefix the run would be another */
     TRY(normalizer_add_replace(&t->normalizer, " ", MARK));
     TRY(detoken_init_spm(&t->detoken, prefix));
     t->bpe.byte_fallback = t->bpe.fuse_unk = true;

@@ -46,6 +46,7 @@ static void identity(struct buf *out, const struct trainer *t) {
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
     if (t->with_scores || t->with_margins) buf_printf(out, ", \"data_file\": \"%s\"", t->data_hash); /* the numbers beside the ids */
+    if (o->score_prompts) buf_append_text(out, ", \"completion_only_loss\": false");
     if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->compat != FIT_TRL_1) buf_printf(out, ", \"compat\": %d", (int)o->compat);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
@@ -79,7 +80,7 @@ static status save_weights(const struct trainer *t, const char *folder) {
         TRY(export_hf(&t->model, NULL, folder, DTYPE_F32));
         return encoder_save(&t->encoder, folder);
     }
-    return adapter_save(&t->model, &t->o->lora, t->model.params.value, folder, t->o->model);
+    return adapter_save(&t->model, &t->o->lora, t->model.params.value, t->start, folder, t->o->model);
 }
 
 static status save_vectors(const struct trainer *t, const char *folder) {

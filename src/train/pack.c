@@ -4,7 +4,7 @@
 
 #include "train/trainer_state.h"
 
-static bool scores_prompts(const struct trainer *t) { return (t->o->loss->needs & LOSS_NEEDS_PROMPT) != 0; }
+static bool scores_prompts(const struct trainer *t) { return t->o->score_prompts || (t->o->loss->needs & LOSS_NEEDS_PROMPT) != 0; }
 
 /* An entry's place in its response, 0 = the first token; below 0 in the prompt. */
 static int32_t place_of(const struct seqtree *tree, int32_t entry, int32_t prompt) { return tree->depth[tree->scores[entry].node] + 1 - prompt; }

@@ -21,7 +21,7 @@ static void describe_rows(struct trainer *t, const struct loaded *data, const ui
         for (int32_t j = 0; j < r->responses; j++, at++) {
             t->scores[at] = x[j].score;
             t->lengths[at] = x[j].count;
-            t->prompts[at] = r->prompt;
+            t->prompts[at] = t->o->score_prompts ? 0 : r->prompt; /* statistics are over all that the loss is over */
             t->rejected[at] = x[j].rejected;
         }
     }

@@ -120,9 +120,14 @@ static status open_model(struct trainer *t) {
 }
 
 /* Where the reference is neither the model with its adapter off nor sums known beforehand. A new adapter adds nothing, so as a reference
- * that will move it starts as the base model. */
+ * that will move it starts as the base model; one of PiSSA is the base model together with what it left of the weights. */
 static status keep_initial(struct trainer *t) {
-    if (!t->needs_reference || !(t->o->adapter || t->o->ref_sync_steps)) return ST_OK;
+    const bool pissa = !t->o->full && t->o->lora.init == LORA_PISSA;
+    if (pissa) {
+        TRY(mem_try_alloc(&t->start, t->model.params.size, sizeof(float), "the adapter's start"));
+        memcpy(t->start, t->model.params.value, t->model.params.size * sizeof(float));
+    }
+    if (!t->needs_reference || !(t->o->adapter || t->o->ref_sync_steps || pissa)) return ST_OK;
     TRY(mem_try_alloc(&t->initial, t->model.params.size, sizeof(float), "reference"));
     memcpy(t->initial, t->model.params.value, t->model.params.size * sizeof(float));
     return ST_OK;
@@ -295,9 +300,12 @@ static status step_rows(struct trainer *t, const uint32_t **rows, size_t *count,
     return ST_OK;
 }
 
-static double response_tokens(const struct trainer *t, const uint32_t *rows, size_t count) {
+static double scored_tokens(const struct trainer *t, const uint32_t *rows, size_t count) {
     double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += loaded_response(&t->train, rows[i], 0)->count;
+    for (size_t i = 0; i < count; i++) {
+        const int32_t prompt = t->train.rows[rows[i]].prompt;
+        sum += loaded_response(&t->train, rows[i], 0)->count + (t->o->score_prompts && prompt ? prompt - 1 : 0);
+    }
     return sum;
 }
 
@@ -305,7 +313,7 @@ static double response_tokens(const struct trainer *t, const uint32_t *rows, siz
  * mean over all of its tokens (transformers' num_items_in_batch). */
 static status weighted_micro(struct trainer *t, const uint32_t *rows, size_t count, size_t micros, double step_tokens) {
     if (t->o->objective != OBJECTIVE_SFT) return step_micro(t, &t->train, t->train_ref, rows, count, true, 1.0 / (double)micros, &t->metrics);
-    const double before = t->metrics.loss, weight = response_tokens(t, rows, count) / step_tokens;
+    const double before = t->metrics.loss, weight = scored_tokens(t, rows, count) / step_tokens;
     TRY(step_micro(t, &t->train, t->train_ref, rows, count, true, weight, &t->metrics));
     t->metrics.loss = before + (t->metrics.loss - before) * weight * (double)micros;
     return ST_OK;
@@ -319,7 +327,7 @@ static status take_step(struct trainer *t) {
     TRY(step_rows(t, &rows, &count, t->step));
     TRY(reference_ready(t));
     const size_t micros = (count + t->o->batch - 1) / t->o->batch;
-    const double step_tokens = response_tokens(t, rows, count);
+    const double step_tokens = scored_tokens(t, rows, count);
     memset(p->grad, 0, p->size * sizeof(float));
     for (size_t i = 0; i < micros; i++) {
         size_t n = count - i * t->o->batch < t->o->batch ? count - i * t->o->batch : t->o->batch;
@@ -435,6 +443,7 @@ status trainer_run(const struct train_options *o) {
     free(t.order);
     free(t.train_ref);
     free(t.eval_ref);
+    free(t.start);
     free(t.initial);
     free(t.policy);
     free(t.reference);

@@ -23,6 +23,7 @@ struct train_options {
     enum margin_source margins;
     double kto_threshold; /* a score of at least this makes a response desirable; NaN: the rows say it */
     bool full;
+    bool score_prompts; /* sft: the loss is over all tokens (TRL's completion_only_loss=False) */
     uint64_t ref_sync_steps; /* the reference follows the policy every so many steps; 0 = never */
     double ref_mixup_alpha;  /* by this much */
     const struct loss_mix *loss; /* under sft: sft */

@@ -19,6 +19,7 @@ struct trainer {
     struct optim optim;
     struct schedule schedule;
     bool needs_reference, share;
+    float *start;            /* PiSSA: the adapter as it began, which is part of the base model; else NULL */
     float *initial;          /* the reference's trained parameters: the adapter as it was given under --adapter; NULL = adapter off, or
                               * under --full sums known beforehand */
     uint64_t reference_until; /* full training with a reference that moves: its sums are known for the steps before this one */

@@ -254,6 +254,11 @@ def adapter_cases(rows):
         ["target_modules"], False, (3, [], [3], ["unknown"], {}, ["q_proj"] * 40, "unknown", None))
     edits += [("DoRA", setting(["use_dora"], True), False), ("rank pattern", setting(["rank_pattern"], {"q_proj": 8}), False), ("bias", setting(["bias"], "all"), False),
               ("not LoRA", setting(["peft_type"], "IA3"), False), ("another task", setting(["modules_to_save"], ["lm_head"]), False)]
+    edits += [(f"{key} {value}", setting([key], value), False) for key, values_of in (
+        ("rank_pattern", ({"(": 4}, {"q_proj": 1.5}, {"q_proj": -1}, {"q_proj": 2**40}, {"q_proj": "x"}, {"q_proj": 2})), ("alpha_pattern", ({"q_proj": "x"}, {")": 1})),
+        ("target_modules", (".*(", "(.*.*.*.*.*.*)*[^a]$", "[")), ("layers_to_transform", (["x"], [99], [0], {"a": "b"})), ("layers_pattern", ("h", ["h"])),
+        ("modules_to_save", (["embed_tokens"], ["norm"], [3])), ("exclude_modules", (["q_proj"], )), ("init_lora_weights", ("pissa", "olora", "pissa_niter_4")),
+        ("target_parameters", (["x"], )), ("layer_replication", ([[0, 1]], ))) for value in values_of]
     values("adapter", config, command, edits)
 
 

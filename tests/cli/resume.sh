@@ -51,6 +51,10 @@ check sync adapter_model.safetensors --num-train-epochs 50 --per-device-train-ba
 check sync_full model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --full --objective kto --sync-ref-model --ref-model-sync-steps 7 --ref-model-mixup-alpha 0.3
 check eight model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --full --optim adamw_8bit --optim-args min_8bit_size=300 \
   --lr-scheduler-type polynomial --lr-scheduler-kwargs power=2,lr_end=1e-5
+check dora adapter_model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --order shuffled --use-dora --lora-r 4 --modules-to-save lm_head,embed_tokens \
+  --loraplus-lr-ratio 4 --sync-ref-model --ref-model-sync-steps 7
+check pissa adapter_model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --order shuffled --init-lora-weights pissa --lora-r 4 --use-rslora \
+  --lora-target-modules lm_head,q_proj,down_proj
 check muon adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim muon
 check nca adapter_model.safetensors --train-data "$golden/trl_groups/responses.jsonl" --num-train-epochs 50 --per-device-train-batch-size 2 --loss-type nca --micro-batch-tokens 30
 kept=("$dir"/lora.killed/checkpoint-*)
@@ -73,6 +77,8 @@ refused "made by another run" "$dir/part" --resume "${common[@]}" --lora-alpha 5
 refused "made by another run" "$dir/part" --resume "${common[@]}" --warmup-steps 3
 refused "made by another run" "$dir/part" --resume "${common[@]}" --objective kto
 refused "made by another run" "$dir/part" --resume "${common[@]}" --sync-ref-model --ref-model-sync-steps 7
+refused "made by another run" "$dir/part" --resume "${common[@]}" --use-rslora
+refused "made by another run" "$dir/part" --resume "${common[@]}" --loraplus-lr-ratio 2
 refused "made by another run" "$dir/part" --resume "${common[@]}" --adam-beta2 0.99
 refused "made by another run" "$dir/part" --resume "${common[@]}" --optim lion_32bit
 refused "made by another run" "$dir/part" --resume "${common[@]}" --lr-scheduler-type cosine --lr-scheduler-kwargs num_cycles=1

@@ -23,7 +23,7 @@ def compare(where, want, got):
             wrong.append(f"{where}: {key} is {got[key]}, TRL logs {value}")
 
 def run(folder, case, variant, extra):
-    name, options = f"{case['name']}{variant}", [f"{golden}/{o}" if o.endswith("_tiny_lora") else o for o in case["options"]]
+    name, options = f"{case['name']}{variant}", [f"{golden}/{o}" if o.endswith("_tiny_lora") or o.startswith("adapter_") else o for o in case["options"]]
     output = f"{runs}/{name}"
     data = case["data"]
     evaluation = ["--eval-data", f"{golden}/{folder}/{'' if data == 'train' else data + '_'}eval.jsonl"] if case["eval"] else []
@@ -41,12 +41,12 @@ def run(folder, case, variant, extra):
     if case["eval"]:
         compare(f"{name}: evaluation", case["eval"], evals[-1])
 
-for folder in ("trl", "trl_groups", "trl_gaps"):
+for folder in ("trl", "trl_groups", "trl_gaps", "trl_adapters"):
     for case in json.load(open(f"{golden}/{folder}/cases.json")):
         run(folder, case, "", [])
         run(folder, case, " in small packs", ["--micro-batch-tokens", "30"])
         run(folder, case, " recomputed", ["--recompute"])
-        if "--full" not in case["options"]:
+        if "--full" not in case["options"] and "dora" not in case["name"]:
             run(folder, case, " unshared", ["--lora-dropout", "1e-12"])  # dropout turns sharing off, and this little drops nothing
 print("\n".join(wrong) or "as TRL")
 sys.exit(bool(wrong))

@@ -20,6 +20,17 @@ GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 ROWS = GOLDEN / "trl" / "eval.jsonl"
 
 
+ADAPTERS = [
+    ("all", []), ("some", ["--lora-target-modules", "q_proj,down_proj", "--lora-r", 3, "--lora-alpha", 7]), ("rslora", ["--use-rslora", "--lora-r", 4]),
+    ("dora", ["--use-dora", "--lora-r", 4, "--loraplus-lr-ratio", 4]), ("head", ["--lora-target-modules", "lm_head,v_proj", "--lora-r", 4]),
+    ("dora_head", ["--lora-target-modules", "lm_head,v_proj", "--use-dora", "--use-rslora", "--lora-r", 4]),
+    ("saved", ["--modules-to-save", "lm_head,embed_tokens", "--lora-target-modules", "o_proj"]), ("saved_embedding", ["--modules-to-save", "embed_tokens", "--use-dora"]),
+    ("pattern", ["--lora-target-modules", r".*\.1\..*_proj"]), ("gaussian", ["--init-lora-weights", "gaussian", "--optim", "lion_32bit"]),
+    ("pissa", ["--init-lora-weights", "pissa", "--lora-r", 4]), ("pissa_rslora", ["--init-lora-weights", "pissa_niter_4", "--lora-r", 4, "--use-rslora"]),
+    ("pissa_head", ["--init-lora-weights", "pissa", "--lora-r", 5, "--lora-target-modules", "lm_head,up_proj", "--modules-to-save", "embed_tokens"]),
+]
+
+
 def rapt(*arguments):
     done = subprocess.run([RAPT] + [str(a) for a in arguments], capture_output=True, text=True)
     assert done.returncode == 0, f"rapt {' '.join(map(str, arguments))}: exit {done.returncode}: {done.stderr}"
@@ -68,10 +79,12 @@ def main():
         folder = pathlib.Path(folder)
         train = ["train", "--train-data", GOLDEN / "trl" / "train.jsonl", "--max-length", 24, "--learning-rate", "1e-2", "--dtype", "f32", "--threads", 1]
         tiny, gguf = GOLDEN / "llama_tiny", GOLDEN / "llama_tiny_gguf" / "model.gguf"
-        for name, options in (("all", []), ("some", ["--lora-target-modules", "q_proj,down_proj", "--lora-r", 3, "--lora-alpha", 7])):
+        for name, options in ADAPTERS:
             rapt(*train, "--model", tiny, "--output-dir", folder / name, *options)
             base, tokenizer = load(tiny)
-            compare(f"adapter on {name}", PeftModel.from_pretrained(base, folder / name).eval(), tokenizer, ["--model", tiny, "--adapter", folder / name], 1e-4)
+            compare(f"adapter {name}", PeftModel.from_pretrained(base, folder / name).eval(), tokenizer, ["--model", tiny, "--adapter", folder / name], 1e-4)
+            rapt("export", "--model", tiny, "--adapter", folder / name, "--output", folder / f"merged {name}")
+            compare(f"adapter {name} merged", *load(folder / f"merged {name}"), ["--model", tiny, "--adapter", folder / name], 1e-4)
         for source in (tiny, gguf):
             rapt(*train, "--model", source, "--output-dir", folder / "full", "--full")
             compare(f"full training of {source.name}", *load(folder / "full"), ["--model", folder / "full"], 1e-4)

@@ -94,8 +94,8 @@ def coded(x, code):
 class Eight:
     """AdamW with moments kept in 8 bits, as bitsandbytes' _optimizer_update_8bit_blockwise_cpu."""
 
-    def __init__(self, p, c):
-        self.p, self.c, self.t, self.m, self.v = p, c, 0, torch.zeros_like(p), torch.zeros_like(p)
+    def __init__(self, p, c, smallest=4096):
+        self.p, self.c, self.t, self.m, self.v, self.smallest = p, c, 0, torch.zeros_like(p), torch.zeros_like(p), smallest
 
     def step(self):
         (b1, b2), eps, lr, wd = self.c["betas"], self.c["eps"], self.c["rate"], self.c["weight_decay"]
@@ -104,7 +104,7 @@ class Eight:
         self.v.mul_(b2).addcmul_(self.p.grad, self.p.grad, value=1 - b2)
         self.p.data.mul_(1 - lr * wd)
         self.p.data.addcdiv_(self.m, (self.v.sqrt() / (1 - b2 ** self.t) ** 0.5).add_(eps), value=-lr / (1 - b1 ** self.t))
-        if self.p.numel() >= 4096:
+        if self.p.numel() >= self.smallest:
             self.m, self.v = coded(self.m, dynamic_map(True)), coded(self.v, dynamic_map(False))
 
 
@@ -170,4 +170,5 @@ def main():
     (folder / "optimizers.json").write_text(json.dumps(cases, indent=0) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -367,7 +367,7 @@ static void check_written(const char *model, const char *adapter) {
     ok(adapter_read_options(&o, path));
     open_fixture(&f, model, adapter, MATMUL_F32, MODEL_INFER);
     snprintf(folder, sizeof folder, "%s/again", scratch);
-    ok(adapter_save(&f.model, &o, f.theta, folder, "base"));
+    ok(adapter_save(&f.model, &o, f.theta, NULL, folder, "base"));
     for (size_t t = 0; t < (plain ? 3 : 1); t++) {
         char merged[128];
         snprintf(merged, sizeof merged, "%s/merged", scratch);

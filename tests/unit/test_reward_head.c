@@ -224,7 +224,7 @@ static void adapters_carry_their_head(void **state) {
             ok(model_load(&m));
             ok(lora_attach(&m, &o, 7, false));
             for (size_t i = 0; i < m.params.size; i++) m.params.value[i] = 0.1f * sinf((float)i);
-            ok(adapter_save(&m, &o, m.params.value, folder, "base"));
+            ok(adapter_save(&m, &o, m.params.value, NULL, folder, "base"));
             ok(export_hf(&m, m.params.value, merged, DTYPE_F32));
         } else {
             ok(adapter_open_model(&m, k == 1 ? GOLDEN "llama_tiny" : merged, k == 1 ? folder : NULL, MATMUL_F32, MODEL_INFER));
