@@ -88,11 +88,22 @@ status encode_render(struct encoder *e, const struct record *r, const struct buf
     return s == ST_OK ? s : status_note(s, "chat template: ");
 }
 
-/* ids[prefix..] of the joined encoding go to out; by length, whatever the prefix holds. */
+/* What of the joined encoding is not the prompt's goes to out. */
 static void take_completion(struct ids *out, struct encoded *x, const struct ids *joined) {
-    size_t n = x->prompt.count;
-    if (joined->count < n || (n && memcmp(joined->data, x->prompt.data, n * sizeof(int32_t)) != 0)) x->prefix_mismatch = true;
+    size_t n = 0;
+    while (n < x->prompt.count && n < joined->count && x->prompt.data[n] == joined->data[n]) n++;
+    if (n < x->prompt.count) x->prefix_mismatch = true;
+    x->common = n;
     if (joined->count > n) ids_append(out, joined->data + n, joined->count - n);
+}
+
+/* The prompt's tokens [from, to) in front of a completion. */
+static void give_back(struct ids *completion, const struct ids *prompt, size_t from, size_t to) {
+    const size_t n = to - from, old = completion->count;
+    if (!n) return;
+    ids_append(completion, prompt->data + from, n); /* makes room */
+    memmove(completion->data + n, completion->data, old * sizeof *completion->data);
+    memcpy(completion->data, prompt->data + from, n * sizeof *completion->data);
 }
 
 static status encode_conversation(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
@@ -156,6 +167,15 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
     else
         TRY(encode_prompt(&out->prompt, e, r));
     TRY(encode_completion(&out->chosen, out, e, r, &r->chosen));
+    if (r->kind == RECORD_PAIR) {
+        const size_t chosen = out->common;
+        TRY(encode_completion(&out->rejected, out, e, r, &r->rejected));
+        const size_t rejected = out->common, both = chosen < rejected ? chosen : rejected;
+        give_back(&out->chosen, &out->prompt, both, chosen);
+        give_back(&out->rejected, &out->prompt, both, rejected);
+        out->common = both;
+    }
+    out->prompt.count = out->common;
     if (r->kind == RECORD_SFT && !e->whole && !r->prompt.size && !out->prompt.count) first_to_prompt(out);
-    return r->kind == RECORD_PAIR ? encode_completion(&out->rejected, out, e, r, &r->rejected) : ST_OK;
+    return ST_OK;
 }

@@ -29,12 +29,14 @@ status encoder_save(const struct encoder *e, const char *folder);
 struct encoded {
     struct ids prompt, chosen, rejected; /* rejected stays empty for RECORD_SFT */
     struct ids rejected_prompt;          /* of FIT_PAPER: before rejected the prompt's last token may be another; else empty */
-    bool prefix_mismatch; /* the prompt's ids were no prefix of prompt + completion: cut by length, as TRL does */
+    size_t common;        /* of the last encode_completion: so many of the prompt's tokens stand before the completion */
+    bool prefix_mismatch; /* some completion diverges from the prompt's ids before their end */
 };
 void encoded_release(struct encoded *x);
-/* Encodes a pair, or an SFT row (its completion in chosen). Errors name the field. */
+/* Encodes a pair, or an SFT row (its completion in chosen). Completions begin where the ids of prompt and prompt + completion diverge, in a pair
+ * where the first of the two does; what the prompt has behind that is left out (TRL 1.16, common_prefix_length). Errors name the field. */
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r);
-/* Encodes one completion of a row whose prompt is in x, behind what is in out. */
+/* Encodes one completion of a row whose prompt is in x, behind what is in out: what follows the first x->common tokens of the prompt. */
 status encode_completion(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion);
 /* Encodes only the prompt (with the generation prompt). */
 status encode_prompt(struct ids *out, struct encoder *e, const struct record *r);

@@ -108,15 +108,21 @@ static status label_of(bool *rejected, const struct record *r, int label, double
     return ST_OK;
 }
 
+/* The prompt as it stands before the response that was encoded last, and the room behind it. */
+static struct ids prompt_of(size_t *room, const struct encoded *x) {
+    *room += x->prompt.count - x->common;
+    return (struct ids){.data = x->prompt.data, .count = x->common};
+}
+
 /* A response with a label as a row of its own. */
-static status add_single(struct loaded *d, const struct record *r, const struct encoded *x, const struct ids *response, size_t room, int label,
+static status add_single(struct loaded *d, const struct record *r, const struct ids *prompt, const struct ids *response, size_t room, int label,
                          double score, const struct loader_options *o) {
     bool rejected = false;
     TRY(label_of(&rejected, r, label, score, o));
     const size_t kept = cut_to(o->max_length ? o->max_length - 1 : SIZE_MAX, response), count = cut_to(room, response);
     d->cut += count < response->count;
-    add_row(d, r, x->prompt.count);
-    add_response(d, &x->prompt, response->data, kept, score);
+    add_row(d, r, prompt->count);
+    add_response(d, prompt, response->data, kept, score);
     struct loaded_response *added = &d->responses[d->response_count - 1];
     added->count = (int32_t)count;
     added->rejected = rejected;
@@ -139,7 +145,10 @@ static status take_unpaired(struct loaded *d, const struct record *r, struct enc
         for (size_t i = 0; i < r->response_count && room; i++) {
             x->chosen.count = 0;
             TRY(encode_completion(&x->chosen, x, e, r, &r->responses[i].text));
-            TRY(add_single(d, r, x, &x->chosen, room, LABEL_NONE, r->responses[i].score, o));
+            size_t behind = room;
+            const struct ids prompt = prompt_of(&behind, x);
+            if (!prompt.count) return FAIL(ST_FORMAT, "response %zu has no token in common with its prompt", i + 1);
+            TRY(add_single(d, r, &prompt, &x->chosen, behind, LABEL_NONE, r->responses[i].score, o));
         }
         d->mismatched += x->prefix_mismatch;
         return ST_OK;
@@ -150,9 +159,9 @@ static status take_unpaired(struct loaded *d, const struct record *r, struct enc
     TRY(room_of(&room, d, x, o));
     if (!room) return ST_OK;
     const bool pair = r->kind == RECORD_PAIR;
-    TRY(add_single(d, r, x, &x->chosen, room, pair ? LABEL_DESIRED : r->label, r->score_chosen, o));
+    TRY(add_single(d, r, &x->prompt, &x->chosen, room, pair ? LABEL_DESIRED : r->label, r->score_chosen, o));
     if (!pair) return ST_OK;
-    TRY(add_single(d, r, x, &x->rejected, room, LABEL_UNDESIRED, r->score_rejected, o));
+    TRY(add_single(d, r, &x->prompt, &x->rejected, room, LABEL_UNDESIRED, r->score_rejected, o));
     d->rows[d->count - 1].second = true;
     return ST_OK;
 }
@@ -214,8 +223,11 @@ static status take_group(struct loaded *d, const struct record *r, struct encode
     for (size_t i = 0; s == ST_OK && i < r->response_count; i++) {
         x->chosen.count = 0;
         s = encode_completion(&x->chosen, x, e, r, &r->responses[order[i]].text);
-        cut = cut || x->chosen.count > room;
-        add_response(d, &x->prompt, x->chosen.data, cut_to(room, &x->chosen), rewards[order[i]]);
+        size_t behind = room;
+        const struct ids prompt = prompt_of(&behind, x);
+        cut = cut || x->chosen.count > behind;
+        if (s == ST_OK && !prompt.count) s = FAIL(ST_FORMAT, "response %zu has no token in common with its prompt", order[i] + 1);
+        if (s == ST_OK) add_response(d, &prompt, x->chosen.data, cut_to(behind, &x->chosen), rewards[order[i]]);
     }
     if (s != ST_OK) d->count--; /* the row is not whole */
     d->cut += cut;

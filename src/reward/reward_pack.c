@@ -45,7 +45,8 @@ static status take_responses(struct reward_pack *p, const struct record *row) {
     for (size_t i = 0; i < row->response_count; i++) {
         x->chosen.count = 0;
         TRY(encode_completion(&x->chosen, x, &p->encoder, row, &row->responses[i].text));
-        TRY(add(p, &x->prompt, &x->chosen, i));
+        const struct ids prompt = {.data = x->prompt.data, .count = x->common};
+        TRY(add(p, &prompt, &x->chosen, i));
     }
     return ST_OK;
 }

@@ -93,7 +93,7 @@ static status load_data(struct trainer *t) {
              t->train.dropped_long, t->train.dropped_partner, t->train.cut);
     if (t->train.cut_prompt) log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
     if (t->train.mismatched)
-        log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; cut by length, as TRL does", o->train_data,
+        log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; these begin where the two diverge, as in TRL", o->train_data,
                  t->train.mismatched);
     if (lo.unpaired) report_balance(t);
     if (!o->eval_data) return check_numbers(t, &t->train, o->train_data);
