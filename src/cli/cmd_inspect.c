@@ -284,7 +284,7 @@ static status inspect_hf(struct facts *f, const char *path, const struct inspect
 
 static status inspect_adapter(struct facts *f, const char *path, const struct inspect_options *o) {
     static const char *const names[] = {"peft_type",  "base_model_name_or_path", "task_type", "r", "lora_alpha",
-                                        "use_rslora", "target_modules"};
+                                        "use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "modules_to_save", "target_modules"};
     struct buf text = {0};
     struct json config = {0};
     status st = read_json(&config, &text, path, "adapter_config.json");

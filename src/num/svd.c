@@ -8,9 +8,10 @@
 #include "base/rng.h"
 #include "num/matmul.h"
 
-#define STEPS_A_ROUND 6
+#define STEPS_A_ROUND 12
 #define ROUNDS_MAX 200
 #define SWEEPS_MAX 60
+#define LANES 16
 #define RESIDUAL 3e-6
 
 struct work {
@@ -19,13 +20,20 @@ struct work {
     double *q;      /* [l, n] right vectors, as rows */
     double *b;      /* [l, m] W q, as rows */
     float *qf, *bf; /* [l, n], [l, m] */
+    double *r, *j;  /* [l, l] of a Rayleigh-Ritz step */
+    double *row;    /* [l, max(m, n)] */
     double *value;  /* [l] */
     size_t *order;  /* [l] */
 };
 
+/* Lanes, so that the sum's order is the same in vector and in scalar code. */
 static double dot(const double *a, const double *b, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+    double lane[LANES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; l++) lane[l] += a[i + l] * b[i + l];
+    for (size_t l = 0; i < n; i++, l++) lane[l] += a[i] * b[i];
+    for (size_t l = 0; l < LANES; l++) sum += lane[l];
     return sum;
 }
 
@@ -78,22 +86,57 @@ static void rotate(double *x, double *y, double c, double s, size_t n) {
     }
 }
 
+/* b = r e: the rows of e, which take the place of b's, are orthonormal (0 where b's depend on those before), r is lower triangular. */
+static void factor(struct work *k) {
+    memset(k->r, 0, k->l * k->l * sizeof *k->r);
+    for (size_t i = 0; i < k->l; i++) {
+        double *x = k->b + i * k->m, *r = k->r + i * k->l;
+        const double before = sqrt(dot(x, x, k->m));
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t j = 0; j < i; j++) {
+                const double c = dot(k->b + j * k->m, x, k->m);
+                for (size_t n = 0; n < k->m; n++) x[n] -= c * k->b[j * k->m + n];
+                r[j] += c;
+            }
+        const double norm = sqrt(dot(x, x, k->m));
+        r[i] = norm > 1e-14 * before ? norm : 0;
+        for (size_t n = 0; n < k->m; n++) x[n] = r[i] > 0 ? x[n] / norm : 0;
+    }
+}
+
+/* x[l, n] becomes a[l, l] x. */
+static void apply(double *x, const double *a, double *scratch, size_t l, size_t n) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < l; i++) {
+        double *out = scratch + i * n;
+        memset(out, 0, n * sizeof *out);
+        for (size_t j = 0; j < l; j++)
+            for (size_t c = 0; c < n; c++) out[c] += a[i * l + j] * x[j * n + c];
+    }
+    memcpy(x, scratch, l * n * sizeof *x);
+}
+
 /* Rotates rows of b, and those of q with them, until all rows of b are orthogonal: their norms are then the singular values. */
-static void jacobi(struct work *k) {
+static void ritz(struct work *k) {
+    const size_t l = k->l;
     bool again = true;
+    factor(k);
+    for (size_t i = 0; i < l * l; i++) k->j[i] = i % (l + 1) == 0;
     for (int sweep = 0; again && sweep < SWEEPS_MAX; sweep++) {
         again = false;
-        for (size_t i = 0; i + 1 < k->l; i++)
-            for (size_t j = i + 1; j < k->l; j++) {
-                double *x = k->b + i * k->m, *y = k->b + j * k->m;
-                const double a = dot(x, x, k->m), d = dot(y, y, k->m), g = dot(x, y, k->m);
+        for (size_t i = 0; i + 1 < l; i++)
+            for (size_t j = i + 1; j < l; j++) {
+                double *x = k->r + i * l, *y = k->r + j * l;
+                const double a = dot(x, x, l), d = dot(y, y, l), g = dot(x, y, l);
                 if (fabs(g) <= 1e-13 * sqrt(a * d) || g == 0) continue;
                 const double zeta = (d - a) / (2 * g), t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta)), c = 1 / sqrt(1 + t * t);
-                rotate(x, y, c, c * t, k->m);
-                rotate(k->q + i * k->n, k->q + j * k->n, c, c * t, k->n);
+                rotate(x, y, c, c * t, l);
+                rotate(k->j + i * l, k->j + j * l, c, c * t, l);
                 again = true;
             }
     }
+    apply(k->b, k->r, k->row, l, k->m);
+    apply(k->q, k->j, k->row, l, k->n);
     for (size_t i = 0; i < k->l; i++) {
         k->value[i] = sqrt(dot(k->b + i * k->m, k->b + i * k->m, k->m));
         size_t at = i;
@@ -135,7 +178,7 @@ static status iterate(struct work *k, size_t rank, size_t steps) {
             orthonormalise(k->q, k->l, k->n, &r);
         }
         TRY(multiply(k, false));
-        jacobi(k);
+        ritz(k);
         if (steps || k->l == k->n) return ST_OK;
         TRY(residual(&worst, k, rank));
         if (worst <= RESIDUAL || (worst < 10 * RESIDUAL && worst > 0.9 * before)) return ST_OK; /* or as near as fp32 gets */
@@ -149,6 +192,9 @@ static status take(struct arena *a, struct work *k) {
     TRY(arena_try_take(a, &k->b, k->l * k->m, sizeof(double), "singular vectors"));
     TRY(arena_try_take(a, &k->qf, k->l * k->n, sizeof(float), "singular vectors"));
     TRY(arena_try_take(a, &k->bf, k->l * k->m, sizeof(float), "singular vectors"));
+    TRY(arena_try_take(a, &k->r, k->l * k->l, sizeof(double), "singular vectors"));
+    TRY(arena_try_take(a, &k->j, k->l * k->l, sizeof(double), "singular vectors"));
+    TRY(arena_try_take(a, &k->row, k->l * (k->m > k->n ? k->m : k->n), sizeof(double), "singular vectors"));
     TRY(arena_try_take(a, &k->value, k->l, sizeof(double), "singular values"));
     return arena_try_take(a, &k->order, k->l, sizeof *k->order, "singular values");
 }

@@ -167,6 +167,18 @@ def check_adapters(folder):
         for kind, tolerance in (("f32", 1e-4), ("f16", 5e-2), ("bf16", 0.4)):  # ggml rounds what these are multiplied with as well
             rapt("export", "--model", base, "--adapter", adapter, "--format", "gguf-lora", "--dtype", kind, "--output", folder / "lora.gguf")
             compare(f"{kind} adapter beside {base.name}", Llama(folder / "base.gguf", folder / "lora.gguf"), golden, tolerance=tolerance)
+    # Every kind of adapter merged, heads apart from the embedding too; beside the model where GGUF has a form for it
+    for name in ("rslora", "dora", "head_tied", "saved", "pattern", "layers", "head", "dora_head", "saved_head"):
+        kind, base = GOLDEN / f"adapter_{name}", GOLDEN / ("llama_untied" if name in ("head", "dora_head", "saved_head") else "llama_tiny")
+        if base.name == "llama_untied":
+            base = with_tokenizer(base, folder)
+        rapt("export", "--model", base, "--adapter", kind, "--format", "gguf", "--dtype", "f32", "--output", folder / "merged.gguf")
+        compare(f"{name} merged", Llama(folder / "merged.gguf"), load_file(kind / "golden.safetensors"))
+        if name in ("pattern", "layers", "head"):
+            rapt("export", "--model", base, "--format", "gguf", "--dtype", "f32", "--output", folder / "base.gguf")
+            rapt("export", "--model", base, "--adapter", kind, "--format", "gguf-lora", "--dtype", "f32", "--output", folder / "lora.gguf")
+            compare(f"{name} beside", Llama(folder / "base.gguf", folder / "lora.gguf"), load_file(kind / "golden.safetensors"))
+    rapt("export", "--model", GOLDEN / "llama_tiny", "--format", "gguf", "--output", folder / "base.gguf")
     # rsLoRA: the scale is alpha / sqrt(r)
     scaled = folder / "rslora"
     shutil.copytree(adapter, scaled)
