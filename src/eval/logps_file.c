@@ -30,40 +30,31 @@ static status read_tokens(int32_t *out, struct json object, const char *key) {
     return ST_OK;
 }
 
-/* Where `number` stands on its own behind a blank: a goal as the block prints it ("score: 8."). NULL when nowhere. */
-static const char *find_goal(const char *text, const char *number) {
-    size_t size = strlen(number);
-    for (const char *at = strstr(text, number); at; at = strstr(at + 1, number)) {
-        char behind = at[size];
-        bool digit = (behind >= '0' && behind <= '9') || (behind == '.' && at[size + 1] >= '0' && at[size + 1] <= '9');
-        if (at > text && at[-1] == ' ' && !digit) return at;
-    }
-    return NULL;
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static void put_without_goal(struct buf *out, struct json string, double goal) {
-    struct buf text = {0}, number = {0};
+/* The text with one mark for every number: the goal may stand anywhere in it, and "on a scale of 1-10" has a 10 of its own. */
+static void put_without_numbers(struct buf *out, struct json string) {
+    struct buf text = {0};
     if (json_string(&text, string)) {
-        const char *at = NULL;
-        if (!isnan(goal)) {
-            json_put_double(&number, goal);
-            at = find_goal(buf_text(&text), buf_text(&number));
-        }
-        if (at) {
-            buf_append(out, text.data, (size_t)(at - text.data));
-            buf_append_text(out, at + number.size);
-        } else {
-            buf_append(out, text.data, text.size);
+        const char *at = buf_text(&text), *end = at + text.size;
+        for (const char *begin = at; at < end;) {
+            const bool negative = *at == '-' && is_digit(at[1]) && (at == begin || at[-1] == ' ');
+            if (!negative && !is_digit(*at)) {
+                buf_append_char(out, *at++);
+                continue;
+            }
+            for (at++; is_digit(*at) || (*at == '.' && is_digit(at[1])); at++) {}
+            buf_append_char(out, '#');
         }
     }
     buf_append_char(out, '\0');
     buf_release(&text);
-    buf_release(&number);
 }
 
 /* Prompts that differ only in the goal share a cluster: prompt_id where the row has one; else the turns without system turns (where the
- * goal stands by default), with the printed goal blanked in the rest. Without a prompt every source row is a cluster of its own. */
-static uint64_t prompt_cluster(struct json object, double goal, int64_t source_row) {
+ * goal stands by default) and without numbers: prompts that differ in nothing else count as one, which narrows no interval. Without a prompt
+ * every source row is a cluster of its own. */
+static uint64_t prompt_cluster(struct json object, int64_t source_row) {
     struct buf text = {0};
     struct json id = json_get(object, "prompt_id"), prompt = json_get(object, "prompt"), key, turn;
     if (json_kind_of(id) == JSON_STRING) {
@@ -73,10 +64,10 @@ static uint64_t prompt_cluster(struct json object, double goal, int64_t source_r
         while (json_iter_next(&it, &key, &turn)) {
             struct json role = json_get(turn, "role");
             if (json_kind_of(role) == JSON_STRING && json_equals(role, "system")) continue;
-            put_without_goal(&text, json_get(turn, "content"), goal);
+            put_without_numbers(&text, json_get(turn, "content"));
         }
     } else if (json_kind_of(prompt) == JSON_STRING) {
-        put_without_goal(&text, prompt, goal);
+        put_without_numbers(&text, prompt);
     } else {
         buf_append(&text, &source_row, sizeof source_row);
     }
@@ -120,7 +111,7 @@ status logps_row_read(struct logps_row *row, struct json object, uint64_t number
     TRY(read_tokens(&row->tokens[1], object, "tokens_rejected"));
     row->text[0] = response_hash(json_get(object, "chosen"));
     row->text[1] = response_hash(json_get(object, "rejected"));
-    row->cluster = prompt_cluster(object, row->goal, row->source_row);
+    row->cluster = prompt_cluster(object, row->source_row);
     return ST_OK;
 }
 

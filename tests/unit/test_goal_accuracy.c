@@ -111,6 +111,23 @@ static void base_has_raw_figures_only(void **state) {
     logps_rows_release(&base);
 }
 
+/* Pairs of one prompt are one cluster whatever their goals, also those that stand in the template's own text. */
+static void a_prompt_is_a_cluster(void **state) {
+    (void)state;
+    static const char *const goals[] = {"10", "1", "8.5", "-3", "6"}, *const asked[] = {"Why?", "How?"};
+    struct logps_rows r = {0};
+    for (size_t i = 0; i < 10; i++) {
+        struct buf row = {0};
+        buf_printf(&row, "{\"prompt\":[{\"role\":\"user\",\"content\":\"%s\\n\\nYou (on a scale of 1-10, where 1 is lowest and 10 is highest):\\nOverall "
+                   "score: %s.\"}],\"goal_of\":\"chosen\",\"source_row\":%zu,\"goal\":%s,\"logps_chosen\":-1,\"logps_rejected\":-2,\"tokens_chosen\":1,"
+                   "\"tokens_rejected\":1}", asked[i / 5], goals[i % 5], i, goals[i % 5]);
+        add(&r, buf_text(&row));
+        buf_release(&row);
+    }
+    for (size_t i = 0; i < 10; i++) assert_true((r.rows[i].cluster == r.rows[0].cluster) == (i < 5));
+    logps_rows_release(&r);
+}
+
 static void halves_must_belong_together(void **state) {
     (void)state;
     struct logps_rows r = {0};
@@ -147,6 +164,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_by_hand),
         cmocka_unit_test(base_has_raw_figures_only),
+        cmocka_unit_test(a_prompt_is_a_cluster),
         cmocka_unit_test(halves_must_belong_together),
         cmocka_unit_test(interval_counts_prompts),
     };
