@@ -114,3 +114,14 @@ void buf_printf(struct buf *b, const char *format, ...) {
 }
 
 const char *buf_text(const struct buf *b) { return b->data ? b->data : ""; }
+
+void buf_append_shell_word(struct buf *out, const char *word) {
+    buf_append_char(out, '\'');
+    for (; *word; word++) {
+        if (*word == '\'')
+            buf_append_text(out, "'\\''");
+        else
+            buf_append_char(out, *word);
+    }
+    buf_append_char(out, '\'');
+}

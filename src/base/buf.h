@@ -42,4 +42,7 @@ status mem_try_alloc(void *out, size_t count, size_t size, const char *what);
 uint64_t mem_alloc_count(void);
 void mem_count_one(void);
 
+/* A word as a POSIX shell reads it: in single quotes. */
+void buf_append_shell_word(struct buf *out, const char *word);
+
 #endif

@@ -137,17 +137,6 @@ status handover_zero3(const struct handover *h, const char *name) {
     return s;
 }
 
-void handover_put_word(struct buf *out, const char *word) {
-    buf_append_char(out, '\'');
-    for (; *word; word++) {
-        if (*word == '\'')
-            buf_append_text(out, "'\\''");
-        else
-            buf_append_char(out, *word);
-    }
-    buf_append_char(out, '\'');
-}
-
 static void put_settings(struct buf *out, const struct handover *h) {
     const struct handover_settings *s = &h->set;
     buf_printf(out, "\n## Settings\n\nFrom %s.\n\n| setting | value |\n|---|---|\n| model | %s |\n", s->source, h->model);

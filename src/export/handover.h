@@ -93,8 +93,6 @@ void handover_yaml_number(struct buf *out, const char *key, double value);
 void handover_yaml_int(struct buf *out, const char *key, int64_t value);
 /* DeepSpeed's ZeRO-3 for trainers on transformers' Trainer, which fills in what says "auto". */
 status handover_zero3(const struct handover *h, const char *name);
-/* A word of a shell command, quoted. */
-void handover_put_word(struct buf *out, const char *word);
 
 #define HANDOVER_OUTPUT "out"   /* what is trained lies there */
 #define HANDOVER_EVAL_STEPS 100 /* the released recipes' */

@@ -4,7 +4,7 @@
 
 static void put_option(struct buf *out, const char *name, const char *value) {
     buf_printf(out, " \\\n  --%s ", name);
-    handover_put_word(out, value);
+    buf_append_shell_word(out, value);
 }
 
 static void put_number(struct buf *out, const char *name, double value) {

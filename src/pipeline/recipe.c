@@ -499,14 +499,7 @@ static void shell_word(struct buf *out, const char *word) {
         buf_append_text(out, word);
         return;
     }
-    buf_append_char(out, '\'');
-    for (; *word; word++) {
-        if (*word == '\'')
-            buf_append_text(out, "'\\''");
-        else
-            buf_append_char(out, *word);
-    }
-    buf_append_char(out, '\'');
+    buf_append_shell_word(out, word);
 }
 
 void recipe_shell_line(struct buf *out, const struct recipe_stage *stage) {
