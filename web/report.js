@@ -1,7 +1,5 @@
 /* The page of rapt report. Reads the JSON of #data (src/report/report.h says what it holds) and builds the page. Whatever came from a
- * file reaches the page as text only: textContent and canvas, never markup. */
-(() => {
-'use strict';
+ * file reaches the page as text only: textContent and canvas, never markup. report.html puts report_goals.js before it, into the same function. */
 const data = JSON.parse(document.getElementById('data').textContent);
 const page = document.getElementById('page');
 const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -88,6 +86,8 @@ function evaluated(task) {
 }
 const goals = evaluated('goal-accuracy');
 const unlearning = evaluated('unlearning');
+const curves = evaluated('goal-curve');
+const midpoints = evaluated('midpoint');
 const figure = (o, kind, name, stratum = 'all') => {
   const group = o.run[kind] && o.run[kind][stratum];
   return group && isEstimate(group[name]) ? group[name] : null;
@@ -711,6 +711,8 @@ page.append(el('h1', '', data.title));
 page.append(...(head ? findingOfGoals() : findingOfTraining()));
 tiles();
 goalCharts();
+curveCharts();
+midpointCharts();
 sampleCards();
 unlearningCharts();
 trainingCurves();
@@ -719,4 +721,3 @@ page.append(el('footer', '', `Made with rapt ${data.rapt_version}` + (data.gener
 drawAll();
 dark.addEventListener('change', drawAll);
 narrow.addEventListener('change', drawAll);
-})();

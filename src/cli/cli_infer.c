@@ -69,8 +69,8 @@ status goal_asker_parse(double *goal, const struct goal_asker *g, const char *te
     if (g->baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
     if (strcmp(text, "best") == 0) {
         if (json_double(goal, json_get(g->root, "best"))) return ST_OK;
-        return FAIL(ST_USAGE, "--goal best: no best goal is known; it stands as \"best\" in the adapter's goal.json once goals were "
-                              "compared on validation data");
+        return FAIL(ST_USAGE, "--goal best: goals have not been compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "
+                              "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output ADAPTER/goal.json");
     }
     *goal = strtod(text, &end);
     if (end == text || *end || !isfinite(*goal)) return FAIL(ST_USAGE, "a goal is a number or best, not '%s'", text);

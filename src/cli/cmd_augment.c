@@ -17,7 +17,7 @@
 struct augment_cli {
     const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
         *score_from, *rule, *exclude;
-    const char *test_output, *compat, *on_bad_row;
+    const char *test_output, *test_goals, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
     int64_t limit, seed;
@@ -70,6 +70,8 @@ static const struct opt_row rows[] = {
      "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output."},
     {"test-output", OPT_STR, FIELD(test_output), "FILE", NULL, NULL,
      "The test pairs, under both own goals whatever the mode; ties are dropped."},
+    {"test-goals", OPT_STR, FIELD(test_goals), "G,G,...", NULL, NULL,
+     "The test pairs under each of these goals instead, never swapped, for rapt eval midpoint."},
     {"test-unconditioned", OPT_FLAG, FIELD(test_unconditioned), NULL, NULL, NULL, "Write test pairs once, without a goal."},
     {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"compat", OPT_CHOICE, FIELD(compat), NULL, NULL, "paper-nosys-bug",
@@ -130,23 +132,39 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
     return goal_style_check(style);
 }
 
+/* Numbers between commas, as they are printed; list is fresh memory. */
+static status read_list(double **list, size_t *count, const struct goal_style *style, const char *option, const char *expected, const char *text) {
+    *list = mem_alloc((strlen(text) + 1) * sizeof **list);
+    for (const char *at = text;;) {
+        char *end;
+        double goal = strtod(at, &end);
+        if (end == at || !isfinite(goal) || (*end && *end != ','))
+            return FAIL(ST_USAGE, "--%s expects %snumbers such as 2,5,10; found '%s'", option, expected, text);
+        (*list)[(*count)++] = augment_goal(style, goal);
+        if (!*end) return ST_OK;
+        at = end + 1;
+    }
+}
+
 static status read_goals(struct augment_options *a, double **list, const char *text) {
     a->goals = AUGMENT_GOALS_OWN;
     if (strcmp(text, "own") == 0) return ST_OK;
     a->goals = AUGMENT_GOALS_PROMPT;
     if (strcmp(text, "prompt") == 0) return ST_OK;
     a->goals = AUGMENT_GOALS_LIST;
-    *list = mem_alloc((strlen(text) + 1) * sizeof **list);
-    for (const char *at = text;;) {
-        char *end;
-        double goal = strtod(at, &end);
-        if (end == at || !isfinite(goal) || (*end && *end != ','))
-            return FAIL(ST_USAGE, "--goals expects own, prompt or numbers such as 2,5,10; found '%s'", text);
-        (*list)[a->goal_count++] = augment_goal(a->style, goal);
-        if (!*end) break;
-        at = end + 1;
-    }
+    TRY(read_list(list, &a->goal_count, a->style, "goals", "own, prompt or ", text));
     a->goal_list = *list;
+    return ST_OK;
+}
+
+/* Two that print the same would be one row twice. */
+static status read_test_goals(struct augment_options *a, double **list, const char *text) {
+    if (!text) return ST_OK;
+    TRY(read_list(list, &a->test_goal_count, a->style, "test-goals", "", text));
+    a->test_goals = *list;
+    for (size_t i = 0; i < a->test_goal_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if ((*list)[i] == (*list)[j]) return FAIL(ST_USAGE, "--test-goals has %g twice (after --quantize)", (*list)[i]);
     return ST_OK;
 }
 
@@ -158,6 +176,8 @@ static status check_effects(const struct augment_options *a, const struct augmen
     if (given(r, "split") != split) return FAIL(ST_USAGE, "--split F and --test-output FILE go together");
     if (split && !(a->test_split > 0 && a->test_split < 1)) return FAIL(ST_USAGE, "--split must lie between 0 and 1");
     if (o->test_unconditioned && !split) return FAIL(ST_USAGE, "--test-unconditioned has no effect without --split and --test-output");
+    if (o->test_goals && !split) return FAIL(ST_USAGE, "--test-goals has no effect without --split and --test-output");
+    if (o->test_goals && a->test_unconditioned) return FAIL(ST_USAGE, "--test-goals and --test-unconditioned exclude each other");
     if (a->mode == AUGMENT_PLAIN) {
         static const char *const no_goal[] = {"goals", "goal-dropout", "swap", "compat"};
         for (size_t i = 0; i < sizeof no_goal / sizeof no_goal[0]; i++)
@@ -196,7 +216,7 @@ static status check_values(const struct augment_options *a, const struct augment
     return ST_OK;
 }
 
-static status read_options(struct augment_options *a, double **list, const struct augment_cli *o, const struct opt_result *r) {
+static status read_options(struct augment_options *a, double **list, double **test_list, const struct augment_cli *o, const struct opt_result *r) {
     if (!o->swap) {
         if (a->mode != AUGMENT_OWN && a->mode != AUGMENT_PLAIN) return FAIL(ST_USAGE, "--no-swap goes with --mode own");
         if (a->mode == AUGMENT_OWN) a->mode = AUGMENT_PREFIX_ONLY;
@@ -210,6 +230,7 @@ static status read_options(struct augment_options *a, double **list, const struc
     a->map_scores = o->score_from != NULL;
     if (o->score_from) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));
     TRY(read_goals(a, list, o->goals));
+    TRY(read_test_goals(a, test_list, o->test_goals));
     TRY(check_values(a, o));
     return check_effects(a, o, r);
 }
@@ -246,7 +267,7 @@ status cmd_augment_run(int argc, char **argv) {
                                 .limit = (uint64_t)o.limit,
                                 .seed = (uint64_t)o.seed};
     struct augment_counts counts;
-    double *list = NULL;
+    double *list = NULL, *test_list = NULL;
     struct pair_exclude exclude = {0};
     struct source_map map;
     status s = cli_fields(&map, &o.fields);
@@ -254,10 +275,11 @@ status cmd_augment_run(int argc, char **argv) {
     if (s == ST_OK) s = read_style(&style, &o);
     if (s == ST_OK && o.exclude) s = pair_exclude_load(&exclude, o.exclude);
     a.exclude = &exclude;
-    if (s == ST_OK) s = read_options(&a, &list, &o, &result);
+    if (s == ST_OK) s = read_options(&a, &list, &test_list, &o, &result);
     if (s == ST_OK) s = augment_run(&counts, &a);
     if (s == ST_OK) print_counts(&counts, o.json);
     free(list);
+    free(test_list);
     pair_exclude_release(&exclude);
     goal_style_release(&style);
     return s;

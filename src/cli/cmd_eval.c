@@ -1,4 +1,5 @@
 /* rapt eval TASK: evaluations from a table of tasks, over models or log-prob files. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +10,16 @@
 #include "cli/cli_fields.h"
 #include "cli/cli_range.h"
 #include "cli/cmd.h"
-#include "eval/eval.h"
+#include "eval/goal_curve.h"
 #include "eval/score_pairs.h"
+#include "text/goal.h"
 
 struct eval_options {
-    struct opt_list logps, adapters, fields;
+    struct opt_list logps, adapters, fields, samples;
     const char *model, *data, *dtype;
     const char *reference, *output, *score_range;
+    const char *best_output;
+    double above;
     bool json;
     int64_t resamples, seed, max_length, budget, threads;
 };
@@ -38,9 +42,16 @@ static const struct opt_row rows[] = {
      "Log-prob rows of a policy, as rapt logps writes them. Several: differences are to the first."},
     {"reference", OPT_STR, offsetof(struct eval_options, reference), "FILE", NULL, NULL,
      "Log-prob rows of the reference model on the same data. Rows that carry ref_logps_chosen and ref_logps_rejected do without."},
-    {"both", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"goal-curve", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"samples", OPT_LIST, offsetof(struct eval_options, samples), "[NAME=]FILE", NULL, NULL,
+     "Scored responses with the goal that each was written under: rapt generate --goal 2,6,10 --n 4, then rapt score. Several: differences are to the "
+     "first."},
+    {"above", OPT_DOUBLE, offsetof(struct eval_options, above), "R", NULL, NULL, "Also the share of scores above R at each goal."},
+    {"best-output", OPT_STR, offsetof(struct eval_options, best_output), "D/goal.json", NULL, NULL,
+     "Set \"best\", the goal with the highest mean score, in the goal.json of an adapter or model folder, for --goal best."},
+    {"all tasks", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL,
-     "The scale of the scores; its middle parts high from low pairs."},
+     "goal-accuracy: the scale of the scores; its middle parts high from low pairs."},
     {"resamples", OPT_INT, offsetof(struct eval_options, resamples), "N", "2000", NULL,
      "Bootstrap resamples, over prompts, behind the 95% intervals."},
     {"seed", OPT_INT, offsetof(struct eval_options, seed), "N", "0", NULL, "Of the bootstrap."},
@@ -50,15 +61,18 @@ static const struct opt_row rows[] = {
 
 const struct opt_spec cmd_eval_spec = {
     .command = "eval",
-    .summary = "measure what training changed: goal accuracy, unlearning",
+    .summary = "measure what training changed: goal accuracy, midpoint, unlearning, goal curve",
     .positional = "TASK",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt eval goal-accuracy --model M.gguf --adapter ra=runs/ra --adapter plain=runs/plain --data test.jsonl\n"
                "rapt eval goal-accuracy --logps policy.jsonl --reference base.jsonl\n"
                "rapt eval goal-accuracy --logps paired=a.jsonl --logps plain=b.jsonl --reference base.jsonl --json\n"
-               "rapt eval unlearning --logps policy.jsonl --reference base.jsonl",
-    .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum) or unlearning (change of log-prob a token by score).",
+               "rapt eval unlearning --logps policy.jsonl --reference base.jsonl\n"
+               "rapt eval midpoint --logps sweep.jsonl --reference base-sweep.jsonl\n"
+               "rapt eval goal-curve --samples ra=scored.jsonl --samples plain=scored-plain.jsonl --best-output runs/ra/goal.json",
+    .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum), unlearning (change of log-prob a token by score), midpoint (does the\n"
+             "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).",
 };
 
 static status unknown_task(const char *name) {
@@ -78,12 +92,12 @@ static const char *split_name(char **name, const char *text) {
     return whole ? text : equals + 1;
 }
 
-static status load_files(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o) {
-    if (o->reference) TRY(logps_rows_load(base, "reference", o->reference));
+static status load_files(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+    if (o->reference) TRY(logps_rows_load(base, "reference", o->reference, sweep));
     for (size_t i = 0; i < o->logps.count; i++) {
         char *name;
         const char *path = split_name(&name, o->logps.items[i]);
-        status s = logps_rows_load(&runs[i], name, path);
+        status s = logps_rows_load(&runs[i], name, path, sweep);
         free(name);
         TRY(s);
         if (o->reference) TRY(logps_rows_join(&runs[i], base));
@@ -92,7 +106,7 @@ static status load_files(struct logps_rows *runs, struct logps_rows *base, const
 }
 
 /* Adapters sit on the model; a folder with a config.json and no adapter_config.json is a model of its own. */
-static status score_one(struct logps_rows *run, const struct eval_options *o, const char *name, const char *adapter) {
+static status score_one(struct logps_rows *run, const struct eval_options *o, const char *name, const char *adapter, bool sweep) {
     struct score_options so = {.model = o->model,
                                .adapter = adapter,
                                .input = o->data,
@@ -110,17 +124,17 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
         free(config);
         free(model);
     }
-    TRY(score_pairs_rows(run, &nulls, name, &so));
+    TRY(score_pairs_rows(run, &nulls, name, &so, sweep));
     if (nulls && !adapter) log_warn("%s: %llu rows left out: the prompt reaches --max-length", o->data, (unsigned long long)nulls);
     return ST_OK;
 }
 
-static status score_models(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o) {
-    TRY(score_one(base, o, "base", NULL));
+static status score_models(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+    TRY(score_one(base, o, "base", NULL, sweep));
     for (size_t i = 0; i < o->adapters.count; i++) {
         char *name;
         const char *path = split_name(&name, o->adapters.items[i]);
-        status s = score_one(&runs[i], o, name, path);
+        status s = score_one(&runs[i], o, name, path, sweep);
         free(name);
         TRY(s);
         TRY(logps_rows_join(&runs[i], base));
@@ -138,20 +152,86 @@ static status evaluate(const struct eval_task *task, const struct eval_input *in
     return code;
 }
 
-static status check_inputs(const struct eval_options *o, const struct opt_result *r, const char *task) {
-    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field"},
-                             *const with_files[] = {"logps", "reference"};
-    if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task);
-    for (size_t i = 0; i < sizeof with_model / sizeof with_model[0]; i++)
-        if (!o->model && opt_given(r, &cmd_eval_spec, with_model[i]))
-            return FAIL(ST_USAGE, "--%s has no effect without --model", with_model[i]);
-    for (size_t i = 0; i < 2; i++)
-        if (o->model && opt_given(r, &cmd_eval_spec, with_files[i]))
-            return FAIL(ST_USAGE, "--%s has no effect with --model", with_files[i]);
+static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_eval_spec, name); }
+
+static status none_given(const struct opt_result *r, const char *const *names, const char *why) {
+    for (; *names; names++)
+        if (given(r, *names)) return FAIL(ST_USAGE, "--%s has no effect %s", *names, why);
+    return ST_OK;
+}
+
+static status check_samples(const struct eval_options *o, const struct opt_result *r) {
+    static const char *const others[] = {"model", "adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "logps", "reference",
+                                         "score-range", NULL};
+    TRY(none_given(r, others, "on goal-curve, which looks at --samples"));
+    if (o->samples.count == 0)
+        return FAIL(ST_USAGE, "rapt eval goal-curve expects --samples FILE, responses under several goals with scores: rapt generate --goal 2,6,10, then rapt score");
+    if (o->best_output && o->samples.count != 1) return FAIL(ST_USAGE, "--best-output takes the samples of one model");
+    return ST_OK;
+}
+
+static status check_inputs(const struct eval_options *o, const struct opt_result *r, const struct eval_task *task) {
+    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", NULL},
+                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "above", "best-output", NULL},
+                             *const scale[] = {"score-range", NULL};
+    if (task->rows == EVAL_SAMPLES) return check_samples(o, r);
+    if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task->name);
+    TRY(none_given(r, with_samples, "on a task other than goal-curve"));
+    if (!o->model) TRY(none_given(r, with_model, "without --model"));
+    if (o->model) TRY(none_given(r, with_files, "with --model"));
+    if (task->run != goal_accuracy_run) TRY(none_given(r, scale, "on a task other than goal-accuracy"));
     if (o->model && !o->data) return FAIL(ST_USAGE, "--model needs --data F, the test rows");
     if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
     if (o->max_length < 0) return FAIL(ST_USAGE, "--max-length expects 0 or more");
     return cli_threads(o->threads);
+}
+
+/* Tasks over log-probs: of models or of files. */
+static status run_logps(const struct eval_task *task, struct eval_input *in, const struct eval_options *o) {
+    const bool sweep = task->rows == EVAL_SWEEPS;
+    in->run_count = o->model ? o->adapters.count : o->logps.count;
+    struct logps_rows *runs = mem_zero(in->run_count + 1, sizeof *runs), base = {0};
+    status code = o->model ? score_models(runs, &base, o, sweep) : load_files(runs, &base, o, sweep);
+    in->runs = runs;
+    in->base = base.count ? &base : NULL;
+    if (code == ST_OK) code = evaluate(task, in, o);
+    for (size_t i = 0; i < in->run_count; i++) logps_rows_release(&runs[i]);
+    logps_rows_release(&base);
+    free(runs);
+    return code;
+}
+
+static status load_samples(struct goal_samples *runs, const struct eval_options *o) {
+    struct source_map map;
+    TRY(cli_fields(&map, &o->fields));
+    for (size_t i = 0; i < o->samples.count; i++) {
+        char *name;
+        const char *path = split_name(&name, o->samples.items[i]);
+        status s = goal_samples_load(&runs[i], name, path, &map);
+        free(name);
+        TRY(s);
+    }
+    return ST_OK;
+}
+
+static status store_best(const struct goal_samples *run, const char *path) {
+    const double best = goal_curve_best(run);
+    if (run->goal_count < 2) return FAIL(ST_MISMATCH, "--best-output: the samples have %s; it takes several goals to find the best", run->goal_count ? "one goal only" : "no goals");
+    TRY(goal_best_store(path, best));
+    log_info("%s: the best goal is %g; rapt generate --goal best and rapt chat --goal best take it", path, best);
+    return ST_OK;
+}
+
+static status run_samples(const struct eval_task *task, struct eval_input *in, const struct eval_options *o) {
+    struct goal_samples *runs = mem_zero(o->samples.count, sizeof *runs);
+    in->run_count = o->samples.count;
+    status code = load_samples(runs, o);
+    in->samples = runs;
+    if (code == ST_OK) code = evaluate(task, in, o);
+    if (code == ST_OK && o->best_output) code = store_best(&runs[0], o->best_output);
+    for (size_t i = 0; i < o->samples.count; i++) goal_samples_release(&runs[i]);
+    free(runs);
+    return code;
 }
 
 status cmd_eval_run(int argc, char **argv) {
@@ -162,18 +242,9 @@ status cmd_eval_run(int argc, char **argv) {
     if (done) return ST_OK;
     const struct eval_task *task = result.positional_count == 1 ? eval_find(result.positional[0]) : NULL;
     if (!task) return unknown_task(result.positional_count == 1 ? result.positional[0] : NULL);
-    TRY(check_inputs(&o, &result, task->name));
+    TRY(check_inputs(&o, &result, task));
     if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
-    const size_t run_count = o.model ? o.adapters.count : o.logps.count;
-    struct eval_input in = {.run_count = run_count, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}};
+    struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN};
     TRY(cli_range(&in.low, &in.high, "score-range", o.score_range));
-    struct logps_rows *runs = mem_zero(run_count + 1, sizeof *runs), base = {0};
-    status code = o.model ? score_models(runs, &base, &o) : load_files(runs, &base, &o);
-    in.runs = runs;
-    in.base = base.count ? &base : NULL;
-    if (code == ST_OK) code = evaluate(task, &in, &o);
-    for (size_t i = 0; i < run_count; i++) logps_rows_release(&runs[i]);
-    logps_rows_release(&base);
-    free(runs);
-    return code;
+    return task->rows == EVAL_SAMPLES ? run_samples(task, &in, &o) : run_logps(task, &in, &o);
 }

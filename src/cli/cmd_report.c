@@ -32,8 +32,8 @@ const struct opt_spec cmd_report_spec = {
         "rapt report runs/paired --output report.html\n"
         "rapt report runs/paired plain=runs/dpo-plain --eval goal-accuracy.json --title 'SmolLM2, UltraFeedback' --output report.html",
     .notes = "DIR is the --output-dir of rapt train: metrics.jsonl and manifest.json. In each DIR, files named eval*.json, "
-             "goal-accuracy*.json and\n"
-             "unlearning*.json (rapt eval --json) and samples.jsonl, samples-NAME.jsonl (rapt generate) are taken too.\n"
+             "goal-accuracy*.json, midpoint*.json,\n"
+             "unlearning*.json, goal-curve*.json (rapt eval --json) and samples.jsonl, samples-NAME.jsonl (rapt generate) are taken too.\n"
              "Sections without data are left out. Evaluations of several models in one file are matched to the runs by name.",
 };
 

@@ -76,6 +76,9 @@ static status put_pair(struct run *x, const struct augment_emit *e, const double
 static status put_test(struct run *x, const double goal[2], const double score[2]) {
     x->counts->pairs_test++;
     if (x->o->test_unconditioned) return put_pair(x, &(struct augment_emit){.goal_of = GOAL_OF_NONE}, score, true);
+    for (size_t i = 0; i < x->o->test_goal_count; i++)
+        TRY(put_pair(x, &(struct augment_emit){.has_goal = true, .goal = x->o->test_goals[i], .goal_of = GOAL_OF_NONE}, score, true));
+    if (x->o->test_goal_count) return ST_OK;
     TRY(put_pair(x, &(struct augment_emit){.has_goal = true, .goal = goal[0], .goal_of = GOAL_OF_CHOSEN}, score, true));
     return put_pair(x, &(struct augment_emit){.swap = true, .has_goal = true, .goal = goal[1], .goal_of = GOAL_OF_REJECTED}, score, true);
 }

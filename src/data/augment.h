@@ -32,6 +32,8 @@ struct augment_options {
     const char *test_output;    /* NULL: no split */
     double test_split;          /* fraction of the prompts that go to test_output, by a hash of the goal-free prompt alone */
     bool test_unconditioned;    /* test rows without a goal, in their original order */
+    const double *test_goals;   /* [test_goal_count]; not empty: test pairs under each of these in place of their own, never swapped */
+    size_t test_goal_count;
     enum augment_mode mode;
     enum augment_ties ties;
     enum augment_disagree on_disagree;

@@ -46,6 +46,14 @@ static size_t gather(struct sums *sums, const struct item *items, size_t n) {
     return clusters;
 }
 
+/* The percentile interval of figures[n], which are sorted. */
+static void put_interval(struct estimate *out, const struct bootstrap_params *p, double *figures, size_t n) {
+    if (!n) return;
+    qsort(figures, n, sizeof *figures, compare_doubles);
+    out->low = quantile(figures, n, (1 - p->level) / 2);
+    out->high = quantile(figures, n, (1 + p->level) / 2);
+}
+
 status bootstrap_mean(struct estimate *out, const struct bootstrap_params *p, const double *values, const uint64_t *cluster, size_t n) {
     *out = (struct estimate){NAN, NAN, NAN, 0, 0};
     struct item *items = NULL;
@@ -76,13 +84,45 @@ status bootstrap_mean(struct estimate *out, const struct bootstrap_params *p, co
         }
         means[r] = value / count;
     }
-    qsort(means, p->resamples, sizeof *means, compare_doubles);
-    out->low = quantile(means, p->resamples, (1 - p->level) / 2);
-    out->high = quantile(means, p->resamples, (1 + p->level) / 2);
+    put_interval(out, p, means, p->resamples);
 done:
     free(items);
     free(sums);
     free(means);
+    return code;
+}
+
+/* A resample's weights: as many draws as there are clusters. */
+static double resampled(bootstrap_fn *fn, const void *context, uint64_t seed, size_t number, size_t clusters) {
+    struct rng rng = rng_at(seed, number, 0, 0);
+    uint32_t *weight = mem_zero(clusters, sizeof *weight);
+    for (size_t i = 0; i < clusters; i++) weight[rng_below(&rng, clusters)]++;
+    const double figure = fn(context, weight);
+    free(weight);
+    return figure;
+}
+
+status bootstrap_statistic(struct estimate *out, const struct bootstrap_params *p, bootstrap_fn *fn, const void *context, size_t clusters, size_t n) {
+    double *figures = NULL;
+    uint32_t *once = NULL;
+    size_t kept = 0;
+    CHECK(p->resamples > 0 && clusters > 0);
+    *out = (struct estimate){NAN, NAN, NAN, 0, 0};
+    status code = mem_try_alloc(&figures, p->resamples, sizeof *figures, "bootstrap figures");
+    if (code == ST_OK) code = mem_try_alloc(&once, clusters, sizeof *once, "bootstrap weights");
+    if (code != ST_OK) goto done;
+    for (size_t i = 0; i < clusters; i++) once[i] = 1;
+    const double value = fn(context, once);
+    if (isnan(value)) goto done;
+    *out = (struct estimate){value, value, value, n, clusters};
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < p->resamples; r++) figures[r] = resampled(fn, context, p->seed, r, clusters);
+    for (size_t r = 0; r < p->resamples; r++)
+        if (!isnan(figures[r])) figures[kept++] = figures[r];
+    put_interval(out, p, figures, kept);
+done:
+    free(figures);
+    free(once);
     return code;
 }
 
@@ -104,4 +144,9 @@ void estimate_text(struct buf *out, const struct estimate *e) {
     char text[64] = "-";
     if (e->n) snprintf(text, sizeof text, "%.3f [%.3f, %.3f]", e->value, e->low, e->high);
     buf_printf(out, "%-24s", text);
+}
+
+void estimate_end_line(struct buf *text) {
+    while (text->size && text->data[text->size - 1] == ' ') text->size--;
+    buf_append_char(text, '\n');
 }

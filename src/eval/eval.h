@@ -1,19 +1,30 @@
-/* eval: the table of evaluations over log-prob rows. A row of the table turns runs into a JSON object and a table for people. */
+/* eval: the table of evaluations over log-prob rows and scored samples. A row of the table turns runs into a JSON object and a table for people. */
 #ifndef RAPT_EVAL_EVAL_H
 #define RAPT_EVAL_EVAL_H
 
 #include "eval/bootstrap.h"
+#include "eval/goal_samples.h"
 #include "eval/logps_file.h"
+
+/* What a task looks at. */
+enum eval_rows {
+    EVAL_HALVES, /* log-prob rows, both halves of each pair */
+    EVAL_SWEEPS, /* log-prob rows, each pair under several goals */
+    EVAL_SAMPLES /* scored responses */
+};
 
 struct eval_input {
     const struct logps_rows *runs; /* [run_count]; the differences are to the first */
+    const struct goal_samples *samples; /* [run_count] of EVAL_SAMPLES tasks, in place of runs */
     size_t run_count;
     const struct logps_rows *base; /* the reference's own rows, or NULL */
     double low, high;              /* the scale of the scores: 1, 10 */
+    double above;              /* EVAL_SAMPLES: a score whose exceedance counts; NaN: none */
     struct bootstrap_params bootstrap;
 };
 struct eval_task {
     const char *name, *help, *citation;
+    enum eval_rows rows;
     /* Appends one JSON object and a table. ST_MISMATCH for rows that cannot answer the question. */
     status (*run)(struct buf *json, struct buf *text, const struct eval_input *in);
 };
@@ -23,5 +34,7 @@ const struct eval_task *eval_find(const char *name);
 
 status goal_accuracy_run(struct buf *json, struct buf *text, const struct eval_input *in);
 status unlearning_run(struct buf *json, struct buf *text, const struct eval_input *in);
+status midpoint_run(struct buf *json, struct buf *text, const struct eval_input *in);
+status goal_curve_run(struct buf *json, struct buf *text, const struct eval_input *in);
 
 #endif

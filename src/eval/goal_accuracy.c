@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static const char *const figure_names[GOAL_FIGURES] = {"chosen", "rejected", "both", "strict", "flip", "flip_token"};
-static const char *const kind_names[GOAL_KINDS] = {"implicit", "raw"};
+const char *const goal_kind_names[GOAL_KINDS] = {"implicit", "raw"};
 static const char *const stratum_names[GOAL_STRATA] = {"all", "straddling", "both_high", "both_low", "gap_below_0.5", "gap_0.5_1", "gap_1_3", "gap_above_3"};
 
 /* 1 when above 0, 0 when below, 1/2 on a tie, NaN stays. */
@@ -122,11 +122,6 @@ static void text_header(struct buf *text, const char *first) {
     buf_append_char(text, '\n');
 }
 
-static void end_line(struct buf *text) {
-    while (text->size && text->data[text->size - 1] == ' ') text->size--;
-    buf_append_char(text, '\n');
-}
-
 static status put_strata(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct eval_input *in, enum goal_kind kind) {
     double middle = (in->low + in->high) / 2;
     for (int s = 0; s < GOAL_STRATA; s++) {
@@ -140,10 +135,10 @@ static status put_strata(struct buf *json, struct buf *text, const struct goal_a
         buf_append_char(json, '}');
         if (s != STRATUM_ALL && e[0].n == 0) continue;
         char label[64];
-        snprintf(label, sizeof label, "%s %s", kind_names[kind], stratum_names[s]);
+        snprintf(label, sizeof label, "%s %s", goal_kind_names[kind], stratum_names[s]);
         buf_printf(text, "%-26s", label);
         for (int f = 0; f < GOAL_FIGURES; f++) estimate_text(text, &e[f]);
-        end_line(text);
+        estimate_end_line(text);
         if (e[0].n == 0) break; /* no reference: one line of dashes is enough */
     }
     return ST_OK;
@@ -158,7 +153,7 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_accu
     buf_append_char(text, '\n');
     text_header(text, "");
     for (int k = 0; k < GOAL_KINDS; k++) {
-        buf_printf(json, ", \"%s\": ", kind_names[k]);
+        buf_printf(json, ", \"%s\": ", goal_kind_names[k]);
         if (k == GOAL_IMPLICIT && isnan(g->pairs[0].value[k][0])) {
             buf_append_text(json, "null");
             continue;
@@ -180,8 +175,8 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
     buf_printf(text, "%s minus %s, the same pairs\n", in->runs[i].name, in->runs[0].name);
     text_header(text, "");
     for (int k = 0; k < GOAL_KINDS; k++) {
-        buf_printf(json, ", \"%s\": {", kind_names[k]);
-        buf_printf(text, "%-26s", kind_names[k]);
+        buf_printf(json, ", \"%s\": {", goal_kind_names[k]);
+        buf_printf(text, "%-26s", goal_kind_names[k]);
         for (int f = 0; f < GOAL_FIGURES; f++) {
             struct estimate e;
             TRY(goal_accuracy_difference(&e, &runs[i], &runs[0], &in->bootstrap, (enum goal_kind)k, (enum goal_figure)f));
@@ -190,7 +185,7 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
             estimate_text(text, &e);
         }
         buf_append_char(json, '}');
-        end_line(text);
+        estimate_end_line(text);
     }
     buf_append_char(json, '}');
     buf_append_char(text, '\n');

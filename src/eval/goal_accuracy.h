@@ -11,6 +11,7 @@
 
 enum goal_figure { GOAL_CHOSEN, GOAL_REJECTED, GOAL_BOTH, GOAL_STRICT, GOAL_FLIP, GOAL_FLIP_TOKEN, GOAL_FIGURES };
 enum goal_kind { GOAL_IMPLICIT, GOAL_RAW, GOAL_KINDS };
+extern const char *const goal_kind_names[GOAL_KINDS];
 /* Strata by the pair's two scores; middle = the middle of the scale. A pair lies in one of the levels and in one of the gaps. */
 enum goal_stratum {
     STRATUM_ALL,

@@ -135,12 +135,28 @@ static int compare_rows(const void *a, const void *b) {
     return (x->goal_of > y->goal_of) - (x->goal_of < y->goal_of);
 }
 
+/* By goal in place of the half; no goal comes last. */
+static int compare_goals(const void *a, const void *b) {
+    const struct logps_row *x = a, *y = b;
+    if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
+    if (isnan(x->goal) || isnan(y->goal)) return isnan(x->goal) - isnan(y->goal);
+    return (x->goal > y->goal) - (x->goal < y->goal);
+}
+
 #define SWAP(type, pair)                                                                                                                   \
     do {                                                                                                                                   \
         type first_ = (pair)[0];                                                                                                           \
         (pair)[0] = (pair)[1];                                                                                                             \
         (pair)[1] = first_;                                                                                                                \
     } while (0)
+
+/* All but the scores. */
+static void swap_sides(struct logps_row *row) {
+    SWAP(double, row->logp);
+    SWAP(double, row->ref);
+    SWAP(int32_t, row->tokens);
+    SWAP(uint64_t, row->text);
+}
 
 /* `own`: the same pair's row of the chosen half, or NULL. */
 static status orient(struct logps_row *row, const struct logps_row *own) {
@@ -154,10 +170,7 @@ static status orient(struct logps_row *row, const struct logps_row *own) {
         /* Scores may stand with the row's own order or with the original one: the goal is the loser's score and tells. */
         bool scores_follow = !(fabs(row->goal - row->score[1]) < fabs(row->goal - row->score[0]));
         if (scores_follow) SWAP(double, row->score);
-        SWAP(double, row->logp);
-        SWAP(double, row->ref);
-        SWAP(int32_t, row->tokens);
-        SWAP(uint64_t, row->text);
+        swap_sides(row);
     }
     row->oriented = true;
     return ST_OK;
@@ -178,6 +191,38 @@ status logps_rows_finish(struct logps_rows *r) {
         if (same) row->cluster = before->cluster;
         if (own && !isnan(own->score[0]) && !isnan(own->score[1])) memcpy(row->score, own->score, sizeof row->score);
         row->oriented = true;
+    }
+    return ST_OK;
+}
+
+/* Into the order of the pair's first row, whose higher score is y_w's. */
+static status orient_sweep(struct logps_row *row, const struct logps_row *first) {
+    bool swapped = row->score[0] < row->score[1];
+    if (first && first->text[0] && row->text[0]) {
+        const bool same = row->text[0] == first->text[0] && row->text[1] == first->text[1];
+        if (!same && !(row->text[0] == first->text[1] && row->text[1] == first->text[0]))
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 ": its rows do not hold the same two responses", row->source_row);
+        swapped = !same;
+    }
+    if (swapped) swap_sides(row);
+    if (row->score[0] < row->score[1]) SWAP(double, row->score);
+    row->oriented = true;
+    return ST_OK;
+}
+
+status logps_rows_finish_sweep(struct logps_rows *r) {
+    const struct logps_row *first = NULL;
+    r->sweep = true;
+    if (r->count == 0) return FAIL(ST_FORMAT, "no rows");
+    qsort(r->rows, r->count, sizeof *r->rows, compare_goals);
+    for (size_t i = 0; i < r->count; i++) {
+        struct logps_row *row = &r->rows[i];
+        if (first && first->source_row != row->source_row) first = NULL;
+        if (first && compare_goals(row - 1, row) == 0)
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has two rows under one goal; expected one for each goal of a sweep", row->source_row);
+        if (!row->oriented) TRY(orient_sweep(row, first));
+        if (!first) first = row;
+        row->cluster = first->cluster;
     }
     return ST_OK;
 }
@@ -206,14 +251,14 @@ static status load_lines(struct logps_rows *r, struct rows_in *rows) {
     }
 }
 
-status logps_rows_load(struct logps_rows *r, const char *name, const char *path) {
+status logps_rows_load(struct logps_rows *r, const char *name, const char *path, bool sweep) {
     struct rows_in rows = {0};
     *r = (struct logps_rows){.name = mem_text(name)};
     status code = rows_open(&rows, path);
     if (code == ST_OK) {
         code = load_lines(r, &rows);
         if (code == ST_OK && r->unscored) log_info("%s: %zu rows without log-probs (null: the prompt reached --max-length) are left out", path, r->unscored);
-        if (code == ST_OK) code = logps_rows_finish(r);
+        if (code == ST_OK) code = sweep ? logps_rows_finish_sweep(r) : logps_rows_finish(r);
         if (code != ST_OK) status_note(code, "%s: ", path);
         rows_release(&rows);
     }
@@ -224,7 +269,7 @@ status logps_rows_load(struct logps_rows *r, const char *name, const char *path)
 status logps_rows_join(struct logps_rows *r, const struct logps_rows *base) {
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i];
-        const struct logps_row *b = bsearch(row, base->rows, base->count, sizeof *row, compare_rows);
+        const struct logps_row *b = bsearch(row, base->rows, base->count, sizeof *row, r->sweep ? compare_goals : compare_rows);
         if (!b) return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " of %s is not among the reference's rows", base->name, row->source_row, r->name);
         if (b->tokens[0] != row->tokens[0] || b->tokens[1] != row->tokens[1])
             return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " has other token counts than in %s: another tokenizer, template or length", base->name,

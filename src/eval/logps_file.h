@@ -23,6 +23,7 @@ struct logps_rows {
     struct logps_row *rows;
     size_t count, capacity;
     size_t unscored; /* rows whose log-probs are null, left out */
+    bool sweep;      /* a pair has a row for each of several goals, sorted by them; else one for each half */
 };
 
 /* Reads one row object as `rapt logps` writes it, in the file's order. `number` stands in for a missing source_row. */
@@ -32,9 +33,12 @@ status logps_rows_add(struct logps_rows *r, const struct logps_row *row);
  * the rows of a pair one cluster, sorts by source row and half. ST_MISMATCH for two rows of the same half of one pair, or halves that hold
  * other responses. */
 status logps_rows_finish(struct logps_rows *r);
+/* The same for a sweep: rows of one source_row are one pair under different goals (those without a goal last). y_w is the response with the higher
+ * score, in rows with other texts or scores than the pair's first found by the text. ST_MISMATCH for two rows with one goal. */
+status logps_rows_finish_sweep(struct logps_rows *r);
 /* All of a file: read, add, finish. Errors name file and line. */
-status logps_rows_load(struct logps_rows *r, const char *name, const char *path);
-/* Fills ref from the rows of the base, matched by source row and half. ST_MISMATCH when one is missing or has other token counts. */
+status logps_rows_load(struct logps_rows *r, const char *name, const char *path, bool sweep);
+/* Fills ref from the rows of the base, matched by source row and half (goal, in a sweep). ST_MISMATCH when one is missing or has other token counts. */
 status logps_rows_join(struct logps_rows *r, const struct logps_rows *base);
 void logps_rows_release(struct logps_rows *r);
 

@@ -214,12 +214,12 @@ static status add_row(void *context, const char *line, size_t size, bool null) {
     return logps_rows_add(rows, &row);
 }
 
-status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o) {
+status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, bool sweep) {
     struct score_summary summary;
     *rows = (struct logps_rows){.name = mem_text(name)};
     status s = score_pairs(&summary, o, add_row, rows);
     *nulls = summary.nulls;
-    if (s == ST_OK) s = logps_rows_finish(rows);
+    if (s == ST_OK) s = sweep ? logps_rows_finish_sweep(rows) : logps_rows_finish(rows);
     if (s != ST_OK) logps_rows_release(rows);
     return s;
 }

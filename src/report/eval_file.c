@@ -1,13 +1,13 @@
-/* eval_file: what rapt eval TASK --json printed. Every task's runs are groups of estimates two levels deep (kind of figure, stratum or
- * bucket), their differences one level; that is all that is checked, so new strata and figures need no change here. */
+/* eval_file: what rapt eval TASK --json printed. Every task's runs are groups of estimates two levels deep (kind of figure, stratum,
+ * bucket or goal), their differences one level; that is all that is checked, so new strata and figures need no change here. */
 #include <stdlib.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "report/parts.h"
 
-static const char *const task_names[] = {"goal-accuracy", "unlearning"};
-static const char *const group_names[] = {"implicit", "raw", "own_goal", "other_goal", "no_goal"};
+static const char *const task_names[] = {"goal-accuracy", "midpoint", "unlearning", "goal-curve"};
+static const char *const group_names[] = {"implicit", "raw", "own_goal", "other_goal", "no_goal", "curve", "overall"};
 
 struct place {
     const char *path;
@@ -137,9 +137,9 @@ status eval_file_put(struct buf *out, const char *path, const char *label, bool 
         if (*put)
             s = put_checked(out, path, file, label);
         else if (found)
-            log_warn("%s: left out: not the output of rapt eval goal-accuracy or unlearning", path);
+            log_warn("%s: left out: not the output of rapt eval TASK --json", path);
         else
-            s = field_fail(path, "task", "\"goal-accuracy\" or \"unlearning\", as rapt eval --json prints", task);
+            s = field_fail(path, "task", "\"goal-accuracy\", \"midpoint\", \"unlearning\" or \"goal-curve\", as rapt eval --json prints", task);
     }
     buf_release(&text);
     return s;

@@ -23,7 +23,10 @@ static bool ends(const char *text, const char *with) {
 }
 
 static bool is_eval_name(const char *name) {
-    return ends(name, ".json") && (begins(name, "eval") || begins(name, "goal-accuracy") || begins(name, "unlearning"));
+    static const char *const tasks[] = {"eval", "goal-accuracy", "midpoint", "unlearning", "goal-curve"};
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
+        if (begins(name, tasks[i])) return ends(name, ".json");
+    return false;
 }
 static bool is_samples_name(const char *name) { return begins(name, "samples") && ends(name, ".jsonl"); }
 static int is_wanted(const struct dirent *e) { return is_eval_name(e->d_name) || is_samples_name(e->d_name); }
@@ -77,7 +80,8 @@ static status add_folder(struct building *b, const struct report_input *folder) 
     TRY(add_found_files(b, folder, &found));
     if (!found)
         return FAIL(ST_MISMATCH,
-                    "%s: holds none of metrics.jsonl, manifest.json, eval*.json, goal-accuracy*.json, unlearning*.json, samples*.jsonl",
+                    "%s: holds none of metrics.jsonl, manifest.json, eval*.json, goal-accuracy*.json, midpoint*.json, unlearning*.json, goal-curve*.json, "
+                    "samples*.jsonl",
                     folder->path);
     b->run_count++;
     return ST_OK;

@@ -33,6 +33,8 @@ status goal_style_parse(struct goal_style *g, struct json root); /* the same, re
 status goal_text_of(struct buf *out, const char *path);
 /* The adapter's, else the model's. */
 status goal_text_find(struct buf *out, const char *adapter, const char *model);
+/* Sets "best" in a goal.json, the goal that --goal best takes; all else in it stays. ST_MISMATCH where there is no such file. */
+status goal_best_store(const char *path, double best);
 /* counts: how often each goal stands in the training data, written as "histogram": {"8": 12, ...}; NULL or overflown: left out. */
 struct goal_counts;
 status goal_style_save(const struct goal_style *g, const struct goal_counts *counts, const char *path);

@@ -30,3 +30,33 @@ status goal_text_find(struct buf *out, const char *adapter, const char *model) {
     TRY(goal_text_of(out, adapter));
     return out->size ? ST_OK : goal_text_of(out, model);
 }
+
+static status put_with_best(struct buf *out, const struct buf *text, double best) {
+    struct json root, key, value;
+    TRY(json_parse(&root, buf_text(text), text->size));
+    if (json_kind_of(json_get(root, "placement")) != JSON_STRING) return FAIL(ST_FORMAT, "expected a goal.json, which has a \"placement\"");
+    struct json_iter it = json_iter_begin(root);
+    buf_append_char(out, '{');
+    while (json_iter_next(&it, &key, &value)) {
+        if (json_equals(key, "best")) continue;
+        buf_append(out, key.text, key.size);
+        buf_append_text(out, ": ");
+        buf_append(out, value.text, value.size);
+        buf_append_text(out, ", ");
+    }
+    buf_append_text(out, "\"best\": ");
+    json_put_double(out, best);
+    buf_append_text(out, "}\n");
+    return ST_OK;
+}
+
+status goal_best_store(const char *path, double best) {
+    struct buf text = {0}, out = {0};
+    status s = file_exists(path) ? file_read(&text, path)
+                                 : FAIL(ST_MISMATCH, "%s: no such file; the best goal is kept beside an adapter or model that was trained on goals", path);
+    if (s == ST_OK && (s = put_with_best(&out, &text, best)) != ST_OK) s = status_note(s, "%s: ", path);
+    if (s == ST_OK) s = file_write(path, out.data, out.size);
+    buf_release(&text);
+    buf_release(&out);
+    return s;
+}

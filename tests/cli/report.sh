@@ -9,9 +9,12 @@ done
 estimate='{"value": 0.875, "low": 0.75, "high": 0.9375, "n": 8, "prompts": 8}'
 echo "{\"task\": \"goal-accuracy\", \"runs\": [{\"name\": \"run\", \"pairs\": 8, \"incomplete\": 0, \"implicit\": {\"all\": {\"flip\": $estimate, \"both\": $estimate}}, \"raw\": null}], \"base\": null, \"differences\": []}" >eval.json
 echo '{"prompt": "hello </script><i id=leak>", "goal": 10, "text": "an answer"}' >s.jsonl
+golden=$tests/golden/goal_curve
+"$RAPT" eval goal-curve --samples run="$golden/obeys.jsonl" --resamples 100 --json >goal-curve.json
+"$RAPT" eval midpoint --logps run="$golden/sweep_turns.jsonl" --reference "$golden/sweep_base.jsonl" --resamples 100 --json >b/run/midpoint.json
 export SOURCE_DATE_EPOCH=0
-"$RAPT" report a/run/ plain=b/run --eval eval.json --samples s.jsonl --title 'T & t' --output r.html 2>err
-"$RAPT" report a/run/ plain=b/run --eval eval.json --samples s.jsonl --title 'T & t' --output - 2>/dev/null | cmp - r.html
+"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --samples s.jsonl --title 'T & t' --output r.html 2>err
+"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --samples s.jsonl --title 'T & t' --output - 2>/dev/null | cmp - r.html
 grep -q '<title>T &amp; t</title>' r.html
 grep -q '"label": "run"' r.html
 grep -q '"label": "plain"' r.html
@@ -31,5 +34,7 @@ timeout 100 chromium --headless=new --no-sandbox --disable-gpu --user-data-dir="
 [ -s dom ] || exit 0
 grep -q '<p class="finding">' dom
 grep -q '<canvas' dom
+grep -q 'Requested and achieved score' dom
+grep -q 'Does the preference turn in the middle' dom
 grep -q '<footer>' dom # the last thing the script does before drawing
 if grep -q '<i id="leak">' dom; then echo "a sample became markup"; exit 1; fi

@@ -1,0 +1,185 @@
+#include "eval/goal_samples.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "reward/reward.h"
+
+#define GRAM 4 /* words of a run */
+
+static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+static int by_hash(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Runs of GRAM words as hashes; `words` of them counted. */
+static void count_words(struct goal_sample *sample, const struct buf *text) {
+    const char *at = buf_text(text), *end = at + text->size;
+    uint64_t last[GRAM] = {0}, *grams = NULL;
+    size_t words = 0, count = 0, capacity = 0;
+    while (at < end) {
+        const char *begin = at;
+        while (at < end && !is_blank(*at)) at++;
+        if (at > begin) {
+            last[words++ % GRAM] = hash_bytes(begin, (size_t)(at - begin), 0);
+            if (words >= GRAM) {
+                uint64_t run[GRAM];
+                for (size_t i = 0; i < GRAM; i++) run[i] = last[(words + i) % GRAM];
+                if (count == capacity) capacity = capacity ? 2 * capacity : 64, grams = mem_resize(grams, capacity * sizeof *grams);
+                grams[count++] = hash_bytes(run, sizeof run, 0);
+            }
+        }
+        while (at < end && is_blank(*at)) at++;
+    }
+    size_t different = 0;
+    if (count) qsort(grams, count, sizeof *grams, by_hash);
+    for (size_t i = 0; i < count; i++) different += i == 0 || grams[i] != grams[i - 1];
+    free(grams);
+    sample->words = (double)words;
+    sample->repetition = count ? 1 - (double)different / (double)count : 0;
+}
+
+static status read_number(double *out, struct json object, const char *name) {
+    const struct json value = json_get(object, name);
+    *out = (double)NAN;
+    if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL || json_double(out, value)) return ST_OK;
+    return FAIL(ST_FORMAT, "field %s: expected a number or null, found %s", name, json_kind_name(json_kind_of(value)));
+}
+
+static status read_ended(double *out, struct json object) {
+    const struct json value = json_get(object, "finish");
+    *out = (double)NAN;
+    if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL) return ST_OK;
+    if (json_kind_of(value) == JSON_STRING && json_equals(value, "stop")) *out = 1;
+    else if (json_kind_of(value) == JSON_STRING && json_equals(value, "length")) *out = 0;
+    else return FAIL(ST_FORMAT, "field finish: expected \"stop\" or \"length\", as rapt generate writes it");
+    return ST_OK;
+}
+
+/* What a response says of itself, else what its row says. */
+static status read_fields(struct goal_sample *sample, const struct record *r, size_t i) {
+    const bool several = r->kind == RECORD_RESPONSES;
+    struct json own = several ? r->responses[i].source : r->row;
+    if (json_kind_of(own) != JSON_OBJECT) own = r->row;
+    TRY(read_number(&sample->goal, own, "goal"));
+    if (isnan(sample->goal)) sample->goal = r->goal;
+    TRY(read_number(&sample->tokens, own, "tokens"));
+    return read_ended(&sample->ended, own);
+}
+
+static status add(struct goal_samples *s, const struct goal_sample *sample) {
+    if (s->count == s->capacity) {
+        struct goal_sample *items;
+        const size_t capacity = s->capacity ? 2 * s->capacity : 256;
+        TRY(mem_try_alloc(&items, capacity, sizeof *items, "samples"));
+        for (size_t i = 0; i < s->count; i++) items[i] = s->items[i];
+        free(s->items);
+        s->items = items;
+        s->capacity = capacity;
+    }
+    s->items[s->count++] = *sample;
+    return ST_OK;
+}
+
+static status add_goal(struct goal_samples *s, double goal) {
+    size_t at = 0;
+    if (isnan(goal)) {
+        s->without_goal = true;
+        return ST_OK;
+    }
+    while (at < s->goal_count && s->goals[at] < goal) at++;
+    if (at < s->goal_count && s->goals[at] == goal) return ST_OK;
+    if (s->goal_count == GOAL_SAMPLES_GOALS_MAX)
+        return FAIL(ST_UNSUPPORTED, "more than %d different goals; a goal curve has a point for each", GOAL_SAMPLES_GOALS_MAX);
+    for (size_t i = s->goal_count++; i > at; i--) s->goals[i] = s->goals[i - 1];
+    s->goals[at] = goal;
+    return ST_OK;
+}
+
+static status take(struct goal_samples *s, const struct record *r, struct buf *text) {
+    if (r->kind != RECORD_RESPONSES && r->kind != RECORD_SFT)
+        return FAIL(ST_FORMAT, "expected rows of responses with goal and score, found a %s (form %s)", record_kind_name(r->kind), r->form);
+    for (size_t i = 0; i < reward_responses(r); i++) {
+        struct goal_sample sample = {.key = record_prompt_key(&r->prompt, r->conversational),
+                                     .score = r->kind == RECORD_SFT ? r->score_chosen : r->responses[i].score};
+        if (isnan(sample.score)) {
+            s->unscored++;
+            continue;
+        }
+        TRY(read_fields(&sample, r, i));
+        TRY(reward_response_text(text, r, i));
+        count_words(&sample, text);
+        TRY(add_goal(s, sample.goal));
+        TRY(add(s, &sample));
+    }
+    return ST_OK;
+}
+
+static int by_prompt(const void *a, const void *b) {
+    const struct goal_sample *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    if (isnan(x->goal) != isnan(y->goal)) return isnan(x->goal) ? 1 : -1;
+    if (x->goal != y->goal && !isnan(x->goal)) return x->goal < y->goal ? -1 : 1;
+    return (x->score > y->score) - (x->score < y->score);
+}
+
+static size_t place_of(const struct goal_samples *s, double goal) {
+    size_t at = 0;
+    while (at < s->goal_count && s->goals[at] != goal) at++;
+    return at < s->goal_count ? at : SIZE_MAX;
+}
+
+static status finish(struct goal_samples *s) {
+    if (!s->count && s->unscored)
+        return FAIL(ST_MISMATCH, "none of the %zu responses has a score; rapt score --input FILE --output SCORED --source NAME gives them one", s->unscored);
+    if (!s->count) return FAIL(ST_MISMATCH, "no rows");
+    qsort(s->items, s->count, sizeof *s->items, by_prompt);
+    for (size_t i = 0; i < s->count; i++) {
+        if (i && s->items[i].key != s->items[i - 1].key) s->prompts++;
+        s->items[i].prompt = s->prompts;
+        s->items[i].goal_at = place_of(s, s->items[i].goal);
+    }
+    s->prompts++;
+    return ST_OK;
+}
+
+static status read_all(struct goal_samples *s, struct source *source) {
+    struct record record = {0};
+    struct buf text = {0};
+    bool end = false;
+    status code = ST_OK;
+    while (code == ST_OK) {
+        code = source_next(source, &record, &end);
+        if (code != ST_OK || end) break;
+        code = take(s, &record, &text);
+        if (code != ST_OK) code = source_reject(source, &record, code); /* puts file and line in front */
+    }
+    record_release(&record);
+    buf_release(&text);
+    return code;
+}
+
+status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct source_map *map) {
+    struct source source;
+    *s = (struct goal_samples){.name = mem_text(name)};
+    status code = source_open(&source, path, SOURCE_STOP, NULL);
+    if (code == ST_OK) {
+        source.map = map;
+        code = read_all(s, &source);
+        source_release(&source);
+        if (code == ST_OK && (code = finish(s)) != ST_OK) status_note(code, "%s: ", path);
+    }
+    if (code == ST_OK && s->unscored) log_warn("%s: %zu responses without a score are left out", path, s->unscored);
+    if (code != ST_OK) goal_samples_release(s);
+    return code;
+}
+
+void goal_samples_release(struct goal_samples *s) {
+    free(s->name);
+    free(s->items);
+    *s = (struct goal_samples){0};
+}

@@ -1,0 +1,103 @@
+/* midpoint_table: the midpoint test of runs as JSON and as a table. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "eval/midpoint.h"
+
+static const char *const figure_names[MIDPOINT_FIGURES] = {"sign", "crossed", "distance", "correlation"};
+
+static void put_heads(struct buf *text) {
+    buf_printf(text, "%-12s", "");
+    for (int f = 0; f < MIDPOINT_FIGURES; f++) buf_printf(text, "%-24s", figure_names[f]);
+    estimate_end_line(text);
+}
+
+/* The figures of one kind; minus NULL: of a run, else its difference to that one. */
+static status put_kind(struct buf *json, struct buf *text, const struct midpoint *m, const struct midpoint *minus, const struct eval_input *in,
+                       enum goal_kind kind) {
+    buf_append_char(json, '{');
+    buf_printf(text, "%-12s", goal_kind_names[kind]);
+    for (int f = 0; f < MIDPOINT_FIGURES; f++) {
+        struct estimate e;
+        TRY(minus ? midpoint_difference(&e, m, minus, &in->bootstrap, kind, (enum midpoint_figure)f)
+                  : midpoint_estimate(&e, m, &in->bootstrap, kind, (enum midpoint_figure)f));
+        buf_printf(json, "%s\"%s\": ", f ? ", " : "", figure_names[f]);
+        estimate_json(json, &e);
+        estimate_text(text, &e);
+    }
+    buf_append_char(json, '}');
+    estimate_end_line(text);
+    return ST_OK;
+}
+
+static status put_run(struct buf *json, struct buf *text, const struct midpoint *m, const char *name, const struct eval_input *in) {
+    buf_append_text(json, "{\"name\": ");
+    json_put_text(json, name);
+    buf_printf(json, ", \"pairs\": %zu, \"left_out\": %zu", m->count, m->left_out);
+    buf_printf(text, "%s: %zu pairs", name, m->count);
+    if (m->left_out) buf_printf(text, ", %zu left out (equal or no scores, or one goal only)", m->left_out);
+    buf_append_char(text, '\n');
+    put_heads(text);
+    for (int kind = 0; kind < GOAL_KINDS; kind++) {
+        buf_printf(json, ", \"%s\": ", goal_kind_names[kind]);
+        if (kind == GOAL_IMPLICIT && isnan(m->pairs[0].crossing[kind])) { /* no reference */
+            buf_append_text(json, "null");
+            continue;
+        }
+        buf_append_text(json, "{\"all\": ");
+        TRY(put_kind(json, text, m, NULL, in, (enum goal_kind)kind));
+        buf_append_char(json, '}');
+    }
+    buf_append_char(json, '}');
+    buf_append_char(text, '\n');
+    return ST_OK;
+}
+
+static status put_difference(struct buf *json, struct buf *text, const struct midpoint *runs, size_t i, const struct eval_input *in) {
+    buf_append_text(json, "{\"name\": ");
+    json_put_text(json, in->runs[i].name);
+    buf_append_text(json, ", \"minus\": ");
+    json_put_text(json, in->runs[0].name);
+    buf_printf(text, "%s minus %s, the same pairs\n", in->runs[i].name, in->runs[0].name);
+    put_heads(text);
+    for (int kind = 0; kind < GOAL_KINDS; kind++) {
+        buf_printf(json, ", \"%s\": ", goal_kind_names[kind]);
+        TRY(put_kind(json, text, &runs[i], &runs[0], in, (enum goal_kind)kind));
+    }
+    buf_append_char(json, '}');
+    buf_append_char(text, '\n');
+    return ST_OK;
+}
+
+static status put_all(struct buf *json, struct buf *text, struct midpoint *runs, const struct eval_input *in) {
+    buf_append_text(json, "\"runs\": [");
+    for (size_t i = 0; i < in->run_count; i++) {
+        TRY(midpoint_init(&runs[i], &in->runs[i]));
+        if (i) buf_append_text(json, ", ");
+        TRY(put_run(json, text, &runs[i], in->runs[i].name, in));
+    }
+    buf_append_text(json, "], \"base\": ");
+    if (in->base) {
+        TRY(midpoint_init(&runs[in->run_count], in->base));
+        TRY(put_run(json, text, &runs[in->run_count], in->base->name, in));
+    } else {
+        buf_append_text(json, "null");
+    }
+    buf_append_text(json, ", \"differences\": [");
+    for (size_t i = 1; i < in->run_count; i++) {
+        if (i > 1) buf_append_text(json, ", ");
+        TRY(put_difference(json, text, runs, i, in));
+    }
+    buf_append_char(json, ']');
+    return ST_OK;
+}
+
+status midpoint_run(struct buf *json, struct buf *text, const struct eval_input *in) {
+    struct midpoint *runs = mem_zero(in->run_count + 1, sizeof *runs);
+    buf_append_text(json, "{\"task\": \"midpoint\", ");
+    status code = put_all(json, text, runs, in);
+    buf_append_text(json, "}\n");
+    for (size_t i = 0; i <= in->run_count; i++) midpoint_release(&runs[i]);
+    free(runs);
+    return code;
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# rapt eval goal-curve and midpoint: from samples to the best goal that generate takes, from augment --test-goals to the turning point; refusals.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+golden=$tests/golden/goal_curve
+export OMP_NUM_THREADS=1
+cd "$dir"
+for f in "$golden"/*.jsonl; do ln -s "$f" .; done
+"$RAPT" eval goal-curve --samples obeys.jsonl --resamples 200 >table
+grep -q '^obeys.jsonl: 136 samples of 12 prompts$' table
+grep -q '^4.5  *44  *6.182 \[' table
+grep -q '^tau  *0.763 \[.*of 11 prompts, 1 with one score whatever the goal$' table
+if grep -q above table; then echo "a column nobody asked for"; exit 1; fi
+"$RAPT" eval goal-curve --samples ra=obeys.jsonl --samples deaf=deaf.jsonl --above 7 --resamples 200 --json --output saved.json >out.json
+cmp out.json saved.json
+grep -q '"above": 7' out.json
+grep -q '"differences": \[{"name": "deaf", "minus": "ra", "curve": {"1": {"value": 2.86' out.json
+"$RAPT" eval midpoint --logps t=sweep_turns.jsonl --logps s=sweep_still.jsonl --reference sweep_base.jsonl --resamples 200 >table
+grep -q '^t: 30 pairs$' table
+grep -q '^s minus t, the same pairs$' table
+# samples of a model, scored by a rule, to the best goal
+tiny=$tests/golden/llama_tiny
+cp -r "$tests/golden/llama_tiny_lora" ra
+chmod -R u+w ra
+echo '{"text": "aim at {s}", "placement": "user", "low": 1, "high": 10, "quantum": 1, "histogram": {"2": 4, "8": 4}}' >ra/goal.json
+printf '{"prompt": "%s"}\n' "the cat sat" "go to the dog" "me" >prompts.jsonl
+fails 2 'rapt eval goal-curve --samples T --best-output' "$RAPT" generate --model "$tiny" --adapter ra --goal best --prompt me
+"$RAPT" generate --model "$tiny" --adapter ra --raw --goal 2,8 --n 3 --max-new-tokens 12 --input prompts.jsonl --output s.jsonl 2>/dev/null
+fails 1 's.jsonl: none of the 18 responses has a score; rapt score' "$RAPT" eval goal-curve --samples s.jsonl
+"$RAPT" score --input s.jsonl --output t.jsonl --source rule --rule length --length 6 2>/dev/null
+"$RAPT" eval goal-curve --samples t.jsonl --resamples 200 --json --best-output ra/goal.json >c.json 2>err
+grep -q '"samples": 18, "prompts": 3,' c.json
+best=$(sed 's/.*"best": \([0-9]*\),.*/\1/' c.json)
+grep -q "ra/goal.json: the best goal is $best;" err
+grep -q "^{\"text\": \"aim at {s}\".*\"best\": $best}$" ra/goal.json
+"$RAPT" generate --model "$tiny" --adapter ra --raw --goal best --prompt me --max-new-tokens 4 --json 2>err | grep -q "\"goal\": $best,"
+grep -q "goal $best was trained 4 times among 8 goals" err
+"$RAPT" eval goal-curve --samples t.jsonl --resamples 200 --best-output ra/goal.json >/dev/null 2>&1 # again: one "best"
+[ "$(grep -o best ra/goal.json | wc -l)" = 1 ]
+# held-out pairs under a sweep of goals
+n=0
+for q in a b c d e f g h; do echo "{\"prompt\":\"q $q\",\"chosen\":\"good\",\"rejected\":\"bad\",\"score_chosen\":8,\"score_rejected\":$((n++ % 4 + 1))}"; done >pairs.jsonl
+"$RAPT" augment --input pairs.jsonl --output train.jsonl --split 0.5 --test-output sweep.jsonl --test-goals 1,5,9.5,10 --placement user --goal-template 'aim at {s}' 2>/dev/null
+[ $(($(wc -l <train.jsonl) * 2 + $(wc -l <sweep.jsonl))) = 32 ]
+grep -q '"chosen": "good", "rejected": "bad", "goal": 9.5, "score_chosen": 8,' sweep.jsonl
+if grep -q goal_of sweep.jsonl; then echo "the goal of a sweep is no response's"; exit 1; fi
+"$RAPT" eval midpoint --model "$tiny" --adapter ra=ra --data sweep.jsonl --resamples 200 --dtype reference 2>/dev/null >table
+grep -q '^ra: [0-9]* pairs$' table
+grep -q '^implicit ' table
+# refusals
+fails 2 'expects --samples FILE' "$RAPT" eval goal-curve
+fails 2 '--logps has no effect on goal-curve' "$RAPT" eval goal-curve --logps sweep_base.jsonl
+fails 2 '--samples has no effect on a task other' "$RAPT" eval midpoint --logps sweep_base.jsonl --samples t.jsonl
+fails 2 '--score-range has no effect on a task other' "$RAPT" eval midpoint --logps sweep_base.jsonl --score-range 1,5
+fails 2 'takes the samples of one model' "$RAPT" eval goal-curve --samples t.jsonl --samples t.jsonl --best-output ra/goal.json
+"$RAPT" eval goal-curve --samples plain.jsonl --resamples 200 >/dev/null
+code=0
+"$RAPT" eval goal-curve --samples plain.jsonl --resamples 200 --best-output ra/goal.json >/dev/null 2>err || code=$?
+[ $code = 1 ] && grep -q 'the samples have no goals' err
+code=0
+"$RAPT" eval goal-curve --samples t.jsonl --resamples 200 --best-output nothere.json >/dev/null 2>err || code=$?
+[ $code = 1 ] && grep -q 'nothere.json: no such file; the best goal is kept' err
+echo '{"best": 3}' >other.json
+code=0
+"$RAPT" eval goal-curve --samples t.jsonl --resamples 200 --best-output other.json >/dev/null 2>err || code=$?
+[ $code = 1 ] && grep -q 'other.json: expected a goal.json' err && [ "$(cat other.json)" = '{"best": 3}' ]
+echo '{"prompt": "p", "sample": 0, "text": "a", "score": 3, "finish": "eos"}' >bad.jsonl
+fails 1 'bad.jsonl:1: field finish: expected "stop" or "length"' "$RAPT" eval goal-curve --samples bad.jsonl
+echo '{"prompt": "p", "sample": 0, "text": "a", "score": 3, "goal": "high"}' >bad.jsonl
+fails 1 'bad.jsonl:1: field goal' "$RAPT" eval goal-curve --samples bad.jsonl
+echo '{"prompt": "p", "chosen": "a", "rejected": "b"}' >bad.jsonl
+fails 1 'bad.jsonl:1: expected rows of responses with goal and score, found a pair' "$RAPT" eval goal-curve --samples bad.jsonl
+for i in $(seq 300); do echo "{\"prompt\": \"p\", \"sample\": $i, \"text\": \"a\", \"score\": 3, \"goal\": $i}"; done >bad.jsonl
+fails 1 'more than 256 different goals' "$RAPT" eval goal-curve --samples bad.jsonl
+{ head -1 sweep_base.jsonl; head -1 sweep_base.jsonl; } >bad.jsonl
+fails 1 'has two rows under one goal' "$RAPT" eval midpoint --logps bad.jsonl
+head -1 sweep_base.jsonl >bad.jsonl
+fails 1 'no pair with two scores under several goals' "$RAPT" eval midpoint --logps bad.jsonl
+fails 2 '--test-goals has 5 twice' "$RAPT" augment --input pairs.jsonl --output o --split 0.5 --test-output p --test-goals 5,5.0
+fails 2 '--test-goals has no effect without' "$RAPT" augment --input pairs.jsonl --output o --test-goals 5
+fails 2 '--test-goals expects numbers' "$RAPT" augment --input pairs.jsonl --output o --split 0.5 --test-output p --test-goals 5,x
