@@ -69,7 +69,7 @@ status goal_asker_parse(double *goal, const struct goal_asker *g, const char *te
     if (g->baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
     if (strcmp(text, "best") == 0) {
         if (json_double(goal, json_get(g->root, "best"))) return ST_OK;
-        return FAIL(ST_USAGE, "--goal best: goals have not been compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "
+        return FAIL(ST_USAGE, "--goal best: no best goal is known, since none were compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "
                               "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output ADAPTER/goal.json");
     }
     *goal = strtod(text, &end);
