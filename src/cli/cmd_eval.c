@@ -12,13 +12,14 @@
 #include "cli/cmd.h"
 #include "eval/goal_curve.h"
 #include "eval/score_pairs.h"
+#include "eval/summary.h"
 #include "text/goal.h"
 
 struct eval_options {
-    struct opt_list logps, adapters, fields, samples;
+    struct opt_list logps, adapters, fields, samples, results;
     const char *model, *data, *dtype;
     const char *reference, *output, *score_range;
-    const char *best_output;
+    const char *best_output, *picture;
     double above;
     bool json;
     int64_t resamples, seed, max_length, budget, threads;
@@ -49,6 +50,11 @@ static const struct opt_row rows[] = {
     {"above", OPT_DOUBLE, offsetof(struct eval_options, above), "R", NULL, NULL, "Also the share of scores above R at each goal."},
     {"best-output", OPT_STR, offsetof(struct eval_options, best_output), "D/goal.json", NULL, NULL,
      "Set \"best\", the goal with the highest mean score, in the goal.json of an adapter or model folder, for --goal best."},
+    {"summary", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"results", OPT_LIST, offsetof(struct eval_options, results), "FILE", NULL, NULL,
+     "What the other tasks printed with --json, of the same runs under the same names: one table of all of it, with the differences to the run that stood "
+     "first."},
+    {"picture", OPT_STR, offsetof(struct eval_options, picture), "F.svg", NULL, NULL, "Draw it: each figure with all runs and their intervals, and the goal curves."},
     {"all tasks", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL,
      "goal-accuracy: the scale of the scores; its middle parts high from low pairs."},
@@ -70,14 +76,17 @@ const struct opt_spec cmd_eval_spec = {
                "rapt eval goal-accuracy --logps paired=a.jsonl --logps plain=b.jsonl --reference base.jsonl --json\n"
                "rapt eval unlearning --logps policy.jsonl --reference base.jsonl\n"
                "rapt eval midpoint --logps sweep.jsonl --reference base-sweep.jsonl\n"
+               "rapt eval summary --results accuracy.json --results curve.json --picture runs.svg\n"
                "rapt eval goal-curve --samples ra=scored.jsonl --samples plain=scored-plain.jsonl --best-output runs/ra/goal.json",
     .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum), unlearning (change of log-prob a token by score), midpoint (does the\n"
-             "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).",
+             "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).\n"
+             "summary puts what these found about any number of runs into one table and one picture.",
 };
 
 static status unknown_task(const char *name) {
     struct buf names = {0};
-    for (size_t i = 0; i < eval_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", eval_table[i].name);
+    for (size_t i = 0; i < eval_count; i++) buf_printf(&names, "%s, ", eval_table[i].name);
+    buf_append_text(&names, "summary");
     status code = name ? FAIL(ST_USAGE, "unknown task '%s'; expected one of: %s", name, buf_text(&names))
                        : FAIL(ST_USAGE, "expected one TASK: %s", buf_text(&names));
     buf_release(&names);
@@ -142,11 +151,16 @@ static status score_models(struct logps_rows *runs, struct logps_rows *base, con
     return ST_OK;
 }
 
+static status put_results(const struct buf *json, const struct buf *text, const struct eval_options *o) {
+    if (o->output) TRY(file_write(o->output, json->data, json->size));
+    fputs(buf_text(o->json ? json : text), stdout);
+    return ST_OK;
+}
+
 static status evaluate(const struct eval_task *task, const struct eval_input *in, const struct eval_options *o) {
     struct buf json = {0}, text = {0};
     status code = task->run(&json, &text, in);
-    if (code == ST_OK && o->output) code = file_write(o->output, json.data, json.size);
-    if (code == ST_OK) fputs(buf_text(o->json ? &json : &text), stdout);
+    if (code == ST_OK) code = put_results(&json, &text, o);
     buf_release(&json);
     buf_release(&text);
     return code;
@@ -162,7 +176,7 @@ static status none_given(const struct opt_result *r, const char *const *names, c
 
 static status check_samples(const struct eval_options *o, const struct opt_result *r) {
     static const char *const others[] = {"model", "adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "logps", "reference",
-                                         "score-range", NULL};
+                                         "score-range", "results", "picture", NULL};
     TRY(none_given(r, others, "on goal-curve, which looks at --samples"));
     if (o->samples.count == 0)
         return FAIL(ST_USAGE, "rapt eval goal-curve expects --samples FILE, responses under several goals with scores: rapt generate --goal 2,6,10, then rapt score");
@@ -172,11 +186,12 @@ static status check_samples(const struct eval_options *o, const struct opt_resul
 
 static status check_inputs(const struct eval_options *o, const struct opt_result *r, const struct eval_task *task) {
     static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", NULL},
-                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "above", "best-output", NULL},
+                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
                              *const scale[] = {"score-range", NULL};
     if (task->rows == EVAL_SAMPLES) return check_samples(o, r);
     if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task->name);
     TRY(none_given(r, with_samples, "on a task other than goal-curve"));
+    TRY(none_given(r, with_results, "on a task other than summary"));
     if (!o->model) TRY(none_given(r, with_model, "without --model"));
     if (o->model) TRY(none_given(r, with_files, "with --model"));
     if (task->run != goal_accuracy_run) TRY(none_given(r, scale, "on a task other than goal-accuracy"));
@@ -234,12 +249,39 @@ static status run_samples(const struct eval_task *task, struct eval_input *in, c
     return code;
 }
 
+/* Everything but --results, --picture, --json and --output is for the tasks. */
+static status run_summary(const struct eval_options *o, const struct opt_result *r) {
+    struct summary summary;
+    struct buf json = {0}, text = {0}, picture = {0};
+    for (size_t i = 0; i < cmd_eval_spec.row_count; i++) {
+        static const char *const own[] = {"results", "picture", "json", "output"};
+        const struct opt_row *row = &cmd_eval_spec.rows[i];
+        bool taken = row->kind == OPT_HEADING;
+        for (size_t j = 0; j < sizeof own / sizeof own[0]; j++) taken = taken || strcmp(row->name, own[j]) == 0;
+        if (!taken && given(r, row->name)) return FAIL(ST_USAGE, "--%s has no effect on summary, which looks at --results", row->name);
+    }
+    if (!o->results.count) return FAIL(ST_USAGE, "rapt eval summary expects --results FILE, what rapt eval TASK --json printed");
+    status code = summary_load(&summary, o->results.items, o->results.count);
+    if (code == ST_OK) summary_put(&json, &text, &summary);
+    if (code == ST_OK && o->picture) {
+        summary_picture(&picture, &summary);
+        code = file_write(o->picture, picture.data, picture.size);
+    }
+    if (code == ST_OK) code = put_results(&json, &text, o);
+    summary_release(&summary);
+    buf_release(&json);
+    buf_release(&text);
+    buf_release(&picture);
+    return code;
+}
+
 status cmd_eval_run(int argc, char **argv) {
     struct eval_options o = {0};
     struct opt_result result;
     bool done;
     TRY(cmd_parse(&result, &cmd_eval_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
+    if (result.positional_count == 1 && strcmp(result.positional[0], "summary") == 0) return run_summary(&o, &result);
     const struct eval_task *task = result.positional_count == 1 ? eval_find(result.positional[0]) : NULL;
     if (!task) return unknown_task(result.positional_count == 1 ? result.positional[0] : NULL);
     TRY(check_inputs(&o, &result, task));

@@ -18,17 +18,34 @@ static bool in_bucket(double score, size_t bucket) {
     return bucket == 0 || (score >= unlearning_buckets[bucket].low && score < unlearning_buckets[bucket].high);
 }
 
-status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p, enum unlearning_goal goal, int side,
-                           size_t bucket) {
+/* The change of a response that counts, else NaN. */
+static double change(const struct logps_row *row, enum unlearning_goal goal, int side, size_t bucket) {
+    const bool counts = asked(row, side) == goal && row->tokens[side] > 0 && in_bucket(row->score[side], bucket);
+    return counts ? (row->logp[side] - row->ref[side]) / row->tokens[side] : (double)NAN;
+}
+
+/* The row of the same half of the same pair; *at goes on from where the last search ended. NULL: there is none. */
+static const struct logps_row *same_row(const struct logps_rows *rows, size_t *at, const struct logps_row *row) {
+    for (; *at < rows->count; ++*at) {
+        const struct logps_row *r = &rows->rows[*at];
+        if (r->source_row == row->source_row && r->goal_of == row->goal_of) return r;
+        if (r->source_row > row->source_row || (r->source_row == row->source_row && r->goal_of > row->goal_of)) return NULL;
+    }
+    return NULL;
+}
+
+/* other: NULL for the figure itself. */
+static status estimate(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other, const struct bootstrap_params *p,
+                       enum unlearning_goal goal, int side, size_t bucket) {
     double *values = NULL;
     uint64_t *cluster = NULL;
     status code = mem_try_alloc(&values, rows->count ? rows->count : 1, sizeof *values, "changes");
     if (code == ST_OK) code = mem_try_alloc(&cluster, rows->count ? rows->count : 1, sizeof *cluster, "clusters");
     if (code == ST_OK) {
-        for (size_t i = 0; i < rows->count; i++) {
-            const struct logps_row *row = &rows->rows[i];
-            bool counts = asked(row, side) == goal && row->tokens[side] > 0 && in_bucket(row->score[side], bucket);
-            values[i] = counts ? (row->logp[side] - row->ref[side]) / row->tokens[side] : (double)NAN;
+        for (size_t i = 0, at = 0; i < rows->count; i++) {
+            const struct logps_row *row = &rows->rows[i], *same = other ? same_row(other, &at, row) : NULL;
+            values[i] = change(row, goal, side, bucket);
+            if (other) values[i] = same ? values[i] - change(same, goal, side, bucket) : (double)NAN;
             cluster[i] = row->cluster;
         }
         code = bootstrap_mean(out, p, values, cluster, rows->count);
@@ -36,6 +53,16 @@ status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, 
     free(values);
     free(cluster);
     return code;
+}
+
+status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p, enum unlearning_goal goal, int side,
+                           size_t bucket) {
+    return estimate(out, rows, NULL, p, goal, side, bucket);
+}
+
+status unlearning_difference(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other, const struct bootstrap_params *p,
+                             enum unlearning_goal goal, int side, size_t bucket) {
+    return estimate(out, rows, other, p, goal, side, bucket);
 }
 
 static status put_goal(struct buf *json, struct buf *text, const struct logps_rows *rows, const struct eval_input *in, enum unlearning_goal goal) {
@@ -84,11 +111,46 @@ static status put_run(struct buf *json, struct buf *text, const struct logps_row
     return ST_OK;
 }
 
+/* Keys are side_bucket: rejected_5_and_above. */
+static status put_difference(struct buf *json, struct buf *text, const struct eval_input *in, size_t run) {
+    const struct logps_rows *rows = &in->runs[run], *first = &in->runs[0];
+    buf_append_text(json, "{\"name\": ");
+    json_put_text(json, rows->name);
+    buf_append_text(json, ", \"minus\": ");
+    json_put_text(json, first->name);
+    buf_printf(text, "%s minus %s, the same responses\n%-32s%-24s%s\n", rows->name, first->name, "", "chosen", "rejected");
+    for (int goal = 0; goal < UNLEARNING_GOALS; goal++) {
+        struct estimate e[2][UNLEARNING_BUCKETS];
+        buf_printf(json, ", \"%s\": {", goal_names[goal]);
+        for (int side = 0; side < 2; side++)
+            for (size_t b = 0; b < UNLEARNING_BUCKETS; b++) {
+                TRY(unlearning_difference(&e[side][b], rows, first, &in->bootstrap, (enum unlearning_goal)goal, side, b));
+                buf_printf(json, "%s\"%s_%s\": ", side || b ? ", " : "", side_names[side], unlearning_buckets[b].name);
+                estimate_json(json, &e[side][b]);
+            }
+        buf_append_char(json, '}');
+        for (size_t b = 0; b < UNLEARNING_BUCKETS; b++) {
+            if (e[0][b].n == 0 && e[1][b].n == 0) continue;
+            buf_printf(text, "%-11s score %-14s", goal_names[goal], unlearning_buckets[b].name);
+            for (int side = 0; side < 2; side++) estimate_text(text, &e[side][b]);
+            estimate_end_line(text);
+        }
+    }
+    buf_append_char(json, '}');
+    buf_append_char(text, '\n');
+    return ST_OK;
+}
+
 status unlearning_run(struct buf *json, struct buf *text, const struct eval_input *in) {
     buf_append_text(json, "{\"task\": \"unlearning\", \"runs\": [");
     for (size_t i = 0; i < in->run_count; i++) {
         if (i) buf_append_text(json, ", ");
         TRY(put_run(json, text, &in->runs[i], in));
+    }
+    buf_append_text(json, "], \"differences\": [");
+    for (size_t i = 1; i < in->run_count; i++) {
+        if (i > 1) buf_append_text(json, ", ");
+        TRY(put_difference(json, text, in, i));
     }
     buf_append_text(json, "]}\n");
     return ST_OK;

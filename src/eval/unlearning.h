@@ -15,5 +15,8 @@ extern const struct unlearning_bucket { const char *name; double low, high; } un
 /* side: 0 = y_w, 1 = y_l. n is 0 where the rows have no such response or no reference. */
 status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p, enum unlearning_goal goal, int side,
                            size_t bucket);
+/* rows minus other, over the responses that both have: a paired bootstrap. */
+status unlearning_difference(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other, const struct bootstrap_params *p,
+                             enum unlearning_goal goal, int side, size_t bucket);
 
 #endif

@@ -204,14 +204,14 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static bool is_output_option(const char *name) {
-    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || ends_with(name, "-output");
+    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 || ends_with(name, "-output");
 }
 
 /* Options that are always paths of something to read, in every command that has them. */
 static bool is_input_option(const char *name) {
     static const char *const names[] = {"input", "model",     "adapter", "train-data",         "eval-data",  "ref-logps",
                                         "logps", "reference", "data",    "goal-template-file", "goal-style", "exclude-prompts",
-                                        "map"};
+                                        "map",   "samples",   "results"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;

@@ -10,7 +10,7 @@
  *       with: {model: "${model}", train-data: "${output}/train.jsonl", output-dir: "${output}/ra", full: true, goal: [2, 10]}
  *       stdout: "${output}/train.txt"   # optional
  *       inputs: [a, b]                  # files it reads besides those its options name; optional
- *       outputs: [c]                    # files it writes besides --output, --output-dir, --X-output; optional
+ *       outputs: [c]                    # files it writes besides --output, --output-dir, --X-output, --picture; optional
  *
  *   closing: "see ${output}/report.html"  # what to say when all is done; optional
  *

@@ -46,6 +46,47 @@ if grep -q goal_of sweep.jsonl; then echo "the goal of a sweep is no response's"
 "$RAPT" eval midpoint --model "$tiny" --adapter ra=ra --data sweep.jsonl --resamples 200 --dtype reference 2>/dev/null >table
 grep -q '^ra: [0-9]* pairs$' table
 grep -q '^implicit ' table
+# all of it in one table and one picture
+row() { # source goal goal_of score_chosen score_rejected logps_chosen logps_rejected prompt
+  printf '{"source_row":%s,"goal":%s,"goal_of":"%s","score_chosen":%s,"score_rejected":%s,"prompt":"q %s","logps_chosen":%s,"logps_rejected":%s,"tokens_chosen":5,"tokens_rejected":5}\n' \
+    "$1" "$2" "$3" "$4" "$5" "$8" "$6" "$7"
+}
+{ row 0 8 chosen 8 5 -10 -20 a; row 0 5 rejected 5 8 -11 -20 a; row 1 9 chosen 9 7 -10 -22 b; row 1 7 rejected 7 9 -10 -20 b; } >p1.jsonl
+{ row 0 8 chosen 8 5 -16 -15 a; row 0 5 rejected 5 8 -15 -13 a; row 1 9 chosen 9 7 -15 -15 b; row 1 7 rejected 7 9 -15 -17 b; } >p2.jsonl
+{ row 0 8 chosen 8 5 -15 -15 a; row 0 5 rejected 5 8 -15 -15 a; row 1 9 chosen 9 7 -15 -15 b; row 1 7 rejected 7 9 -15 -15 b; } >p0.jsonl
+"$RAPT" eval goal-accuracy --logps ra=p1.jsonl --logps deaf=p2.jsonl --reference p0.jsonl --output ga.json >/dev/null
+"$RAPT" eval unlearning --logps ra=p1.jsonl --logps deaf=p2.jsonl --reference p0.jsonl --output un.json >table
+grep -q '^deaf minus ra, the same responses$' table
+grep -q '^own_goal    score 5_7  *-  *-0.800 \[' table # (-15 + 15 - (-11 + 15)) / 5
+"$RAPT" eval midpoint --logps ra=sweep_turns.jsonl --logps deaf=sweep_still.jsonl --reference sweep_base.jsonl --resamples 200 --output mp.json >/dev/null
+"$RAPT" eval summary --results ga.json,un.json --results mp.json,out.json --picture s.svg >table
+grep -q '^figure  *run  *n  *minus ra$' table
+grep -q '^goal accuracy  *ra  *1.000 \[1.000, 1.000\]  *2$' table
+grep -q '^  *deaf  *0.375 \[.*\]  *2  *-0.625 \[' table
+grep -q '^  *reference  *0.500 \[.*raw$' table
+grep -q '^goal curve: tau  *ra  *0.763 ' table
+grep -q '^good rejected, own goal, nats a token ra  *0.900' table
+python3 - <<'P'
+import json, subprocess, os, xml.dom.minidom
+r = json.loads(subprocess.run([os.environ["RAPT"], "eval", "summary", "--results", "ga.json", "--json"], check=True, capture_output=True).stdout)
+f = {x["name"]: x for x in r["figures"]}
+assert r["minus"] == "ra" and list(f) == ["goal_accuracy", "strict", "flip"] and f["flip"]["runs"][1]["difference"]["value"] == -0.5, r
+d = xml.dom.minidom.parse("s.svg")
+assert len(d.getElementsByTagName("title")) == 1 and len(d.getElementsByTagName("circle")) > 25
+P
+fails 2 'expects --results FILE' "$RAPT" eval summary
+fails 2 '--resamples has no effect on summary' "$RAPT" eval summary --results ga.json --resamples 500
+fails 2 '--picture has no effect on a task' "$RAPT" eval midpoint --logps sweep_base.jsonl --picture s.svg
+fails 1 'goal accuracy of ra is in two files' "$RAPT" eval summary --results ga.json,ga.json
+"$RAPT" eval midpoint --logps deaf=sweep_still.jsonl --logps ra=sweep_turns.jsonl --resamples 200 --output turned.json >/dev/null
+fails 1 'turned.json: differences to deaf, in a file before to ra' "$RAPT" eval summary --results ga.json,turned.json
+echo '{"task": "unlearning", "runs": [{"name": "a", "own_goal": {"rejected": {"5_and_above": {"value": 1}}}}]}' >bad.json
+fails 1 'bad.json: field 5_and_above: expected {"value", "low", "high"}' "$RAPT" eval summary --results bad.json
+echo '{"task": "mmlu", "runs": []}' >bad.json
+fails 1 'bad.json: field task' "$RAPT" eval summary --results bad.json
+echo '{"task": "unlearning", "runs": [{"name": "<a&", "own_goal": {"rejected": {"5_and_above": {"value": 1e300, "low": 1e300, "high": 1e300}}}}]}' >bad.json
+"$RAPT" eval summary --results bad.json --picture s.svg >/dev/null
+python3 -c 'import xml.dom.minidom; assert "<a&" in [t.firstChild.data for t in xml.dom.minidom.parse("s.svg").getElementsByTagName("text")]'
 # refusals
 fails 2 'expects --samples FILE' "$RAPT" eval goal-curve
 fails 2 '--logps has no effect on goal-curve' "$RAPT" eval goal-curve --logps sweep_base.jsonl
