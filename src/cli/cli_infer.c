@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "cli/cli_model.h"
+#include "num/cpu.h"
 
 status sampling_from_flags(struct sampler_options *out, const struct sampling_flags *f, const struct opt_result *given,
                            const struct opt_spec *spec) {
@@ -124,6 +126,14 @@ void goal_asker_note(const struct goal_asker *g, double goal) {
             log_warn("goal %s was never trained; the nearest trained goal is %g", buf_text(&name), nearest);
     }
     buf_release(&name);
+}
+
+status infer_model_open(struct model *m, const char *path, const char *dtype) {
+    const bool asked = strcmp(dtype, "int8") == 0, free_choice = strcmp(dtype, "auto") == 0 && cpu_has_avx512_vnni();
+    TRY(model_open(m, path, asked || free_choice ? MATMUL_INT8 : cli_dtype(dtype), MODEL_INFER));
+    if (!asked || m->int8) return ST_OK;
+    model_release(m);
+    return FAIL(ST_USAGE, "--dtype int8: %s has no quantised weights that it could take (of a .gguf: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL)", path);
 }
 
 status decoder_open(struct decoder *d, struct model *m, const float *theta, size_t batch, size_t length,

@@ -36,7 +36,7 @@ static const struct opt_row rows[] = {
     {"Execution", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"max-length", OPT_INT, FIELD(max_length), "N", "4096", NULL,
      "most tokens of the conversation, cut to the model's positions; the oldest turns go first"},
-    {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
+    {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", INFER_DTYPE_CHOICES, INFER_DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
 };
 
@@ -313,7 +313,7 @@ static status open_talk(struct talk *t, const struct sampler_options *sampler) {
         goal_asker_note(&t->asker, t->goal);
     }
     if (o->system) t->system = mem_text(o->system);
-    TRY(model_open(&t->model, o->model, cli_dtype(o->dtype), MODEL_INFER));
+    TRY(infer_model_open(&t->model, o->model, o->dtype));
     if (o->adapter) {
         TRY(adapter_load(&t->model, o->adapter, false));
         t->theta = t->model.params.value;

@@ -48,7 +48,7 @@ static const struct opt_row rows[] = {
     {"batch-size", OPT_INT, FIELD(batch), "N", "16", NULL, "responses written at a time"},
     {"max-length", OPT_INT, FIELD(max_length), "N", "2048", NULL,
      "most tokens of prompt and response, cut to the model's positions; sizes the memory"},
-    {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
+    {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", INFER_DTYPE_CHOICES, INFER_DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     CLI_FIELD_ROW(FIELD(fields)),
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT.rejected.jsonl"},
@@ -373,7 +373,7 @@ static status open_model(struct job *j, const struct sampler_options *sampler) {
         j->goals[0] = (double)NAN;
     }
     j->goal_count = o->goals.count ? o->goals.count : 1;
-    TRY(model_open(&j->model, o->model, cli_dtype(o->dtype), MODEL_INFER));
+    TRY(infer_model_open(&j->model, o->model, o->dtype));
     if (o->adapter) {
         TRY(adapter_load(&j->model, o->adapter, false));
         j->theta = j->model.params.value;

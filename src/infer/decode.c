@@ -197,9 +197,10 @@ static void gather_rows(struct decoder *d) {
     }
 }
 
-/* Few shapes, so that few products are prepared: powers of two, then multiples of MODEL_T_UNIT. */
-static size_t padded_rows(size_t n) {
+/* Few shapes, so that few products are prepared: powers of two, then multiples of MODEL_T_UNIT. Those of int8 need no preparing. */
+static size_t padded_rows(const struct decoder *d, size_t n) {
     size_t p = 1;
+    if (d->model->int8) return n;
     if (n > MODEL_T_UNIT) return run_round(n);
     while (p < n) p *= 2;
     return p;
@@ -216,7 +217,7 @@ static status attend_cache(struct layer_acts *a, void *context, const struct run
 /* The rows through all layers, to r->x [T, C]. */
 static status run_layers(struct decoder *d) {
     struct run *r = &d->run;
-    const size_t t = d->row_count, padded = padded_rows(t);
+    const size_t t = d->row_count, padded = padded_rows(d, t);
     r->longest = d->options.length; /* one table for a sequence from its first token to its last */
     TRY(model_bind(d->model, d->theta));
     run_embed(r->layers[0].x, r, d->theta, d->row_id, t, padded);
@@ -262,7 +263,7 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
     struct run *r = &d->run;
     const size_t c = d->model->config.hidden;
     for (size_t from = 0; from < d->want_count; from += r->chunk) {
-        const size_t n = smaller(d->want_count - from, r->chunk), padded = smaller(padded_rows(n), r->chunk);
+        const size_t n = smaller(d->want_count - from, r->chunk), padded = smaller(padded_rows(d, n), r->chunk);
         for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->want_row[from + i] * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
         rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);

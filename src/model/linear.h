@@ -9,6 +9,7 @@
 #include "model/params.h"
 #include "num/gemm_amx.h"
 #include "num/matmul.h"
+#include "num/qdot.h"
 
 #define LINEAR_PARTS_MAX 3
 #define LINEAR_FROZEN SIZE_MAX
@@ -34,6 +35,7 @@ struct linear {
     struct matmul_weight w; /* [out, in] */
     float *owned;           /* frozen fp32 copy behind w, or NULL */
     struct tensor_view stored[LINEAR_PARTS_MAX]; /* the parts in their file, where w is stored */
+    struct qdot int8[LINEAR_PARTS_MAX];          /* behind w where products read the parts as they are quantised */
     size_t w_offset;        /* in the parameter vector under full training, else LINEAR_FROZEN */
     bool biased;
     float *bias;          /* [out], or NULL */

@@ -171,19 +171,51 @@ static status linear_view(struct tensor_view *v, const struct model *m, const st
     return view_of(v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer);
 }
 
+/* Bytes of l as num/qdot packs it; 0: it takes the ordinary products. */
+static size_t int8_bytes(const struct model *m, const struct linear *l) {
+    size_t sum = 0;
+    for (size_t i = 0; m->int8 && i < l->part_count; i++) {
+        struct tensor_view v;
+        const size_t bytes = linear_view(&v, m, l, i) == ST_OK ? qdot_bytes(v.type, v.rows, v.cols) : 0;
+        if (!bytes) return 0;
+        sum += bytes;
+    }
+    return sum;
+}
+
+static enum matmul_kind kind_of(const struct model *m) { return m->int8 ? matmul_kind_auto() : m->kind; }
+
+static const void *stored_row(const void *source, size_t r) {
+    const struct tensor_view *v = source;
+    return v->data + gguf_row_of(r, v->rows, v->heads) * v->row_bytes;
+}
+
+static status load_int8(struct linear *l, struct model *m) {
+    for (size_t i = 0; i < l->part_count; i++) {
+        struct tensor_view v;
+        void *memory;
+        TRY(linear_view(&v, m, l, i));
+        TRY(arena_try_take(&m->packed, &memory, qdot_bytes(v.type, v.rows, v.cols), 1, "packed weight"));
+        qdot_pack(&l->int8[i], memory, v.type, stored_row, &v, v.rows, v.cols);
+    }
+    matmul_weight_init_int8(&l->w, l->int8, l->part_count, l->out, l->in);
+    return load_bias(l, m);
+}
+
 static status load_stored(struct linear *l, struct model *m) {
     for (size_t i = 0; i < l->part_count; i++) TRY(linear_view(&l->stored[i], m, l, i));
     TRY(load_bias(l, m));
-    return matmul_weight_init_stored(&l->w, m->kind, linear_stored_rows, l, l->out, l->in, l != &m->head);
+    return matmul_weight_init_stored(&l->w, kind_of(m), linear_stored_rows, l, l->out, l->in, l != &m->head);
 }
 
 /* Reads the parts of l into plain [out, in] and prepares the product. */
 static status load_linear(struct linear *l, struct model *m, float *scratch) {
     float *plain = scratch;
+    if (int8_bytes(m, l)) return load_int8(l, m);
     if (is_stored(m, l)) return load_stored(l, m);
     if (m->use == MODEL_FULL) {
         plain = m->params.value + l->w_offset;
-    } else if (m->kind != MATMUL_BF16) {
+    } else if (kind_of(m) != MATMUL_BF16) {
         TRY(mem_try_alloc(&l->owned, l->out * l->in, sizeof(float), "weights"));
         plain = l->owned;
     }
@@ -194,7 +226,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     }
     if (m->pissa && l->u_width) TRY(pissa_split(plain, m, l));
     TRY(load_bias(l, m));
-    return matmul_weight_init(&l->w, &m->packed, m->kind, plain, l->out, l->in, m->use != MODEL_INFER);
+    return matmul_weight_init(&l->w, &m->packed, kind_of(m), plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
 float model_norm_shift(const struct model_config *c) { return c->family->gemma ? 1.0f : 0.0f; }
@@ -236,9 +268,10 @@ struct packed_sum {
 };
 static void add_packed(struct linear *l, void *context) {
     struct packed_sum *s = context;
-    s->bytes += l->out * sizeof(float) + 256;
-    if (is_stored(s->m, l)) return;
-    s->bytes += matmul_weight_bytes(s->m->kind, l->out, l->in, s->m->use != MODEL_INFER);
+    const size_t int8 = int8_bytes(s->m, l);
+    s->bytes += l->out * sizeof(float) + 256 + int8;
+    if (int8 || is_stored(s->m, l)) return;
+    s->bytes += matmul_weight_bytes(kind_of(s->m), l->out, l->in, s->m->use != MODEL_INFER);
     if (l->out * l->in > s->largest) s->largest = l->out * l->in;
 }
 
@@ -250,12 +283,25 @@ static status load(struct model *m) {
     add_packed(&m->head, &sum);
     float *scratch = NULL;
     m->packed.block_size = sum.bytes; /* one block: it lies on large pages */
-    if (m->kind == MATMUL_BF16 && m->use != MODEL_FULL && sum.largest)
+    if (kind_of(m) == MATMUL_BF16 && m->use != MODEL_FULL && sum.largest)
         TRY(mem_try_alloc(&scratch, sum.largest, sizeof(float), "weight conversion"));
     status s = load_weights(m, scratch);
     checkpoint_drop_pages(&m->checkpoint);
     free(scratch);
     return s;
+}
+
+/* One linear of the layers will do: others take ordinary products beside it. */
+static void settle_int8(struct model *m) {
+    bool any = false;
+    CHECK(m->use == MODEL_INFER);
+    m->int8 = true;
+    for (size_t i = 0; i < m->config.layers; i++) {
+        const struct model_layer *l = &m->layers[i];
+        any = any || int8_bytes(m, &l->qkv) || int8_bytes(m, &l->o) || int8_bytes(m, &l->gate_up) || int8_bytes(m, &l->down);
+    }
+    m->int8 = any;
+    m->kind = any ? MATMUL_F32 : matmul_kind_auto();
 }
 
 /* labels: of a new reward head where the checkpoint has none; 0 = the model as it is. */
@@ -267,6 +313,7 @@ static status describe(struct model *m, const char *path, enum matmul_kind kind,
     status s = mem_try_alloc(&m->layers, m->config.layers, sizeof *m->layers, "layers");
     if (s == ST_OK) {
         describe_layers(m);
+        if (kind == MATMUL_INT8) settle_int8(m);
         if (m->use == MODEL_FULL) s = plan_full(m);
     }
     if (s != ST_OK) model_release(m);
@@ -411,11 +458,12 @@ static void add_weight(struct linear *l, void *context) {
     struct weight_sum *s = context;
     const struct model *m = s->m;
     const bool whole = l != &m->head;
-    if (!is_stored(m, l)) {
-        s->bytes += m->kind == MATMUL_BF16 ? matmul_weight_bytes(m->kind, l->out, l->in, m->use != MODEL_INFER) : l->out * l->in * sizeof(float);
+    const size_t int8 = int8_bytes(m, l);
+    if (int8 || !is_stored(m, l)) {
+        s->bytes += int8 ? int8 : kind_of(m) == MATMUL_BF16 ? matmul_weight_bytes(kind_of(m), l->out, l->in, m->use != MODEL_INFER) : l->out * l->in * sizeof(float);
         return;
     }
-    const size_t scratch = matmul_stored_bytes(m->kind, l->out, l->in, whole);
+    const size_t scratch = matmul_stored_bytes(kind_of(m), l->out, l->in, whole);
     if (scratch > s->scratch) s->scratch = scratch;
     for (size_t i = 0; i < l->part_count; i++) {
         struct tensor_view v;

@@ -35,7 +35,8 @@ struct model_layer {
 struct model {
     struct checkpoint checkpoint; /* stays open: embedding rows are read from it when frozen */
     struct model_config config;
-    enum matmul_kind kind;
+    enum matmul_kind kind;      /* never MATMUL_INT8 */
+    bool int8;                  /* opened as MATMUL_INT8, and the file has such weights: kind is that of what lies between products */
     enum model_use use;
     enum model_storage storage; /* model_load looks at it; under MODEL_FULL weights are always packed */
     struct model_layer *layers;
@@ -75,7 +76,8 @@ const float *model_rope(const struct model *m, size_t layer, size_t longest);
 /* Norm weights as a Hugging Face folder has them are this less than what they multiply by. */
 float model_norm_shift(const struct model_config *c);
 
-/* Opens and prepares. kind decides how products are computed. */
+/* Opens and prepares. kind decides how products are computed. MATMUL_INT8, for MODEL_INFER: linears all of whose parts are of a type that
+ * qdot_takes get its products (m->int8), all others those of matmul_kind_auto. */
 status model_open(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);
 /* The two halves of model_open: shapes, from which memory can be planned and adapters attached; then the weights. A failure releases m. */
 status model_describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use);

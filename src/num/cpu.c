@@ -21,6 +21,12 @@ bool cpu_has_avx512(void) {
     return known;
 }
 
+bool cpu_has_avx512_vnni(void) {
+    static int known = -1;
+    if (known < 0) known = cpu_has_avx512() && __builtin_cpu_supports("avx512vnni");
+    return known;
+}
+
 /* Linux hands out the tile registers' state on request, once for the process: ARCH_REQ_XCOMP_PERM of XFEATURE_XTILEDATA. */
 static bool may_use_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 

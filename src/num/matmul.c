@@ -40,7 +40,7 @@ struct operand_scratch matmul_scratch_a, matmul_scratch_b;
     } while (0)
 
 const char *matmul_kind_name(enum matmul_kind kind) {
-    static const char *const names[] = {"f32", "bf16", "reference"};
+    static const char *const names[] = {"f32", "bf16", "reference", "int8"};
     return names[kind];
 }
 

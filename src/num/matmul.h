@@ -8,7 +8,12 @@
 
 #include "base/arena.h"
 
-enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_REFERENCE };
+enum matmul_kind {
+    MATMUL_F32,
+    MATMUL_BF16,
+    MATMUL_REFERENCE,
+    MATMUL_INT8 /* of a model that only generates: quantised weights take the products of num/qdot.h; no operand of matmul() has this kind */
+};
 const char *matmul_kind_name(enum matmul_kind kind);
 /* The kind that --dtype auto means on this CPU: bf16 where it has AMX, else f32. */
 enum matmul_kind matmul_kind_auto(void);
@@ -27,6 +32,7 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
 typedef void matmul_rows(float *out, const void *source, size_t from, size_t rows);
 
 /* A weight W[N,K] of y = x W^T that is used often: packed for its kind, or stored as its file has it and expanded in every product. */
+struct qdot;
 struct matmul_weight {
     enum matmul_kind kind;
     size_t n, k;
@@ -36,6 +42,8 @@ struct matmul_weight {
     void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
     matmul_rows *make;  /* stored: then the three above are NULL */
     const void *source;
+    const struct qdot *int8; /* quantised: W's rows in so many parts; then all above but kind, n and k is NULL */
+    size_t int8_count;
 };
 /* Prepares w. Under MATMUL_BF16 the data is copied into `memory` and `plain` may go away afterwards; else it must live on. */
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
@@ -47,6 +55,8 @@ size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_
  * all stored weights share: at most matmul_stored_bytes. */
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
+/* A weight that products read as it is quantised (num/qdot.h), for x W^T only; parts must live on. x must come as fp32. */
+void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k);
 /* w->tiles: W packed for x W^T, or for dy W. A stored weight's are made now, and gone with the next call. */
 const uint16_t *matmul_weight_tiles(const struct matmul_weight *w, bool backward);
 /* After `plain` changed (full training): packs again into the same memory. */

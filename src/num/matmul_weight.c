@@ -6,6 +6,7 @@
 #include "num/dtype.h"
 #include "num/gemm_amx.h"
 #include "num/matmul_operand.h"
+#include "num/qdot.h"
 
 /* Rows that are expanded for a product come in panels of this size, so that most of them are still in the cache when it reads them. */
 #define PANEL_BYTES ((size_t)16 << 20)
@@ -68,6 +69,19 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
     if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
     TRY(grow_bytes(&strips, gemm_amx_strip_bytes(k)));
     return whole ? grow_bytes(&stage, gemm_amx_bytes(k, n)) : grow_bytes(&panel, gemm_amx_bytes(k, rows));
+}
+
+void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k) {
+    *w = (struct matmul_weight){.kind = MATMUL_F32, .n = n, .k = k, .int8 = parts, .int8_count = count};
+}
+
+static status int8_product(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, size_t m) {
+    struct qdot_input in;
+    CHECK(x.f);
+    TRY(grow_bytes(&matmul_scratch_a, qdot_input_bytes(m, w->k)));
+    qdot_round(&in, matmul_scratch_a.data, x.f, x.ld, m, w->k);
+    qdot_product(y, ldy, init, ld_init, &in, w->int8, w->int8_count);
+    return ST_OK;
 }
 
 const uint16_t *matmul_weight_tiles(const struct matmul_weight *w, bool backward) {
@@ -148,6 +162,7 @@ static void copy_rows(float *out, size_t ldo, const float *in, size_t ldi, size_
 status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w,
                              size_t m) {
     if (!m) return ST_OK;
+    if (w->int8) return int8_product(y, ldy, init, ld_init, x, w, m);
     if (w->tiles && w->make) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
     if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
@@ -158,6 +173,7 @@ status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_
 status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w,
                               size_t m) {
     if (!m) return ST_OK;
+    CHECK(!w->int8);
     if (w->tiles && w->make) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
     if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);

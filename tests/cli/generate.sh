@@ -102,6 +102,8 @@ fails 2 'top-p expects' "$RAPT" generate --model "$tiny" --prompt a --top-p 1.5
 fails 2 'goal-style has no effect' "$RAPT" generate --model "$tiny" --prompt a --goal-style style.json
 fails 2 'no best goal is known' "$RAPT" generate --model "$tiny" --prompt a --goal best
 fails 2 "a goal is a number or best, not 'high'" "$RAPT" generate --model "$tiny" --prompt a --goal high
+fails 2 'has no quantised weights that it could take' "$RAPT" generate --model "$tiny" --prompt a --dtype int8
+fails 2 'int8' "$RAPT" logps --model "$tiny" --input rows.jsonl --output o.jsonl --dtype int8
 fails 1 'nowhere' "$RAPT" generate --model nowhere --prompt a
 fails 1 'chat needs a chat template' "$RAPT" chat --model "$tiny" </dev/null
 
@@ -112,6 +114,11 @@ I'm glad to have you here. I'm happy to help you with whatever you're going thro
 I'm glad to know you're here. My name is Emily, and I'm a creative writing assistant. I'm here to help you with whatever you're going through. What brings you here?
 W
 same chat wanted
+# quantised weights as they are: the same bits, so the same samples, whatever the batch and the threads
+whole() { "$RAPT" generate --model "$model" --dtype int8 --prompt "Write a story." --n 4 --max-new-tokens 8 --json "$@" 2>err || { cat err; exit 1; }; }
+whole --batch-size 1 --threads 1 >one.jsonl
+whole --batch-size 4 --threads 2 >many.jsonl
+same one.jsonl many.jsonl
 printf '%s\n' '/goal 10' '/goal high' '/what' '/system Be short.' '/reset' 'Say hi.' '/quit' 'never read' |
   "$RAPT" chat --model "$model" --threads 1 --max-new-tokens 3 >chat 2>err
 [ "$(wc -l <chat)" = 1 ]

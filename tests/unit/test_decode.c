@@ -10,6 +10,7 @@
 #include "infer/decode.h"
 #include "model/lora.h"
 #include "num/softmax_logp.h"
+#include "tiny_gguf.h"
 #include "tiny_model.h"
 
 #define V 160
@@ -17,7 +18,7 @@
 #define PROMPT_MAX 120
 #define NEW_MAX 40
 
-static char folder[64];
+static char folder[64], quantised[128], partly[128]; /* the last two: .gguf */
 struct job {
     int32_t prompt[PROMPT_MAX], response[NEW_MAX];
     size_t prompt_count, max_new, count, reused;
@@ -31,6 +32,7 @@ struct bench {
     size_t next;
     const float *theta;
     bool forced;
+    float *logits; /* [JOBS, NEW_MAX, V] of the forced tokens, where wanted */
 };
 
 /* Prompts that share heads of several lengths, one of them another's prefix, some longer than a step. */
@@ -53,7 +55,7 @@ static void bench_open(struct bench *b, const char *path, enum matmul_kind kind,
     if (model_open(&b->model, path, kind, MODEL_INFER) != ST_OK) fail_msg("%s", status_message());
     if (adapter) {
         const struct lora_options o = {
-            .rank = 4, .alpha = 8, .dora = kind == MATMUL_F32, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
+            .rank = 4, .alpha = 8, .dora = kind == MATMUL_F32 || kind == MATMUL_INT8, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
         assert_int_equal(lora_attach(&b->model, &o, 9, false), ST_OK);
         struct rng r = rng_seeded(4);
         for (size_t i = 0; i < b->model.params.size; i++) b->model.params.value[i] = 0.1f * (float)rng_normal(&r);
@@ -99,6 +101,8 @@ static status force(void *context, int32_t *id, const struct decode_state *s, co
     logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, v, v);
     *id = j->response[s->count];
     j->logp[s->count] = logits[*id] - lse;
+    float *kept = ((const struct bench *)context)->logits;
+    if (kept) memcpy(kept + ((size_t)(j - ((struct bench *)context)->jobs) * NEW_MAX + s->count) * v, logits, v * sizeof *logits);
     return ST_OK;
 }
 
@@ -300,15 +304,82 @@ static void test_errors(void **state) {
     free(b);
 }
 
+static void forced_run(struct bench *b, const char *path, enum matmul_kind kind, bool adapter, size_t batch, size_t rows) {
+    const struct sampler_options sampler = sampler_options_default();
+    float *logits = b->logits;
+    bench_open(b, path, kind, adapter);
+    b->logits = logits;
+    b->forced = true;
+    decode(b, (struct decode_calls){.pick = force}, batch, rows, &sampler);
+}
+
+/* From quantised weights as they are: every logit has the same bits whatever the batch, the step's rows and what prompts share; a full
+ * forward differs by what attention's sums tip over in the rounding of x. */
+static void test_int8(void **state) {
+    (void)state;
+    const size_t batches[] = {1, 5, 16, 3}, rows[] = {0, 24, 16, 5}, size = JOBS * NEW_MAX * V;
+    float *first = calloc(size, sizeof *first), *again = calloc(size, sizeof *again);
+    assert_int_equal(V, TINY_GGUF_VOCAB);
+    for (size_t i = 0; i < 4; i++) {
+        struct bench *b = calloc(1, sizeof *b);
+        b->logits = i ? again : first;
+        forced_run(b, quantised, MATMUL_INT8, false, batches[i], rows[i]);
+        assert_true(b->model.int8 && b->model.kind == MATMUL_F32);
+        if (i) assert_memory_equal(first, again, size * sizeof *first);
+        if (i == 0) compare_full(b, 0, false, 0.02);
+        model_release(&b->model);
+        free(b);
+    }
+    free(first);
+    free(again);
+}
+
+/* Root mean square difference to fp32 of a log-prob, in nats: with quantised weights everywhere, with plain ones between them, with an adapter. */
+static void test_int8_error(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct bench *exact = calloc(1, sizeof *exact), *b = calloc(1, sizeof *b);
+        const char *path = i == 1 ? partly : quantised;
+        double squares = 0, count = 0;
+        forced_run(exact, path, MATMUL_F32, i == 2, 5, 24);
+        forced_run(b, path, MATMUL_INT8, i == 2, 5, 24);
+        assert_true(b->model.int8);
+        assert_true((b->model.layers[0].o.w.int8 != NULL) == (i != 1) && b->model.head.w.int8);
+        for (size_t k = 0; k < JOBS; k++)
+            for (size_t t = 0; t < b->jobs[k].count; t++, count++) squares += pow((double)b->jobs[k].logp[t] - (double)exact->jobs[k].logp[t], 2);
+        print_message("int8%s: log-probs differ from fp32's by %.4f nats RMS\n", i == 0 ? "" : i == 1 ? " beside F16" : " with an adapter", sqrt(squares / count));
+        assert_true(squares > 0 && sqrt(squares / count) < 0.05);
+        model_release(&b->model);
+        model_release(&exact->model);
+        free(exact);
+        free(b);
+    }
+}
+
+/* A file without quantised weights is opened as auto. */
+static void test_int8_without(void **state) {
+    (void)state;
+    struct model m;
+    assert_int_equal(model_open(&m, folder, MATMUL_INT8, MODEL_INFER), ST_OK);
+    assert_true(!m.int8 && m.kind == matmul_kind_auto());
+    model_release(&m);
+}
+
 static int setup(void **state) {
     (void)state;
     const struct tiny_shape shape = {.vocab = V, .hidden = 48, .layers = 3, .heads = 6, .kv_heads = 2, .head_dim = 12, .ffn = 80};
     snprintf(folder, sizeof folder, "/tmp/rapt_decode_XXXXXX");
     tiny_model_write(folder, &shape, 1);
+    snprintf(quantised, sizeof quantised, "%s/quantised.gguf", folder);
+    snprintf(partly, sizeof partly, "%s/partly.gguf", folder);
+    tiny_gguf_write(quantised, DTYPE_Q4_0);
+    tiny_gguf_write(partly, DTYPE_F16);
     return 0;
 }
 static int teardown(void **state) {
     (void)state;
+    unlink(quantised);
+    unlink(partly);
     tiny_model_remove(folder);
     matmul_shutdown();
     return 0;
@@ -319,6 +390,7 @@ int main(void) {
         cmocka_unit_test(test_families),         cmocka_unit_test(test_forced_f32),     cmocka_unit_test(test_forced_adapter),
         cmocka_unit_test(test_forced_reference), cmocka_unit_test(test_forced_bf16),    cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_samples),          cmocka_unit_test(test_cache_lives_on), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_int8),             cmocka_unit_test(test_int8_error),     cmocka_unit_test(test_int8_without),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
