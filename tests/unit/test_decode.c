@@ -23,7 +23,8 @@ struct job {
     int32_t prompt[PROMPT_MAX], response[NEW_MAX];
     size_t prompt_count, max_new, count, reused;
     enum decode_finish finish;
-    float logp[NEW_MAX]; /* of the forced tokens */
+    float logp[NEW_MAX];  /* of the forced tokens */
+    float range[NEW_MAX]; /* largest minus smallest logit there */
     int done;
 };
 struct bench {
@@ -99,8 +100,11 @@ static status force(void *context, int32_t *id, const struct decode_state *s, co
     float lse, entropy, mean;
     int32_t argmax;
     logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, v, v);
+    float low = logits[0], high = logits[0];
+    for (size_t i = 1; i < v; i++) low = fminf(low, logits[i]), high = fmaxf(high, logits[i]);
     *id = j->response[s->count];
     j->logp[s->count] = logits[*id] - lse;
+    j->range[s->count] = high - low;
     float *kept = ((const struct bench *)context)->logits;
     if (kept) memcpy(kept + ((size_t)(j - ((struct bench *)context)->jobs) * NEW_MAX + s->count) * v, logits, v * sizeof *logits);
     return ST_OK;
@@ -128,6 +132,9 @@ static void full(struct bench *b, struct run *run, struct seqtree *tree, const s
     assert_int_equal(run_forward(run, tree, b->theta, false), ST_OK);
 }
 
+/* A log-prob is a difference of logits, which are rounded to a part of their size. The measure is therefore the difference to the full forward
+ * as a part of the logits' range, as the families' own is (docs/numerics.md). Gemma 3's tiny model has a range of 61: against transformers in
+ * double precision its log-probs of about 1 are 1.2e-5 off here and 0.5e-5 in the full forward, which is 2e-7 and 1e-7 of the range. */
 static void compare_full(struct bench *b, size_t first, bool greedy, double tolerance) {
     const struct run_plan plan = {.tokens = 256, .scored = 256};
     struct run run;
@@ -144,10 +151,10 @@ static void compare_full(struct bench *b, size_t first, bool greedy, double tole
             if (greedy)
                 assert_int_equal(run.argmax[run.score_slot[k]], j->response[k]);
             else
-                worst = fmax(worst, fabs((double)run.logp[k] - (double)j->logp[k]) / fmax(1, fabs((double)j->logp[k])));
+                worst = fmax(worst, fabs((double)run.logp[k] - (double)j->logp[k]) / (double)j->range[k]);
         }
     }
-    if (worst > tolerance) print_message("worst relative difference of a log-prob: %g\n", worst);
+    if (worst > tolerance) print_message("worst difference of a log-prob by the range of the logits: %g\n", worst);
     assert_true(worst <= tolerance);
     seqtree_release(&tree);
     run_release(&run);
@@ -193,19 +200,19 @@ static void test_families(void **state) {
 
 static void test_forced_f32(void **state) {
     (void)state;
-    check_forced(MATMUL_F32, false, 1e-4);
+    check_forced(MATMUL_F32, false, 1e-5);
 }
 static void test_forced_adapter(void **state) {
     (void)state;
-    check_forced(MATMUL_F32, true, 1e-4);
+    check_forced(MATMUL_F32, true, 1e-5);
 }
 static void test_forced_reference(void **state) {
     (void)state;
-    check_forced(MATMUL_REFERENCE, false, 2e-5);
+    check_forced(MATMUL_REFERENCE, false, 1e-5);
 }
 static void test_forced_bf16(void **state) {
     (void)state;
-    check_forced(MATMUL_BF16, true, 0.15); /* bf16 rounds where rows fall: only the same to its precision */
+    check_forced(MATMUL_BF16, true, 0.05); /* bf16 rounds where rows fall: only the same to its precision */
 }
 
 static void test_greedy(void **state) {
@@ -278,7 +285,7 @@ static void test_cache_lives_on(void **state) {
     calls.pick = force;
     b->next = JOBS - 1;
     assert_int_equal(decode_run(&d, &calls), ST_OK);
-    compare_full(b, JOBS - 1, false, 1e-4);
+    compare_full(b, JOBS - 1, false, 1e-5);
     decoder_release(&d);
     model_release(&b->model);
     free(b);
