@@ -4,6 +4,11 @@
 
 #include "base/buf.h"
 
+/* Characters [start, end) of a text. */
+struct text_span {
+    size_t start, end;
+};
+
 /* Length of the well-formed sequence at `at` (at < end), 0 if ill-formed. */
 size_t utf8_size(const char *at, const char *end);
 /* Bytes of the longest well-formed prefix. */

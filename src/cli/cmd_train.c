@@ -23,7 +23,7 @@ struct options {
     int64_t max_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, threads;
     struct opt_list fields;
     struct cli_compat compat;
-    bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift;
+    bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift, assistant_only;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -38,6 +38,7 @@ static const struct opt_row rows[] = {
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
     {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|kto|sft|reward", "preference loss on pairs, or on single responses with labels, cross-entropy of completions, or a reward model on pairs"},
     {"completion-only-loss", OPT_CHOICE, FIELD(completion_only), NULL, "true", "true|false", "sft: the loss of completions only, or of all tokens, the prompt's too"},
+    {"assistant-only-loss", OPT_FLAG, FIELD(assistant_only), NULL, NULL, NULL, "sft: the loss of what the chat template's {% generation %} blocks hold, in every turn of a conversation (TRL)"},
     {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
     {"loss-weights", OPT_LIST, FIELD(loss.weights), "W,W", NULL, NULL, "what each loss of --loss-type is multiplied by (1 where left out)"},
     {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
@@ -177,7 +178,7 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
     static const struct {
         const char *name;
         unsigned objectives; /* 1 << those in which it has an effect */
-    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"completion-only-loss", 1 << OBJECTIVE_SFT}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
+    } some[] = {{"loss-type", ~(1u << OBJECTIVE_SFT)}, {"loss-weights", ~(1u << OBJECTIVE_SFT)}, {"completion-only-loss", 1 << OBJECTIVE_SFT}, {"assistant-only-loss", 1 << OBJECTIVE_SFT}, {"beta", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO}, {"sync-ref-model", 1 << OBJECTIVE_DPO | 1 << OBJECTIVE_KTO},
                 {"desirable-weight", 1 << OBJECTIVE_KTO}, {"undesirable-weight", 1 << OBJECTIVE_KTO}, {"kto-threshold", 1 << OBJECTIVE_KTO}, {"temperature-alpha", 1 << OBJECTIVE_DPO},
                 {"label-smoothing", 1 << OBJECTIVE_DPO}, {"ref-logps", 1 << OBJECTIVE_DPO}, {"compat", 1 << OBJECTIVE_DPO}, {"discopop-tau", 1 << OBJECTIVE_DPO},
                 {"f-divergence-type", 1 << OBJECTIVE_DPO}, {"f-alpha-divergence-coef", 1 << OBJECTIVE_DPO}, {"use-weighting", 1 << OBJECTIVE_DPO},
@@ -256,7 +257,8 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
     t->kind = cli_dtype(o->dtype);
-    t->score_prompts = strcmp(o->completion_only, "false") == 0;
+    t->completion_only = strcmp(o->completion_only, "false") != 0, t->assistant_only = o->assistant_only;
+    t->score_prompts = !t->completion_only || t->assistant_only;
     t->ref_sync_steps = o->sync_ref ? (uint64_t)o->sync_steps : 0, t->ref_mixup_alpha = o->mixup_alpha;
     t->margins = strcmp(o->margin, "scores") == 0 ? MARGIN_SCORES : strcmp(o->margin, "none") == 0 ? MARGIN_NONE : MARGIN_COLUMN;
     const bool pairs = t->objective == OBJECTIVE_DPO || t->objective == OBJECTIVE_REWARD;

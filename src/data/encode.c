@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/goal.h"
+#include "text/token_spans.h"
 
 status encoder_open(struct encoder *e, const char *model_path) {
     *e = (struct encoder){0};
@@ -25,6 +26,7 @@ void encoder_release(struct encoder *e) {
     free(e->why_no_chat);
     buf_release(&e->text);
     buf_release(&e->messages);
+    buf_release(&e->spans);
     ids_release(&e->joined);
     *e = (struct encoder){0};
 }
@@ -43,6 +45,7 @@ void encoded_release(struct encoded *x) {
     ids_release(&x->chosen);
     ids_release(&x->rejected);
     ids_release(&x->rejected_prompt);
+    buf_release(&x->marks);
 }
 
 static status ids_from_json(struct ids *out, struct json array, const char *field, int32_t vocab) {
@@ -84,7 +87,8 @@ status encode_render(struct encoder *e, const struct record *r, const struct buf
     if (!e->chat) return FAIL(ST_UNSUPPORTED, "the row is a conversation, but %s", e->why_no_chat);
     buf_clear(&e->text);
     struct json array = {buf_text(messages), messages->size};
-    status s = chat_render(e->chat, &e->text, array, r->tools, r->chat_template_kwargs, generation);
+    buf_clear(&e->spans);
+    status s = chat_render_marked(e->chat, &e->text, e->assistants ? &e->spans : NULL, array, r->tools, r->chat_template_kwargs, generation);
     return s == ST_OK ? s : status_note(s, "chat template: ");
 }
 
@@ -106,12 +110,28 @@ static void give_back(struct ids *completion, const struct ids *prompt, size_t f
     memcpy(completion->data, prompt->data + from, n * sizeof *completion->data);
 }
 
+/* The marks of the tokens in e->joined, which are those of e->text. */
+static status put_marks(struct encoded *x, const struct encoder *e) {
+    const size_t n = e->joined.count;
+    buf_clear(&x->marks);
+    TRY(buf_reserve(&x->marks, n + 1));
+    TRY(tokenizer_mark_spans((uint8_t *)x->marks.data, e->tokenizer, e->joined.data, n, buf_text(&e->text), e->text.size,
+                             (const struct text_span *)(const void *)e->spans.data, e->spans.size / sizeof(struct text_span)));
+    x->marks.size = n;
+    return n && memchr(x->marks.data, 1, n) ? ST_OK : FAIL(ST_FORMAT, "--assistant-only-loss: the chat template marks nothing of the row as the assistant's");
+}
+
 static status encode_conversation(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
-    encode_join_messages(&e->messages, &r->prompt, completion);
-    TRY(encode_render(e, r, &e->messages, false));
+    if (r->kind == RECORD_PROMPT) {
+        TRY(encode_render(e, r, &r->prompt, false)); /* one text that ends with another turn */
+    } else {
+        encode_join_messages(&e->messages, &r->prompt, completion);
+        TRY(encode_render(e, r, &e->messages, false));
+    }
     e->joined.count = 0;
     TRY(tokenizer_encode(e->tokenizer, &e->joined, buf_text(&e->text), e->text.size, false));
     take_completion(out, x, &e->joined);
+    if (e->assistants) return put_marks(x, e);
     return ST_OK;
 }
 
@@ -150,10 +170,18 @@ static void first_to_prompt(struct encoded *x) {
     memmove(x->chosen.data, x->chosen.data + 1, --x->chosen.count * sizeof *x->chosen.data);
 }
 
+bool encode_is_one_text(const struct encoder *e, const struct record *r) {
+    return (e->one_text || e->assistants) && r->one_list && (r->kind == RECORD_SFT || r->kind == RECORD_PROMPT);
+}
+
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r) {
     out->prompt.count = out->chosen.count = out->rejected.count = out->rejected_prompt.count = 0;
     out->prefix_mismatch = false;
-    if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
+    buf_clear(&out->marks);
+    const bool one_text = encode_is_one_text(e, r);
+    if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT && !one_text) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
+    if (e->assistants && !r->conversational)
+        return FAIL(ST_FORMAT, "--assistant-only-loss: the row is no conversation, so no chat template marks what the assistant wrote");
     if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
     if (r->conversational && !isnan(r->goal) && e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
         return FAIL(ST_MISMATCH, "field goal: the row's prompt asks for a goal, and so does the model's chat template (export --bake-goal)");
@@ -162,7 +190,7 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
         TRY(need_tokenizer(e));
         return encode_compat(out, e, r);
     }
-    if (e->whole)
+    if (e->whole || one_text)
         TRY(need_tokenizer(e));
     else
         TRY(encode_prompt(&out->prompt, e, r));
@@ -176,6 +204,6 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
         out->common = both;
     }
     out->prompt.count = out->common;
-    if (r->kind == RECORD_SFT && !e->whole && !r->prompt.size && !out->prompt.count) first_to_prompt(out);
+    if (one_text || (r->kind == RECORD_SFT && !e->whole && !r->prompt.size && !out->prompt.count)) first_to_prompt(out);
     return ST_OK;
 }

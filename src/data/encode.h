@@ -12,10 +12,13 @@ struct encoder {
     struct chat_template *chat;    /* NULL: no conversational rows */
     char *why_no_chat;             /* the template's error, told when it would have been needed */
     bool whole;                    /* prompt stays empty, chosen and rejected hold all tokens of their conversation */
+    bool one_text;                 /* SFT: a row that is one list of messages has no prompt apart from its last answer */
+    bool assistants;               /* SFT: marks what the template's generation blocks hold (TRL's assistant_only_loss) */
     enum fit_compat compat;        /* how pairs are cut into prompt and responses; FIT_TRL_1 is the default */
     /* scratch */
     struct buf text, messages;
     struct ids joined;
+    struct buf spans; /* struct text_span, of the last rendering */
 };
 /* Opens the tokenizer of a model, and its chat template when it has one. */
 status encoder_open(struct encoder *e, const char *model_path);
@@ -29,10 +32,13 @@ status encoder_save(const struct encoder *e, const char *folder);
 struct encoded {
     struct ids prompt, chosen, rejected; /* rejected stays empty for RECORD_SFT */
     struct ids rejected_prompt;          /* of FIT_PAPER: before rejected the prompt's last token may be another; else empty */
+    struct buf marks;     /* of an SFT row under encoder.assistants: a byte for each token of prompt and chosen; else empty */
     size_t common;        /* of the last encode_completion: so many of the prompt's tokens stand before the completion */
     bool prefix_mismatch; /* some completion diverges from the prompt's ids before their end */
 };
 void encoded_release(struct encoded *x);
+/* Is the row one list of messages that is encoded as one text? It may then also end with another turn than the assistant's. */
+bool encode_is_one_text(const struct encoder *e, const struct record *r);
 /* Encodes a pair, or an SFT row (its completion in chosen). Completions begin where the ids of prompt and prompt + completion diverge, in a pair
  * where the first of the two does; what the prompt has behind that is left out (TRL 1.16, common_prefix_length). Errors name the field. */
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r);

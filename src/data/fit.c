@@ -19,7 +19,8 @@ static void keep_prompt_end(struct fit_side *s, size_t limit) {
 
 static bool fit_trl_1(struct fit_side *s, const struct fit_rules *r) {
     const size_t limit = r->max_length ? r->max_length : SIZE_MAX;
-    if (s->prompt >= limit) return false;
+    if (s->prompt >= limit && !r->whole) return false;
+    s->prompt = least(s->prompt, limit);
     s->count = least(s->count, limit - s->prompt);
     return true;
 }

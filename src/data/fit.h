@@ -19,6 +19,7 @@ struct fit_rules {
     size_t max_length;     /* 0: no limit (FIT_TRL_1 alone) */
     size_t max_prompt;     /* not of FIT_TRL_1 */
     size_t max_completion; /* of FIT_TRL_024; 0: no limit */
+    bool whole;            /* FIT_TRL_1: prompt and response are one text, which loses its end (TRL's SFTTrainer on all tokens) */
 };
 
 /* What stays of one sequence: `prompt` tokens from prompt_at on, then `count` of the response from `at` on. */

@@ -11,6 +11,7 @@
 
 void loaded_release(struct loaded *d) {
     ids_release(&d->ids);
+    buf_release(&d->marks);
     free(d->rows);
     free(d->responses);
     *d = (struct loaded){0};
@@ -166,12 +167,30 @@ static status take_unpaired(struct loaded *d, const struct record *r, struct enc
     return ST_OK;
 }
 
+/* TRL 1.16's SFTTrainer (_prepare_dataset): what is cut off takes its marks along, and a row without any that is left is dropped. The prompt of
+ * x and its completion are one text. False: dropped. */
+static bool take_marks(int32_t *scored, struct loaded *d, const struct record *r, struct encoded *x, const struct fit_side *s, bool completion_only) {
+    const size_t n = s->prompt + s->count, completion = completion_only && !r->one_list ? x->prompt.count : 0;
+    uint8_t *marks = (uint8_t *)x->marks.data;
+    CHECK(x->marks.size == x->prompt.count + x->chosen.count);
+    *scored = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i < completion) marks[i] = 0;
+        *scored += i && marks[i];
+    }
+    if (*scored) buf_append(&d->marks, marks, n);
+    return *scored > 0;
+}
+
 /* A pair or an SFT row, as much of it as fits; score: [2]. */
-static void add_fitted(struct loaded *d, const struct record *r, const struct encoded *x, const double *score, const struct fit_rules *rules) {
+static void add_fitted(struct loaded *d, const struct record *r, struct encoded *x, const double *score, const struct fit_rules *rules,
+                       const struct loader_options *o) {
     const struct ids *prompt[2] = {&x->prompt, x->rejected_prompt.count ? &x->rejected_prompt : &x->prompt}, *response[2] = {&x->chosen, &x->rejected};
     const size_t n = r->kind == RECORD_PAIR ? 2 : 1;
+    int32_t scored = 0;
     struct fit_side side[2] = {{0}};
-    if (!fit_row(side, (const size_t[]){prompt[0]->count, prompt[1]->count}, (const size_t[]){response[0]->count, response[1]->count}, n, rules)) {
+    if (!fit_row(side, (const size_t[]){prompt[0]->count, prompt[1]->count}, (const size_t[]){response[0]->count, response[1]->count}, n, rules) ||
+        (x->marks.size && !take_marks(&scored, d, r, x, &side[0], o->completion_only))) {
         d->dropped_long++;
         return;
     }
@@ -186,6 +205,7 @@ static void add_fitted(struct loaded *d, const struct record *r, const struct en
         }
         if (!i) add_row(d, r, head.count);
         add_response(d, &head, response[i]->data + s.at, s.count, score[i]);
+        d->responses[d->response_count - 1].scored = scored;
     }
 }
 
@@ -237,9 +257,10 @@ static status take_group(struct loaded *d, const struct record *r, struct encode
 
 static status take_record(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
     enum record_kind want = o->sft ? RECORD_SFT : RECORD_PAIR;
+    const bool one_text = o->sft && encode_is_one_text(e, r);
     if (o->unpaired) return take_unpaired(d, r, x, e, o);
     if (o->groups && !o->pairs && r->kind == RECORD_RESPONSES) return take_group(d, r, x, e, o);
-    if (r->kind != want)
+    if (r->kind != want && !one_text)
         return FAIL(ST_FORMAT, "expected %s", o->sft      ? "an SFT row (messages, or prompt and completion)"
                                               : o->groups && !o->pairs
                                                   ? "scored responses (prompt, responses), or a pair (prompt, chosen, rejected) with scores"
@@ -249,7 +270,7 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, o);
     TRY(check_size(d, x));
-    add_fitted(d, r, x, score, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion});
+    add_fitted(d, r, x, score, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion, o->all_tokens || (one_text && e->assistants)}, o);
     return ST_OK;
 }
 

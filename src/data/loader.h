@@ -10,6 +10,7 @@ struct loaded_response {
     int32_t prompt; /* tokens of its prompt: the row's, but under FIT_TRL_024 and FIT_PAPER each response may keep another part of it */
     int32_t count; /* its own tokens */
     int32_t kept;  /* of unpaired rows: tokens that stand there, which a shorter prompt may have room for; else count */
+    int32_t scored; /* with marks: how many of them, the sequence's first token left out, which nothing predicts */
     int32_t last;  /* of reward rows: the position of the last token that is no padding */
     double score;  /* NaN */
     bool rejected; /* or undesirable */
@@ -28,6 +29,7 @@ struct loaded_row {
 };
 struct loaded {
     struct ids ids;
+    struct buf marks; /* of SFT rows under the encoder's `assistants`: a byte for each of ids, 1 = trained on; else empty */
     struct loaded_row *rows;
     size_t count, capacity;
     struct loaded_response *responses;
@@ -45,6 +47,8 @@ struct loader_options {
     size_t max_prompt, max_completion; /* of pairs where the encoder's compat is FIT_TRL_024 or FIT_PAPER: see data/fit.h */
     bool paired_drop;    /* a row that is dropped takes the row with the same source_row along */
     bool sft;            /* accept SFT rows only; else pairs only */
+    bool all_tokens;     /* sft: prompts are trained on too, and cut like the rest */
+    bool completion_only; /* sft with marks: nothing of a prompt that its row has apart is trained on */
     bool unpaired;       /* single responses with a label: rows with one, pairs taken apart as TRL does, or any with scores under a threshold */
     double threshold;    /* unpaired: a score of at least this is desirable; NaN: labels come from the rows */
     bool groups, pairs;  /* K scored responses (not where a loss needs pairs), or pairs with scores; under a goal g a score s counts as -(g - s)^2 */
@@ -63,6 +67,10 @@ static inline const struct loaded_response *loaded_response(const struct loaded 
 }
 static inline const int32_t *loaded_sequence(const struct loaded *d, size_t row, size_t j) {
     return d->ids.data + loaded_response(d, row, j)->at;
+}
+/* The marks of that sequence, or NULL. */
+static inline const uint8_t *loaded_marks(const struct loaded *d, size_t row, size_t j) {
+    return d->marks.size ? (const uint8_t *)d->marks.data + loaded_response(d, row, j)->at : NULL;
 }
 
 #endif

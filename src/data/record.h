@@ -37,6 +37,7 @@ struct record {
     uint64_t line;       /* 1-based */
     uint64_t index;      /* 0-based among the rows of the file, blank lines not counted */
     bool conversational; /* texts are JSON messages arrays */
+    bool one_list;       /* they came as one list, which has no completion of its own (TRL's language modelling rows) */
     struct buf prompt;   /* without the completion; empty array or string only where the row says so */
     struct buf chosen;   /* completion alone; of a RECORD_SFT row the completion */
     struct buf rejected;

@@ -19,7 +19,7 @@ status source_messages_read(struct record *r, const struct fields *f) {
     size_t count = 0;
     while (json_iter_next(&it, &key, &message)) last = message, count++;
     if (!count) return FAIL(ST_FORMAT, "field messages: the list is empty");
-    r->conversational = true;
+    r->conversational = r->one_list = true;
     if (!json_equals(json_get(last, "role"), "assistant")) {
         r->kind = RECORD_PROMPT;
         buf_append(&r->prompt, f->messages.text, f->messages.size);

@@ -85,6 +85,7 @@ bool source_conversation_sniff(const struct fields *f) { return f->conversations
 status source_conversation_read(struct record *r, const struct fields *f) {
     const char *role = NULL;
     struct json last = {0};
+    r->one_list = true;
     TRY(put_turns(r, &role, &last, f, true));
     if (!role) return FAIL(ST_FORMAT, "field conversations: the list is empty");
     if (role[0] != 'a') {

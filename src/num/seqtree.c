@@ -28,7 +28,8 @@ struct builder {
     struct seqtree *t;
     const int32_t *const *ids;
     const int32_t *sizes, *score_from;
-    const int32_t *pool; /* [count * pools]; NULL: score_from says what is scored */
+    const uint8_t *const *marks; /* [count], or NULL: score_from says what is scored */
+    const int32_t *pool; /* [count * pools]; NULL: the above */
     int32_t pools;
     bool share;
 };
@@ -43,7 +44,7 @@ static status add_scores(struct builder *b, int32_t sequence, int32_t depth, int
     for (int32_t p = 0; p < b->pools; p++)
         if (b->pool[sequence * b->pools + p] == depth) TRY(push_score(b->t, node, p, sequence));
     int32_t next = depth + 1; /* the node predicts the token behind it */
-    if (b->pool || next < b->score_from[sequence] || next >= b->sizes[sequence]) return ST_OK;
+    if (b->pool || next >= b->sizes[sequence] || (b->marks ? !b->marks[sequence][next] : next < b->score_from[sequence])) return ST_OK;
     return push_score(b->t, node, b->ids[sequence][next], sequence);
 }
 
@@ -110,6 +111,12 @@ static status build(struct builder *b, int32_t count) {
 status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
                      bool share) {
     struct builder b = {.t = t, .ids = ids, .sizes = sizes, .score_from = score_from, .share = share};
+    return build(&b, count);
+}
+
+status seqtree_build_marked(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const uint8_t *const *marks, int32_t count,
+                            bool share) {
+    struct builder b = {.t = t, .ids = ids, .sizes = sizes, .marks = marks, .share = share};
     return build(&b, count);
 }
 

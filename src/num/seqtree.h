@@ -43,6 +43,10 @@ void seqtree_clear(struct seqtree *t);
 status seqtree_build(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *score_from, int32_t count,
                      bool share);
 
+/* The same where marks say what is scored: tokens k >= 1 of sequence i with marks[i][k] != 0. */
+status seqtree_build_marked(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const uint8_t *const *marks, int32_t count,
+                            bool share);
+
 /* The same with other entries: those of sequence i are its positions pool[i * pools + p], p < pools, whose own output is read. */
 status seqtree_build_pooled(struct seqtree *t, const int32_t *const *ids, const int32_t *sizes, const int32_t *pool, int32_t pools,
                             int32_t count, bool share);

@@ -112,6 +112,11 @@ static void alias_reasoning(struct buf *out, struct json *messages) {
 
 status chat_render(const struct chat_template *c, struct buf *out, struct json messages, struct json tools, struct json kwargs,
                    bool add_generation_prompt) {
+    return chat_render_marked(c, out, NULL, messages, tools, kwargs, add_generation_prompt);
+}
+
+status chat_render_marked(const struct chat_template *c, struct buf *out, struct buf *spans, struct json messages, struct json tools,
+                          struct json kwargs, bool add_generation_prompt) {
     static const struct json null = {"null", 4}, yes = {"true", 4}, no = {"false", 5};
     struct jinja_var vars[6 + EXTRA_MAX] = {
         {"messages", messages},
@@ -138,10 +143,12 @@ status chat_render(const struct chat_template *c, struct buf *out, struct json m
     alias_reasoning(&aliased, &messages);
     vars[0].value = messages;
     status s = add_extras(vars, &count, names, &name_count, kwargs);
-    if (s == ST_OK) s = jinja_render(c->template, out, vars, count, NULL);
+    if (s == ST_OK) s = jinja_render_marked(c->template, out, spans, vars, count, NULL);
     for (size_t i = 0; i < name_count; i++) free(names[i]);
     buf_release(&aliased);
     return s;
 }
+
+bool chat_has_generation(const struct chat_template *c) { return jinja_has_generation(c->template); }
 
 bool chat_has_system(const struct chat_template *c) { return c->has_system; }

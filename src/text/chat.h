@@ -16,6 +16,11 @@ void chat_free(struct chat_template *c);
  * trim_blocks and lstrip_blocks, loop controls, raise_exception, strftime_now, tojson without ASCII or HTML escapes, generation tags. */
 status chat_render(const struct chat_template *c, struct buf *out, struct json messages, struct json tools, struct json kwargs,
                    bool add_generation_prompt);
+/* The same, and appends what the template's generation blocks hold to `spans` (struct text_span; NULL: not asked for): text/jinja.h. */
+status chat_render_marked(const struct chat_template *c, struct buf *out, struct buf *spans, struct json messages, struct json tools,
+                          struct json kwargs, bool add_generation_prompt);
+/* Does the template have generation blocks? */
+bool chat_has_generation(const struct chat_template *c);
 /* Does the template accept a system message (probe render: it neither fails nor loses the system text)? */
 bool chat_has_system(const struct chat_template *c);
 

@@ -105,6 +105,7 @@ enum jnode_kind {
     JN_FILTER_BLOCK,
     JN_WITH,
     JN_SCOPE,
+    JN_GENERATION,
     JN_BREAK,
     JN_CONTINUE,
 };
@@ -159,6 +160,7 @@ struct jnode {
 struct jinja {
     struct arena arena;
     struct jnodes body;
+    bool generation; /* there is a generation block */
 };
 
 /* Parses tokens into t->body. */

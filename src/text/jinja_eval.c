@@ -461,6 +461,21 @@ static status run_with(struct jrender *r, enum flow *flow, const struct jnode *n
     return run(r, flow, &n->body, inner);
 }
 
+static status run_generation(struct jrender *r, enum flow *flow, const struct jnode *n, struct jframe *f) {
+    struct jframe *inner = NULL;
+    struct jvalue text = {0};
+    TRY(frame_new(r, &inner, f));
+    if (!r->spans) return run(r, flow, &n->body, inner);
+    TRY(capture(r, &text, flow, &n->body, inner));
+    TRY(jr_tick(r, (r->top->size - r->counted) / 256));
+    r->chars += jv_count_chars(buf_text(r->top) + r->counted, r->top->size - r->counted);
+    r->counted = r->top->size;
+    const struct text_span span = {r->chars, r->chars + text.s->chars};
+    if (r->spans->size > r->limits.output_bytes) return FAIL(ST_UNSUPPORTED, "template line %d: too many generation blocks", r->line);
+    buf_append(r->spans, &span, sizeof span);
+    return jv_put_str(r, r->out, text);
+}
+
 static status run_node(struct jrender *r, enum flow *flow, const struct jnode *n, struct jframe *f) {
     struct jvalue v = {0};
     struct jframe *inner = NULL;
@@ -478,6 +493,7 @@ static status run_node(struct jrender *r, enum flow *flow, const struct jnode *n
     case JN_CALL_BLOCK: return run_call_block(r, n, f);
     case JN_WITH: return run_with(r, flow, n, f);
     case JN_SCOPE: TRY(frame_new(r, &inner, f)); return run(r, flow, &n->body, inner);
+    case JN_GENERATION: return run_generation(r, flow, n, f);
     case JN_BREAK: *flow = FLOW_BREAK; return ST_OK;
     case JN_CONTINUE: *flow = FLOW_CONTINUE; return ST_OK;
     default: CHECK(!"a statement"); return ST_OK;
@@ -591,9 +607,9 @@ static status render_into(struct jrender *r, const struct jinja *t, const struct
     return run(r, &flow, &t->body, root);
 }
 
-status jinja_render(const struct jinja *t, struct buf *out, const struct jinja_var *vars, size_t var_count,
-                    const struct jinja_limits *limits) {
-    struct jrender r = {.out = out, .line = 1, .limits = limits ? *limits : (struct jinja_limits){0}};
+status jinja_render_marked(const struct jinja *t, struct buf *out, struct buf *spans, const struct jinja_var *vars, size_t var_count,
+                           const struct jinja_limits *limits) {
+    struct jrender r = {.out = out, .top = out, .counted = out->size, .spans = spans, .line = 1, .limits = limits ? *limits : (struct jinja_limits){0}};
     size_t before = out->size;
     if (!r.limits.steps) r.limits.steps = 50u * 1000 * 1000;
     if (!r.limits.output_bytes) r.limits.output_bytes = (size_t)64 << 20;
@@ -609,3 +625,10 @@ status jinja_render(const struct jinja *t, struct buf *out, const struct jinja_v
     }
     return s;
 }
+
+status jinja_render(const struct jinja *t, struct buf *out, const struct jinja_var *vars, size_t var_count,
+                    const struct jinja_limits *limits) {
+    return jinja_render_marked(t, out, NULL, vars, var_count, limits);
+}
+
+bool jinja_has_generation(const struct jinja *t) { return t->generation; }

@@ -9,6 +9,7 @@ struct parser {
     const struct jtoken *at;
     struct arena *arena;
     unsigned uses;          /* JU_ bits of the names met */
+    bool generation;        /* a generation block was met */
     int depth, loops, soft; /* soft: inside a condition, where an unknown filter or test only fails when it is reached */
 };
 
@@ -671,10 +672,11 @@ static status parse_filter_block(struct parser *p, struct jnode *n) {
     return expect_name(p, "endfilter");
 }
 
-/* {% generation %}: marks what the assistant wrote; a scope of its own, nothing else, when the marks are not asked for. */
+/* {% generation %}: marks what the assistant wrote; a scope of its own. */
 static status parse_generation(struct parser *p, struct jnode *n) {
     static const char *const end[] = {"endgeneration", NULL};
-    n->kind = JN_SCOPE;
+    n->kind = JN_GENERATION;
+    p->generation = true;
     int loops = p->loops; /* jinja2 makes a caller of the body, which cannot break its surroundings' loop */
     p->loops = 0;
     TRY(parse_block(p, &n->body, end));
@@ -775,5 +777,7 @@ static status parse_body(struct parser *p, struct jnodes *out, const char *const
 
 status jinja_parse(struct jinja *t, const struct jtokens *tokens) {
     struct parser p = {.at = tokens->items, .arena = &t->arena};
-    return parse_body(&p, &t->body, NULL);
+    status s = parse_body(&p, &t->body, NULL);
+    t->generation = p.generation;
+    return s;
 }

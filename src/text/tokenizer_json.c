@@ -164,7 +164,13 @@ static status template_ids(struct ids *out, struct json special_tokens, struct j
 
 static status read_post(struct tokenizer *t, struct json v, int depth) {
     struct json type = json_get(v, "type"), key, item;
-    if (json_kind_of(v) != JSON_OBJECT || json_equals(type, "ByteLevel")) return ST_OK;
+    if (json_kind_of(v) != JSON_OBJECT) return ST_OK;
+    if (json_equals(type, "ByteLevel")) {
+        t->trim_offsets = t->trim_keeps_prefix = true; /* tokenizers' defaults */
+        (void)json_bool(&t->trim_offsets, json_get(v, "trim_offsets"));
+        (void)json_bool(&t->trim_keeps_prefix, json_get(v, "add_prefix_space"));
+        return ST_OK;
+    }
     if (json_equals(type, "Sequence") && depth < 4) {
         for (struct json_iter it = json_iter_begin(json_get(v, "processors")); json_iter_next(&it, &key, &item);)
             TRY(read_post(t, item, depth + 1));

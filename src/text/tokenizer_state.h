@@ -50,6 +50,8 @@ struct tokenizer {
     uint8_t *is_special;        /* [bpe.count] */
     uint8_t *is_added;          /* [bpe.count] literal text, not byte-mapped */
     struct word_pool *words;    /* of encode; threads share it */
+    bool trim_offsets;          /* a ByteLevel post-processor takes blanks off both ends of a token's place in the text */
+    bool trim_keeps_prefix;     /* but not the one that it puts in front of the text */
     struct ids prefix, suffix;  /* what add_special puts around */
     int32_t bos, eos, pad, unk; /* -1 */
     int32_t ends[TOKENIZER_ENDS_MAX];

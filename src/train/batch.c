@@ -25,6 +25,7 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
                   bool share, bool with_prompts) {
     const int32_t *ids[SEQTREE_SEQUENCES_MAX];
     int32_t sizes[SEQTREE_SEQUENCES_MAX], from[SEQTREE_SEQUENCES_MAX], last[SEQTREE_SEQUENCES_MAX], sequences = 0;
+    const uint8_t *marks[SEQTREE_SEQUENCES_MAX];
     size_t used = 0;
     _Static_assert(LOADED_RESPONSES_MAX <= SEQTREE_SEQUENCES_MAX, "one row must fit");
     for (*taken = 0; *taken < count; ++*taken) {
@@ -39,10 +40,12 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
             const struct loaded_response *x = loaded_response(data, row, j);
             ids[sequences] = loaded_sequence(data, row, j);
             sizes[sequences] = x->prompt + x->count;
+            marks[sequences] = loaded_marks(data, row, j);
             last[sequences] = x->last;
             from[sequences++] = with_prompts && j == 0 && x->prompt > 0 ? 1 : x->prompt;
         }
     }
     if (data->pooled) return seqtree_build_pooled(tree, ids, sizes, last, 1, sequences, share);
+    if (data->marks.size) return seqtree_build_marked(tree, ids, sizes, marks, sequences, share);
     return seqtree_build(tree, ids, sizes, from, sequences, share);
 }

@@ -46,7 +46,8 @@ static void identity(struct buf *out, const struct trainer *t) {
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
     if (t->with_scores || t->with_margins) buf_printf(out, ", \"data_file\": \"%s\"", t->data_hash); /* the numbers beside the ids */
-    if (o->score_prompts) buf_append_text(out, ", \"completion_only_loss\": false");
+    if (o->objective == OBJECTIVE_SFT && !o->completion_only) buf_append_text(out, ", \"completion_only_loss\": false");
+    if (o->assistant_only) buf_printf(out, ", \"assistant_only_loss\": \"%016llx\"", (unsigned long long)hash_bytes(t->train.marks.data, t->train.marks.size, 0));
     if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->compat != FIT_TRL_1) buf_printf(out, ", \"compat\": %d", (int)o->compat);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);

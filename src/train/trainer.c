@@ -62,6 +62,17 @@ static void report_balance(const struct trainer *t) {
                  desirable * p->desirable_weight / undesirable);
 }
 
+/* TRL's SFTTrainer puts a template of its own in place of some known ones without generation blocks; here the model's own has to have them. */
+static status set_assistants(struct trainer *t) {
+    struct encoder *e = &t->encoder;
+    e->assistants = t->o->assistant_only;
+    if (!e->assistants) return ST_OK;
+    if (!e->chat) return FAIL(ST_UNSUPPORTED, "--assistant-only-loss: %s: %s", t->o->model, e->why_no_chat);
+    if (!chat_has_generation(e->chat))
+        return FAIL(ST_UNSUPPORTED, "--assistant-only-loss: %s: the chat template does not say what the assistant writes: it has no {%% generation %%} block", t->o->model);
+    return ST_OK;
+}
+
 static status load_data(struct trainer *t) {
     const struct train_options *o = t->o;
     struct buf rejected = {0};
@@ -71,6 +82,8 @@ static status load_data(struct trainer *t) {
                                 .max_completion = o->max_completion,
                                 .paired_drop = o->order == ORDER_PAIRED,
                                 .sft = o->objective == OBJECTIVE_SFT,
+                                .all_tokens = o->objective == OBJECTIVE_SFT && !o->completion_only,
+                                .completion_only = o->completion_only,
                                 .reward = o->objective == OBJECTIVE_REWARD,
                                 .unpaired = o->objective == OBJECTIVE_KTO,
                                 .groups = (o->loss->needs & LOSS_OF_GROUPS) != 0,
@@ -82,6 +95,8 @@ static status load_data(struct trainer *t) {
     TRY(encoder_open(&t->encoder, o->model));
     t->encoder.whole = lo.reward;
     t->encoder.compat = o->compat;
+    t->encoder.one_text = lo.all_tokens;
+    TRY(set_assistants(t));
     if (lo.reward) TRY(encoder_padding(&lo.pad, &t->encoder, o->model));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
     buf_release(&rejected);
@@ -89,8 +104,8 @@ static status load_data(struct trainer *t) {
     if (!t->train.count)
         return FAIL(ST_FORMAT, "%s: no rows left to train on (%zu read, %zu too long)", o->train_data, t->train.read,
                     t->train.dropped_long);
-    log_info("%s: %zu rows, %zu dropped (prompt >= --max-length), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
-             t->train.dropped_long, t->train.dropped_partner, t->train.cut);
+    log_info("%s: %zu rows, %zu dropped (%s), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
+             t->train.dropped_long, lo.all_tokens || o->assistant_only ? "nothing to learn within --max-length" : "prompt >= --max-length", t->train.dropped_partner, t->train.cut);
     if (t->train.cut_prompt) log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
     if (t->train.mismatched)
         log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; these begin where the two diverge, as in TRL", o->train_data,
@@ -303,6 +318,10 @@ static status step_rows(struct trainer *t, const uint32_t **rows, size_t *count,
 static double scored_tokens(const struct trainer *t, const uint32_t *rows, size_t count) {
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
+        if (t->train.marks.size) {
+            sum += loaded_response(&t->train, rows[i], 0)->scored;
+            continue;
+        }
         const int32_t prompt = t->train.rows[rows[i]].prompt;
         sum += loaded_response(&t->train, rows[i], 0)->count + (t->o->score_prompts && prompt ? prompt - 1 : 0);
     }

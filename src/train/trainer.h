@@ -23,7 +23,9 @@ struct train_options {
     enum margin_source margins;
     double kto_threshold; /* a score of at least this makes a response desirable; NaN: the rows say it */
     bool full;
-    bool score_prompts; /* sft: the loss is over all tokens (TRL's completion_only_loss=False) */
+    bool score_prompts;   /* sft: the loss is over prompts too (TRL's completion_only_loss=False), or over what the rows' marks say */
+    bool completion_only; /* sft: nothing of a prompt that a row has apart is in the loss */
+    bool assistant_only;  /* sft: the loss is over what the template's generation blocks hold (TRL's assistant_only_loss) */
     uint64_t ref_sync_steps; /* the reference follows the policy every so many steps; 0 = never */
     double ref_mixup_alpha;  /* by this much */
     const struct loss_mix *loss; /* under sft: sft */

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SFT on what the chat template's generation blocks hold, and on all tokens: the loss of the first step is transformers' over TRL's labels
+# (tests/oracle/make_sft.py).
+source "$(dirname "$0")/lib.sh"
+golden=$tests/golden
+cp -r "$golden/llama_tiny" "$dir/model"
+python3 - "$golden/sft/loss.json" "$dir" <<'P'
+import json, sys
+x = json.load(open(sys.argv[1]))
+config = json.load(open(sys.argv[2] + "/model/tokenizer_config.json"))
+json.dump(dict(config, chat_template=x["chat_template"]), open(sys.argv[2] + "/model/tokenizer_config.json", "w"))
+open(sys.argv[2] + "/rows.jsonl", "w").write("".join(json.dumps(r) + "\n" for r in x["rows"]))
+open(sys.argv[2] + "/text.jsonl", "w").write('{"prompt": "the", "completion": " had"}\n')
+P
+train() { "$RAPT" train --model "$dir/model" --objective sft --dtype f32 --threads 1 --max-steps 1 --logging-steps 1 --per-device-train-batch-size 8 "$@"; }
+count=$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["losses"]))' "$golden/sft/loss.json")
+for i in $(seq 0 $((count - 1))); do
+  options=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["losses"][int(sys.argv[2])]["options"])' "$golden/sft/loss.json" "$i")
+  train --train-data "$dir/rows.jsonl" --output-dir "$dir/run$i" $options 2>"$dir/err" >/dev/null || { cat "$dir/err"; exit 1; }
+  python3 - "$golden/sft/loss.json" "$i" "$dir/run$i/metrics.jsonl" <<'P'
+import json, sys
+want = json.load(open(sys.argv[1]))["losses"][int(sys.argv[2])]["loss"]
+got = json.loads(open(sys.argv[3]).readline())["loss"]
+assert abs(got - want) <= 1e-5 * max(1, abs(want)), (sys.argv[2], got, want)
+P
+done
+grep -q '"assistant-only-loss": *true' "$dir/run0/manifest.json" || { echo "the manifest does not have the option"; exit 1; }
+fails 1 'the row is no conversation' train --train-data "$dir/text.jsonl" --output-dir "$dir/x" --assistant-only-loss
+fails 2 'assistant-only-loss has no effect with --objective dpo' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss --objective dpo
+cp "$golden/llama_tiny/tokenizer_config.json" "$dir/model/tokenizer_config.json"
+fails 1 'assistant-only-loss: .*no chat template' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
+sed -i 's/{/{"chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}",/' "$dir/model/tokenizer_config.json"
+fails 1 'it has no {% generation %} block' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
