@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_pair.h"
 #include "cli/cli_range.h"
 #include "cli/cmd.h"
 #include "data/augment.h"
@@ -16,7 +17,8 @@
 
 struct augment_cli {
     const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
-        *score_from, *rule, *exclude;
+        *score_from, *exclude;
+    struct pair_flags pairing;
     const char *test_output, *test_goals, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
@@ -25,6 +27,7 @@ struct augment_cli {
 };
 
 #define FIELD(name) offsetof(struct augment_cli, name)
+#define PAIRING(name) offsetof(struct augment_cli, pairing.name)
 static const struct opt_row rows[] = {
     {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL, "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs with scores, or several scored responses each; - is stdin."},
     {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL,
@@ -35,13 +38,12 @@ static const struct opt_row rows[] = {
      "random-order: each pair's goals exchanged with probability 1/2. shuffled: the goals of another pair. half-pairs: every second pair. "
      "half-goals: one of the two rows. sft: each response under its own goal, as prompt and completion."},
     {"goals", OPT_STR, FIELD(goals), "own|prompt|G,G,...", "own", NULL,
-     "Goals of a pair: its two scores, the scores of all responses to the prompt, or a list. Under any goal the nearer score is "
+     "Goals of a pair: its two scores, the scores of all responses to the prompt (of a row that is a pair: its " PAIR_SCORES_FIELD "), or a list. Under any goal the nearer score is "
      "preferred."},
     {"goal-dropout", OPT_DOUBLE, FIELD(goal_dropout), "P", "0", NULL, "Share of pairs that are written once, without a goal."},
     {"swap", OPT_FLAG, FIELD(swap), NULL, "true", NULL,
      "Swap the responses under the rejected one's goal; --no-swap is --mode prefix-only."},
-    {"rule", OPT_CHOICE, FIELD(rule), NULL, "paper", PAIR_RULE_CHOICES,
-     "How rows with several responses are paired; see rapt pair --help."},
+    PAIR_RULE_ROWS(PAIRING),
     {"exclude-prompts", OPT_STR, FIELD(exclude), "FILE", NULL, NULL,
      "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a prompt "
      "a line."},
@@ -188,8 +190,8 @@ static status check_effects(const struct augment_options *a, const struct augmen
         if (a->ties == AUGMENT_TIES_PLAIN) return FAIL(ST_USAGE, "--ties plain has no effect with --mode plain; --ties keep keeps them");
     }
     if (a->mode == AUGMENT_SFT) {
-        static const char *const pairs_only[] = {"rule", "on-disagree", "ties"};
-        for (size_t i = 0; i < 3; i++)
+        static const char *const pairs_only[] = {"rule", "on-disagree", "top", "min-margin", "max-margin", "length-penalty", "tie-break", "ties"};
+        for (size_t i = 0; i < sizeof pairs_only / sizeof pairs_only[0]; i++)
             if (given(r, pairs_only[i]) && (!split || strcmp(pairs_only[i], "ties") == 0))
                 return FAIL(ST_USAGE, "--%s has no effect with --mode sft, which writes each response by itself", pairs_only[i]);
     }
@@ -225,7 +227,7 @@ static status read_options(struct augment_options *a, double **list, double **te
     a->on_disagree = strcmp(o->on_disagree, "drop") == 0      ? AUGMENT_DISAGREE_DROP
                      : strcmp(o->on_disagree, "relabel") == 0 ? AUGMENT_DISAGREE_RELABEL
                                                               : AUGMENT_DISAGREE_KEEP;
-    a->rule = pair_rule_parse(o->rule);
+    TRY(pair_rules_from_flags(&a->rules, &o->pairing, r, &cmd_augment_spec, o->seed));
     a->on_bad_row = strcmp(o->on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP;
     a->map_scores = o->score_from != NULL;
     if (o->score_from) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));

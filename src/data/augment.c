@@ -27,7 +27,7 @@ struct run {
     double *prompt_goals; /* [prompt_goal_count] of the row's responses */
     size_t prompt_goal_count, prompt_goal_capacity;
     struct goal_counts goals; /* of the training rows */
-    uint64_t extra; /* source_row - row index: under PAIR_ALL a row may hold several pairs */
+    uint64_t extra; /* source_row - row index: under some rules a row may hold several pairs */
     /* AUGMENT_SHUFFLED: the first pass collects the goals of the used pairs, the second hands them out in another order */
     bool collect;
     double (*tuples)[2];
@@ -122,38 +122,57 @@ static status one_pair(struct run *x, const struct buf *const text[2], const dou
     return ST_OK;
 }
 
+static void add_prompt_goal(struct run *x, double score) {
+    const double goal = augment_goal(x->o->style, mapped(x->o, score));
+    size_t j = 0;
+    while (j < x->prompt_goal_count && x->prompt_goals[j] != goal) j++;
+    if (j < x->prompt_goal_count) return;
+    if (x->prompt_goal_count == x->prompt_goal_capacity) {
+        x->prompt_goal_capacity = x->prompt_goal_capacity ? x->prompt_goal_capacity * 2 : 16;
+        x->prompt_goals = mem_resize(x->prompt_goals, x->prompt_goal_capacity * sizeof *x->prompt_goals);
+    }
+    x->prompt_goals[x->prompt_goal_count++] = goal;
+}
+
 static void collect_prompt_goals(struct run *x) {
     x->prompt_goal_count = 0;
     if (x->o->goals != AUGMENT_GOALS_PROMPT) return;
-    for (size_t i = 0; i < x->record.response_count; i++) {
-        double score = x->record.responses[i].score;
-        if (isnan(score)) continue;
-        double goal = augment_goal(x->o->style, mapped(x->o, score));
-        size_t j = 0;
-        while (j < x->prompt_goal_count && x->prompt_goals[j] != goal) j++;
-        if (j < x->prompt_goal_count) continue;
-        if (x->prompt_goal_count == x->prompt_goal_capacity) {
-            x->prompt_goal_capacity = x->prompt_goal_capacity ? x->prompt_goal_capacity * 2 : 16;
-            x->prompt_goals = mem_resize(x->prompt_goals, x->prompt_goal_capacity * sizeof *x->prompt_goals);
-        }
-        x->prompt_goals[x->prompt_goal_count++] = goal;
+    for (size_t i = 0; i < x->record.response_count; i++)
+        if (!isnan(x->record.responses[i].score)) add_prompt_goal(x, x->record.responses[i].score);
+}
+
+/* A row that is a pair knows the scores of its prompt's other responses where rapt pair --keep-scores wrote them. */
+static status prompt_goals_of_pair(struct run *x) {
+    const struct json scores = json_get(x->record.row, PAIR_SCORES_FIELD);
+    struct json_iter it = json_iter_begin(scores);
+    struct json key, value;
+    x->prompt_goal_count = 0;
+    if (x->o->goals != AUGMENT_GOALS_PROMPT || json_kind_of(scores) == JSON_NONE || json_kind_of(scores) == JSON_NULL) return ST_OK;
+    if (json_kind_of(scores) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field " PAIR_SCORES_FIELD ": expected a list of scores, found %s", json_kind_name(json_kind_of(scores)));
+    while (json_iter_next(&it, &key, &value)) {
+        double score;
+        TRY(field_score(&score, value, PAIR_SCORES_FIELD));
+        if (!isnan(score)) add_prompt_goal(x, score);
     }
+    return ST_OK;
 }
 
 static status pairs_of_responses(struct run *x, bool test) {
     const struct record *r = &x->record;
-    if (x->o->rule == PAIR_PAPER && pair_from_truthful_qa(r)) {
+    if (x->o->rules.rule == PAIR_PAPER && pair_from_truthful_qa(r)) {
         x->counts->rows_excluded++;
         return ST_OK;
     }
     struct pair_counts counts = {0};
-    pair_choose(&x->pairs, &counts, r, x->o->rule, x->o->seed);
+    pair_choose(&x->pairs, &counts, r, &x->o->rules);
     x->counts->dropped_no_score += counts.dropped_no_score;
     x->counts->dropped_na += counts.dropped_na;
     x->counts->dropped_empty += counts.dropped_empty;
     x->counts->dropped_few_responses += counts.dropped_few_responses;
     x->counts->dropped_equal_text += counts.dropped_equal_text;
     x->counts->dropped_fine_order += counts.dropped_fine_order;
+    x->counts->dropped_margin += counts.dropped_margin;
     collect_prompt_goals(x);
     for (size_t i = 0; i < x->pairs.count && !limit_reached(x); i++) {
         const struct response *w = &r->responses[x->pairs.items[i].chosen], *l = &r->responses[x->pairs.items[i].rejected];
@@ -219,7 +238,7 @@ static status one_row(struct run *x) {
     if (test && r->kind == RECORD_SFT) return FAIL(ST_FORMAT, "a row with one response cannot go into a test split of pairs");
     if (sft && !test) return completions_of_row(x);
     if (r->kind == RECORD_RESPONSES) return pairs_of_responses(x, test);
-    x->prompt_goal_count = 0;
+    TRY(prompt_goals_of_pair(x));
     return one_pair(x, (const struct buf *const[]){&r->chosen, &r->rejected}, (const double[]){r->score_chosen, r->score_rejected},
                     r->index + x->extra, test);
 }

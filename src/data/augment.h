@@ -41,7 +41,7 @@ struct augment_options {
     const double *goal_list; /* [goal_count], as augment_goal gives them, for AUGMENT_GOALS_LIST */
     size_t goal_count;
     double goal_dropout;                /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
-    enum pair_rule rule;                /* for rows with K responses */
+    struct pair_rules rules;            /* for rows with K responses */
     const struct pair_exclude *exclude; /* NULL: none */
     const struct source_map *map;       /* NULL: none */
     const struct goal_style *style;     /* placement resolved, not GOAL_AUTO */
@@ -69,6 +69,7 @@ struct augment_options {
     X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
     X(dropped_empty, "pairs or responses dropped: empty response")                                                                         \
     X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
+    X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")                                                         \
     X(dropped_tie, "pairs dropped: goals print the same")                                                                                  \
     X(ties_kept, "ties kept with both goals")                                                                                              \
     X(ties_plain, "ties written once without a goal")                                                                                      \

@@ -3,12 +3,24 @@
 #define RAPT_DATA_PAIR_H
 
 #include "data/pair_exclude.h"
+#include "data/pair_margins.h"
 #include "data/record.h"
 #include "data/source.h"
 
-#define PAIR_RULE_CHOICES "paper|best-worst|all"
-enum pair_rule { PAIR_PAPER, PAIR_BEST_WORST, PAIR_ALL };
+#define PAIR_RULE_CHOICES "paper|best-worst|all|best-random|adjacent|top"
+enum pair_rule { PAIR_PAPER, PAIR_BEST_WORST, PAIR_ALL, PAIR_BEST_RANDOM, PAIR_ADJACENT, PAIR_TOP };
 enum pair_rule pair_rule_parse(const char *name); /* CHECKs */
+
+/* How responses are paired. Zeroed: the paper's rule with seed 0. */
+struct pair_rules {
+    enum pair_rule rule;
+    size_t top;                    /* PAIR_TOP: pairs of a row at most */
+    double length_penalty;         /* taken off a score for each character before responses are compared; the rows keep their scores */
+    double min_margin, max_margin; /* of score_chosen - score_rejected; 0: none */
+    bool drop_ties;                /* pairs of equal scores; else they are kept and counted */
+    bool random_ties;              /* which of equal scores comes first is drawn; else the first in the row */
+    uint64_t seed;
+};
 
 struct pair {
     size_t chosen, rejected; /* indices of responses */
@@ -30,7 +42,10 @@ void pair_list_release(struct pair_list *l);
     X(dropped_few_responses, "rows dropped: fewer than two usable responses")                                                              \
     X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
     X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")                                                          \
+    X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")                                                         \
+    X(dropped_tie, "pairs dropped: equal scores")                                                                                          \
     X(ties, "pairs with equal scores, kept")                                                                                               \
+    X(reversed, "pairs whose chosen response has the lower score: the length penalty decided")                                                                                               \
     X(pairs_written, "pairs written")
 
 struct pair_counts {
@@ -45,8 +60,12 @@ struct pair_counts {
  *               index); only when the chosen one's fine-grained mean is not the lower (scripts/preprocess.py and
  *               reward_augmentation.py of the released code). Rows whose `source` is "truthful_qa" give no pair.
  *   best-worst: first of the highest score, first of the lowest.
- *   all:        every two responses, the higher score chosen, ties in the row's order. */
-void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct record *r, enum pair_rule rule, uint64_t seed);
+ *   all:        every two responses, the higher score chosen, ties in the row's order.
+ *   best-random: first of the highest score, a random other (keyed by seed and the row's index).
+ *   adjacent:   of the different scores in descending order each with the next: first of the one, first of the other.
+ *   top:        the i-th best with the i-th worst, i = 1 .. top, while the one is above the other in that order.
+ * Under a length penalty, "score" above is the score less the penalty (arXiv 2405.07863, section 3.2: r - lambda |y|). */
+void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct record *r, const struct pair_rules *rules);
 
 /* Is this row from TruthfulQA, as UltraFeedback's field `source` tells? The paper leaves those out. */
 bool pair_from_truthful_qa(const struct record *r);
@@ -58,17 +77,20 @@ bool pair_is_common(const struct record *r, struct json key, struct json value);
 /* Appends `, "key": value` for each field of the row that the pair does not replace and that is common. `as_sft`: see source_field_consumed. */
 void pair_put_others(struct buf *out, const struct record *r, bool as_sft);
 /* Appends a pair as one JSON object, without a line break: prompt, chosen, rejected (strings, or messages when the record is
- * conversational), scores, fine-grained means where known, then the row's other fields. */
-void pair_put_row(struct buf *out, const struct record *r, struct pair p);
+ * conversational), scores, fine-grained means where known, with `scores` those of all the row's responses (PAIR_SCORES_FIELD, which augment takes for
+ * --goals prompt), then the row's other fields. */
+#define PAIR_SCORES_FIELD "prompt_scores"
+void pair_put_row(struct buf *out, const struct record *r, struct pair p, bool scores);
 
 struct pair_options {
     const char *input, *output; /* "-" is stdin, stdout */
-    enum pair_rule rule;
+    struct pair_rules rules;
+    bool keep_scores;                   /* write PAIR_SCORES_FIELD */
+    struct pair_margins *margins;       /* NULL: not asked for */
     const struct pair_exclude *exclude; /* NULL: none */
     const struct source_map *map;       /* NULL: none */
     enum source_bad_row on_bad_row;
     uint64_t limit; /* pairs at most; 0 = all */
-    uint64_t seed;
 };
 /* Reads, pairs, writes; nothing stands under the output's name before all of it is written. Errors name file, line and field. */
 status pair_run(struct pair_counts *counts, const struct pair_options *o);

@@ -15,7 +15,7 @@ E
 diff want got
 grep -q 'pairs dropped: equal responses  *1$' err
 "$RAPT" pair --input - --output all.jsonl --rule all --json <in.jsonl 2>/dev/null >got
-echo '{"rows_read": 3, "rows_skipped": 0, "rows_excluded": 0, "dropped_no_score": 0, "dropped_na": 0, "dropped_empty": 0, "dropped_few_responses": 0, "dropped_equal_text": 1, "dropped_fine_order": 0, "ties": 0, "pairs_written": 4}' | diff - got
+echo '{"rows_read": 3, "rows_skipped": 0, "rows_excluded": 0, "dropped_no_score": 0, "dropped_na": 0, "dropped_empty": 0, "dropped_few_responses": 0, "dropped_equal_text": 1, "dropped_fine_order": 0, "dropped_margin": 0, "dropped_tie": 0, "ties": 0, "reversed": 0, "pairs_written": 4}' | diff - got
 [ "$(wc -l <all.jsonl)" = 4 ]
 "$RAPT" pair --input in.jsonl --output one.jsonl --rule all --limit 2 2>/dev/null
 head -2 all.jsonl | diff - one.jsonl
@@ -50,6 +50,25 @@ printf 'Question\n"never' >open.csv
 fails 1 'no.csv: line 1: no column Question' "$RAPT" pair --input in.jsonl --output o.jsonl --exclude-prompts no.csv
 fails 1 'open.csv: line 2: a quote is never closed' "$RAPT" pair --input in.jsonl --output o.jsonl --exclude-prompts open.csv
 fails 1 'nothere.txt' "$RAPT" augment --input in.jsonl --output o.jsonl --exclude-prompts nothere.txt
+rm -f o.jsonl
+# margins, ties, length; the picture; all scores of a prompt for augment
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule all --min-margin 3 --json --picture m.svg 2>err | grep -q '"dropped_margin": 1,.*"pairs_written": 3}'
+grep -q 'margin: mean 5, median 5, 10% 3.4, 90% 6.6; mean score: chosen 8.33, rejected 3.33$' err
+grep -q ' 3 to 3.5  *#* 1$' err
+head -c 60 m.svg | grep -q '^<svg xmlns'
+python3 -c 'import xml.dom.minidom; xml.dom.minidom.parse("m.svg")'
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule adjacent --max-margin 2 --keep-scores 2>/dev/null
+echo '{"prompt": "q1", "chosen": "c", "rejected": "a", "score_chosen": 5, "score_rejected": 3, "prompt_scores": [3, 8, 5], "id": "x"}' | diff - o.jsonl
+"$RAPT" augment --input o.jsonl --output - --goals prompt 2>/dev/null | sed 's/.*"goal": \([0-9]*\),.*"score_chosen": \([0-9]*\),.*/\1 \2/' >got
+printf '%s\n' '5 5' '3 3' '8 5' | diff - got # goal, score of who is preferred under it
+"$RAPT" augment --input in.jsonl --output - --goals prompt --rule adjacent --max-margin 2 2>/dev/null | sed 's/.*"goal": \([0-9]*\),.*"score_chosen": \([0-9]*\),.*/\1 \2/' | diff got -
+echo '{"prompt": "q", "chosen": "c", "rejected": "a", "score_chosen": 5, "score_rejected": 3, "prompt_scores": [3, "x"]}' >bad.jsonl
+fails 1 'bad.jsonl:1: field prompt_scores' "$RAPT" augment --input bad.jsonl --output o.jsonl --goals prompt
+echo '{"prompt":"q","responses":["a","b"],"scores":[2,2]}' >tie.jsonl
+"$RAPT" pair --input tie.jsonl --output o.jsonl --rule best-worst --ties drop --json 2>/dev/null | grep -q '"dropped_tie": 1, "ties": 0, "reversed": 0, "pairs_written": 0}'
+fails 2 '--top has no effect under --rule all' "$RAPT" pair --input in.jsonl --output o.jsonl --rule all --top 3
+fails 2 'takes neither --length-penalty nor' "$RAPT" pair --input in.jsonl --output o.jsonl --length-penalty 0.1
+fails 2 '--max-margin is below --min-margin' "$RAPT" augment --input in.jsonl --output o.jsonl --min-margin 2 --max-margin 1
 rm -f o.jsonl
 # broken rows
 printf '%s\n' '{"prompt":"q","chosen":"a","rejected":"b"}' '{"prompt":"q","responses":[{"text":5}]}' >bad.jsonl

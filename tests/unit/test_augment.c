@@ -267,7 +267,7 @@ static void responses_become_pairs(void **state) {
     bare.placement = GOAL_USER;
     struct augment_options o = own();
     o.style = &bare;
-    o.rule = PAIR_ALL;
+    o.rules.rule = PAIR_ALL;
     static const char input[] =
         "{\"prompt\":\"q\",\"responses\":[{\"text\":\"a\",\"score\":1},{\"text\":\"b\",\"score\":9},{\"text\":\"c\",\"score\":9}]}\n"
         "{\"prompt\":\"r\",\"chosen\":\"w\",\"rejected\":\"l\",\"score_chosen\":5,\"score_rejected\":4}\n";

@@ -32,24 +32,111 @@ static void every_rule(void **state) {
     struct pair_list l = {0};
     struct pair_counts counts = {0};
     read_text(&r, text_scores);
-    pair_choose(&l, &counts, &r, PAIR_BEST_WORST, 0);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_BEST_WORST, .seed = 0});
     expect_pairs(&l, (const size_t[][2]){{1, 3}}, 1); /* b is the first of the two eights */
-    pair_choose(&l, &counts, &r, PAIR_ALL, 0);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_ALL, .seed = 0});
     expect_pairs(&l, (const size_t[][2]){{1, 0}, {2, 0}, {0, 3}, {1, 2}, {1, 3}, {2, 3}}, 6);
     assert_int_equal(counts.ties, 1);
     unsigned seen = 0;
     for (uint64_t seed = 0; seed < 64; seed++) {
-        pair_choose(&l, &counts, &r, PAIR_PAPER, seed);
+        pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_PAPER, .seed = seed});
         assert_int_equal(l.count, 1);
         assert_int_equal(l.items[0].chosen, 1);
         seen |= 1u << l.items[0].rejected;
         size_t first = l.items[0].rejected;
-        pair_choose(&l, &counts, &r, PAIR_PAPER, seed);
+        pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_PAPER, .seed = seed});
         assert_int_equal(l.items[0].rejected, first);
     }
     assert_int_equal(seen, 1u << 0 | 1u << 2 | 1u << 3);
     record_release(&r);
     pair_list_release(&l);
+}
+
+static void choose(struct pair_list *l, struct pair_counts *counts, const struct record *r, struct pair_rules rules) {
+    *counts = (struct pair_counts){0};
+    pair_choose(l, counts, r, &rules);
+}
+
+static void rules_beyond_the_paper(void **state) {
+    (void)state;
+    struct record r = {0};
+    struct pair_list l = {0};
+    struct pair_counts counts;
+    unsigned seen = 0, first = 0;
+    read_text(&r, text_scores); /* a 3, b 8, c 8, d 1 */
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ADJACENT});
+    expect_pairs(&l, (const size_t[][2]){{1, 0}, {0, 3}}, 2);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_TOP, .top = 5});
+    expect_pairs(&l, (const size_t[][2]){{1, 3}, {2, 0}}, 2);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_TOP, .top = 1});
+    expect_pairs(&l, (const size_t[][2]){{1, 3}}, 1);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ALL, .min_margin = 5});
+    expect_pairs(&l, (const size_t[][2]){{1, 0}, {2, 0}, {1, 3}, {2, 3}}, 4);
+    assert_int_equal(counts.dropped_margin, 2); /* 3 over 1, 8 over 8 */
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ALL, .max_margin = 2, .drop_ties = true});
+    expect_pairs(&l, (const size_t[][2]){{0, 3}}, 1);
+    assert_true(counts.dropped_margin == 4 && counts.dropped_tie == 1 && counts.ties == 0);
+    for (uint64_t seed = 0; seed < 64; seed++) {
+        choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_RANDOM, .seed = seed});
+        assert_true(l.count == 1 && l.items[0].chosen == 1);
+        seen |= 1u << l.items[0].rejected;
+        choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .seed = seed, .random_ties = true});
+        assert_true(l.count == 1 && l.items[0].rejected == 3);
+        first |= 1u << l.items[0].chosen;
+        const size_t chosen = l.items[0].chosen;
+        choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .seed = seed, .random_ties = true});
+        assert_int_equal(l.items[0].chosen, chosen);
+    }
+    assert_int_equal(seen, 1u << 0 | 1u << 2 | 1u << 3);
+    assert_int_equal(first, 1u << 1 | 1u << 2);
+    record_release(&r);
+    pair_list_release(&l);
+}
+
+/* The penalty counts characters, not bytes or JSON, and decides who wins; the margin is that of the scores. */
+static void length_penalty(void **state) {
+    (void)state;
+    struct record r = {0};
+    struct pair_list l = {0};
+    struct pair_counts counts;
+    read_text(&r, "{\"prompt\":\"q\",\"responses\":[{\"text\":\"\u00e4\u00f6\u00fc\u00e4\",\"score\":8},{\"text\":\"abc\",\"score\":7},{\"text\":\"a\",\"score\":5}]}");
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 0.9}); /* 4.4, 4.3, 4.1 */
+    expect_pairs(&l, (const size_t[][2]){{0, 2}}, 1);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 2}); /* 0, 1, 3 */
+    expect_pairs(&l, (const size_t[][2]){{2, 0}}, 1);
+    assert_int_equal(counts.reversed, 1);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 2, .min_margin = 0.5});
+    assert_true(l.count == 0 && counts.dropped_margin == 1);
+    read_text(&r, "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"responses\":["
+                  "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\u00e4\u00f6\u00fc\u00e4\"}],\"score\":8},{\"text\":\"a\",\"score\":5}]}");
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 0.9}); /* 4.4, 4.1 */
+    expect_pairs(&l, (const size_t[][2]){{0, 1}}, 1);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 1.1}); /* 3.6, 3.9 */
+    expect_pairs(&l, (const size_t[][2]){{1, 0}}, 1);
+    record_release(&r);
+    pair_list_release(&l);
+}
+
+/* 2 pairs of margin 1 and 2 of margin 3, in bins of 0.2; every pair is in a bar. */
+static void margins(void **state) {
+    (void)state;
+    struct pair_margins m = {0};
+    struct buf out = {0};
+    pair_margins_text(&out, &m);
+    assert_int_equal(out.size, 0);
+    for (int i = 0; i < 4; i++) pair_margins_add(&m, 5, i % 2 ? 4 : 2);
+    pair_margins_text(&out, &m);
+    assert_non_null(strstr(out.data, "margin: mean 2, median 2, 10% 1, 90% 3; mean score: chosen 5, rejected 3\n"));
+    assert_non_null(strstr(out.data, "       1 to 1.2      ######################################## 2\n"));
+    assert_non_null(strstr(out.data, "     2.8 to 3        ######################################## 2\n"));
+    buf_clear(&out);
+    pair_margins_picture(&out, &m);
+    assert_non_null(strstr(out.data, "</svg>\n"));
+    pair_margins_add(&m, 1e308, -1e308); /* a margin that is no number a bin could hold */
+    pair_margins_picture(&out, &m);
+    pair_margins_text(&out, &m);
+    pair_margins_release(&m);
+    buf_release(&out);
 }
 
 static void what_takes_no_part(void **state) {
@@ -59,15 +146,15 @@ static void what_takes_no_part(void **state) {
     struct pair_counts counts = {0};
     read_text(&r, "{\"prompt\":\"q\",\"responses\":[{\"text\":\" "
                   "\\n\",\"score\":9},{\"text\":\"b\"},{\"text\":\"c\",\"score\":\"N/A\"},{\"text\":\"d\",\"score\":1}]}");
-    pair_choose(&l, &counts, &r, PAIR_ALL, 0);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_ALL, .seed = 0});
     assert_true(l.count == 0 && counts.dropped_empty == 1 && counts.dropped_no_score == 2 && counts.dropped_few_responses == 1);
     read_text(&r, "{\"prompt\":\"q\",\"responses\":[{\"text\":\"x\",\"score\":9},{\"text\":\"x\",\"score\":1}]}");
     for (enum pair_rule rule = PAIR_PAPER; rule <= PAIR_ALL; rule++) {
-        pair_choose(&l, &counts, &r, rule, 0);
+        pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = rule, .seed = 0});
         assert_true(l.count == 0 && counts.dropped_equal_text == (uint64_t)rule + 1);
     }
     read_text(&r, "{\"prompt\":\"q\",\"responses\":[{\"text\":\"x\",\"score\":5},{\"text\":\"y\",\"score\":5}]}");
-    pair_choose(&l, &counts, &r, PAIR_BEST_WORST, 0);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_BEST_WORST, .seed = 0});
     expect_pairs(&l, (const size_t[][2]){{0, 1}}, 1);
     record_release(&r);
     pair_list_release(&l);
@@ -83,13 +170,13 @@ static void paper_rule_reads_ratings(void **state) {
     struct pair_counts counts = {0};
     read_text(&r, "{\"instruction\":\"q\",\"completions\":[" COMPLETION("a", "9", "N/A") "," COMPLETION("b", "7", "4") "," COMPLETION(
                       "c", "2", "4") "]}");
-    pair_choose(&l, &counts, &r, PAIR_PAPER, 1);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_PAPER, .seed = 1});
     expect_pairs(&l, (const size_t[][2]){{1, 2}}, 1); /* equal means are kept; a is out by its N/A */
     assert_int_equal(counts.dropped_na, 1);
-    pair_choose(&l, &counts, &r, PAIR_BEST_WORST, 1);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_BEST_WORST, .seed = 1});
     expect_pairs(&l, (const size_t[][2]){{0, 2}}, 1);
     read_text(&r, "{\"instruction\":\"q\",\"completions\":[" COMPLETION("b", "7", "3") "," COMPLETION("c", "2", "4") "]}");
-    pair_choose(&l, &counts, &r, PAIR_PAPER, 1);
+    pair_choose(&l, &counts, &r, &(struct pair_rules){.rule = PAIR_PAPER, .seed = 1});
     assert_true(l.count == 0 && counts.dropped_fine_order == 1);
     assert_false(pair_from_truthful_qa(&r));
     read_text(&r, "{\"source\":\"truthful_qa\",\"instruction\":\"q\",\"completions\":[" COMPLETION("b", "7", "3") "]}");
@@ -103,19 +190,19 @@ static void writes_rows(void **state) {
     struct record r = {0};
     struct buf out = {0};
     read_text(&r, text_scores);
-    pair_put_row(&out, &r, (struct pair){1, 3});
+    pair_put_row(&out, &r, (struct pair){1, 3}, false);
     assert_string_equal(
         out.data, "{\"prompt\": \"q\", \"chosen\": \"b\", \"rejected\": \"d\", \"score_chosen\": 8, \"score_rejected\": 1, \"id\": 7}");
     buf_clear(&out);
     read_text(&r, "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\\u00e9\"}],\"responses\":[{\"text\":\"a\",\"score\":1.5},"
                   "{\"messages\":[{\"role\":\"assistant\",\"content\":\"b\"}],\"score\":-2}]}");
-    pair_put_row(&out, &r, (struct pair){0, 1});
+    pair_put_row(&out, &r, (struct pair){0, 1}, false);
     assert_string_equal(
         out.data, "{\"prompt\": [{\"role\":\"user\",\"content\":\"q\\u00e9\"}], \"chosen\": [{\"role\":\"assistant\",\"content\":\"a\"}], "
                   "\"rejected\": [{\"role\":\"assistant\",\"content\":\"b\"}], \"score_chosen\": 1.5, \"score_rejected\": -2}");
     buf_clear(&out);
     read_text(&r, "{\"source\":\"s\",\"instruction\":\"q\",\"completions\":[" COMPLETION("b", "7", "3") "," COMPLETION("c", "2", "4") "]}");
-    pair_put_row(&out, &r, (struct pair){0, 1});
+    pair_put_row(&out, &r, (struct pair){0, 1}, false);
     assert_string_equal(out.data, "{\"prompt\": \"q\", \"chosen\": \"b\", \"rejected\": \"c\", \"score_chosen\": 7, \"score_rejected\": 2, "
                                   "\"avg_fine_score_chosen\": 3, \"avg_fine_score_rejected\": 4, \"source\": \"s\"}");
     record_release(&r);
@@ -125,7 +212,7 @@ static void writes_rows(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule),
-        cmocka_unit_test(what_takes_no_part),
+        cmocka_unit_test(rules_beyond_the_paper), cmocka_unit_test(length_penalty), cmocka_unit_test(margins), cmocka_unit_test(what_takes_no_part),
         cmocka_unit_test(paper_rule_reads_ratings),
         cmocka_unit_test(writes_rows),
     };
