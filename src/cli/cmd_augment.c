@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_kwargs.h"
 #include "cli/cli_pair.h"
 #include "cli/cli_range.h"
 #include "cli/cmd.h"
@@ -17,7 +18,7 @@
 
 struct augment_cli {
     const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
-        *score_from, *exclude;
+        *score_from, *exclude, *kwargs;
     struct pair_flags pairing;
     const char *test_output, *test_goals, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
@@ -54,6 +55,7 @@ static const struct opt_row rows[] = {
      "Where the goal stands: in the system turn, before the first user turn, or at the end of the last one. "
      "auto: system where the chat template of --model takes a system turn, else user."},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "For --placement auto: the model, or its tokenizer, whose chat template decides."},
+    CLI_KWARGS_ROW(FIELD(kwargs)),
     {"goal-template", OPT_STR, FIELD(template), "TEXT", NULL, NULL,
      "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines."},
     {"goal-template-file", OPT_STR, FIELD(template_file), "FILE", NULL, NULL,
@@ -99,9 +101,10 @@ const struct opt_spec cmd_augment_spec = {
 };
 
 /* A template takes a system turn when a probe render neither fails nor loses its text. */
-static status decide_placement(enum goal_placement *out, const char *model) {
+static status decide_placement(enum goal_placement *out, const char *model, const char *kwargs) {
     struct encoder encoder = {0};
     status s = encoder_open(&encoder, model);
+    if (s == ST_OK && encoder.chat) s = encoder_set_kwargs(&encoder, kwargs, &(struct kwargs_places){.model = model});
     if (s == ST_OK && !encoder.chat) s = FAIL(ST_UNSUPPORTED, "%s: --placement auto needs a chat template: %s", model, encoder.why_no_chat);
     if (s == ST_OK) *out = chat_has_system(encoder.chat) ? GOAL_SYSTEM : GOAL_USER;
     if (s == ST_OK) log_info("placement: %s", goal_placement_name(*out));
@@ -128,7 +131,9 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
     }
     style->placement = goal_placement_parse(o->placement);
     if ((style->placement == GOAL_AUTO) != (o->model != NULL)) return FAIL(ST_USAGE, "--placement auto and --model M go together");
-    if (o->model) TRY(decide_placement(&style->placement, o->model));
+    if (o->kwargs && !o->model) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --placement auto, which renders a template");
+    if (o->model) TRY(decide_placement(&style->placement, o->model, o->kwargs));
+    if (o->kwargs) style->kwargs = mem_text(o->kwargs);
     TRY(cli_range(&style->low, &style->high, "score-range", o->score_range));
     style->quantum = o->quantize;
     return goal_style_check(style);

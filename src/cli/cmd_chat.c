@@ -12,11 +12,12 @@
 #include "cli/cli_infer.h"
 #include "cli/cli_model.h"
 #include "cli/cmd.h"
+#include "cli/cli_kwargs.h"
 #include "model/peft_io.h"
 #include "base/utf8.h"
 
 struct options {
-    const char *model, *adapter, *goal, *style, *system, *dtype;
+    const char *model, *adapter, *goal, *style, *system, *dtype, *kwargs;
     struct sampling_flags sampling;
     int64_t max_new, max_length, threads;
 };
@@ -30,6 +31,7 @@ static const struct opt_row rows[] = {
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "the system text; /system changes it"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
+    CLI_KWARGS_ROW(FIELD(kwargs)),
     {"Sampling", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     SAMPLING_ROWS(SAMPLING, "0.7", "0.95"),
     {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "512", NULL, "most tokens of an answer"},
@@ -306,6 +308,7 @@ static status open_talk(struct talk *t, const struct sampler_options *sampler) {
     TRY(encoder_open(&t->encoder, o->model));
     if (!t->encoder.chat)
         return FAIL(ST_UNSUPPORTED, "chat needs a chat template, but %s; rapt generate continues plain text", t->encoder.why_no_chat);
+    TRY(encoder_set_kwargs(&t->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
     TRY(goal_asker_open(&t->asker, o->model, o->adapter, o->style, &t->encoder));
     t->goal = (double)NAN;
     if (o->goal) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/cli_model.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_kwargs.h"
 #include "cli/cli_range.h"
 #include "cli/cmd.h"
 #include "eval/goal_curve.h"
@@ -17,7 +18,7 @@
 
 struct eval_options {
     struct opt_list logps, adapters, fields, samples, results;
-    const char *model, *data, *dtype;
+    const char *model, *data, *dtype, *kwargs;
     const char *reference, *output, *score_range;
     const char *best_output, *picture;
     double above;
@@ -33,6 +34,7 @@ static const struct opt_row rows[] = {
     {"data", OPT_STR, offsetof(struct eval_options, data), "F", NULL, NULL,
      "goal-conditioned test rows, both halves of each pair (rapt augment --test-output)"},
     CLI_FIELD_ROW(offsetof(struct eval_options, fields)),
+    CLI_KWARGS_ROW(offsetof(struct eval_options, kwargs)),
     {"max-length", OPT_INT, offsetof(struct eval_options, max_length), "N", "1024", NULL,
      "as in train; rows whose prompt reaches it are left out and counted; 0 = no limit"},
     {"micro-batch-tokens", OPT_INT, offsetof(struct eval_options, budget), "N", "2048", NULL, "positions computed at a time"},
@@ -122,11 +124,15 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
                                .what = name,
                                .max_length = (size_t)o->max_length,
                                .budget = (size_t)o->budget,
-                               .kind = cli_dtype(o->dtype)};
+                               .kind = cli_dtype(o->dtype),
+                               .kwargs = o->kwargs};
     uint64_t nulls;
     struct source_map map;
+    char *first = NULL; /* the base model is asked as the first of those that are compared with it */
     TRY(cli_fields(&map, &o->fields));
     so.map = &map;
+    if (!adapter && o->adapters.count) so.kwargs_from = split_name(&first, o->adapters.items[0]);
+    free(first);
     if (adapter) {
         char *config = file_join(adapter, "adapter_config.json"), *model = file_join(adapter, "config.json");
         if (!file_exists(config) && file_exists(model)) so.model = adapter, so.adapter = NULL;
@@ -175,7 +181,7 @@ static status none_given(const struct opt_result *r, const char *const *names, c
 }
 
 static status check_samples(const struct eval_options *o, const struct opt_result *r) {
-    static const char *const others[] = {"model", "adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "logps", "reference",
+    static const char *const others[] = {"model", "adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "logps", "reference", "chat-template-kwargs",
                                          "score-range", "results", "picture", NULL};
     TRY(none_given(r, others, "on goal-curve, which looks at --samples"));
     if (o->samples.count == 0)
@@ -185,7 +191,7 @@ static status check_samples(const struct eval_options *o, const struct opt_resul
 }
 
 static status check_inputs(const struct eval_options *o, const struct opt_result *r, const struct eval_task *task) {
-    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", NULL},
+    static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", "chat-template-kwargs", NULL},
                              *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
                              *const scale[] = {"score-range", NULL};
     if (task->rows == EVAL_SAMPLES) return check_samples(o, r);

@@ -12,11 +12,12 @@
 #include "cli/cli_model.h"
 #include "cli/cli_fields.h"
 #include "cli/cmd.h"
+#include "cli/cli_kwargs.h"
 #include "data/source.h"
 #include "model/peft_io.h"
 
 struct options {
-    const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row;
+    const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row, *kwargs;
     struct opt_list goals, fields;
     struct sampling_flags sampling;
     int64_t n, max_new, max_length, batch, threads;
@@ -51,6 +52,7 @@ static const struct opt_row rows[] = {
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", INFER_DTYPE_CHOICES, INFER_DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     CLI_FIELD_ROW(FIELD(fields)),
+    CLI_KWARGS_ROW(FIELD(kwargs)),
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT.rejected.jsonl"},
 };
 
@@ -365,6 +367,7 @@ static status read_prompt(struct job *j) {
 static status open_model(struct job *j, const struct sampler_options *sampler) {
     const struct options *o = j->o;
     TRY(encoder_open(&j->encoder, o->model));
+    TRY(encoder_set_kwargs(&j->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
     if (o->goals.count) {
         TRY(goal_asker_open(&j->asker, o->model, o->adapter, o->style, &j->encoder));
         for (size_t i = 0; i < o->goals.count; i++) TRY(goal_asker_parse(&j->goals[i], &j->asker, o->goals.items[i]));
@@ -436,6 +439,7 @@ static void release(struct job *j) {
 static status check(const struct options *o) {
     if (o->fields.count && !o->input) return FAIL(ST_USAGE, "--field has no effect without --input");
     if (!o->model) return FAIL(ST_USAGE, "--model is needed");
+    if (o->kwargs && o->raw) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect with --raw");
     if (!o->prompt == !o->input) return FAIL(ST_USAGE, "one of --prompt and --input is needed");
     if (o->n < 1 || o->n > 1 << 20) return FAIL(ST_USAGE, "--n expects 1 to 1048576, not %lld", (long long)o->n);
     if (o->n > 1 && o->sampling.temperature == 0)

@@ -6,12 +6,13 @@
 #include "base/log.h"
 #include "cli/cli_model.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_kwargs.h"
 #include "cli/cmd.h"
 #include "eval/score_pairs.h"
 #include "num/cpu.h"
 
 struct options {
-    const char *model, *adapter, *input, *output, *dtype, *bad_row;
+    const char *model, *adapter, *input, *output, *dtype, *bad_row, *kwargs;
     int64_t max_length, budget, threads;
     bool tokens, token_logps;
     struct opt_list fields;
@@ -33,6 +34,7 @@ static const struct opt_row rows[] = {
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     CLI_FIELD_ROW(FIELD(fields)),
+    CLI_KWARGS_ROW(FIELD(kwargs)),
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT.rejected.jsonl"},
 };
 
@@ -85,6 +87,7 @@ static status work(const struct options *o) {
         .tokens = o->tokens,
         .token_logps = o->token_logps,
         .map = &map,
+        .kwargs = o->kwargs,
         .skip_bad = strcmp(o->bad_row, "skip") == 0,
     };
     TRY(file_out_open(&out, o->output));

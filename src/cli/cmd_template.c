@@ -4,12 +4,13 @@
 
 #include "base/file.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_kwargs.h"
 #include "cli/cmd.h"
 #include "data/encode.h"
 #include "data/source.h"
 
 struct options {
-    const char *model, *input;
+    const char *model, *input, *kwargs;
     bool generation, json;
     struct opt_list fields;
 };
@@ -21,6 +22,7 @@ static const struct opt_row rows[] = {
     {"add-generation-prompt", OPT_FLAG, FIELD(generation), NULL, NULL, NULL,
      "open the assistant's turn at the end; of rows with an answer the prompt alone is rendered"},
     CLI_FIELD_ROW(FIELD(fields)),
+    CLI_KWARGS_ROW(FIELD(kwargs)),
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON object a row: {\"line\": N, \"text\": \"...\"}"},
 };
 
@@ -111,7 +113,8 @@ status cmd_template_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (!o.model || !o.input) return FAIL(ST_USAGE, "--model and --input are needed");
     TRY(encoder_open(&e, o.model));
-    status s = e.chat ? show_rows(&o, &e) : FAIL(ST_UNSUPPORTED, "%s: %s", o.model, e.why_no_chat);
+    status s = e.chat ? encoder_set_kwargs(&e, o.kwargs, &(struct kwargs_places){.model = o.model}) : FAIL(ST_UNSUPPORTED, "%s: %s", o.model, e.why_no_chat);
+    if (s == ST_OK) s = show_rows(&o, &e);
     encoder_release(&e);
     return s;
 }

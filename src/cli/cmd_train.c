@@ -10,12 +10,13 @@
 #include "cli/cli_model.h"
 #include "cli/cli_compat.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_kwargs.h"
 #include "cli/cli_optim.h"
 #include "cli/cmd.h"
 #include "train/trainer.h"
 
 struct options {
-    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin, *completion_only;
+    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin, *completion_only, *kwargs;
     struct cli_loss loss;
     struct cli_optim optim;
     struct cli_lora lora;
@@ -35,6 +36,7 @@ static const struct opt_row rows[] = {
     {"train-data", OPT_STR, FIELD(train_data), "F", NULL, NULL, "Preference pairs (JSONL, JSON, gzip, zstd or Parquet; rapt augment writes them), for infonca and nca K scored responses, under kto also completions with labels, under sft completions"},
     {"eval-data", OPT_STR, FIELD(eval_data), "F", NULL, NULL, "Rows to evaluate on before, during (--eval-steps) and after"},
     CLI_FIELD_ROW(FIELD(fields)),
+    CLI_KWARGS_ROW(FIELD(kwargs)),
     {"output-dir", OPT_STR, FIELD(output_dir), "D", NULL, NULL, "folder for the adapter (or model), metrics.jsonl, manifest.json, checkpoints"},
     {"objective", OPT_CHOICE, FIELD(objective), NULL, "dpo", "dpo|kto|sft|reward", "preference loss on pairs, or on single responses with labels, cross-entropy of completions, or a reward model on pairs"},
     {"completion-only-loss", OPT_CHOICE, FIELD(completion_only), NULL, "true", "true|false", "sft: the loss of completions only, or of all tokens, the prompt's too"},
@@ -249,7 +251,7 @@ static status check_dropout(const struct lora_options *o) {
 }
 
 static void set_rest(struct train_options *t, const struct options *o) {
-    t->model = o->model, t->adapter = o->adapter, t->train_data = o->train_data, t->eval_data = o->eval_data, t->output_dir = o->output_dir;
+    t->model = o->model, t->adapter = o->adapter, t->train_data = o->train_data, t->kwargs = o->kwargs, t->eval_data = o->eval_data, t->output_dir = o->output_dir;
     t->ref_logps = o->ref_logps, t->full = o->full, t->epochs = o->epochs;
     t->max_grad_norm = o->max_grad_norm, t->max_steps = (uint64_t)o->max_steps;
     t->batch = (size_t)o->batch, t->accumulation = (size_t)o->accumulation, t->eval_batch = (size_t)o->eval_batch, t->max_length = (size_t)o->max_length;

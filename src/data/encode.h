@@ -23,6 +23,14 @@ struct encoder {
 /* Opens the tokenizer of a model, and its chat template when it has one. */
 status encoder_open(struct encoder *e, const char *model_path);
 void encoder_release(struct encoder *e);
+/* Where chat_template_kwargs may have been kept: goal.json or manifest.json of these folders (or a GGUF's goal), then a file like goal.json. */
+struct kwargs_places {
+    const char *adapter, *model, *file; /* each may be NULL */
+};
+/* Variables of all renderings: `given` (a JSON object; names that the template does not have are refused), else the first that are found. */
+status encoder_set_kwargs(struct encoder *e, const char *given, const struct kwargs_places *from);
+/* Puts them into the goal.json at `path`, where there is one. kwargs: an object, or nothing. */
+status kwargs_put(const char *path, struct json kwargs);
 /* What stands for padding where reward models pass over it (TRL's RewardTrainer): the padding token, else the end-of-text token. ST_UNSUPPORTED
  * without a tokenizer; `model` names it in the message. */
 status encoder_padding(int64_t *pad, const struct encoder *e, const char *model);

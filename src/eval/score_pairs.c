@@ -195,6 +195,7 @@ status score_pairs(struct score_summary *out, const struct score_options *o, sco
     *out = (struct score_summary){0};
     j->o = o, j->summary = out, j->take = take_line, j->context = context;
     status s = encoder_open(&j->encoder, o->model);
+    if (s == ST_OK) s = encoder_set_kwargs(&j->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->kwargs_from ? o->kwargs_from : o->adapter, .model = o->model});
     if (s == ST_OK) {
         memcpy(out->tokenizer_hash, tokenizer_hash(j->encoder.tokenizer), sizeof out->tokenizer_hash);
         s = scorer_open(&j->scorer, o->model, o->adapter, o->kind, o->budget, 16);

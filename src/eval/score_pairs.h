@@ -17,6 +17,8 @@ struct score_options {
     enum matmul_kind kind;
     bool tokens, token_logps; /* also prompt_ids ..., also one log-prob a token */
     bool skip_bad;
+    const char *kwargs;      /* chat_template_kwargs as asked for; NULL: as kept with kwargs_from, the adapter or the model */
+    const char *kwargs_from; /* NULL: the adapter */
     const struct source_map *map; /* NULL: none */
 };
 struct score_summary {

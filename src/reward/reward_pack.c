@@ -6,6 +6,7 @@
 status reward_pack_open(struct reward_pack *p, const struct reward_options *o, bool rewards) {
     p->budget = o->budget;
     TRY(encoder_open(&p->encoder, o->model));
+    TRY(encoder_set_kwargs(&p->encoder, NULL, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
     p->encoder.whole = rewards;
     return rewards ? scorer_open_rewards(&p->scorer, o->model, o->adapter, o->kind, o->budget, REWARD_PACK_MAX)
                    : scorer_open(&p->scorer, o->model, o->adapter, o->kind, o->budget, 16);

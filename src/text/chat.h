@@ -19,6 +19,10 @@ status chat_render(const struct chat_template *c, struct buf *out, struct json m
 /* The same, and appends what the template's generation blocks hold to `spans` (struct text_span; NULL: not asked for): text/jinja.h. */
 status chat_render_marked(const struct chat_template *c, struct buf *out, struct buf *spans, struct json messages, struct json tools,
                           struct json kwargs, bool add_generation_prompt);
+/* Variables of every rendering, which a call's own come before; text: a JSON object. Under `strict` the template must name each of them. */
+status chat_set_kwargs(struct chat_template *c, const char *text, size_t size, bool strict);
+/* Those variables, or nothing. View. */
+struct json chat_kwargs(const struct chat_template *c);
 /* Does the template have generation blocks? */
 bool chat_has_generation(const struct chat_template *c);
 /* Does the template accept a system message (probe render: it neither fails nor loses the system text)? */

@@ -36,6 +36,7 @@ void goal_style_default(struct goal_style *g) {
 
 void goal_style_release(struct goal_style *g) {
     free(g->text);
+    free(g->kwargs);
     *g = (struct goal_style){0};
 }
 
@@ -140,6 +141,7 @@ status goal_style_save(const struct goal_style *g, const struct goal_counts *cou
     json_put_double(&out, g->high);
     buf_append_text(&out, ", \"quantum\": ");
     json_put_double(&out, g->quantum);
+    if (g->kwargs) buf_printf(&out, ", \"chat_template_kwargs\": %s", g->kwargs);
     if (counts && !counts->overflow) put_counts(&out, g, counts);
     buf_append_text(&out, "}\n");
     status code = file_write(path, out.data, out.size);

@@ -20,6 +20,7 @@ struct goal_style {
     enum goal_placement placement;
     double low, high; /* the printed scale, 1 and 10 */
     double quantum;   /* --quantize; 0 = as given */
+    char *kwargs;     /* chat_template_kwargs, a JSON object; NULL: none. Written only: data/encode_kwargs.c reads them. Owned */
 };
 void goal_style_default(struct goal_style *g);
 void goal_style_release(struct goal_style *g);

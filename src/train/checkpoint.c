@@ -306,6 +306,8 @@ status manifest_write(struct trainer *t, bool finished) {
                "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step,
                (unsigned long long)t->total_steps, t->model.params.size);
     machine(&b, t);
+    const struct json kwargs = t->encoder.chat ? chat_kwargs(t->encoder.chat) : (struct json){0};
+    if (kwargs.size) buf_printf(&b, ",\n  \"chat_template_kwargs\": %.*s", (int)kwargs.size, kwargs.text);
     buf_append_text(&b, "\n}\n");
     char *path = file_join(t->o->output_dir, "manifest.json");
     status s = file_write(path, b.data, b.size);

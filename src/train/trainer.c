@@ -62,6 +62,20 @@ static void report_balance(const struct trainer *t) {
                  desirable * p->desirable_weight / undesirable);
 }
 
+/* The template's variables, which go into goal.json too, so that an export has them; the manifest has them anyhow. */
+static status set_kwargs(struct trainer *t) {
+    const struct train_options *o = t->o;
+    struct buf beside = {0};
+    buf_printf(&beside, "%s.goal.json", o->train_data);
+    status s = encoder_set_kwargs(&t->encoder, o->kwargs, &(struct kwargs_places){o->adapter, o->model, buf_text(&beside)});
+    buf_release(&beside);
+    if (s != ST_OK || !t->encoder.chat) return s;
+    char *goal = file_join(o->output_dir, "goal.json");
+    s = kwargs_put(goal, chat_kwargs(t->encoder.chat));
+    free(goal);
+    return s;
+}
+
 /* TRL's SFTTrainer puts a template of its own in place of some known ones without generation blocks; here the model's own has to have them. */
 static status set_assistants(struct trainer *t) {
     struct encoder *e = &t->encoder;
@@ -96,6 +110,7 @@ static status load_data(struct trainer *t) {
     t->encoder.whole = lo.reward;
     t->encoder.compat = o->compat;
     t->encoder.one_text = lo.all_tokens;
+    TRY(set_kwargs(t));
     TRY(set_assistants(t));
     if (lo.reward) TRY(encoder_padding(&lo.pad, &t->encoder, o->model));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);

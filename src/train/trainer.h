@@ -19,6 +19,7 @@ enum margin_source { MARGIN_COLUMN, MARGIN_SCORES, MARGIN_NONE };
 struct train_options {
     /* what */
     const char *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps;
+    const char *kwargs; /* chat_template_kwargs as asked for; NULL: as kept with the adapter, the model or the data */
     enum train_objective objective;
     enum margin_source margins;
     double kto_threshold; /* a score of at least this makes a response desirable; NaN: the rows say it */

@@ -31,3 +31,30 @@ cp "$golden/llama_tiny/tokenizer_config.json" "$dir/model/tokenizer_config.json"
 fails 1 'assistant-only-loss: .*no chat template' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
 sed -i 's/{/{"chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}",/' "$dir/model/tokenizer_config.json"
 fails 1 'it has no {% generation %} block' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
+
+# chat_template_kwargs: a row's own before the option's; kept beside the weights and taken from there
+sed -i 's/"chat_template": "[^"]*"/"chat_template": "{% for m in messages %}{{ word if word is defined }}{{ m.content }}{% endfor %}"/' "$dir/model/tokenizer_config.json"
+printf '%s\n' '{"prompt": [{"role": "user", "content": "the"}], "chosen": [{"role": "assistant", "content": " had"}], "rejected": [{"role": "assistant", "content": " red"}]}' >"$dir/pair.jsonl"
+sed 's/^{/{"chat_template_kwargs": {"word": " dog"}, /' "$dir/pair.jsonl" >"$dir/own.jsonl"
+template() { "$RAPT" template --model "$dir/model" "$@"; }
+[ "$(template --input "$dir/pair.jsonl" --chat-template-kwargs '{"word": "so"}')" = "sotheso had" ] || { echo "the variable is not there"; exit 1; }
+[ "$(template --input "$dir/own.jsonl" --chat-template-kwargs '{"word": "so"}')" = " dogthe dog had" ] || { echo "the row's own does not come first"; exit 1; }
+fails 2 'chat-template-kwargs: "wird" has no effect: the chat template does not name it' template --input "$dir/pair.jsonl" --chat-template-kwargs '{"wird": 1}'
+fails 2 'chat-template-kwargs: messages is not a template variable that can be given' template --input "$dir/pair.jsonl" --chat-template-kwargs '{"messages": 1}'
+fails 2 'chat-template-kwargs: expected a JSON object, got an array' template --input "$dir/pair.jsonl" --chat-template-kwargs '[1]'
+fails 1 'chat-template-kwargs: ' template --input "$dir/pair.jsonl" --chat-template-kwargs '{"word"'
+fails 2 'chat-template-kwargs has no effect with --raw' "$RAPT" generate --model "$dir/model" --prompt x --raw --chat-template-kwargs '{"word": 1}'
+fails 2 'chat-template-kwargs has no effect without --placement auto' "$RAPT" augment --input "$dir/pair.jsonl" --output "$dir/x" --chat-template-kwargs '{"word": 1}'
+fails 2 'chat-template-kwargs has no effect without --model' "$RAPT" eval goal-accuracy --logps "$dir/x" --chat-template-kwargs '{"word": 1}'
+echo '{"text": "S {s}", "placement": "user", "low": 1, "high": 10, "quantum": 0}' >"$dir/pair.jsonl.goal.json"
+"$RAPT" train --model "$dir/model" --train-data "$dir/pair.jsonl" --output-dir "$dir/kwargs" --dtype f32 --max-steps 1 --order shuffled \
+  --chat-template-kwargs '{"word": "so"}' 2>/dev/null >/dev/null
+has "$dir/kwargs/manifest.json" '"chat_template_kwargs": {"word": "so"}'
+has "$dir/kwargs/goal.json" '"chat_template_kwargs": {"word": "so"}'
+ids() { "$RAPT" logps --model "$dir/model" --input "$dir/pair.jsonl" --dtype f32 --tokens "$@" 2>/dev/null | sed 's/.*"prompt_ids": *\(\[[^]]*\]\).*/\1/'; }
+plain=$(ids) given=$(ids --chat-template-kwargs '{"word": "so"}') kept=$(ids --adapter "$dir/kwargs")
+[ "$plain" != "$given" ] && [ "$kept" = "$given" ] || { echo "ids: $plain, given $given, kept $kept"; exit 1; }
+"$RAPT" export --format hf --model "$dir/model" --adapter "$dir/kwargs" --output "$dir/merged" 2>/dev/null
+has "$dir/merged/goal.json" '"chat_template_kwargs": {"word": "so"}'
+rm "$dir/kwargs/goal.json"
+[ "$(ids --adapter "$dir/kwargs")" = "$given" ] || { echo "the manifest's are not taken"; exit 1; }

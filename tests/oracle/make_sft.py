@@ -13,6 +13,7 @@ import pathlib
 import types
 
 import datasets
+import jinja2
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -67,6 +68,7 @@ ROWS = [
     {"messages": talk("q", "", "r", "b")},
     {"messages": talk("q", "a", thinking="hm, score"), "chat_template_kwargs": {"think": True}},
     {"messages": talk("q", "a", thinking="hm"), "chat_template_kwargs": {"think": False}, "tools": [{"name": "f"}]},
+    {"messages": [{"role": "user", "content": "q", "name": None}, {"role": "assistant", "content": None, "name": "b"}]},
     {"prompt": talk("one", "two", "three"), "completion": [{"role": "assistant", "content": "four, a score"}]},
     {"prompt": talk(LONG), "completion": [{"role": "assistant", "content": "short"}]},
     {"prompt": talk("q"), "completion": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "c 9"}]},
@@ -92,7 +94,7 @@ def prepare(tokenizer, row, assistant_only, completion_only, max_length):
     data = datasets.IterableDataset.from_generator(lambda: iter([copy.deepcopy(row)]))
     try:
         rows = list(SFTTrainer._prepare_dataset(me, data, tokenizer, args, False, None, "train"))
-    except (RuntimeError, OverflowError):
+    except (RuntimeError, OverflowError, jinja2.TemplateError):
         return "error"
     if not rows:
         return None
