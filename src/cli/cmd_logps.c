@@ -62,7 +62,9 @@ static status write_meta(const struct options *o, const struct score_options *so
                "\"instruction_set\": \"",
                model, o->adapter ? "true" : "false", summary->tokenizer_hash, matmul_kind_name(so->kind), (long long)o->max_length);
     cpu_describe(&b);
-    buf_append_text(&b, "\"}\n");
+    buf_append_char(&b, '"');
+    if (summary->kwargs_hash[0]) buf_printf(&b, ", \"chat_template_kwargs_hash\": \"%s\"", summary->kwargs_hash);
+    buf_append_text(&b, "}\n");
     buf_printf(&path, "%s.meta.json", o->output);
     status s = file_write(buf_text(&path), b.data, b.size);
     buf_release(&b);

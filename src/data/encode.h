@@ -29,6 +29,8 @@ struct kwargs_places {
 };
 /* Variables of all renderings: `given` (a JSON object; names that the template does not have are refused), else the first that are found. */
 status encoder_set_kwargs(struct encoder *e, const char *given, const struct kwargs_places *from);
+/* 32 hex digits that identify them; "" without any. */
+void encoder_kwargs_hash(char out[33], const struct encoder *e);
 /* Puts them into the goal.json at `path`, where there is one. kwargs: an object, or nothing. */
 status kwargs_put(const char *path, struct json kwargs);
 /* What stands for padding where reward models pass over it (TRL's RewardTrainer): the padding token, else the end-of-text token. ST_UNSUPPORTED

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "data/encode.h"
 #include "text/goal.h"
 
@@ -57,6 +58,12 @@ status encoder_set_kwargs(struct encoder *e, const char *given, const struct kwa
     if (s == ST_OK && found.size) s = chat_set_kwargs(e->chat, found.data, found.size, false);
     buf_release(&found);
     return s;
+}
+
+void encoder_kwargs_hash(char out[33], const struct encoder *e) {
+    const struct json kwargs = e->chat ? chat_kwargs(e->chat) : (struct json){0};
+    out[0] = 0;
+    if (kwargs.size) hash_hex(out, kwargs.text, kwargs.size);
 }
 
 status kwargs_put(const char *path, struct json kwargs) {

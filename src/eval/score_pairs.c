@@ -197,6 +197,7 @@ status score_pairs(struct score_summary *out, const struct score_options *o, sco
     status s = encoder_open(&j->encoder, o->model);
     if (s == ST_OK) s = encoder_set_kwargs(&j->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->kwargs_from ? o->kwargs_from : o->adapter, .model = o->model});
     if (s == ST_OK) {
+        encoder_kwargs_hash(out->kwargs_hash, &j->encoder);
         memcpy(out->tokenizer_hash, tokenizer_hash(j->encoder.tokenizer), sizeof out->tokenizer_hash);
         s = scorer_open(&j->scorer, o->model, o->adapter, o->kind, o->budget, 16);
     }

@@ -24,6 +24,7 @@ struct score_options {
 struct score_summary {
     uint64_t rows, nulls; /* nulls: rows whose prompt reaches max_length; their log-probs are null */
     char tokenizer_hash[33];
+    char kwargs_hash[33]; /* of the chat_template_kwargs of all renderings; "" without any */
 };
 /* Called with each line (JSON object and line break), in the file's order. */
 typedef status score_take(void *context, const char *line, size_t size, bool null);

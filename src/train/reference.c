@@ -84,7 +84,7 @@ static status same_text(struct json meta, const char *key, const char *want, con
 
 static status check_meta(const struct trainer *t, struct json meta) {
     const struct train_options *o = t->o;
-    char model[HASH_HEX_SIZE];
+    char model[HASH_HEX_SIZE], kwargs[HASH_HEX_SIZE];
     struct buf cpu = {0};
     int64_t length = -1;
     bool adapter = false;
@@ -92,6 +92,8 @@ static status check_meta(const struct trainer *t, struct json meta) {
     TRY(hash_path(model, o->model));
     TRY(same_text(meta, "model_hash", model, ""));
     TRY(same_text(meta, "tokenizer_hash", tokenizer_hash(t->encoder.tokenizer), ""));
+    encoder_kwargs_hash(kwargs, &t->encoder);
+    if (kwargs[0] || json_get(meta, "chat_template_kwargs_hash").size) TRY(same_text(meta, "chat_template_kwargs_hash", kwargs, ""));
     if (!json_int(&length, json_get(meta, "max_length")) || length != (int64_t)o->max_length)
         return FAIL(ST_MISMATCH, "max_length: made with %lld, this run has %zu", (long long)length, o->max_length);
     if (!json_bool(&adapter, json_get(meta, "adapter")) || adapter != (o->adapter != NULL))

@@ -46,6 +46,10 @@ fails 1 'chat-template-kwargs: ' template --input "$dir/pair.jsonl" --chat-templ
 fails 2 'chat-template-kwargs has no effect with --raw' "$RAPT" generate --model "$dir/model" --prompt x --raw --chat-template-kwargs '{"word": 1}'
 fails 2 'chat-template-kwargs has no effect without --placement auto' "$RAPT" augment --input "$dir/pair.jsonl" --output "$dir/x" --chat-template-kwargs '{"word": 1}'
 fails 2 'chat-template-kwargs has no effect without --model' "$RAPT" eval goal-accuracy --logps "$dir/x" --chat-template-kwargs '{"word": 1}'
+"$RAPT" logps --model "$dir/model" --input "$dir/pair.jsonl" --output "$dir/ref.jsonl" --dtype f32 --max-length 64 --chat-template-kwargs '{"word": "so"}' 2>/dev/null
+reference() { "$RAPT" train --model "$dir/model" --train-data "$dir/pair.jsonl" --output-dir "$dir/with" --dtype f32 --max-length 64 --max-steps 1 --order shuffled --ref-logps "$dir/ref.jsonl" "$@"; }
+reference --chat-template-kwargs '{"word": "so"}' >/dev/null 2>&1
+fails 1 'chat_template_kwargs_hash: made with' reference
 echo '{"text": "S {s}", "placement": "user", "low": 1, "high": 10, "quantum": 0}' >"$dir/pair.jsonl.goal.json"
 "$RAPT" train --model "$dir/model" --train-data "$dir/pair.jsonl" --output-dir "$dir/kwargs" --dtype f32 --max-steps 1 --order shuffled \
   --chat-template-kwargs '{"word": "so"}' 2>/dev/null >/dev/null
