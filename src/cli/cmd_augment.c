@@ -20,7 +20,7 @@ struct augment_cli {
     const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
         *score_from, *exclude, *kwargs;
     struct pair_flags pairing;
-    const char *test_output, *test_goals, *compat, *on_bad_row;
+    const char *test_output, *test_goals, *fold, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
     int64_t limit, seed;
@@ -69,7 +69,10 @@ static const struct opt_row rows[] = {
      "Pairs whose goals print the same: dropped, kept with both goals, or written once without a goal."},
     {"on-disagree", OPT_CHOICE, FIELD(on_disagree), NULL, "drop", "drop|relabel|keep",
      "Pairs whose chosen response scores below the rejected one: dropped, turned round, or kept as they are."},
-    {"Test split", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"Parts of the data", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"fold", OPT_STR, FIELD(fold), "I/N", NULL, NULL,
+     "Only the training rows whose prompts are of part I of N, chosen by a hash of the prompt: 1/2 and 2/2 train the two policies of "
+     "rapt score --cross-fit."},
     {"split", OPT_DOUBLE, FIELD(split), "F", "0", NULL,
      "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output."},
     {"test-output", OPT_STR, FIELD(test_output), "FILE", NULL, NULL,
@@ -175,6 +178,19 @@ static status read_test_goals(struct augment_options *a, double **list, const ch
     return ST_OK;
 }
 
+/* I/N, 2 <= N <= 1000. */
+static status read_fold(struct augment_options *a, const char *text) {
+    long i = 0, n = 0;
+    char *end;
+    if (!text) return ST_OK;
+    i = strtol(text, &end, 10);
+    if (end > text && *end == '/') n = strtol(end + 1, &end, 10);
+    if (*end || n < 2 || n > 1000 || i < 1 || i > n) return FAIL(ST_USAGE, "--fold expects I/N such as 1/2, found '%s'", text);
+    a->fold = (size_t)i - 1;
+    a->folds = (size_t)n;
+    return ST_OK;
+}
+
 static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_augment_spec, name); }
 
 /* Options that would have no effect are refused, with the reason. */
@@ -238,6 +254,7 @@ static status read_options(struct augment_options *a, double **list, double **te
     if (o->score_from) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));
     TRY(read_goals(a, list, o->goals));
     TRY(read_test_goals(a, test_list, o->test_goals));
+    TRY(read_fold(a, o->fold));
     TRY(check_values(a, o));
     return check_effects(a, o, r);
 }

@@ -234,7 +234,12 @@ static status one_row(struct run *x) {
         x->counts->rows_excluded++;
         return ST_OK;
     }
-    bool test = x->o->test_output && augment_in_test(record_prompt_key(&r->prompt, r->conversational), x->o->test_split);
+    const uint64_t key = record_prompt_key(&r->prompt, r->conversational);
+    bool test = x->o->test_output && augment_in_test(key, x->o->test_split);
+    if (!test && x->o->folds && augment_fold(key, x->o->folds) != x->o->fold) {
+        x->counts->rows_other_folds++;
+        return ST_OK;
+    }
     if (test && r->kind == RECORD_SFT) return FAIL(ST_FORMAT, "a row with one response cannot go into a test split of pairs");
     if (sft && !test) return completions_of_row(x);
     if (r->kind == RECORD_RESPONSES) return pairs_of_responses(x, test);

@@ -30,6 +30,7 @@ enum augment_goals { AUGMENT_GOALS_OWN, AUGMENT_GOALS_PROMPT, AUGMENT_GOALS_LIST
 struct augment_options {
     const char *input, *output; /* "-" is stdin, stdout */
     const char *test_output;    /* NULL: no split */
+    size_t fold, folds;         /* training rows of the prompts of fold 0 .. folds - 1 alone (augment_fold); folds 0: of all */
     double test_split;          /* fraction of the prompts that go to test_output, by a hash of the goal-free prompt alone */
     bool test_unconditioned;    /* test rows without a goal, in their original order */
     const double *test_goals;   /* [test_goal_count]; not empty: test pairs under each of these in place of their own, never swapped */
@@ -58,6 +59,7 @@ struct augment_options {
     X(rows_read, "rows read")                                                                                                              \
     X(rows_skipped, "bad rows skipped")                                                                                                    \
     X(rows_excluded, "rows dropped: TruthfulQA or an excluded prompt")                                                                     \
+    X(rows_other_folds, "rows left out: their prompts are of other folds")                                                                 \
     X(pairs_read, "pairs found")                                                                                                           \
     X(pairs_train, "pairs used for training")                                                                                              \
     X(pairs_test, "pairs put into the test split")                                                                                         \
@@ -121,5 +123,8 @@ void augment_plan(struct augment_emits *out, struct augment_counts *counts, cons
 
 /* Does this prompt (record_prompt_key) belong to the test split? Depends on nothing but the prompt and the fraction. */
 bool augment_in_test(uint64_t prompt_key, double fraction);
+/* The fold of a prompt, 0 .. folds - 1: by a hash of its own, so that a test split takes from all folds alike. Of `rapt augment --fold` and of
+ * cross-fitted scores. */
+size_t augment_fold(uint64_t prompt_key, size_t folds);
 
 #endif

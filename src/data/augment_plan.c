@@ -48,6 +48,10 @@ bool augment_in_test(uint64_t prompt_key, double fraction) {
     return (double)(hash >> 11) * 0x1p-53 < fraction;
 }
 
+size_t augment_fold(uint64_t prompt_key, size_t folds) {
+    return (size_t)((hash_bytes(&prompt_key, sizeof prompt_key, 0x666f6c64u) >> 32) * folds >> 32);
+}
+
 enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2], const double goal[2],
                                 bool test) {
     if (isnan(score[0]) || isnan(score[1])) return AUGMENT_USE; /* only plain pairs come without scores */
