@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
+#include "cli/cli_judge.h"
 #include "cli/cli_model.h"
 #include "cli/cli_range.h"
 #include "cli/cmd.h"
@@ -14,14 +15,16 @@
 
 struct score_cli {
     const char *input, *output, *source, *column, *rule, *pattern, *answer_field, *extract, *unit, *score_range, *on_bad_row, *model,
-        *adapter, *dtype, *scale, *map;
-    struct opt_list weights, attributes, fields;
-    int64_t length, budget, threads;
-    double quantize, beta;
-    bool overwrite, json;
+        *adapter, *dtype, *scale, *map, *command, *goals, *self_read;
+    struct opt_list weights, attributes, cross_fit, fields;
+    int64_t length, budget, threads, command_batch;
+    double quantize, beta, command_timeout;
+    bool overwrite, json, per_token;
+    struct judge_flags judge;
 };
 
 #define FIELD(name) offsetof(struct score_cli, name)
+#define JUDGE(name) offsetof(struct score_cli, judge.name)
 static const struct opt_row rows[] = {
     {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL,
      "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs, several responses each, or completions; - is stdin."},
@@ -44,15 +47,31 @@ static const struct opt_row rows[] = {
     {"pattern", OPT_STR, FIELD(pattern), "P", NULL, NULL, "regex: a PCRE2 pattern (UTF-8, Unicode classes)."},
     {"length", OPT_INT, FIELD(length), "N", NULL, NULL, "length: the length that is best."},
     {"unit", OPT_CHOICE, FIELD(unit), NULL, "words", "words|characters", "length: words are what blanks part."},
-    {"--source reward-model, implicit", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"command", OPT_STR, FIELD(command), "TEXT", NULL, NULL,
+     "command: a command line for sh. Its standard input has a line {\"prompt\", \"response\", \"row\"} for each response; it prints as many lines, "
+     "numbers from 0 (wrong) to 1 (right) or null, and ends with code 0."},
+    {"command-batch", OPT_INT, FIELD(command_batch), "N", "256", NULL, "command: responses for which it is started once."},
+    {"command-timeout", OPT_DOUBLE, FIELD(command_timeout), "S", "60", NULL, "command: seconds that it may take for them."},
+    {"--source judge", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    JUDGE_ROWS(JUDGE),
+    {"--source self", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL, "The goals that are tried. Default: the whole numbers of the scale in goal.json."},
+    {"self-read", OPT_CHOICE, FIELD(self_read), NULL, "argmax", "argmax|expected",
+     "argmax: the goal under which the response is likeliest. expected: the mean over goals, weighted with the response's probability under each."},
+    {"per-token", OPT_FLAG, FIELD(per_token), NULL, NULL, NULL,
+     "expected: log-probs are divided by the response's tokens before they become weights, which are all but 0 and 1 otherwise."},
+    {"--source reward-model, judge, implicit, self", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "A Hugging Face folder or a .gguf file."},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL,
      "A PEFT adapter on top: a reward model's head, or the policy whose reference is the model without it."},
     {"attributes", OPT_LIST, FIELD(attributes), "NAME,...", NULL, NULL,
      "reward-model: names for the numbers of a head that has several, in its order. Default: id2label of its config.json."},
     {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "implicit: as in training."},
+    {"cross-fit", OPT_LIST, FIELD(cross_fit), "D1,D2", NULL, NULL,
+     "implicit: instead of --adapter two of them, trained on the rows of augment --fold 1/2 and 2/2: each prompt is scored by the one that has not "
+     "seen it."},
     {"scale", OPT_CHOICE, FIELD(scale), NULL, NULL, "raw|quantiles",
-     "raw: the model's numbers, the default of reward-model. quantiles: mapped to --score-range by rank, the lowest A, the highest B, the "
+     "reward-model, implicit: raw: the model's numbers, the default of reward-model. quantiles: mapped to --score-range by rank, the lowest A, the highest B, the "
      "default of implicit; the map is made of the input, which is read twice, and written to OUTPUT.map.json."},
     {"map", OPT_STR, FIELD(map), "FILE", NULL, NULL, "Scale by a map that was written before, range included."},
     {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "2048", NULL, "Positions computed at a time."},
@@ -60,7 +79,7 @@ static const struct opt_row rows[] = {
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL,
-     "The range that scores of rules (A is wrong, B is right) and of quantiles are mapped to."},
+     "The range that scores of rules (A is wrong, B is right), of comparisons and of quantiles are mapped to, and the scale on which a judge rates."},
     {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0.01", NULL, "Round scores to multiples of Q; 0 leaves them as they are."},
     {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     CLI_FIELD_ROW(FIELD(fields)),
@@ -79,7 +98,7 @@ static void put_names(struct buf *out, const char *option) {
 
 const struct opt_spec cmd_score_spec = {
     .command = "score",
-    .summary = "give every response a score, from a column, a rule or a model",
+    .summary = "give every response a score, from a column, a rule, a judge or a model",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .put_names = put_names,
@@ -88,7 +107,9 @@ const struct opt_spec cmd_score_spec = {
                "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"
                "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k\n"
                "rapt score --input samples.jsonl --output scored.jsonl --source reward-model --model M.gguf --adapter runs/reward --scale quantiles\n"
-               "rapt score --input pairs.jsonl --output scored.jsonl --source implicit --model M.gguf --adapter runs/dpo --overwrite",
+               "rapt score --input pairs.jsonl --output scored.jsonl --source implicit --model M.gguf --adapter runs/dpo --overwrite\n"
+               "rapt score --input samples.jsonl --output scored.jsonl --source judge --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
+               "rapt score --input samples.jsonl --output scored.jsonl --source self --model M.gguf --adapter runs/ra --self-read expected --per-token",
     .notes = "Pairs and completions stay the rows that they are, with score_chosen and score_rejected, or score. Rows with several responses\n"
              "come out in one form, whatever theirs was: {prompt, responses: [{text or messages, score, ...}], ...}. All other fields ride along.\n"
              "A response that the source has no number for gets null, and is counted.",
@@ -136,6 +157,9 @@ static status read_rule(const struct rule_row **rule, const struct score_cli *o)
         buf_release(&names);
         return s;
     }
+    if (among((*rule)->options, "command") && !o->command) return FAIL(ST_USAGE, "--rule %s expects --command TEXT", o->rule);
+    if (o->command_batch < 1 || o->command_batch > 1 << 20) return FAIL(ST_USAGE, "--command-batch expects 1 to 1048576");
+    if (!(o->command_timeout >= 0.001 && o->command_timeout <= 86400)) return FAIL(ST_USAGE, "--command-timeout expects 0.001 to 86400");
     if (among((*rule)->options, "pattern") && !o->pattern) return FAIL(ST_USAGE, "--rule %s expects --pattern P", o->rule);
     if (among((*rule)->options, "length") && o->length < 1) return FAIL(ST_USAGE, "--rule %s expects --length N, 1 or more", o->rule);
     return ST_OK;
@@ -159,9 +183,12 @@ static status read_scale(struct score_options *s, const struct score_cli *o, con
 }
 
 static status read_model(struct reward_options *r, unsigned flags, const struct score_cli *o) {
-    if (!(flags & REWARD_NEEDS_MODEL)) return ST_OK;
+    if (!(flags & REWARD_NEEDS_MODEL) && !o->model) return ST_OK;
     if (!o->model) return FAIL(ST_USAGE, "--source %s expects --model M", o->source);
-    if ((flags & REWARD_NEEDS_ADAPTER) && !o->adapter)
+    if (o->cross_fit.count && (o->cross_fit.count != 2 || o->adapter))
+        return FAIL(ST_USAGE, "--cross-fit expects two adapters, D1,D2, and stands in the place of --adapter");
+    for (size_t i = 0; i < o->cross_fit.count; i++) r->cross_fit[i] = o->cross_fit.items[i];
+    if ((flags & REWARD_NEEDS_ADAPTER) && !o->adapter && !o->cross_fit.count)
         return FAIL(ST_USAGE, "--source %s expects --adapter D, the policy; without it the model is its own reference", o->source);
     if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
     if (!(o->beta > 0)) return FAIL(ST_USAGE, "--beta must be above 0");
@@ -174,7 +201,27 @@ static status read_model(struct reward_options *r, unsigned flags, const struct 
     return cli_threads(o->threads);
 }
 
-static status read_source(struct score_options *s, const struct score_cli *o, const struct opt_result *result) {
+static status read_goals(struct reward_options *r, const struct score_cli *o) {
+    double *goals = NULL;
+    r->expected = strcmp(o->self_read, "expected") == 0;
+    r->per_token = o->per_token;
+    if (r->per_token && !r->expected) return FAIL(ST_USAGE, "--per-token has no effect with --self-read argmax: the likeliest goal stays the same");
+    if (!o->goals) return ST_OK;
+    goals = mem_alloc((strlen(o->goals) + 1) * sizeof *goals);
+    r->goals = goals;
+    mem_keep((char *)goals);
+    for (const char *at = o->goals;; at++) {
+        char *end;
+        goals[r->goal_count++] = strtod(at, &end);
+        if (end == at || !isfinite(goals[r->goal_count - 1]) || (*end && *end != ','))
+            return FAIL(ST_USAGE, "--goals expects numbers such as 2,5,10; found '%s'", o->goals);
+        if (!*end) break;
+        at = end;
+    }
+    return r->goal_count >= 2 && r->goal_count <= 101 ? ST_OK : FAIL(ST_USAGE, "--goals expects 2 to 101 numbers");
+}
+
+static status read_source(struct score_options *s, struct score_cli *o, const struct opt_result *result) {
     struct buf names = {0};
     const struct rule_row *rule = NULL;
     s->source = o->source ? reward_find(o->source) : NULL;
@@ -191,12 +238,17 @@ static status read_source(struct score_options *s, const struct score_cli *o, co
     if (strcmp(s->source->name, "column") == 0 && (o->column != NULL) == (s->reward.weight_count != 0))
         return FAIL(ST_USAGE, "--source column expects --column NAME or --weights NAME=W,...");
     TRY(read_model(&s->reward, s->source->flags, o));
+    TRY(read_goals(&s->reward, o));
+    if (strcmp(s->source->name, "judge") == 0) TRY(cli_judge(&s->reward.judge, &o->judge, result, &cmd_score_spec, o->model, o->output, s->low, s->high));
     return read_scale(s, o, result);
 }
 
-static void print_counts(const struct score_counts *counts, bool json) {
-    const struct cli_count list[] = {SCORE_COUNT_MAP(CLI_COUNT)};
-    cli_counts_print(list, sizeof list / sizeof list[0], json);
+static void print_counts(const struct score_counts *counts, bool judge, bool json) {
+#define TALLY_COUNT(name, text) {#name, text, counts->tally.name},
+    const struct cli_count list[] = {SCORE_COUNT_MAP(CLI_COUNT) REWARD_TALLY_MAP(TALLY_COUNT)};
+    const struct cli_count short_list[] = {SCORE_COUNT_MAP(CLI_COUNT)};
+#undef TALLY_COUNT
+    cli_counts_print(list, judge ? sizeof list / sizeof list[0] : sizeof short_list / sizeof short_list[0], json);
 }
 
 status cmd_score_run(int argc, char **argv) {
@@ -213,7 +265,8 @@ status cmd_score_run(int argc, char **argv) {
     struct score_options s = {.input = o.input,
                               .output = o.output,
                               .reward = {.column = o.column, .rule = o.rule, .pattern = o.pattern, .answer_field = o.answer_field,
-                                  .extract = o.extract, .unit = o.unit, .length = o.length},
+                                  .extract = o.extract, .unit = o.unit, .length = o.length, .command = o.command,
+                                  .command_batch = o.command_batch, .command_timeout_ms = (int64_t)(o.command_timeout * 1000)},
                               .quantum = o.quantize,
                               .overwrite = o.overwrite,
                               .map = &map,
@@ -221,7 +274,8 @@ status cmd_score_run(int argc, char **argv) {
     TRY(cli_fields(&map, &o.fields));
     TRY(cli_range(&s.low, &s.high, "score-range", o.score_range));
     TRY(read_source(&s, &o, &result));
-    TRY(score_run(&counts, &s));
-    print_counts(&counts, o.json);
-    return ST_OK;
+    status code = score_run(&counts, &s);
+    if (code == ST_OK || counts.tally.requests_sent) print_counts(&counts, strcmp(o.source, "judge") == 0, o.json && code == ST_OK); /* what was paid for is told in any case */
+    buf_release(&o.judge.extra_text);
+    return code;
 }

@@ -6,22 +6,32 @@
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SOURCE(name) reward_##name##_open, reward_##name##_score, NULL, reward_##name##_release
 #define PACKED(name) reward_##name##_open, reward_##name##_score, reward_##name##_flush, reward_##name##_release
-#define MODEL_OPTIONS "model", "adapter", "dtype", "micro-batch-tokens", "threads", "scale", "map"
+#define MODEL_OPTIONS "model", "adapter", "dtype", "micro-batch-tokens", "threads"
+#define SCALE_OPTIONS "scale", "map"
 
 const struct reward_source reward_table[] = {
     {"column", "a number that the rows have already, or a weighted sum of several",
-     "UltraFeedback: arXiv 2310.01377; HelpSteer2's weights: arXiv 2406.08673; ranks: Nectar", "--column or --weights", 0,
+     "UltraFeedback: arXiv 2310.01377; HelpSteer2's weights: arXiv 2406.08673; ranks: Nectar", "--column or --weights", 0, NULL,
      NAMES("column", "weights"), SOURCE(column)},
-    {"rule", "a verifiable rule: the right answer, a pattern, a length, valid JSON",
-     "gsm8k: EleutherAI/lm-evaluation-harness, lm_eval/tasks/gsm8k/gsm8k.yaml", "--rule", REWARD_UNIT,
-     NAMES("rule", "pattern", "answer-field", "extract", "length", "unit"), SOURCE(rule)},
+    {"rule", "a verifiable rule: the right answer, a pattern, a length, valid JSON, a program of your own",
+     "gsm8k: EleutherAI/lm-evaluation-harness, lm_eval/tasks/gsm8k/gsm8k.yaml", "--rule", REWARD_UNIT, NULL,
+     NAMES("rule", "pattern", "answer-field", "extract", "length", "unit", "command", "command-batch", "command-timeout"), PACKED(rule)},
     {"reward-model", "the head of a reward model: a *ForSequenceClassification, ArmoRM, or an adapter of train --objective reward",
-     "arXiv 2203.02155; several attributes: ArmoRM, arXiv 2406.12845", "--model", REWARD_RAW | REWARD_NEEDS_MODEL,
-     NAMES(MODEL_OPTIONS, "weights", "attributes"), PACKED(model)},
+     "arXiv 2203.02155; several attributes: ArmoRM, arXiv 2406.12845", "--model", REWARD_RAW | REWARD_NEEDS_MODEL, NULL,
+     NAMES(MODEL_OPTIONS, SCALE_OPTIONS, "weights", "attributes"), PACKED(model)},
+    {"judge", "a language model that rates or compares, behind an endpoint or in this process",
+     "arXiv 2306.05685; weighted with log-probs: G-Eval, arXiv 2303.16634", "--endpoint or --model", REWARD_UNIT, "the judge gave no answer that can be used",
+     NAMES(MODEL_OPTIONS, "judge", "judge-prompt", "judge-logprobs", "endpoint", "endpoint-model", "api-key-env", "cache", "concurrency",
+           "requests-per-minute", "request-timeout", "request-tries", "retry-wait", "request-extra", "max-answer-tokens", "answer-tries",
+           "on-bad-answer", "price-input", "price-output"),
+     PACKED(judge)},
     {"implicit", "beta (log pi - log pi_ref): what a policy trained by DPO, --adapter, prefers over its base; mapped by quantiles",
-     "arXiv 2305.18290, equation 5; as scores: arXiv 2410.08067", "--model, --adapter",
-     REWARD_RAW | REWARD_MAPPED | REWARD_NEEDS_MODEL | REWARD_NEEDS_ADAPTER,
-     NAMES(MODEL_OPTIONS, "beta"), PACKED(implicit)},
+     "arXiv 2305.18290, equation 5; as scores: arXiv 2410.08067; cross-fitting: arXiv 1608.00060", "--model, --adapter or --cross-fit",
+     REWARD_RAW | REWARD_MAPPED | REWARD_NEEDS_MODEL | REWARD_NEEDS_ADAPTER, NULL,
+     NAMES(MODEL_OPTIONS, SCALE_OPTIONS, "beta", "cross-fit"), PACKED(implicit)},
+    {"self", "the goal under which a goal-conditioned policy finds the response likeliest: the policy as its own judge",
+     "the policy: arXiv 2410.08067; Bayes' rule over goals, all as likely beforehand", "--model", REWARD_NEEDS_MODEL, NULL,
+     NAMES(MODEL_OPTIONS, "goals", "self-read", "per-token"), PACKED(self)},
 };
 const size_t reward_count = sizeof reward_table / sizeof reward_table[0];
 
@@ -54,6 +64,12 @@ void reward_values_add(struct reward_values *v, double value) {
     v->items[v->count++] = value;
 }
 
+void reward_values_drop(struct reward_values *v, size_t count) {
+    CHECK(count <= v->count);
+    v->count -= count;
+    if (v->count) memmove(v->items, v->items + count, v->count * sizeof *v->items);
+}
+
 void reward_values_release(struct reward_values *v) {
     free(v->items);
     *v = (struct reward_values){0};
@@ -73,8 +89,7 @@ const struct buf *reward_response(const struct record *row, size_t i) {
     return i ? &row->rejected : &row->chosen;
 }
 
-/* Content is a string, or a list of parts of which those of text have one. */
-static void put_content(struct buf *out, struct json content) {
+void reward_put_content(struct buf *out, struct json content) {
     struct json_iter it = json_iter_begin(content);
     struct json key, part;
     if (json_string(out, content)) return;
@@ -92,6 +107,6 @@ status reward_response_text(struct buf *out, const struct record *row, size_t i)
     struct json_iter it = json_iter_begin((struct json){buf_text(text), text->size});
     struct json key, message, last = {0};
     while (json_iter_next(&it, &key, &message)) last = message;
-    put_content(out, json_get(last, "content"));
+    reward_put_content(out, json_get(last, "content"));
     return ST_OK;
 }

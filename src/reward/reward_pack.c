@@ -104,3 +104,14 @@ void reward_pack_drop(struct reward_pack *p, size_t n) {
     if (p->ids.count) memmove(p->ids.data, p->ids.data + at, p->ids.count * sizeof *p->ids.data);
     for (size_t i = 0; i < p->count; i++) p->items[i].at -= at;
 }
+
+status reward_pack_sums(struct reward_values *out, struct reward_pack *p, bool all) {
+    const int32_t *ids[REWARD_PACK_MAX];
+    int32_t sizes[REWARD_PACK_MAX], from[REWARD_PACK_MAX];
+    double sums[REWARD_PACK_MAX];
+    for (size_t n; (n = reward_pack_next(ids, sizes, from, p, all)) > 0; reward_pack_drop(p, n)) {
+        TRY(scorer_sums(sums, &p->scorer, ids, sizes, from, (int32_t)n));
+        for (size_t i = 0; i < n; i++) reward_values_add(out, sums[i]);
+    }
+    return ST_OK;
+}

@@ -113,11 +113,13 @@ static status json_judge(double *value, struct rule *r, const struct record *row
 
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
 const struct rule_row rule_table[] = {
-    {"gsm8k", "the final number of the response is that of the row's answer", OPTIONS("answer-field", "extract"), gsm8k_open, gsm8k_judge},
-    {"regex", "--pattern matches somewhere in the response", OPTIONS("pattern"), regex_open, regex_judge},
+    {"gsm8k", "the final number of the response is that of the row's answer", OPTIONS("answer-field", "extract"), gsm8k_open, gsm8k_judge, NULL, NULL, NULL},
+    {"regex", "--pattern matches somewhere in the response", OPTIONS("pattern"), regex_open, regex_judge, NULL, NULL, NULL},
     {"length", "--length words or characters are best; the score falls evenly to the lowest at none and at twice as many",
-     OPTIONS("length", "unit"), length_open, length_judge},
-    {"json", "the response is one valid JSON value and nothing else", OPTIONS(NULL), json_open, json_judge},
+     OPTIONS("length", "unit"), length_open, length_judge, NULL, NULL, NULL},
+    {"json", "the response is one valid JSON value and nothing else", OPTIONS(NULL), json_open, json_judge, NULL, NULL, NULL},
+    {"command", "--command judges: it reads a line of JSON for each response and prints a number from 0 to 1 for each",
+     OPTIONS("command", "command-batch", "command-timeout"), rule_command_open, NULL, rule_command_hold, rule_command_flush, rule_command_close},
 };
 const size_t rule_count = sizeof rule_table / sizeof rule_table[0];
 
@@ -139,6 +141,7 @@ status reward_rule_open(struct reward *reward, const struct reward_options *o) {
 
 void reward_rule_release(struct reward *reward) {
     struct rule *r = reward->state;
+    if (r->row->close) r->row->close(r);
     pattern_release(&r->pattern);
     pattern_match_free(r->match);
     buf_release(&r->text);
@@ -147,9 +150,26 @@ void reward_rule_release(struct reward *reward) {
     free(r);
 }
 
+/* All texts are read before the first is held: a row is taken whole or not. */
+static status hold_row(struct rule *r, struct reward_values *out, const struct record *row) {
+    const size_t n = reward_responses(row);
+    for (size_t i = 0; i < n; i++) TRY(reward_response_text(&r->text, row, i));
+    for (size_t i = 0; i < n; i++) {
+        TRY(reward_response_text(&r->text, row, i));
+        TRY(r->row->hold(r, out, row, &r->text));
+    }
+    return ST_OK;
+}
+
+status reward_rule_flush(struct reward *reward, struct reward_values *out) {
+    struct rule *r = reward->state;
+    return r->row->flush ? r->row->flush(r, out) : ST_OK;
+}
+
 status reward_rule_score(struct reward *reward, struct reward_values *out, const struct record *row) {
     struct rule *r = reward->state;
     const size_t n = reward_responses(row), before = out->count;
+    if (r->row->hold) return hold_row(r, out, row);
     for (size_t i = 0; i < n; i++) {
         double value;
         status s = reward_response_text(&r->text, row, i);

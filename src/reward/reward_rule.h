@@ -12,6 +12,10 @@ struct rule_row {
     status (*open)(struct rule *r, const struct reward_options *o);
     /* *value 0 .. 1 of a text. ST_FORMAT where the row has not what the rule asks for. */
     status (*judge)(double *value, struct rule *r, const struct record *row, const struct buf *text);
+    /* Or, for a rule that judges many at a time (judge is NULL): takes a text, whose value comes now or with a later one, and all that are left. */
+    status (*hold)(struct rule *r, struct reward_values *out, const struct record *row, const struct buf *text);
+    status (*flush)(struct rule *r, struct reward_values *out);
+    void (*close)(struct rule *r);
 };
 extern const struct rule_row rule_table[];
 extern const size_t rule_count;
@@ -25,7 +29,14 @@ struct rule {
     bool strict;
     double length;             /* length */
     bool words;
+    struct rule_command *command;
     struct buf text, answer, found; /* scratch */
 };
+
+/* rule_command.c */
+status rule_command_open(struct rule *r, const struct reward_options *o);
+status rule_command_hold(struct rule *r, struct reward_values *out, const struct record *row, const struct buf *text);
+status rule_command_flush(struct rule *r, struct reward_values *out);
+void rule_command_close(struct rule *r);
 
 #endif

@@ -56,6 +56,10 @@ static void put_score(struct job *x, double value) {
 static void put_values(struct job *x, const char *side, const double *values) {
     buf_printf(&x->line, "\"score%s\": ", side);
     put_score(x, values[0]);
+    if (isnan(values[0]) && x->o->source->unscored) {
+        buf_printf(&x->line, ", \"score_error%s\": ", side);
+        json_put_text(&x->line, x->o->source->unscored);
+    }
     if (!x->reward.name_count) return;
     buf_printf(&x->line, ", \"scores%s\": {", side);
     for (size_t i = 0; i < x->reward.name_count; i++) {
@@ -213,6 +217,7 @@ status score_run(struct score_counts *counts, const struct score_options *o) {
     CHECK(o->scale != SCORE_QUANTILES || (o->source->flags & REWARD_RAW));
     status s = reward_open(&x.reward, o->source, &o->reward);
     if (s == ST_OK) s = work(&x);
+    counts->tally = x.reward.tally;
     file_out_abandon(&x.out);
     for (size_t i = 0; i < x.waiting_capacity; i++) score_row_release(&x.waiting[i]);
     free(x.waiting);

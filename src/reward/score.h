@@ -40,12 +40,14 @@ struct score_counts {
 #define SCORE_COUNT_MEMBER(name, text) uint64_t name;
     SCORE_COUNT_MAP(SCORE_COUNT_MEMBER)
 #undef SCORE_COUNT_MEMBER
+    struct reward_tally tally; /* of a judge */
 };
 
 /* Reads, scores, writes; nothing stands under the output's name before all of it is written.
  *   pairs:        score_chosen and score_rejected, every other field as it was; other names of a pair's scores go when they are replaced.
  *   K responses:  {prompt, responses: [{text | messages, score, the response's other members}], the row's other fields}, whatever the form.
  *   completions:  score, every other field as it was.
+ * A response without a score has null there, and where the source could have had one score_error (of pairs score_error_chosen, ..) says why.
  * A source with attributes adds scores_chosen and scores_rejected, or scores: {NAME: number}. */
 status score_run(struct score_counts *counts, const struct score_options *o);
 

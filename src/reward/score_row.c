@@ -37,6 +37,12 @@ static bool is_one_of(struct json key, const char *const *names, size_t count) {
     return false;
 }
 
+/* Why an earlier run had no score says nothing about this one. */
+static bool is_old_error(struct json key) {
+    static const char *const names[] = {"score_error", "score_error_chosen", "score_error_rejected"};
+    return is_one_of(key, names, 3);
+}
+
 /* A pair or a completion stays the row that it was; the scores stand at its end. */
 static void render_in_place(struct score_row *out, const struct record *r, bool replace, bool named) {
     static const char *const sides[] = {"scores_chosen", "scores_rejected"}, *const one[] = {"scores"};
@@ -45,6 +51,7 @@ static void render_in_place(struct score_row *out, const struct record *r, bool 
     buf_append_char(&out->text, '{');
     while (json_iter_next(&it, &key, &value)) {
         if (out->pair ? source_is_pair_score(key) : json_equals(key, "score")) continue;
+        if (is_old_error(key)) continue;
         if ((named || replace) && (out->pair ? is_one_of(key, sides, 2) : is_one_of(key, one, 1))) continue;
         put_member(&out->text, key, value);
     }
@@ -64,7 +71,7 @@ static void put_response(struct score_row *out, const struct record *r, const st
     pair_put_text(&out->text, r->conversational ? "{\"messages\": " : "{\"text\": ", &p->text, r->conversational);
     buf_append(&out->text, ", ", 2);
     while (json_kind_of(p->source) == JSON_OBJECT && json_iter_next(&it, &key, &value)) {
-        if (is_one_of(key, texts, sizeof texts / sizeof texts[0])) continue;
+        if (is_one_of(key, texts, sizeof texts / sizeof texts[0]) || is_old_error(key)) continue;
         if ((named || replace) && is_one_of(key, scores, 1)) continue;
         if (p->own_row && !source_field_consumed(r, key, false) && pair_is_common(r, key, value)) continue; /* stands in the row */
         put_member(&out->text, key, value);

@@ -195,10 +195,71 @@ fails 1 'ids.jsonl:1: the row holds token ids' "$RAPT" score --input ids.jsonl -
 printf '{"prompt":"q","responses":["%s!"]}\n' "$(head -c 100 /dev/zero | tr '\0' a)" >slow.jsonl
 fails 1 'slow.jsonl:1: pattern gave up' "$RAPT" score --input slow.jsonl --output - --source rule --rule regex --pattern '(*LIMIT_MATCH=1000)^(a+)+$'
 
+# A command of one's own: one process a batch, a line of JSON in, a number out.
+cat >judge.sh <<'E'
+echo started >>starts
+while IFS= read -r line; do
+  case "$line" in
+    '{"prompt": "q1", "response": '*'"row": {"prompt":"q1"'*) echo 1 ;;
+    '{"prompt": [{"role":"user","content":"q2"}], "response": "#### 12 and 13", '*) echo 0.25 ;;
+    *'"response": "the final answer: -5.00"'*) echo null ;;
+    *) echo 0 ;;
+  esac
+done
+E
+cmd() { check "$1" --input rule.jsonl --source rule --rule command --command "${@:2}"; }
+cmd '10 10 10 3.25 1 null' 'bash judge.sh'
+[ "$(wc -l <starts)" = 1 ]
+cmd '10 10 10 3.25 1 null' 'bash judge.sh' --command-batch 4
+[ "$(wc -l <starts)" = 3 ]
+cmd '5 5 5 5 5 5' 'sed "s/.*/0.5/"' --score-range 0,10
+# what it reads is one line of JSON with the whole row, whatever the row holds
+printf '{"prompt":"a\\n\\"b","completion":"\\u0000\\n"}\n' >odd.jsonl
+check 10 --input odd.jsonl --source rule --rule command --command 'cat >seen; echo 1'
+echo '{"prompt": "a\n\"b", "response": "\u0000\n", "row": {"prompt":"a\n\"b","completion":"\u0000\n"}}' | diff - seen
+X="$RAPT score --input rule.jsonl --output no.jsonl --source rule --rule command --command"
+fails 1 'echo no >&2; exit 3 ended with code 3: no$' $X 'echo no >&2; exit 3'
+fails 1 'was ended by signal 9' $X 'kill -9 $$'
+fails 1 'nothing-of-this-name.* ended with code 127' $X nothing-of-this-name
+fails 1 '2 lines of output for 6 responses' $X 'echo 1; echo 1'
+fails 1 'line 2 of its output (a response of the row of line 1): expected a number from 0 to 1 or null, found .1.5.' $X 'echo 1; echo 1.5; cat >/dev/null'
+fails 1 'expected a number from 0 to 1 or null, found' $X cat
+fails 1 'more lines of output than the 6 responses' $X 'yes 1 | head -7'
+fails 1 'more output than a number for each of 6' $X 'yes 1'
+start=$SECONDS
+fails 1 'did not end in time and was stopped' $X 'sleep 60 & sleep 60' --command-timeout 0.3
+fails 1 'did not end in time and was stopped' $X 'yes 1 | head -6; exec >&- 2>&-; sleep 60' --command-timeout 0.3
+[ $((SECONDS - start)) -lt 30 ]
+[ ! -e no.jsonl ]
+
+# Models: a judge in this process, the policy about itself, two policies that score each other's half. Numbers are those of
+# tests/oracle/make_judges.py, mapped to 1 .. 10 and rounded.
+J="--input $G/judge/rows.jsonl --dtype f32 --model $G/score_chat"
+check '4 3 4 8 7 7 3 7 7' $J --source judge --judge-prompt "$G/judge/rating.txt"
+check '3.89 3.37 4.58 5.6 6.49 5.45 4.43 5.9 5.39' $J --source judge --judge-prompt "$G/judge/rating.txt" --judge-logprobs
+grep -q 'questions to the judge  *9$' err
+check '4 4 4 3 5 5 2 2 4' $J --source self --adapter "$G/score_chat_lora"
+check '3.06 3.02 3.05 3.09 3.03 3.08 2.97 2.88 3.04' $J --source self --adapter "$G/score_chat_lora" --self-read expected --per-token
+"$RAPT" score --input "$G/judge/lines.jsonl" --output cross.jsonl --source implicit --dtype f32 --model "$G/score_chat" --cross-fit "$G/score_chat_lora,$G/score_chat_lora2" 2>err
+has cross.jsonl.map.json 'implicit, beta 0.1, cross-fitted'
+for fold in 1 2; do
+  "$RAPT" augment --input "$G/judge/lines.jsonl" --output fold$fold.jsonl --mode plain --fold $fold/2 2>err
+  grep -q 'rows left out: their prompts are of other folds' err
+done
+[ "$(cat fold1.jsonl fold2.jsonl | wc -l)" = 12 ]
+[ "$(sort fold1.jsonl fold2.jsonl | uniq -d | wc -l)" = 0 ]
+fails 2 'fold expects I/N' "$RAPT" augment --input "$G/judge/lines.jsonl" --output - --mode plain --fold 3/2
+fails 2 'fold expects I/N' "$RAPT" augment --input "$G/judge/lines.jsonl" --output - --mode plain --fold 1/2x
+echo '{"prompt":"q","goal":5,"goal_of":"chosen","chosen":"a","rejected":"b"}' >asked.jsonl
+fails 1 'asked.jsonl:1: field goal: the row.s prompt asks for a goal' "$RAPT" score --input asked.jsonl --output - --source self --model "$G/score_chat" --adapter "$G/score_chat_lora"
+fails 1 'asked.jsonl:1: field goal: the row.s prompt asks for a goal' "$RAPT" score --input asked.jsonl --output a.jsonl --source implicit --model "$G/score_chat" --cross-fit "$G/score_chat_lora,$G/score_chat_lora2"
+fails 1 'no goal.json' "$RAPT" score --input rule.jsonl --output - --source self --model "$G/score_chat"
+fails 1 'a judge is asked in a conversation' "$RAPT" score --input rule.jsonl --output - --source judge --model "$G/llama_tiny"
+
 # Usage
 S="$RAPT score --input rule.jsonl --output -"
 fails 2 'expects --input FILE and --output FILE' "$RAPT" score --input rule.jsonl --source rule --rule json
-fails 2 'expects --source NAME, one of column, rule, reward-model, implicit' $S
+fails 2 'expects --source NAME, one of column, rule, reward-model, judge, implicit, self' $S
 fails 2 'found judgement' $S --source judgement
 fails 2 'expects --column NAME or --weights' $S --source column
 fails 2 'expects --column NAME or --weights' $S --source column --column a --weights b=1
@@ -206,6 +267,14 @@ fails 2 'expects NAME=W' $S --source column --weights b
 fails 2 'expects NAME=W' $S --source column --weights b=inf
 fails 2 'expects --rule NAME, one of gsm8k, regex' $S --source rule
 fails 2 'expects --pattern P' $S --source rule --rule regex
+fails 2 'expects --command TEXT' $S --source rule --rule command
+fails 2 'no effect with --rule json' $S --source rule --rule json --command x
+fails 2 'command-timeout expects' $S --source rule --rule command --command x --command-timeout 0
+fails 2 'cross-fit expects two adapters' $S --source implicit --model x --cross-fit a
+fails 2 'cross-fit expects two adapters' $S --source implicit --model x --cross-fit a,b --adapter c
+fails 2 'per-token has no effect with --self-read argmax' $S --source self --model x --per-token
+fails 2 'goals expects numbers' $S --source self --model x --goals 1,x
+fails 2 'goals expects 2 to 101' $S --source self --model x --goals 1
 fails 2 'expects --length N' $S --source rule --rule length
 fails 2 'no effect with --source rule' $S --source rule --rule json --column x
 fails 2 'no effect with --rule json' $S --source rule --rule json --pattern x

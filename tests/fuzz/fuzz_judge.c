@@ -1,0 +1,40 @@
+/* Fuzz target: any bytes as what a judge's endpoint answers: the JSON, its text, the log-probs; and the same bytes as the text itself. What is
+ * taken lies where it is said to, and on the scale. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reward/judge_answer.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_text(const struct judge_scale *scale, const char *text, size_t size, struct json logprobs) {
+    double value = -1;
+    size_t at = SIZE_MAX, n = SIZE_MAX;
+    bool there;
+    if (judge_read(&value, &at, &n, scale, text, size) != ST_OK) return;
+    CHECK(value >= 0 && value <= 1 && n && at < size && n <= size - at);
+    if (judge_weigh(&value, &there, scale, logprobs, at, n) == ST_OK) CHECK(value >= 0 && value <= 1 + 1e-9);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const struct judge_scale scales[] = {{.low = 1, .high = 10}, {.low = 0, .high = 4}, {.pairwise = true, .high = 1}};
+    char *exact = malloc(size ? size : 1); /* exactly sized: a read past the end is seen */
+    struct buf text = {0};
+    struct json root, logprobs;
+    struct judge_usage usage;
+    if (!exact) return 0;
+    if (size) memcpy(exact, data, size);
+    for (size_t i = 0; i < 3; i++) {
+        read_text(&scales[i], exact, size, (struct json){0});
+        if (json_parse(&root, exact, size) != ST_OK || judge_answer_parse(&text, &logprobs, &usage, root) != ST_OK) continue;
+        char *copy = malloc(text.size ? text.size : 1);
+        if (!copy) break;
+        if (text.size) memcpy(copy, text.data, text.size);
+        read_text(&scales[i], copy, text.size, logprobs);
+        free(copy);
+    }
+    buf_release(&text);
+    free(exact);
+    return 0;
+}
