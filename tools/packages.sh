@@ -25,6 +25,8 @@ has() {
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
+    libopenmpi-dev) command -v mpicc ;;
+    openmpi-bin) command -v mpirun ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     python3-pip) python3 -m pip --version ;;
     *) false ;;

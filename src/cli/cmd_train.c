@@ -230,6 +230,7 @@ static void catch_interrupts(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL); /* mpirun and Slurm pass it on, and wait */
 }
 
 static status set_lora(struct train_options *t, const struct options *o) {
@@ -288,13 +289,14 @@ status cmd_train_run(int argc, char **argv) {
         return FAIL(ST_USAGE, "--order paired keeps both halves of a pair in one step: batch size x accumulation must be even, is %lld", (long long)(o.batch * o.accumulation));
     t.order_given = opt_given(&r, &cmd_train_spec, "order");
     TRY(cli_threads(o.threads));
+    t.threads = (int)o.threads;
     struct fit_rules rules;
     TRY(cli_compat_rules(&rules, &o.compat, o.max_length, &r, &cmd_train_spec));
     t.compat = rules.compat, t.max_prompt = rules.max_prompt, t.max_completion = rules.max_completion;
     struct source_map map;
     TRY(cli_fields(&map, &o.fields));
     t.map = &map;
-    TRY(cli_memory(&t.memory, o.memory));
+    if (strcmp(o.memory, "auto") != 0) TRY(cli_memory(&t.memory, o.memory));
     struct buf json = {0};
     opt_json(&json, &cmd_train_spec, &o);
     t.options_json = buf_text(&json);

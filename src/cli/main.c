@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 #include "cli/support.h"
+#include "train/comm.h"
 
 static void print_help(void) {
     printf("rapt %s: reward-augmented preference training (arXiv 2410.08067)\n\nusage: rapt COMMAND [options]\n", RAPT_VERSION);
@@ -96,11 +97,17 @@ int main(int argc, char **argv) {
         printf("rapt %s\n", RAPT_VERSION);
         return 0;
     }
+    const struct comm_launch launch = comm_launched();
+    if (launch.size > 1 && strcmp(argv[1], "train") != 0) {
+        if (launch.rank == 0) log_error("%d processes were started together; rapt train is the command that several ranks share", launch.size);
+        return launch.rank == 0 ? 2 : 0;
+    }
     for (size_t i = 0; i < cmd_count; i++) {
         if (strcmp(argv[1], cmd_table[i].name) != 0) continue;
         status s = cmd_table[i].run(argc - 2, argv + 2);
         if (s == ST_OK && fflush(stdout) != 0) s = FAIL(ST_IO, "cannot write to stdout");
         if (s == ST_OK) return 0;
+        if (s == ST_USAGE && launch.rank > 0) return 0; /* rank 0 says it; mpirun kills the rest behind the first bad exit */
         log_error("%s", status_message());
         if (s == ST_USAGE) fprintf(stderr, "rapt: try 'rapt %s --help'\n", argv[1]);
         return s == ST_USAGE ? 2 : 1;

@@ -282,17 +282,24 @@ static void embed_backward(struct run *r, const struct seqtree *tree) {
     }
 }
 
+static void graded(const struct run *r, size_t stage) {
+    if (r->graded) r->graded(r->graded_context, stage);
+}
+
 status run_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
     const size_t padded = run_round((size_t)tree->node_count);
     if (r->plan.rewards)
         reward_head_backward(r, tree, theta, dlogp, padded);
     else
         TRY(heads_backward(r, tree, theta, dlogp, padded));
+    graded(r, RUN_STAGE_HEAD(r->m->config.layers));
     for (size_t i = r->m->config.layers; i-- > 0;) {
         if (r->plan.recompute) TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded, true));
         TRY(block_backward(r, i, tree, theta, padded));
+        graded(r, RUN_STAGE_LAYER(i));
     }
     embed_backward(r, tree);
+    graded(r, RUN_STAGE_EMBEDDING);
     return ST_OK;
 }
 

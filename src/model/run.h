@@ -67,7 +67,15 @@ struct run {
     float *log_squares;                /* [S] out: log sum over v of p_v^2; NULL unless the plan wants it */
     int32_t *argmax;                   /* [S] out */
     size_t bytes;                      /* of the arena */
+    /* Called by run_backward as soon as nothing more will be added to the gradients of a stage, from RUN_STAGE_HEAD down to 0; NULL = nobody asks. */
+    void (*graded)(void *context, size_t stage);
+    void *graded_context;
 };
+
+/* The stages of the backward pass in a model of so many layers: the final norm and the head, layer i, the embedding. */
+#define RUN_STAGE_HEAD(layers) ((layers) + 1)
+#define RUN_STAGE_LAYER(i) ((i) + 1)
+#define RUN_STAGE_EMBEDDING ((size_t)0)
 
 /* Allocates everything. The model must have its adapter attached already. */
 status run_init(struct run *r, struct model *m, const struct run_plan *plan);

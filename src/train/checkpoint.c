@@ -34,14 +34,14 @@ static status remove_folder(const char *path) {
 }
 
 /* What the bits of a run depend on; a checkpoint of other data or options is refused. */
-static void identity(struct buf *out, const struct trainer *t) {
+void checkpoint_identity(struct buf *out, const struct trainer *t) {
     const struct train_options *o = t->o;
     char hex[HASH_HEX_SIZE];
     hash_hex(hex, t->train.ids.data, t->train.ids.count * sizeof(int32_t));
     buf_printf(out,
                "{\"model\": \"%s\", \"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
                "\"total_steps\": %llu",
-               t->model_hash, hex, t->model.params.size, o->batch, o->accumulation, (int)t->order_kind, (unsigned long long)o->seed,
+               t->model_hash, hex, t->model.params.size, o->batch, t->micros_per_step, (int)t->order_kind, (unsigned long long)o->seed,
                (unsigned long long)t->total_steps);
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
@@ -69,12 +69,15 @@ static void identity(struct buf *out, const struct trainer *t) {
                    (int)o->lora.save_embedding, o->loraplus_ratio);
 }
 
-static void machine(struct buf *out, const struct trainer *t) {
+static void machine_of(struct buf *out, const struct trainer *t, int64_t threads, int64_t ranks) {
     buf_append_text(out, "{\"instruction_set\": \"");
     cpu_describe(out);
-    buf_printf(out, "\", \"dtype\": \"%s\", \"threads\": %d, \"weights\": \"%s\"}", matmul_kind_name(t->o->kind), omp_get_max_threads(),
-               model_storage_names[t->model.storage]);
+    buf_printf(out, "\", \"dtype\": \"%s\", \"threads\": %lld, ", matmul_kind_name(t->o->kind), (long long)threads);
+    if (ranks > 1) buf_printf(out, "\"ranks\": %lld, ", (long long)ranks);
+    buf_printf(out, "\"weights\": \"%s\"}", model_storage_names[t->model.storage]);
 }
+
+static void machine(struct buf *out, const struct trainer *t) { machine_of(out, t, omp_get_max_threads(), t->comm.size); }
 
 static status save_weights(const struct trainer *t, const char *folder) {
     if (t->o->full) {
@@ -84,15 +87,30 @@ static status save_weights(const struct trainer *t, const char *folder) {
     return adapter_save(&t->model, &t->o->lora, t->model.params.value, t->start, folder, t->o->model);
 }
 
+/* What trainer.safetensors holds. */
+struct vector {
+    const char *name;
+    void *data;
+    size_t count; /* of four bytes */
+};
+#define VECTORS_MAX 5
+
+static size_t vectors_of(struct vector *out, const struct trainer *t) {
+    const size_t words = t->optim.state_bytes / sizeof(float); /* of any kind: their bits are kept */
+    size_t n = 0;
+    out[n++] = (struct vector){"parameters", t->model.params.value, t->model.params.size};
+    if (words) out[n++] = (struct vector){"optimizer", t->optim.state, words};
+    if (t->initial) out[n++] = (struct vector){t->o->full ? "reference_weights" : "initial_adapter", t->initial, t->model.params.size};
+    if (t->train_ref) out[n++] = (struct vector){"reference", t->train_ref, t->train.response_count};
+    if (t->train_ref && t->eval.response_count) out[n++] = (struct vector){"eval_reference", t->eval_ref, t->eval.response_count};
+    return n;
+}
+
 static status save_vectors(const struct trainer *t, const char *folder) {
     struct safetensors_writer w = {0};
-    const size_t words = t->optim.state_bytes / sizeof(float); /* of any kind: their bits are kept */
-    size_t rows = t->train.response_count, eval_rows = t->eval.response_count;
-    safetensors_add(&w, "parameters", DTYPE_F32, &t->model.params.size, 1, t->model.params.value);
-    if (words) safetensors_add(&w, "optimizer", DTYPE_F32, &words, 1, t->optim.state);
-    if (t->initial) safetensors_add(&w, t->o->full ? "reference_weights" : "initial_adapter", DTYPE_F32, &t->model.params.size, 1, t->initial);
-    if (t->train_ref) safetensors_add(&w, "reference", DTYPE_F32, &rows, 1, t->train_ref);
-    if (t->train_ref && eval_rows) safetensors_add(&w, "eval_reference", DTYPE_F32, &eval_rows, 1, t->eval_ref);
+    struct vector vectors[VECTORS_MAX];
+    const size_t n = vectors_of(vectors, t);
+    for (size_t i = 0; i < n; i++) safetensors_add(&w, vectors[i].name, DTYPE_F32, &vectors[i].count, 1, vectors[i].data);
     char *path = file_join(folder, "trainer.safetensors");
     status s = safetensors_write(&w, path);
     free(path);
@@ -107,7 +125,7 @@ static status save_state(struct trainer *t, const char *folder) {
     buf_printf(&b, "  \"metrics_bytes\": %ld,\n  \"micro_batches\": %lld,\n  \"averages\": [", ftell(t->log), (long long)t->metrics.count);
     for (size_t i = 0; i + 1 < STATE_DOUBLES; i++) buf_printf(&b, "%s%.17g", i ? ", " : "", m[i]);
     buf_printf(&b, "],\n  \"grad_norm\": %.17g,\n  \"identity\": ", t->norm_last);
-    identity(&b, t);
+    checkpoint_identity(&b, t);
     buf_append_text(&b, ",\n  \"machine\": ");
     machine(&b, t);
     buf_append_text(&b, "\n}\n");
@@ -157,7 +175,7 @@ static status sync_path(const char *path) {
     return ST_OK;
 }
 
-status checkpoint_save(struct trainer *t) {
+static status write_checkpoint(struct trainer *t) {
     struct buf final = {0}, temp = {0};
     buf_printf(&final, "%s/checkpoint-%llu", t->o->output_dir, (unsigned long long)t->step);
     buf_printf(&temp, "%s/.checkpoint-%llu.tmp", t->o->output_dir, (unsigned long long)t->step);
@@ -181,20 +199,41 @@ status checkpoint_save(struct trainer *t) {
     return s;
 }
 
-static status load_vector(void *out, const struct safetensors *st, const char *name, size_t count) {
-    const struct st_tensor *x = safetensors_find(st, name);
-    if (!x || x->type != DTYPE_F32 || x->rows * x->cols != count)
-        return FAIL(ST_MISMATCH, "tensor '%s' does not fit this run (%zu numbers expected)", name, count);
-    memcpy(out, x->data, count * sizeof(float));
-    return ST_OK;
+status checkpoint_same_parameters(struct trainer *t) {
+    char hex[HASH_HEX_SIZE];
+    if (t->comm.size == 1) return ST_OK;
+    hash_hex(hex, t->model.params.value, t->model.params.size * sizeof(float));
+    return comm_same(&t->comm, hex, "set of parameters: every rank needs the same build and the same kind of CPU");
 }
 
-static status load_vectors(struct trainer *t, const struct safetensors *st) {
-    TRY(load_vector(t->model.params.value, st, "parameters", t->model.params.size));
-    if (t->optim.state_bytes) TRY(load_vector(t->optim.state, st, "optimizer", t->optim.state_bytes / sizeof(float)));
-    if (t->initial) TRY(load_vector(t->initial, st, t->o->full ? "reference_weights" : "initial_adapter", t->model.params.size));
-    if (t->train_ref) TRY(load_vector(t->train_ref, st, "reference", t->train.response_count));
-    if (t->train_ref && t->eval.count) TRY(load_vector(t->eval_ref, st, "eval_reference", t->eval.response_count));
+status checkpoint_save(struct trainer *t) {
+    TRY(checkpoint_same_parameters(t));
+    return t->comm.rank == 0 ? write_checkpoint(t) : ST_OK;
+}
+
+static status read_vectors(struct trainer *t, const char *path) {
+    struct safetensors st;
+    struct vector vectors[VECTORS_MAX];
+    const size_t n = vectors_of(vectors, t);
+    status s = ST_OK;
+    TRY(safetensors_open(&st, path));
+    for (size_t i = 0; s == ST_OK && i < n; i++) {
+        const struct st_tensor *x = safetensors_find(&st, vectors[i].name);
+        if (!x || x->type != DTYPE_F32 || x->rows * x->cols != vectors[i].count)
+            s = FAIL(ST_MISMATCH, "tensor '%s' does not fit this run (%zu numbers expected)", vectors[i].name, vectors[i].count);
+        else
+            memcpy(vectors[i].data, x->data, vectors[i].count * sizeof(float));
+    }
+    safetensors_release(&st);
+    return s;
+}
+
+/* Only rank 0 needs to see the file. */
+static status load_vectors(struct trainer *t, const char *path) {
+    struct vector vectors[VECTORS_MAX];
+    const size_t n = vectors_of(vectors, t);
+    TRY(comm_agree(&t->comm, t->comm.rank == 0 ? read_vectors(t, path) : ST_OK));
+    for (size_t i = 0; i < n; i++) TRY(comm_broadcast(&t->comm, vectors[i].data, vectors[i].count * sizeof(float)));
     model_changed(&t->model);
     return t->o->full ? model_refresh(&t->model) : ST_OK;
 }
@@ -204,13 +243,20 @@ static bool same(struct json v, const struct buf *want) { return v.size == want-
 static status check_identity(const struct trainer *t, struct json state) {
     struct buf want = {0};
     struct json v = json_get(state, "identity");
-    identity(&want, t);
+    checkpoint_identity(&want, t);
     status s = same(v, &want)
                    ? ST_OK
                    : FAIL(ST_MISMATCH, "was made by another run: it has %.*s, this run is %s", (int)v.size, v.text, buf_text(&want));
     buf_clear(&want);
-    machine(&want, t);
     v = json_get(state, "machine");
+    int64_t threads = omp_get_max_threads(), ranks = 1;
+    json_int(&ranks, json_get(v, "ranks"));
+    if (ranks != t->comm.size) { /* then threads differ too, and only the bits were promised to the same number */
+        json_int(&threads, json_get(v, "threads"));
+        log_info("the checkpoint was made by %lld rank%s, this run has %d: losses will differ in the sixth digit", (long long)ranks, ranks == 1 ? "" : "s",
+                 t->comm.size);
+    }
+    machine_of(&want, t, threads, ranks);
     if (s == ST_OK && !same(v, &want) && !t->o->allow_drift)
         s = FAIL(ST_MISMATCH, "was made with %.*s, this is %s: the numbers would drift; --allow-drift goes on all the same", (int)v.size,
                  v.text, buf_text(&want));
@@ -239,23 +285,30 @@ static status load_state(struct trainer *t, struct json state, int64_t *metrics_
     return ST_OK;
 }
 
+/* A file that rank 0 sees, on all ranks. */
+static status read_everywhere(struct buf *text, struct trainer *t, const char *path) {
+    TRY(comm_agree(&t->comm, t->comm.rank == 0 ? file_read(text, path) : ST_OK));
+    size_t size = text->size;
+    TRY(comm_broadcast(&t->comm, &size, sizeof size));
+    if (t->comm.rank > 0) TRY(buf_reserve(text, size + 1));
+    TRY(comm_broadcast(&t->comm, text->data, size));
+    text->size = size;
+    return ST_OK;
+}
+
 static status resume_from(struct trainer *t, const char *folder) {
     struct buf text = {0};
-    struct safetensors st;
     struct json state;
     int64_t bytes = 0;
     char *path = file_join(folder, "trainer_state.json"), *vectors = file_join(folder, "trainer.safetensors");
-    status s = file_read(&text, path);
-    if (s == ST_OK) s = json_parse(&state, buf_text(&text), text.size);
-    if (s == ST_OK) s = load_state(t, state, &bytes);
+    status s = read_everywhere(&text, t, path);
     if (s == ST_OK) {
-        s = safetensors_open(&st, vectors);
-        if (s == ST_OK) {
-            s = load_vectors(t, &st);
-            safetensors_release(&st);
-        }
+        s = json_parse(&state, buf_text(&text), text.size);
+        if (s == ST_OK) s = load_state(t, state, &bytes);
+        s = comm_agree(&t->comm, s);
     }
-    if (s == ST_OK && (file_size_bytes(t->log_path) < (uint64_t)bytes || truncate(t->log_path, bytes) != 0))
+    if (s == ST_OK) s = load_vectors(t, vectors);
+    if (s == ST_OK && t->comm.rank == 0 && (file_size_bytes(t->log_path) < (uint64_t)bytes || truncate(t->log_path, bytes) != 0))
         s = FAIL(ST_MISMATCH, "%s is shorter than at the checkpoint", t->log_path);
     buf_release(&text);
     free(path);
@@ -280,7 +333,8 @@ status checkpoint_clear(const struct trainer *t) {
 }
 
 status checkpoint_resume(struct trainer *t, bool *found) {
-    long n = newest(t->o->output_dir, -1);
+    long n = t->comm.rank == 0 ? newest(t->o->output_dir, -1) : 0;
+    TRY(comm_broadcast(&t->comm, &n, sizeof n));
     *found = n >= 0;
     if (n < 0) return ST_OK;
     struct buf folder = {0};
@@ -291,10 +345,14 @@ status checkpoint_resume(struct trainer *t, bool *found) {
     return s;
 }
 
-status checkpoint_save_final(struct trainer *t, const char *folder) { return save_weights(t, folder); }
+status checkpoint_save_final(struct trainer *t, const char *folder) {
+    TRY(checkpoint_same_parameters(t));
+    return t->comm.rank == 0 ? save_weights(t, folder) : ST_OK;
+}
 
 status manifest_write(struct trainer *t, bool finished) {
     struct buf b = {0};
+    if (t->comm.rank > 0) return ST_OK;
     buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false",
                t->o->options_json);
     buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", t->model_hash, t->data_hash);

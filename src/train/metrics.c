@@ -103,6 +103,13 @@ void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, 
     m->reward_margin += margin / n;
 }
 
+void metrics_sum(struct metrics *m, const struct metrics *more) {
+    double *to = (double *)(void *)m;
+    const double *from = (const double *)(const void *)more;
+    for (size_t i = 0; i + 1 < sizeof *m / sizeof *to; i++) to[i] += from[i];
+    m->count += more->count;
+}
+
 void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, unsigned kinds) {
     enum { PAIRS = METRICS_PAIRS_ALONE | METRICS_PAIRS, LABELS = METRICS_LABELS | METRICS_LABELS_KL, TOKENS = METRICS_SFT | PAIRS | LABELS };
     const bool labels = (kinds & LABELS) != 0;

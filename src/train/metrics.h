@@ -32,6 +32,8 @@ void metrics_add_labels(struct metrics *m, double loss, const struct token_stats
                         const uint8_t *rejected, size_t rows, double beta, double kl);
 /* The same of a reward model: rewards [rows * 2] (TRL's reward_trainer.py, compute_loss). */
 void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, size_t rows);
+/* Adds up two of them. */
+void metrics_sum(struct metrics *m, const struct metrics *more);
 /* Which of them a run has. */
 enum metrics_kind { METRICS_SFT = 1, METRICS_PAIRS_ALONE = 2, METRICS_PAIRS = 4, METRICS_REWARDS = 8, METRICS_LABELS = 16, METRICS_LABELS_KL = 32, METRICS_NLL = 64, METRICS_ODDS = 128 };
 /* Appends "key": value pairs, each behind ", "; kinds: of enum metrics_kind; prefix is "" or "eval_". */

@@ -95,21 +95,24 @@ status mismatched_precompute(struct trainer *t) {
     const uint64_t epochs = t->mismatched_epochs;
     uint32_t rows[BATCH_ROWS_MAX];
     struct progress bar;
+    const size_t ranks = (size_t)t->comm.size, rank = (size_t)t->comm.rank; /* micro-batches go round */
     progress_begin(&bar, "reference of mismatched pairs", "rows", epochs * t->train.count + t->eval.count);
     for (uint64_t e = 0; e < epochs; e++) {
         TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, e));
         t->order_epoch = (int64_t)e;
         for (size_t from = 0, n; from < t->train.count; from += n) {
             n = t->train.count - from < t->o->batch ? t->train.count - from : t->o->batch;
-            TRY(mismatched_reference(t, &t->train, t->order + from, n));
+            if (from / t->o->batch % ranks == rank) TRY(mismatched_reference(t, &t->train, t->order + from, n));
             progress_update(&bar, e * t->train.count + from + n, NULL);
         }
     }
     for (size_t from = 0, n; from < t->eval.count; from += n) {
         n = t->eval.count - from < t->o->eval_batch ? t->eval.count - from : t->o->eval_batch;
         for (size_t i = 0; i < n; i++) rows[i] = (uint32_t)(from + i);
-        TRY(mismatched_reference(t, &t->eval, rows, n));
+        if (from / t->o->eval_batch % ranks == rank) TRY(mismatched_reference(t, &t->eval, rows, n));
     }
+    TRY(ranks_merge(&t->comm, t->train_mismatched, epochs * t->train.count));
+    TRY(ranks_merge(&t->comm, t->eval_mismatched, t->eval.count));
     progress_end(&bar, epochs * t->train.count + t->eval.count, NULL);
     return ST_OK;
 }

@@ -42,16 +42,17 @@ status reference_fill(struct trainer *t, double *out, float *cache, const struct
 status reference_precompute(struct trainer *t, float *cache, const struct loaded *data, const char *what) {
     uint32_t rows[BATCH_ROWS_MAX];
     struct progress bar;
-    progress_begin(&bar, what, "rows", data->count);
-    for (size_t from = 0, taken = 0; from < data->count; from += taken) {
-        size_t count = data->count - from < t->o->batch ? data->count - from : t->o->batch;
+    const struct span mine = ranks_share(&t->comm, data->count, 1);
+    progress_begin(&bar, what, "rows", mine.end - mine.first);
+    for (size_t from = mine.first, taken = 0; from < mine.end; from += taken) {
+        size_t count = mine.end - from < t->o->batch ? mine.end - from : t->o->batch;
         for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)(from + i);
         TRY(pack_rows(t, &taken, data, rows, count));
         TRY(reference_fill(t, t->reference, cache, data, rows, taken));
-        progress_update(&bar, from + taken, NULL);
+        progress_update(&bar, from + taken - mine.first, NULL);
     }
-    progress_end(&bar, data->count, NULL);
-    return ST_OK;
+    progress_end(&bar, mine.end - mine.first, NULL);
+    return ranks_merge(&t->comm, cache, data->response_count);
 }
 
 static status read_number(double *out, struct json row, const char *key) {

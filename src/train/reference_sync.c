@@ -47,17 +47,23 @@ static status fill_micro(struct trainer *t, float *cache, const struct loaded *d
     return t->o->loss->needs & LOSS_NEEDS_KL ? mismatched_reference(t, data, rows, count) : ST_OK;
 }
 
+/* Those of this rank's rows in the steps before `until`, which lie in one epoch. */
 static status fill_steps(struct trainer *t, uint64_t until) {
-    const size_t per_step = t->o->batch * t->o->accumulation, from = t->step % t->steps_per_epoch * per_step;
-    const size_t past = from + (size_t)(until - t->step) * per_step, end = past < t->train.count ? past : t->train.count;
+    const size_t batch = t->o->batch;
+    const uint32_t *rows;
     struct progress bar;
-    progress_begin(&bar, "reference", "rows", end - from);
-    for (size_t at = from, n; at < end; at += n) {
-        n = end - at < t->o->batch ? end - at : t->o->batch;
-        TRY(fill_micro(t, t->train_ref, &t->train, t->order + at, n));
-        progress_update(&bar, at + n - from, NULL);
+    size_t count;
+    progress_begin(&bar, "reference", "steps", until - t->step);
+    for (uint64_t step = t->step; step < until; step++) {
+        TRY(step_rows(t, &rows, &count, step));
+        const struct span mine = step_share(t, count);
+        for (size_t at = mine.first, n; at < mine.end; at += n) {
+            n = mine.end - at < batch ? mine.end - at : batch;
+            TRY(fill_micro(t, t->train_ref, &t->train, rows + at, n));
+        }
+        progress_update(&bar, step + 1 - t->step, NULL);
     }
-    progress_end(&bar, end - from, NULL);
+    progress_end(&bar, until - t->step, NULL);
     return ST_OK;
 }
 
@@ -77,10 +83,11 @@ status reference_ready(struct trainer *t) {
 status reference_ready_for_evaluation(struct trainer *t) {
     uint32_t rows[BATCH_ROWS_MAX];
     status s = ST_OK;
-    if (!t->o->ref_sync_steps || !t->o->full || !t->needs_reference || (t->eval.count && !isnan(t->eval_ref[t->eval.rows[0].first]))) return ST_OK;
+    const struct span mine = evaluation_share(t);
+    if (!t->o->ref_sync_steps || !t->o->full || !t->needs_reference || (mine.first < mine.end && !isnan(t->eval_ref[t->eval.rows[mine.first].first]))) return ST_OK;
     TRY(exchange(t));
-    for (size_t from = 0, n; s == ST_OK && from < t->eval.count; from += n) {
-        n = t->eval.count - from < t->o->eval_batch ? t->eval.count - from : t->o->eval_batch;
+    for (size_t from = mine.first, n; s == ST_OK && from < mine.end; from += n) {
+        n = mine.end - from < t->o->eval_batch ? mine.end - from : t->o->eval_batch;
         for (size_t i = 0; i < n; i++) rows[i] = (uint32_t)(from + i);
         s = fill_micro(t, t->eval_ref, &t->eval, rows, n);
     }

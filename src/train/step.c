@@ -61,12 +61,15 @@ static status forward_pack(struct trainer *t, const struct loaded *data, float *
     return ST_OK;
 }
 
-static status backward_pack(struct trainer *t, size_t from, double weight) {
+/* last: of the micro-batch. */
+static status backward_pack(struct trainer *t, size_t from, double weight, bool last) {
     const bool text = (t->o->loss->needs & LOSS_NEEDS_TEXT) != 0;
     for (int32_t i = 0; i < t->tree.score_count; i++) {
         const size_t at = t->first[from] + (size_t)t->tree.scores[i].sequence;
         t->dlogp[i] = (float)((t->dpolicy[at] * (double)t->tree.scores[i].weight + (text ? t->dtext[at] : 0)) * weight);
     }
+    t->run.graded = t->comm.size > 1 && last && t->last_micro ? overlap_graded : NULL;
+    t->run.graded_context = &t->overlap;
     return run_backward(&t->run, &t->tree, t->o->full ? NULL : t->model.params.value, t->dlogp);
 }
 
@@ -98,7 +101,7 @@ static status separable(struct loss_result *total, struct trainer *t, const stru
         total->nll += r.nll * share;
         total->log_odds_ratio += r.log_odds_ratio * share;
         total->log_odds_chosen += r.log_odds_chosen * share;
-        if (train) TRY(backward_pack(t, from, weight * share));
+        if (train) TRY(backward_pack(t, from, weight * share, from + taken == count));
     }
     return ST_OK;
 }
@@ -113,7 +116,7 @@ static status whole(struct loss_result *total, struct trainer *t, const struct l
     TRY(loss_of(total, t, data, 0, count));
     for (size_t from = 0, taken = 0; train && from < count; from += taken) {
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, true));
-        TRY(backward_pack(t, from, weight));
+        TRY(backward_pack(t, from, weight, from + taken == count));
     }
     return ST_OK;
 }
@@ -153,23 +156,31 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     return ST_OK;
 }
 
+struct span evaluation_share(const struct trainer *t) {
+    const size_t n = t->o->eval_batch, count = t->eval.count;
+    const struct span micros = ranks_share(&t->comm, (count + n - 1) / n, 1);
+    return (struct span){micros.first * n < count ? micros.first * n : count, micros.end * n < count ? micros.end * n : count};
+}
+
 /* The loss is the mean over rows, as transformers' evaluation_loop takes it; every other metric is a mean over micro-batches, as TRL does.
  */
 status step_evaluate(struct trainer *t, struct metrics *m) {
     uint32_t rows[BATCH_ROWS_MAX];
     double loss_of_rows = 0;
     struct progress bar;
+    const struct span mine = evaluation_share(t);
     *m = (struct metrics){0};
-    progress_begin(&bar, "evaluate", "rows", t->eval.count);
-    for (size_t from = 0; from < t->eval.count; from += t->o->eval_batch) {
-        size_t count = t->eval.count - from < t->o->eval_batch ? t->eval.count - from : t->o->eval_batch;
+    progress_begin(&bar, "evaluate", "rows", mine.end - mine.first);
+    for (size_t from = mine.first; from < mine.end; from += t->o->eval_batch) {
+        size_t count = mine.end - from < t->o->eval_batch ? mine.end - from : t->o->eval_batch;
         for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)(from + i);
         const double before = m->loss;
         TRY(step_micro(t, &t->eval, t->eval_ref, rows, count, false, 0, m));
         loss_of_rows += (m->loss - before) * (double)count;
-        progress_update(&bar, from + count, NULL);
+        progress_update(&bar, from + count - mine.first, NULL);
     }
+    TRY(ranks_sum_metrics(&t->comm, m, &loss_of_rows));
     if (m->count) m->loss = loss_of_rows / (double)t->eval.count * (double)m->count;
-    progress_end(&bar, t->eval.count, NULL);
+    progress_end(&bar, mine.end - mine.first, NULL);
     return ST_OK;
 }

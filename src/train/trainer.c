@@ -11,9 +11,12 @@
 #include "base/log.h"
 #include "format/json.h"
 #include "model/reward_head.h"
+#include "num/cpu.h"
 #include "train/memory.h"
 #include "train/slices.h"
 #include "train/trainer_state.h"
+
+#define PATIENCE_S 30 /* and ten steps, for other ranks when a signal came */
 
 static volatile sig_atomic_t interrupted;
 void trainer_interrupt(void) { interrupted = 1; }
@@ -105,7 +108,7 @@ static status load_data(struct trainer *t) {
                                 .threshold = o->kto_threshold,
                                 .map = o->map,
                                 .skip_bad = o->skip_bad,
-                                .rejected_beside = buf_text(&rejected)};
+                                .rejected_beside = t->comm.rank == 0 ? buf_text(&rejected) : NULL};
     TRY(encoder_open(&t->encoder, o->model));
     t->encoder.whole = lo.reward;
     t->encoder.compat = o->compat;
@@ -182,7 +185,7 @@ static status plan_memory(struct trainer *t) {
     struct run_plan plan = {
         .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
     const size_t states = train_state_bytes(&t->model, o->optimizer, &o->optim);
-    const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto();
+    const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto() / (size_t)t->comm.local_size;
     TRY(train_memory_fit(&t->model, &plan, states, all > synced ? all - synced : 0));
     const struct train_memory memory = train_memory_of(&t->model, &plan, states);
     if (synced) log_info("memory: the reference's parameters %.0f MiB", mib(synced));
@@ -219,8 +222,7 @@ static status prepare_optimizer(struct trainer *t) {
     status s = optim_init(&t->optim, o->optimizer, &o->optim, slices, t->model.params.count);
     free(slices);
     TRY(s);
-    const size_t per_step = o->batch * o->accumulation;
-    t->steps_per_epoch = (t->train.count + per_step - 1) / per_step;
+    t->steps_per_epoch = (t->train.count + t->rows_per_step - 1) / t->rows_per_step;
     t->total_steps = o->max_steps ? o->max_steps : (uint64_t)ceil(o->epochs * (double)t->steps_per_epoch);
     if (!t->total_steps) return FAIL(ST_USAGE, "no steps to take: --num-train-epochs is %g", o->epochs);
     if (o->ref_sync_steps >= t->total_steps)
@@ -261,6 +263,7 @@ static uint64_t peak_rss_bytes(void) {
 }
 
 static status log_line(struct trainer *t, const struct buf *line) {
+    if (t->comm.rank > 0) return ST_OK;
     if (fwrite(line->data, 1, line->size, t->log) != line->size || fflush(t->log) != 0) return FAIL(ST_IO, "%s: cannot write", t->log_path);
     return ST_OK;
 }
@@ -268,7 +271,7 @@ static status log_line(struct trainer *t, const struct buf *line) {
 /* transformers counts micro-batches, so that a short last step is a smaller part of its epoch. */
 static double epoch_of(const struct trainer *t) {
     const uint64_t micros = (t->train.count + t->o->batch - 1) / t->o->batch, whole = t->step / t->steps_per_epoch;
-    return (double)whole + (double)(t->step % t->steps_per_epoch * t->o->accumulation) / (double)micros;
+    return (double)whole + (double)(t->step % t->steps_per_epoch * t->micros_per_step) / (double)micros;
 }
 
 static unsigned metrics_kinds(const struct trainer *t) {
@@ -319,91 +322,48 @@ static status evaluate(struct trainer *t) {
     return s;
 }
 
-/* Row numbers of optimizer step `step`. */
-static status step_rows(struct trainer *t, const uint32_t **rows, size_t *count, uint64_t step) {
-    const size_t per_step = t->o->batch * t->o->accumulation;
-    const uint64_t epoch = step / t->steps_per_epoch, at = step % t->steps_per_epoch * per_step;
-    if (t->order_epoch != (int64_t)epoch) TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, epoch));
-    t->order_epoch = (int64_t)epoch;
-    *rows = t->order + at;
-    *count = t->train.count - at < per_step ? t->train.count - at : per_step;
-    return ST_OK;
-}
-
-static double scored_tokens(const struct trainer *t, const uint32_t *rows, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (t->train.marks.size) {
-            sum += loaded_response(&t->train, rows[i], 0)->scored;
-            continue;
-        }
-        const int32_t prompt = t->train.rows[rows[i]].prompt;
-        sum += loaded_response(&t->train, rows[i], 0)->count + (t->o->score_prompts && prompt ? prompt - 1 : 0);
-    }
-    return sum;
-}
-
-/* What a micro-batch counts for in its step: all the same, as in TRL's DPOTrainer; under sft by its tokens, so that the step's loss is the
- * mean over all of its tokens (transformers' num_items_in_batch). */
-static status weighted_micro(struct trainer *t, const uint32_t *rows, size_t count, size_t micros, double step_tokens) {
-    if (t->o->objective != OBJECTIVE_SFT) return step_micro(t, &t->train, t->train_ref, rows, count, true, 1.0 / (double)micros, &t->metrics);
-    const double before = t->metrics.loss, weight = scored_tokens(t, rows, count) / step_tokens;
-    TRY(step_micro(t, &t->train, t->train_ref, rows, count, true, weight, &t->metrics));
-    t->metrics.loss = before + (t->metrics.loss - before) * weight * (double)micros;
-    return ST_OK;
-}
-
 static status take_step(struct trainer *t) {
-    const uint32_t *rows;
-    size_t count;
-    struct params *p = &t->model.params;
-    const double rate = schedule_rate(&t->schedule, t->step);
-    TRY(step_rows(t, &rows, &count, t->step));
+    const double rate = schedule_rate(&t->schedule, t->step), start_s = log_now_s();
     TRY(reference_ready(t));
-    const size_t micros = (count + t->o->batch - 1) / t->o->batch;
-    const double step_tokens = scored_tokens(t, rows, count);
-    memset(p->grad, 0, p->size * sizeof(float));
-    for (size_t i = 0; i < micros; i++) {
-        size_t n = count - i * t->o->batch < t->o->batch ? count - i * t->o->batch : t->o->batch;
-        TRY(weighted_micro(t, rows + i * t->o->batch, n, micros, step_tokens));
-    }
+    TRY(step_gradients(t));
     t->norm_last = optim_norm(&t->optim);
-    if (!isfinite(t->norm_last))
+    if (!isfinite(t->norm_last)) {
+        comm_end_together(&t->comm);
         return FAIL(ST_FORMAT, "step %llu: the gradient is not finite; lower --learning-rate, or try --dtype f32",
                     (unsigned long long)t->step + 1);
+    }
     TRY(optim_step(&t->optim, rate, optim_clip_scale(t->norm_last, t->o->max_grad_norm)));
     if (t->o->full) TRY(model_refresh(&t->model));
     model_changed(&t->model);
     t->step++;
     TRY(reference_sync(t));
+    t->longest_step_s = fmax(t->longest_step_s, log_now_s() - start_s);
+    t->comm.patience_s = PATIENCE_S + 10 * t->longest_step_s;
     if (t->o->logging_steps && (t->step % t->o->logging_steps == 0 || t->step == t->total_steps)) return log_step(t, rate);
     return ST_OK;
 }
 
 static bool due(uint64_t step, uint64_t every) { return every && step % every == 0; }
 
+/* A signal is seen by ranks at different times: they stop behind the step in which one of them told the others. */
+static bool stopping(const struct trainer *t) { return t->comm.size > 1 ? t->stop : interrupted; }
+
 static status loop(struct trainer *t) {
     struct progress bar;
     char extra[64];
     progress_begin(&bar, "train", "steps", t->total_steps);
-    while (t->step < t->total_steps && !interrupted) {
-        const struct metrics before = t->metrics;
+    while (t->step < t->total_steps && !stopping(t)) {
         TRY(take_step(t));
-        double loss =
-            t->metrics.count > before.count ? (t->metrics.loss - before.loss) / (double)(t->metrics.count - before.count) : (double)NAN;
-        if (isnan(loss))
-            extra[0] = '\0';
-        else
-            snprintf(extra, sizeof extra, "loss %.4f", loss);
+        snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);
         if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t));
-        if (due(t->step, t->o->save_steps) || interrupted) TRY(checkpoint_save(t));
+        if (due(t->step, t->o->save_steps) || stopping(t)) TRY(checkpoint_save(t));
         progress_update(&bar, t->step, extra);
     }
     progress_end(&bar, t->step, NULL);
-    if (t->step < t->total_steps)
-        return FAIL(ST_INTERRUPTED, "stopped after step %llu of %llu; the same command with --resume goes on from there",
-                    (unsigned long long)t->step, (unsigned long long)t->total_steps);
-    return ST_OK;
+    if (t->step == t->total_steps) return ST_OK;
+    comm_end_together(&t->comm);
+    return FAIL(ST_INTERRUPTED, "stopped after step %llu of %llu; the same command with --resume goes on from there",
+                (unsigned long long)t->step, (unsigned long long)t->total_steps);
 }
 
 static status open_log(struct trainer *t, bool resumed) {
@@ -430,12 +390,23 @@ static status copy_goal(const struct train_options *o) {
     return s;
 }
 
+/* What a step of several ranks needs, taken beforehand. */
+static status prepare_ranks(struct trainer *t) {
+    size_t responses, most = 1;
+    for (size_t i = 0; i < t->train.count; i++)
+        if ((size_t)t->train.rows[i].responses > most) most = (size_t)t->train.rows[i].responses;
+    if (!size_mul(&responses, t->rows_per_step, most) || responses > t->train.response_count) responses = t->train.response_count;
+    TRY(mem_try_alloc(&t->step_responses, responses, sizeof *t->step_responses, "step"));
+    TRY(mem_try_alloc(&t->step_numbers, RANKS_NUMBERS + responses, sizeof *t->step_numbers, "step"));
+    return overlap_init(&t->overlap, &t->comm, &t->model.params, t->model.config.layers);
+}
+
 static status prepare(struct trainer *t) {
-    TRY(file_make_dirs(t->o->output_dir));
-    if (!t->o->resume) TRY(checkpoint_clear(t));
+    if (t->comm.rank == 0) TRY(file_make_dirs(t->o->output_dir));
+    if (!t->o->resume && t->comm.rank == 0) TRY(checkpoint_clear(t));
     TRY(hash_path(t->model_hash, t->o->model));
     TRY(hash_path(t->data_hash, t->o->train_data));
-    TRY(copy_goal(t->o));
+    if (t->comm.rank == 0) TRY(copy_goal(t->o));
     t->log_path = file_join(t->o->output_dir, "metrics.jsonl");
     TRY(load_data(t));
     t->order = mem_alloc(t->train.count * sizeof *t->order);
@@ -445,17 +416,39 @@ static status prepare(struct trainer *t) {
     TRY(open_model(t));
     TRY(plan_memory(t));
     TRY(prepare_optimizer(t));
-    return prepare_reference(t);
+    return t->comm.size > 1 ? prepare_ranks(t) : ST_OK;
+}
+
+/* Ranks that are not one run would wait for each other without end, or train different models. */
+static status check_ranks(struct trainer *t) {
+    struct buf text = {0};
+    TRY(comm_same(&t->comm, RAPT_VERSION, "version of rapt"));
+    TRY(comm_same(&t->comm, t->o->options_json, "set of options"));
+    checkpoint_identity(&text, t);
+    status s = comm_same(&t->comm, buf_text(&text), "model or data");
+    buf_clear(&text);
+    buf_printf(&text, "%zu rows, %zu tokens", t->eval.count, t->eval.ids.count);
+    if (s == ST_OK) s = comm_same(&t->comm, buf_text(&text), "set of evaluation data");
+    buf_clear(&text);
+    buf_printf(&text, "%s with ", matmul_kind_name(t->o->kind));
+    cpu_describe(&text);
+    if (s == ST_OK && !t->o->allow_drift) s = comm_same(&t->comm, buf_text(&text), "instruction set (--allow-drift goes on all the same)");
+    buf_release(&text);
+    TRY(s);
+    return checkpoint_same_parameters(t);
 }
 
 static status train(struct trainer *t) {
     bool resumed = false;
-    TRY(prepare(t));
+    TRY(comm_share_cores(&t->comm, t->o->threads || getenv("OMP_NUM_THREADS")));
+    TRY(comm_agree(&t->comm, prepare(t)));
+    TRY(check_ranks(t));
+    TRY(prepare_reference(t));
     if (t->o->resume) {
         TRY(checkpoint_resume(t, &resumed));
         if (!resumed) log_info("%s: no checkpoint to resume from, starting at step 0", t->o->output_dir);
     }
-    TRY(open_log(t, resumed));
+    if (t->comm.rank == 0) TRY(open_log(t, resumed));
     TRY(manifest_write(t, false));
     t->started_s = log_now_s();
     t->tokens_at_start = t->tokens_seen;
@@ -467,11 +460,30 @@ static status train(struct trainer *t) {
     return manifest_write(t, true);
 }
 
+/* All ranks come to the same end, or one of them ends the others. */
+static status leave(struct comm *c, status s) {
+    const bool silent = c->silent;
+    if (s != ST_OK && c->size > 1 && !c->together) {
+        log_error("rank %d on %s: %s", c->rank, c->host, status_message());
+        comm_abort(c);
+    }
+    comm_end(c);
+    return silent ? ST_OK : s;
+}
+
 status trainer_run(const struct train_options *o) {
     struct trainer t = {.o = o, .order_epoch = -1, .share = !(o->lora.dropout > 0)};
     t.needs_reference = (o->loss->needs & LOSS_NEEDS_REFERENCE) != 0;
     interrupted = 0;
+    TRY(comm_begin(&t.comm));
+    t.comm.stop = &interrupted;
+    t.comm.patience_s = PATIENCE_S;
+    if (t.comm.rank > 0) log_set_level(LOG_ERROR); /* rank 0 tells what all of them do */
+    if (t.comm.size > 1) log_info("%d ranks, %d of them on %s", t.comm.size, t.comm.local_size, t.comm.host);
+    t.micros_per_step = o->accumulation * (size_t)t.comm.size;
+    t.rows_per_step = o->batch * t.micros_per_step;
     status s = train(&t);
+    s = leave(&t.comm, s);
     if (t.log) fclose(t.log);
     free(t.log_path);
     free(t.order);
@@ -497,6 +509,9 @@ status trainer_run(const struct train_options *o) {
     free(t.rejected);
     free(t.first);
     free(t.dlogp);
+    free(t.step_responses);
+    free(t.step_numbers);
+    overlap_release(&t.overlap);
     optim_release(&t.optim);
     seqtree_release(&t.tree);
     run_release(&t.run);

@@ -1,6 +1,6 @@
 /* trainer: the loop. Rows -> micro-batches -> log-probs -> loss -> gradients -> optimizer, with evaluation, metrics and checkpoints.
  *
- * An optimizer step is per_device_batch x accumulation rows, normalised as TRL does it: the mean over rows of each micro-batch, then the
+ * An optimizer step is per_device_batch x accumulation x ranks (train/ranks.h) rows, normalised as TRL does it: the mean over rows of each micro-batch, then the
  * mean over micro-batches; the last ones may be short. Under sft: the mean over the step's response tokens. */
 #ifndef RAPT_TRAIN_TRAINER_H
 #define RAPT_TRAIN_TRAINER_H
@@ -40,6 +40,7 @@ struct train_options {
     struct optim_params optim;
     double loraplus_ratio; /* the rate of B over that of A */
     size_t memory; /* bytes the run may take; 0 = model_memory_auto() */
+    int threads;   /* --threads: how many the caller has set; 0: all cores, which ranks on one machine divide */
     size_t batch, accumulation, eval_batch, max_length, token_budget;
     enum order_kind order;
     bool order_given; /* asked for by name: ORDER_PAIRED is then an error where the data has no pairs, else shuffled takes over */
@@ -54,7 +55,8 @@ struct train_options {
     const char *options_json; /* resolved options, for the manifest */
 };
 
-/* Runs to the end, or to the next step after trainer_interrupt. */
+/* Runs to the end, or to the next step after trainer_interrupt. Under mpirun as one of several ranks, of which the first writes and tells what all
+ * of them do (log_set_level); where all fail together one of them returns why, the others ST_OK. */
 status trainer_run(const struct train_options *o);
 /* Asks the loop to finish its step, save and stop; may be called from a signal handler. */
 void trainer_interrupt(void);

@@ -6,11 +6,14 @@
 
 #include "base/hash.h"
 #include "train/batch.h"
+#include "train/ranks.h"
 #include "train/trainer.h"
 
 struct trainer {
     char model_hash[HASH_HEX_SIZE], data_hash[HASH_HEX_SIZE]; /* of the base model's files, and of the training data */
     const struct train_options *o;
+    struct comm comm;
+    struct overlap overlap;
     struct encoder encoder;
     struct loaded train, eval;
     struct model model;
@@ -32,8 +35,15 @@ struct trainer {
     enum order_kind order_kind; /* what is really done */
     int64_t order_epoch;     /* whose order that is; -1 none */
     uint64_t step, total_steps, steps_per_epoch;
+    size_t micros_per_step, rows_per_step; /* of all ranks */
+    bool last_micro;         /* of this rank in this step: gradients are complete as its backward pass leaves them */
+    bool stop;               /* a signal asked this rank or another to stop behind this step */
+    uint32_t *step_responses; /* [responses of a step] whose reference sums ranks tell each other */
+    double *step_numbers;    /* [RANKS_NUMBERS + responses of a step] */
+    double longest_step_s;
     int64_t tokens_seen;     /* TRL's num_tokens: every sequence with its prompt */
-    struct metrics metrics;  /* since the last log */
+    struct metrics metrics;  /* since the last log, of all ranks */
+    struct metrics step_metrics; /* of the last step: while it runs of this rank's part */
     double norm_last;
     FILE *log;
     char *log_path;
@@ -77,11 +87,25 @@ status pack_rows(struct trainer *t, size_t *taken, const struct loaded *data, co
 /* After run_forward over rows [from, from + taken) of the micro-batch: the text sums and the pairs' weights that the loss needs. */
 void pack_statistics(struct trainer *t, size_t from, size_t taken);
 
+/* accumulate.c */
+/* Row numbers of optimizer step `step`, of all ranks. */
+status step_rows(struct trainer *t, const uint32_t **rows, size_t *count, uint64_t step);
+/* This rank's rows among the count of a step. */
+struct span step_share(const struct trainer *t, size_t count);
+/* One optimizer step up to its gradients, which are then those of all ranks, as are t->step_metrics and t->tokens_seen. */
+status step_gradients(struct trainer *t);
+
 /* step.c: one micro-batch of rows: forward, loss, and (train) backward with gradients scaled by `weight`. */
 status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m);
 status step_evaluate(struct trainer *t, struct metrics *m);
+/* This rank's rows of the evaluation data. */
+struct span evaluation_share(const struct trainer *t);
 
-/* checkpoint.c */
+/* checkpoint.c; rank 0 writes, all ranks call. */
+/* What the bits of a run depend on, as JSON. */
+void checkpoint_identity(struct buf *out, const struct trainer *t);
+/* ST_MISMATCH on all ranks where their parameters are not the same. */
+status checkpoint_same_parameters(struct trainer *t);
 status checkpoint_save(struct trainer *t);
 /* A fresh run in a folder with checkpoints: refused, or under overwrite they are removed, so that no later --resume takes them for its own. */
 status checkpoint_clear(const struct trainer *t);
