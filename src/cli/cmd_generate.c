@@ -20,7 +20,7 @@ struct options {
     const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row, *kwargs;
     struct opt_list goals, fields;
     struct sampling_flags sampling;
-    int64_t n, max_new, max_length, batch, threads;
+    int64_t n, limit, max_new, max_length, batch, threads;
     bool raw, json;
 };
 
@@ -33,6 +33,7 @@ static const struct opt_row rows[] = {
      "the score to aim at, once for each; best: the one that did best on validation. Without it no goal is written into the prompt"},
     {"prompt", OPT_STR, FIELD(prompt), "TEXT", NULL, NULL, "one prompt; - reads it from standard input"},
     {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "Prompts: rows (JSONL, JSON, gzip, zstd or Parquet) of any form, of which the prompt is taken"},
+    {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N prompts of --input; 0 = all"},
     {"n", OPT_INT, FIELD(n), "K", "1", NULL, "responses to each prompt under each goal"},
     {"output", OPT_STR, FIELD(output), "F", NULL, NULL,
      "JSONL: prompt (without goal), goal, sample, text, tokens, finish (stop or length), row, model, adapter. With --prompt the default is "
@@ -93,7 +94,7 @@ struct job {
     struct buf prompt_text, bare, asked; /* --prompt; messages or text without and with the goal */
     struct ids ids;
     size_t goal_at;
-    uint64_t sample_at, row;
+    uint64_t sample_at, row, prompts; /* prompts: of the input, taken so far */
     bool ready; /* ids hold the prompt of goal_at */
     /* responses in the order they were asked for: written as soon as all before them are */
     struct item *first, **last;
@@ -258,7 +259,9 @@ static status prepare(struct job *j) {
         status s = ST_OK;
         if (j->goal_at == j->goal_count || j->row == UINT64_MAX) {
             if (j->from_file) {
-                TRY(source_next(&j->source, &j->record, &j->ended));
+                j->ended = j->o->limit && j->prompts == (uint64_t)j->o->limit;
+                if (!j->ended) TRY(source_next(&j->source, &j->record, &j->ended));
+                j->prompts++;
             } else {
                 j->ended = j->row != UINT64_MAX;
                 prompt_record(j);
@@ -400,7 +403,8 @@ static status generate(struct job *j) {
                         o->output && strcmp(o->output, "-") ? o->output : NULL));
     j->source.map = &j->map;
     TRY(file_out_open(&j->out, o->output ? o->output : "-"));
-    progress_begin(&j->bar, "generate", "responses", (o->prompt ? 1 : count_rows(o->input)) * each);
+    const uint64_t prompts = o->prompt ? 1 : count_rows(o->input), limit = (uint64_t)o->limit;
+    progress_begin(&j->bar, "generate", "responses", (limit && limit < prompts ? limit : prompts) * each);
     TRY(decode_run(&j->decoder, &calls));
     progress_end(&j->bar, j->responses, NULL);
     if (j->from_file) TRY(source_commit(&j->source));
@@ -440,6 +444,8 @@ static status check(const struct options *o) {
     if (o->fields.count && !o->input) return FAIL(ST_USAGE, "--field has no effect without --input");
     if (!o->model) return FAIL(ST_USAGE, "--model is needed");
     if (o->kwargs && o->raw) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect with --raw");
+    if (o->limit && !o->input) return FAIL(ST_USAGE, "--limit has no effect without --input");
+    if (o->limit < 0) return FAIL(ST_USAGE, "--limit expects 0 or more, not %lld", (long long)o->limit);
     if (!o->prompt == !o->input) return FAIL(ST_USAGE, "one of --prompt and --input is needed");
     if (o->n < 1 || o->n > 1 << 20) return FAIL(ST_USAGE, "--n expects 1 to 1048576, not %lld", (long long)o->n);
     if (o->n > 1 && o->sampling.temperature == 0)

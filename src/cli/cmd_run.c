@@ -188,10 +188,11 @@ static status run_stage(struct runner *w, size_t index) {
     if (s == ST_INTERRUPTED) log_info("the same rapt run goes on from there");
     if (s != ST_OK) return status_note(s, "stage %s (%s:%zu): ", stage->name, w->r->path, stage->line);
     double seconds = log_now_s() - start_s;
+    TRY(recipe_state_put(&w->state, w->r, stage->name, key, true, seconds)); /* first: what is said to be done is not done again */
     print_time(time, seconds);
     log_info("[%zu/%zu] %s: done in %s", index + 1, w->r->stage_count, stage->name, time);
     w->ran++;
-    return recipe_state_put(&w->state, w->r, stage->name, key, true, seconds);
+    return ST_OK;
 }
 
 /* The half-open range of stages that the options choose. */

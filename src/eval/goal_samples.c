@@ -60,15 +60,17 @@ static status read_ended(double *out, struct json object) {
     return ST_OK;
 }
 
-/* What a response says of itself, else what its row says. */
+/* What a response says of itself, else what its row says of all of them. */
+static struct json owner(const struct record *r, size_t i, const char *field) {
+    if (r->kind != RECORD_RESPONSES || json_kind_of(r->responses[i].source) != JSON_OBJECT) return r->row;
+    const struct json own = r->responses[i].source;
+    return r->responses[i].own_row || json_kind_of(json_get(own, field)) != JSON_NONE ? own : r->row;
+}
+
 static status read_fields(struct goal_sample *sample, const struct record *r, size_t i) {
-    const bool several = r->kind == RECORD_RESPONSES;
-    struct json own = several ? r->responses[i].source : r->row;
-    if (json_kind_of(own) != JSON_OBJECT) own = r->row;
-    TRY(read_number(&sample->goal, own, "goal"));
-    if (isnan(sample->goal)) sample->goal = r->goal;
-    TRY(read_number(&sample->tokens, own, "tokens"));
-    return read_ended(&sample->ended, own);
+    TRY(read_number(&sample->goal, owner(r, i, "goal"), "goal"));
+    TRY(read_number(&sample->tokens, owner(r, i, "tokens"), "tokens"));
+    return read_ended(&sample->ended, owner(r, i, "finish"));
 }
 
 static status add(struct goal_samples *s, const struct goal_sample *sample) {

@@ -341,19 +341,25 @@ static status read_argv(struct loader *l, struct recipe_stage *stage, const stru
     return resolve(l, stage);
 }
 
+static status read_name(struct loader *l, struct recipe_stage *stage, const struct yaml_node *name) {
+    TRY(expect(l, name, YAML_SCALAR, "name"));
+    TRY(fill_text(l, &stage->name, name->text, name->line, 0));
+    if (!is_name(stage->name, strlen(stage->name)) || strlen(stage->name) > 63)
+        return AT_LINE(ST_FORMAT, name->line, "'%s' is no name for a stage (up to 63 letters, digits, _ - .)", stage->name);
+    for (size_t i = 0; i < l->r->stage_count; i++)
+        if (strcmp(l->r->stages[i].name, stage->name) == 0) return AT_LINE(ST_FORMAT, name->line, "two stages are called %s", stage->name);
+    return ST_OK;
+}
+
 static status read_stage(struct loader *l, const struct yaml_node *node) {
     struct recipe *r = l->r;
+    if (r->stage_count == RECIPE_STAGES_MAX) return AT_LINE(ST_FORMAT, node->line, "more than %d stages", RECIPE_STAGES_MAX);
     struct recipe_stage *stage = &r->stages[r->stage_count];
     const struct yaml_node *name = yaml_get(node, "name"), *out = yaml_get(node, "stdout"), *more, *title = yaml_get(node, "title");
     TRY(expect(l, node, YAML_MAP, "a stage"));
     TRY(only_keys(l, node, "name run with args title stdout inputs outputs", "a stage"));
     if (!name) return AT_LINE(ST_FORMAT, node->line, "a stage has no 'name'");
-    TRY(expect(l, name, YAML_SCALAR, "name"));
-    if (!is_name(name->text, strlen(name->text)))
-        return AT_LINE(ST_FORMAT, name->line, "'%s' is no name for a stage (up to 63 letters, digits, _ - .)", name->text);
-    for (size_t i = 0; i < r->stage_count; i++)
-        if (strcmp(r->stages[i].name, name->text) == 0) return AT_LINE(ST_FORMAT, name->line, "two stages are called %s", name->text);
-    stage->name = name->text;
+    TRY(read_name(l, stage, name));
     stage->line = node->line;
     if (title) TRY(expect(l, title, YAML_SCALAR, "title"));
     if (title) TRY(fill_text(l, &stage->title, title->text, title->line, 0));
@@ -366,6 +372,53 @@ static status read_stage(struct loader *l, const struct yaml_node *node) {
     if ((more = yaml_get(node, "inputs"))) TRY(read_paths(l, &stage->needs, more, "inputs"));
     if ((more = yaml_get(node, "outputs"))) TRY(read_paths(l, &stage->outputs, more, "outputs"));
     r->stage_count++;
+    return ST_OK;
+}
+
+/* ---- stages that repeat ---- */
+
+static status read_times(struct loader *l, int64_t *times, const struct yaml_node *node) {
+    const char *text;
+    char *end;
+    TRY(expect(l, node, YAML_SCALAR, "repeat"));
+    TRY(fill_text(l, &text, node->text, node->line, 0));
+    *times = strtol(text, &end, 10);
+    if (end == text || *end || *times < 1 || *times > RECIPE_STAGES_MAX)
+        return AT_LINE(ST_FORMAT, node->line, "repeat expects 1 to %d, not '%s'", RECIPE_STAGES_MAX, text);
+    return ST_OK;
+}
+
+/* Sets a variable that a loop gives values to. */
+static void set_counter(struct loader *l, struct var *v, int64_t value) {
+    struct buf b = {0};
+    buf_printf(&b, "%lld", (long long)value);
+    v->value = arena_text(&l->r->arena, buf_text(&b), b.size);
+    v->state = VAR_DONE;
+    buf_release(&b);
+}
+
+/* {repeat: N, stages: [...]}: the stages N times, ${round} being 1 .. N and ${previous} 0 .. N - 1 in their texts. */
+static status read_repeat(struct loader *l, const struct yaml_node *node) {
+    static const char *const counters[2] = {"round", "previous"};
+    const struct yaml_node *stages = yaml_get(node, "stages");
+    const size_t before = l->var_count;
+    int64_t times;
+    TRY(only_keys(l, node, "repeat stages", "a repeat"));
+    TRY(read_times(l, &times, yaml_get(node, "repeat")));
+    if (!stages) return AT_LINE(ST_FORMAT, node->line, "a repeat has no 'stages'");
+    TRY(expect(l, stages, YAML_LIST, "stages"));
+    if (!stages->count) return AT_LINE(ST_FORMAT, stages->line, "'stages' is empty");
+    for (size_t i = 0; i < 2; i++) {
+        if (find_var(l, counters[i], strlen(counters[i])))
+            return AT_LINE(ST_FORMAT, node->line, "${%s} is what repeat counts with; no variable of vars or --set can be called so", counters[i]);
+        TRY(add_var(l, counters[i], "", node->line));
+    }
+    for (int64_t round = 1; round <= times; round++) {
+        set_counter(l, &l->vars[before], round);
+        set_counter(l, &l->vars[before + 1], round - 1);
+        for (size_t i = 0; i < stages->count; i++) TRY(read_stage(l, stages->items[i]));
+    }
+    l->var_count = before;
     return ST_OK;
 }
 
@@ -446,10 +499,8 @@ static status read_recipe(struct loader *l) {
     r->output = find_var(l, "output", strlen("output"))->value;
     if (!*r->output) return AT_LINE(ST_FORMAT, output->line, "'output' is empty");
     if (!stages->count) return AT_LINE(ST_FORMAT, stages->line, "'stages' is empty");
-    if (stages->count > RECIPE_STAGES_MAX)
-        return AT_LINE(ST_FORMAT, stages->line, "%zu stages, expected at most %d", stages->count, RECIPE_STAGES_MAX);
-    r->stages = arena_take(&r->arena, stages->count, sizeof *r->stages);
-    for (size_t i = 0; i < stages->count; i++) TRY(read_stage(l, stages->items[i]));
+    r->stages = arena_take(&r->arena, RECIPE_STAGES_MAX, sizeof *r->stages);
+    for (size_t i = 0; i < stages->count; i++) TRY(yaml_get(stages->items[i], "repeat") ? read_repeat(l, stages->items[i]) : read_stage(l, stages->items[i]));
     if ((closing = yaml_get(root, "closing"))) {
         TRY(expect(l, closing, YAML_SCALAR, "closing"));
         TRY(fill_text(l, &r->closing, closing->text, closing->line, 0));

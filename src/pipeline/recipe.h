@@ -11,6 +11,8 @@
  *       stdout: "${output}/train.txt"   # optional
  *       inputs: [a, b]                  # files it reads besides those its options name; optional
  *       outputs: [c]                    # files it writes besides --output, --output-dir, --X-output, --picture; optional
+ *     - repeat: 3                     # these stages three times; ${round} is 1, 2, 3 in their texts, ${previous} 0, 1, 2
+ *       stages: [{name: "train-${round}", ...}]
  *
  *   closing: "see ${output}/report.html"  # what to say when all is done; optional
  *
@@ -24,7 +26,7 @@
 #include "base/opt.h"
 #include "format/yaml.h"
 
-#define RECIPE_STAGES_MAX 64
+#define RECIPE_STAGES_MAX 256
 #define RECIPE_TEXT_MAX ((size_t)1 << 16) /* bytes of a text with its variables filled in */
 
 /* The option table of a command, or NULL for one that does not exist or cannot be a stage. */
