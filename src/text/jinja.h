@@ -18,11 +18,12 @@ struct jinja_var {
     struct json value;
 };
 
-/* A template comes from the model's publisher: it may not run or grow without end. 0 = the default. */
+/* A template comes from the model's publisher: it may not run or grow without end. 0 = the default, under which the dearest ones known take
+ * 0.7 s of one core (test_jinja). */
 struct jinja_limits {
-    uint64_t steps;      /* evaluated nodes and items touched; default 50 million */
+    uint64_t steps;      /* evaluated nodes and items touched; default 5 million and 4 for each byte of the variables */
     size_t output_bytes; /* of the rendering; default 64 MiB */
-    size_t memory_bytes; /* of all values; default 512 MiB */
+    size_t memory_bytes; /* of all values; default 256 MiB */
     int64_t now_s;       /* what strftime_now calls now, seconds since 1970; default the clock */
 };
 

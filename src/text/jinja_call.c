@@ -44,6 +44,10 @@ static status own_attribute(struct jrender *r, struct jvalue *out, struct jvalue
     }
     if (v.kind == JV_NAMESPACE) return jv_dict_get_text(r, out, v.dict, name);
     if (v.kind == JV_MACRO && strcmp(name, "name") == 0) return jv_view(r, out, v.macro->node->name, v.macro->node->size);
+    if (v.kind == JV_LIST && v.list->group && (strcmp(name, "grouper") == 0 || strcmp(name, "list") == 0)) {
+        *out = v.list->items[name[0] == 'l'];
+        return ST_OK;
+    }
     return jv_method(r, out, v, name);
 }
 

@@ -611,9 +611,12 @@ status jinja_render_marked(const struct jinja *t, struct buf *out, struct buf *s
                            const struct jinja_limits *limits) {
     struct jrender r = {.out = out, .top = out, .counted = out->size, .spans = spans, .line = 1, .limits = limits ? *limits : (struct jinja_limits){0}};
     size_t before = out->size;
-    if (!r.limits.steps) r.limits.steps = 50u * 1000 * 1000;
+    if (!r.limits.steps) {
+        r.limits.steps = 5u * 1000 * 1000;
+        for (size_t i = 0; i < var_count; i++) r.limits.steps += 4 * (uint64_t)vars[i].value.size;
+    }
     if (!r.limits.output_bytes) r.limits.output_bytes = (size_t)64 << 20;
-    if (!r.limits.memory_bytes) r.limits.memory_bytes = (size_t)512 << 20;
+    if (!r.limits.memory_bytes) r.limits.memory_bytes = (size_t)256 << 20;
     r.limits.output_bytes += before;
     if (!r.limits.now_s) r.limits.now_s = (int64_t)time(NULL);
     r.block_text = jv_undefined("no text to filter");

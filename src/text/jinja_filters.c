@@ -7,11 +7,7 @@
 #include <string.h>
 
 #include "text/jinja_case.h"
-#include "text/jinja_value.h"
-
-#define FILTER(name)                                                                                                                       \
-    static status name(struct jrender *r, struct jvalue *out, struct jvalue v, const struct jvalue *args, const struct jcall *call)
-#define UNUSED (void)r, (void)args, (void)call
+#include "text/jinja_filters.h"
 
 static bool absent(struct jvalue v) { return v.kind == JV_ABSENT || v.kind == JV_NONE; }
 static bool flag(struct jvalue v) { return v.kind != JV_ABSENT && jv_truth(v); }
@@ -470,6 +466,34 @@ FILTER(filter_sort) {
     return sort_by(r, out->list, keys.list, flag(args[0]));
 }
 
+/* Tuples of a key, which is that of the first item as it stands, and the items that have it. */
+FILTER(filter_groupby) {
+    struct jvalue all = {0}, keys = {0}, key = {0}, items = {0}, group = {0};
+    bool same = false;
+    if (args[0].kind == JV_ABSENT) return jr_fail(r, "groupby needs an attribute");
+    TRY(filter_list(r, &all, v, args, call));
+    TRY(jv_list(r, &keys, JL_LIST, all.list->count));
+    for (size_t i = 0; i < all.list->count; i++) {
+        TRY(get_path(r, &key, all.list->items[i], args[0], args[1]));
+        TRY(fold_case(r, &key, flag(args[2])));
+        TRY(jv_append(r, keys.list, key));
+    }
+    TRY(sort_by(r, all.list, keys.list, false));
+    TRY(jv_list(r, out, JL_LIST, 0));
+    for (size_t i = 0; i < all.list->count; i++) {
+        if (i) TRY(jv_equal(r, &same, keys.list->items[i - 1], keys.list->items[i]));
+        if (!same) {
+            TRY(jv_list(r, &items, JL_LIST, 0));
+            TRY(get_path(r, &key, all.list->items[i], args[0], args[1]));
+            TRY(jv_pair(r, &group, key, items));
+            group.list->group = true;
+            TRY(jv_append(r, out->list, group));
+        }
+        TRY(jv_append(r, items.list, all.list->items[i]));
+    }
+    return ST_OK;
+}
+
 FILTER(filter_dictsort) {
     struct jvalue keys = {0}, key = {0};
     bool by_value = jv_is_text(args[1], "value");
@@ -655,6 +679,7 @@ static const struct jfilter filters[] = {
     {"last", "", filter_last},
     {"reverse", "", filter_reverse},
     {"sort", "reverse,case_sensitive,attribute", filter_sort},
+    {"groupby", "attribute,default,case_sensitive", filter_groupby},
     {"dictsort", "case_sensitive,by,reverse", filter_dictsort},
     {"unique", "case_sensitive,attribute", filter_unique},
     {"min", "case_sensitive,attribute", filter_min},
@@ -671,6 +696,9 @@ static const struct jfilter filters[] = {
 const struct jfilter *jinja_filter_find(const char *name) {
     for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
         if (strcmp(filters[i].name, name) == 0) return &filters[i];
+    }
+    for (size_t i = 0; i < jinja_more_count; i++) {
+        if (strcmp(jinja_more_filters[i].name, name) == 0) return &jinja_more_filters[i];
     }
     return NULL;
 }

@@ -265,6 +265,8 @@ static status parse_filter(struct parser *p, struct jnode **node) {
     TRY(parse_dotted(p, &n->name));
     n->a = *node;
     n->builtin = jinja_filter_find(n->name);
+    if (!n->builtin && !p->soft && jinja_filter_left_out(n->name))
+        return jinja_fail(n->line, "the filter '%.60s' is not supported in chat templates", n->name);
     if (!n->builtin && !p->soft) return jinja_fail(n->line, "no filter named '%.60s'", n->name);
     if (p->at->kind == JT_LPAREN) TRY(parse_args(p, &n->args));
     *node = n;

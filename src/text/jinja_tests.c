@@ -36,7 +36,8 @@ PLAIN(test_false, v.kind == JV_BOOL && !v.b)
 PLAIN(test_callable, v.kind == JV_UNDEFINED || v.kind == JV_MACRO || v.kind == JV_FUNCTION || v.kind == JV_METHOD)
 PLAIN(test_escaped, false)
 PLAIN(test_filter, v.kind == JV_STRING && v.s->size < 64 && !memchr(v.s->data, 0, v.s->size) &&
-                       jinja_filter_find(jr_text(r, "%.*s", (int)v.s->size, v.s->data)))
+                       (jinja_filter_find(jr_text(r, "%.*s", (int)v.s->size, v.s->data)) ||
+                        jinja_filter_left_out(jr_text(r, "%.*s", (int)v.s->size, v.s->data))))
 PLAIN(test_test, v.kind == JV_STRING && v.s->size < 64 && !memchr(v.s->data, 0, v.s->size) &&
                      jinja_test_find(jr_text(r, "%.*s", (int)v.s->size, v.s->data)))
 

@@ -65,6 +65,7 @@ struct jlist {
     struct jvalue *items;
     size_t count, capacity;
     enum jlist_type type;
+    bool group; /* a pair of groupby: its parts are named grouper and list too */
 };
 struct jdict { /* in order of insertion */
     struct jvalue *keys, *values;
@@ -200,6 +201,7 @@ struct jtest {
 };
 #define JINJA_PARAMETERS_MAX 8
 const struct jfilter *jinja_filter_find(const char *name);
+bool jinja_filter_left_out(const char *name); /* one of jinja2's that is not here */
 const struct jtest *jinja_test_find(const char *name);
 status jinja_filter_run(struct jrender *r, struct jvalue *out, const struct jfilter *f, struct jvalue subject, const struct jcall *call);
 status jinja_test_run(struct jrender *r, bool *out, const struct jtest *t, struct jvalue subject, const struct jcall *call);

@@ -84,7 +84,8 @@ def python(template, row, generation):
     kwargs = dict(row.get("chat_template_kwargs") or {})
     documents = kwargs.pop("documents", None)
     try:
-        return render_jinja_template([row["messages"]], tools=row.get("tools"), documents=documents, chat_template=template, add_generation_prompt=generation, **ENDS, **kwargs)[0][0]
+        messages = [{k: v for k, v in m.items() if v is not None} for m in row["messages"]]  # as apply_chat_template does first
+        return render_jinja_template([messages], tools=row.get("tools"), documents=documents, chat_template=template, add_generation_prompt=generation, **ENDS, **kwargs)[0][0]
     except Exception as e:
         return e
 
