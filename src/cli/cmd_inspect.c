@@ -87,6 +87,11 @@ static void fact_int(struct facts *f, const char *key, uint64_t value) {
     buf_printf(&f->out, "%llu", (unsigned long long)value);
     end_value(f);
 }
+static void fact_null(struct facts *f, const char *key) {
+    put_key(f, key, strlen(key));
+    buf_append_text(&f->out, f->json ? "null" : "not known");
+    end_value(f);
+}
 static void fact_double(struct facts *f, const char *key, double value) {
     put_key(f, key, strlen(key));
     json_put_double(&f->out, value);
@@ -535,12 +540,13 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 /* What a model needs to be trained as `rapt train` would by default, and how its tokenizer reads text. A model or tokenizer that cannot be
- * used is told with its reason: the file itself can still be looked at. */
+ * used is null, with the reason beside it: the file itself can still be looked at. */
 static void training_facts(struct facts *f, const char *path) {
     const struct lora_options lora = {.rank = 16, .alpha = 32, .target_count = 1, .targets = {"all-linear"}};
     const struct optim_row *adamw = optim_find("adamw_torch");
     const struct optim_params params = optim_params_preset(adamw);
     const struct run_plan plan = {.tokens = 1024, .scored = 1024, .train = true};
+    struct buf reason = {0};
     group_begin(f, "training_memory_mib", strlen("training_memory_mib"));
     for (int full = 0; full < 2; full++) {
         struct model m;
@@ -550,18 +556,24 @@ static void training_facts(struct facts *f, const char *path) {
             const struct train_memory t = train_memory_of(&m, &plan, train_state_bytes(&m, adamw, &params));
             fact_int(f, full ? "full" : "lora_r16", train_memory_total(&t) >> 20);
         } else {
-            fact_text(f, full ? "full" : "lora_r16", status_message());
+            fact_null(f, full ? "full" : "lora_r16");
+            buf_clear(&reason);
+            buf_append_text(&reason, status_message());
         }
         model_release(&m);
     }
+    if (reason.size) fact_text(f, "reason", buf_text(&reason));
     group_end(f);
     struct tokenizer *t = NULL;
     struct buf text = {0};
-    if (tokenizer_open(&t, path) == ST_OK)
+    if (tokenizer_open(&t, path) == ST_OK) {
         tokenizer_describe(t, &text);
-    else
-        buf_append_text(&text, status_message());
-    fact_text(f, "tokenizer_summary", buf_text(&text));
+        fact_text(f, "tokenizer_summary", buf_text(&text));
+    } else {
+        fact_null(f, "tokenizer_summary");
+        fact_text(f, "tokenizer_reason", status_message());
+    }
+    buf_release(&reason);
     buf_release(&text);
     tokenizer_free(t);
 }

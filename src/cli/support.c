@@ -12,6 +12,7 @@
 #include "format/safetensors.h"
 #include "loss/loss.h"
 #include "model/arch.h"
+#include "model/hf_io.h"
 #include "reward/reward_rule.h"
 #include "text/pretoken.h"
 #include "train/optim.h"
@@ -72,7 +73,7 @@ static void put_traits(struct buf *out, const struct family *f) {
 
 static void put_families(struct buf *out) {
     HEAD(out, "Model families", "From a Hugging Face folder or a GGUF file. LoRA goes on any of the projections, `--full` trains all parameters.",
-         "family", "models", "class", "GGUF", "reward models", "what is special", "LoRA targets");
+         "family", "models", "class", "GGUF", "export --format", "reward models", "what is special", "LoRA targets");
     for (size_t i = 0; i < family_count; i++) {
         const struct family *f = &family_table[i];
         struct buf traits = {0}, rewards = {0};
@@ -83,14 +84,14 @@ static void put_families(struct buf *out) {
             if (name[0]) put_part(&rewards, name);
         }
         family_target_list(targets, sizeof targets, f);
-        ROW(out, f->name, f->help, f->architecture, f->gguf_arch, buf_text(&rewards), buf_text(&traits), targets);
+        ROW(out, f->name, f->help, f->architecture, f->gguf_arch, f->gguf_arch ? "hf, gguf, gguf-lora" : "hf", buf_text(&rewards), buf_text(&traits), targets);
         buf_release(&traits);
         buf_release(&rewards);
     }
 }
 
 /* Which goldens say what about a family. */
-enum { SEEN_LOGITS, SEEN_GRADIENTS, SEEN_GGUF, SEEN_ADAPTER, SEEN_REWARD, SEEN_REWARD_GRADIENTS, SEEN_COUNT };
+enum { SEEN_LOGITS, SEEN_GRADIENTS, SEEN_GGUF, SEEN_CACHE, SEEN_ADAPTER, SEEN_REWARD, SEEN_REWARD_GRADIENTS, SEEN_COUNT };
 struct seen {
     struct buf of[SEEN_COUNT];
 };
@@ -120,6 +121,20 @@ static const struct family *family_of(const char *goldens, const char *name, enu
     return f;
 }
 
+/* Does test_decode hold decoding with a cache to the full forward on it? Under long rope keys keep the rotation of the length they were made at, as
+ * in transformers, so that it is another computation. */
+static status look_at_cache(struct seen *s, const char *goldens, const char *name, bool gguf) {
+    struct buf path = {0};
+    struct checkpoint c;
+    buf_printf(&path, "%s/%s%s", goldens, name, gguf ? "/model.gguf" : "");
+    status code = checkpoint_open(&c, buf_text(&path));
+    buf_release(&path);
+    TRY(code);
+    if (c.config.rope.kind != ROPE_LONG) put_part(&s->of[SEEN_CACHE], name);
+    checkpoint_release(&c);
+    return ST_OK;
+}
+
 static status look_at(struct seen *seen, const char *goldens, const char *name) {
     char base[256];
     enum head_kind head = HEAD_LM;
@@ -133,9 +148,11 @@ static status look_at(struct seen *seen, const char *goldens, const char *name) 
     struct buf path = {0};
     if (gguf) {
         buf_printf(&path, "%s/%s/model.gguf", goldens, name);
-        if (file_exists(buf_text(&path))) put_part(&s->of[SEEN_GGUF], name);
+        const bool there = file_exists(buf_text(&path));
         buf_release(&path);
-        return ST_OK;
+        if (!there) return ST_OK;
+        put_part(&s->of[SEEN_GGUF], name);
+        return look_at_cache(s, goldens, name, true);
     }
     buf_printf(&path, "%s/%s/golden.safetensors", goldens, name);
     struct safetensors file;
@@ -143,6 +160,7 @@ static status look_at(struct seen *seen, const char *goldens, const char *name) 
     if (file_exists(buf_text(&path)) && (code = safetensors_open(&file, buf_text(&path))) == ST_OK) {
         if (has_tensor(&file, "logits.") || has_tensor(&file, "rewards."))
             put_part(&s->of[head != HEAD_LM ? SEEN_REWARD : lora ? SEEN_ADAPTER : SEEN_LOGITS], name);
+        if (!lora && head == HEAD_LM && has_tensor(&file, "logits.")) code = look_at_cache(s, goldens, name, false);
         if (!lora && has_tensor(&file, "grad.")) put_part(&s->of[head != HEAD_LM ? SEEN_REWARD_GRADIENTS : SEEN_GRADIENTS], name);
         safetensors_release(&file);
     }
@@ -169,11 +187,12 @@ static status put_goldens(struct buf *out, const char *goldens) {
     for (size_t i = 0; s == ST_OK && i < count; i++) s = look_at(seen, goldens, names[i]);
     HEAD(out, "Compared with transformers and peft",
          "Small random models in tests/golden, made by the scripts in tests/oracle. Logits and gradients of every parameter agree within 1e-4 of the largest "
-         "value (docs/numerics.md); the tests name what they read.",
-         "family", "logits", "gradients", "the same from GGUF", "adapter", "rewards", "gradients of reward models");
+         "value (docs/numerics.md); the tests name what they read. Decoding with a cache is compared with the full forward (test_decode); "
+         "long rope is left out, whose cached keys keep the rotation of the length they were made at, as in transformers.",
+         "family", "logits", "gradients", "the same from GGUF", "decoding with a cache", "adapter", "rewards", "gradients of reward models");
     for (size_t i = 0; i < family_count; i++) {
         const char *cells[SEEN_COUNT + 1] = {family_table[i].name};
-        const int order[SEEN_COUNT] = {SEEN_LOGITS, SEEN_GRADIENTS, SEEN_GGUF, SEEN_ADAPTER, SEEN_REWARD, SEEN_REWARD_GRADIENTS};
+        const int order[SEEN_COUNT] = {SEEN_LOGITS, SEEN_GRADIENTS, SEEN_GGUF, SEEN_CACHE, SEEN_ADAPTER, SEEN_REWARD, SEEN_REWARD_GRADIENTS};
         for (size_t k = 0; k < SEEN_COUNT; k++) cells[k + 1] = buf_text(&seen[i].of[order[k]]);
         put_row(out, cells, SEEN_COUNT + 1);
         for (size_t k = 0; k < SEEN_COUNT; k++) buf_release(&seen[i].of[k]);

@@ -39,6 +39,8 @@ struct gguf {
  * names the type. */
 status gguf_open(struct gguf *g, const char *path);
 void gguf_release(struct gguf *g);
+/* Looks at the factors of every block of quantised tensors: one that is NaN or infinite is an error that names byte, tensor, row and block. */
+status gguf_check_scales(const struct gguf *g);
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor_find(const struct gguf *g, const char *name);
 /* Typed reads; false when the key is absent or of another kind (any integer kind is accepted where it fits, any number for double). */

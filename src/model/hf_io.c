@@ -53,6 +53,12 @@ void checkpoint_release(struct checkpoint *c) {
     *c = (struct checkpoint){0};
 }
 
+status checkpoint_check(struct checkpoint *c) {
+    if (c->is_gguf && !c->checked) TRY(gguf_check_scales(&c->gguf));
+    c->checked = true;
+    return ST_OK;
+}
+
 void checkpoint_drop_pages(const struct checkpoint *c) {
     if (c->is_gguf) file_map_drop_pages(&c->gguf.map);
     for (size_t i = 0; i < c->st.map_count && !c->is_gguf; i++) file_map_drop_pages(&c->st.maps[i]);

@@ -10,7 +10,7 @@
 /* An open checkpoint. Tensors stay in their file until read. */
 struct checkpoint {
     char *path;
-    bool is_gguf;
+    bool is_gguf, checked; /* checked: checkpoint_check found nothing */
     struct gguf gguf;
     struct safetensors st;
     struct model_config config;
@@ -18,6 +18,8 @@ struct checkpoint {
 /* PATH: a folder with config.json and *.safetensors, or a .gguf file. */
 status checkpoint_open(struct checkpoint *c, const char *path);
 void checkpoint_release(struct checkpoint *c);
+/* Before weights are read: gguf_check_scales, once. */
+status checkpoint_check(struct checkpoint *c);
 /* Once the weights are copied: the file's pages may leave memory. */
 void checkpoint_drop_pages(const struct checkpoint *c);
 

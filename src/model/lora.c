@@ -182,6 +182,7 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     TRY(attach_saved(&a));
     TRY(params_allocate(&m->params, with_grad));
     initialise(&m->params, o->init, seed);
+    if (o->save_head || o->save_embedding || o->dora) TRY(checkpoint_check(&m->checkpoint));
     TRY(fill_saved(m));
     TRY(attach_dora(&a));
     model_changed(m);

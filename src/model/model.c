@@ -277,6 +277,7 @@ static void add_packed(struct linear *l, void *context) {
 
 static status load(struct model *m) {
     const struct model_config *c = &m->config;
+    TRY(checkpoint_check(&m->checkpoint));
     TRY(mem_try_alloc(&m->norms, (4 * c->layers + 1) * c->hidden + 2 * c->layers * c->head_dim, sizeof(float), "norm weights"));
     struct packed_sum sum = {.m = m};
     model_each_linear(m, add_packed, &sum);

@@ -242,7 +242,8 @@ status adapter_describe_model(struct model *m, const char *model, const char *ad
     struct lora_options o = {0};
     if (adapter) TRY(adapter_read_options(&o, adapter));
     TRY(model_describe_scorer(m, model, MATMUL_REFERENCE, MODEL_INFER, o.labels));
-    status s = adapter ? adapter_load(m, adapter, false) : ST_OK;
+    status s = checkpoint_check(&m->checkpoint);
+    if (s == ST_OK) s = adapter ? adapter_load(m, adapter, false) : ST_OK;
     if (s != ST_OK) model_release(m);
     return s;
 }

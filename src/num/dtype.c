@@ -86,21 +86,21 @@ static void expand_q8_0(float *restrict out, const void *in, size_t count) {
 }
 
 const struct dtype_info dtype_table[DTYPE_COUNT] = {
-    [DTYPE_F32] = {"F32", 0, "F32", 1, 4, expand_f32},
-    [DTYPE_F16] = {"F16", 1, "F16", 1, 2, expand_f16},
-    [DTYPE_BF16] = {"BF16", 30, "BF16", 1, 2, expand_bf16},
-    [DTYPE_Q4_0] = {"Q4_0", 2, NULL, BLOCK, 18, expand_q4_0},
-    [DTYPE_Q4_1] = {"Q4_1", 3, NULL, BLOCK, 20, expand_q4_1},
-    [DTYPE_Q5_0] = {"Q5_0", 6, NULL, BLOCK, 22, expand_q5_0},
-    [DTYPE_Q5_1] = {"Q5_1", 7, NULL, BLOCK, 24, expand_q5_1},
-    [DTYPE_Q8_0] = {"Q8_0", 8, NULL, BLOCK, 34, expand_q8_0},
-    [DTYPE_Q2_K] = {"Q2_K", 10, NULL, K_BLOCK, Q2_K_BYTES, dtype_expand_q2_k},
-    [DTYPE_Q3_K] = {"Q3_K", 11, NULL, K_BLOCK, Q3_K_BYTES, dtype_expand_q3_k},
-    [DTYPE_Q4_K] = {"Q4_K", 12, NULL, K_BLOCK, Q4_K_BYTES, dtype_expand_q4_k},
-    [DTYPE_Q5_K] = {"Q5_K", 13, NULL, K_BLOCK, Q5_K_BYTES, dtype_expand_q5_k},
-    [DTYPE_Q6_K] = {"Q6_K", 14, NULL, K_BLOCK, Q6_K_BYTES, dtype_expand_q6_k},
-    [DTYPE_IQ4_NL] = {"IQ4_NL", 20, NULL, BLOCK, IQ4_NL_BYTES, dtype_expand_iq4_nl},
-    [DTYPE_IQ4_XS] = {"IQ4_XS", 23, NULL, K_BLOCK, IQ4_XS_BYTES, dtype_expand_iq4_xs},
+    [DTYPE_F32] = {"F32", 0, "F32", 1, 4, expand_f32, 0, {0}},
+    [DTYPE_F16] = {"F16", 1, "F16", 1, 2, expand_f16, 0, {0}},
+    [DTYPE_BF16] = {"BF16", 30, "BF16", 1, 2, expand_bf16, 0, {0}},
+    [DTYPE_Q4_0] = {"Q4_0", 2, NULL, BLOCK, 18, expand_q4_0, 1, {0}},
+    [DTYPE_Q4_1] = {"Q4_1", 3, NULL, BLOCK, 20, expand_q4_1, 2, {0, 2}},
+    [DTYPE_Q5_0] = {"Q5_0", 6, NULL, BLOCK, 22, expand_q5_0, 1, {0}},
+    [DTYPE_Q5_1] = {"Q5_1", 7, NULL, BLOCK, 24, expand_q5_1, 2, {0, 2}},
+    [DTYPE_Q8_0] = {"Q8_0", 8, NULL, BLOCK, 34, expand_q8_0, 1, {0}},
+    [DTYPE_Q2_K] = {"Q2_K", 10, NULL, K_BLOCK, Q2_K_BYTES, dtype_expand_q2_k, 2, {80, 82}},
+    [DTYPE_Q3_K] = {"Q3_K", 11, NULL, K_BLOCK, Q3_K_BYTES, dtype_expand_q3_k, 1, {108}},
+    [DTYPE_Q4_K] = {"Q4_K", 12, NULL, K_BLOCK, Q4_K_BYTES, dtype_expand_q4_k, 2, {0, 2}},
+    [DTYPE_Q5_K] = {"Q5_K", 13, NULL, K_BLOCK, Q5_K_BYTES, dtype_expand_q5_k, 2, {0, 2}},
+    [DTYPE_Q6_K] = {"Q6_K", 14, NULL, K_BLOCK, Q6_K_BYTES, dtype_expand_q6_k, 1, {208}},
+    [DTYPE_IQ4_NL] = {"IQ4_NL", 20, NULL, BLOCK, IQ4_NL_BYTES, dtype_expand_iq4_nl, 1, {0}},
+    [DTYPE_IQ4_XS] = {"IQ4_XS", 23, NULL, K_BLOCK, IQ4_XS_BYTES, dtype_expand_iq4_xs, 1, {0}},
 };
 
 size_t dtype_row_bytes(enum dtype type, size_t cols) {

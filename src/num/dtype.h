@@ -31,6 +31,8 @@ struct dtype_info {
     size_t block, block_bytes; /* elements and bytes of one block; 1 element for plain types */
     /* Expands `count` elements (a multiple of block). Exact. */
     void (*expand)(float *out, const void *in, size_t count);
+    /* The f16 factors of a block that multiply all of it or are added to it: how many, and at which bytes. */
+    size_t factors, factor_at[2];
 };
 extern const struct dtype_info dtype_table[DTYPE_COUNT];
 

@@ -13,6 +13,8 @@ has "$dir/o" "disagreeing: 1"; has "$dir/o" "rows_of_no_form: 1"; has "$dir/o" "
 has "$dir/o" "parameters: 512"; has "$dir/o" "t8: Q8_0 [32, 2]"
 "$RAPT" inspect "$tests/fuzz/corpus/safetensors/good.safetensors" --json >"$dir/o"
 has "$dir/o" '"parameters": 11, "tensors": 3, "tensor_bytes": 34, "types": {"F32": {"tensors": 1, "parameters": 6}'
+"$RAPT" inspect "$tests/golden/gguf_types/types.gguf" --json >"$dir/o"
+has "$dir/o" '"training_memory_mib": {"lora_r16": null, "full": null, "reason": "'; has "$dir/o" '"tokenizer_summary": null, "tokenizer_reason": "'
 mkdir "$dir/m" "$dir/run"
 cp "$tests/fuzz/corpus/safetensors/good.safetensors" "$dir/m/model.safetensors"
 echo '{"model_type": "llama", "hidden_size": 64}' >"$dir/m/config.json"
