@@ -212,6 +212,7 @@ static void put_losses(struct buf *out) {
                  {LOSS_NEEDS_BATCH, "whole micro-batch"},
                  {LOSS_NEEDS_LENGTHS, "token counts"},
                  {LOSS_NEEDS_PAIRS, "pairs"},
+                 {LOSS_NEEDS_HALVES, "both halves of each"},
                  {LOSS_NEEDS_BETA, "--beta"},
                  {LOSS_NEEDS_SMOOTHING, "--label-smoothing"},
                  {LOSS_NEEDS_TEXT, "log-probs of the response's text"},

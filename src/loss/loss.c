@@ -69,6 +69,9 @@ const struct loss_row loss_table[] = {
     {"rpo_fwd_kl", "the same the other way round", "NeMo-Aligner, preference_loss rpo_fwd_kl; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA,
      loss_rpo_fwd_kl_compute},
     {"rpo_sq", "the same as a square", "NeMo-Aligner, preference_loss rpo_sq; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA, loss_rpo_sq_compute},
+    {"joint", "one loss for both halves of a pair: -log sigmoid of beta times the difference of the chosen response's margins under the two goals; blind "
+     "to what does not depend on the goal",
+     "ours; src/loss/loss_joint.c", LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_BATCH | LOSS_NEEDS_HALVES, loss_joint_compute},
     {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
      "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2", LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
     {"mse", "squared distance of each reward from its response's score", "Wang et al. 2024 (ArmoRM), arXiv 2406.12845, eq. 1",
@@ -103,6 +106,8 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
         if (b->first[i + 1] <= b->first[i]) return FAIL(ST_MISMATCH, "loss %s: group %zu of the batch is empty", name, i);
     if ((needs & LOSS_NEEDS_PAIRS) && b->k != 2)
         return FAIL(ST_MISMATCH, "loss %s needs pairs (chosen, rejected), the batch has groups of %zu", name, b->k);
+    if ((needs & LOSS_NEEDS_HALVES) && b->groups % 2)
+        return FAIL(ST_MISMATCH, "loss %s needs both halves of every pair, the batch has %zu rows", name, b->groups);
     if ((needs & LOSS_NEEDS_REFERENCE) && !b->reference) return FAIL(ST_MISMATCH, "loss %s needs reference log-probs", name);
     if ((needs & LOSS_OF_LABELS) && b->k != 1)
         return FAIL(ST_MISMATCH, "loss %s needs single responses, the batch has groups of %zu", name, b->k);

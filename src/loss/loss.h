@@ -24,6 +24,7 @@ enum loss_needs {
     LOSS_TAKES_OFFSET = 1 << 12,   /* loss_params.odpo_alpha and odpo_linear have an effect */
     LOSS_TAKES_ETA = 1 << 13,      /* loss_params.rpo_eta has an effect */
     LOSS_OF_LABELS = 1 << 16,      /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
+    LOSS_NEEDS_HALVES = 1 << 14,   /* groups 2 i and 2 i + 1 are the two halves of a relabelled pair, in one batch: what is chosen in the one is rejected in the other */
     LOSS_OF_GROUPS = 1 << 15,      /* groups of any size, which may differ, with scores; loss_params.temperature_alpha must be > 0 */
     LOSS_NEEDS_KL = 1 << 17,       /* loss_batch.kl must be there: the caller scores mismatched pairs too */
     LOSS_TAKES_WEIGHTS = 1 << 18, /* loss_batch.weights (WPO) has an effect */
@@ -153,6 +154,7 @@ loss_compute_fn loss_sigmoid_compute, loss_hinge_compute, loss_ipo_compute, loss
 loss_compute_fn loss_exo_pair_compute, loss_nca_pair_compute, loss_robust_compute, loss_bco_pair_compute, loss_sppo_hard_compute;
 loss_compute_fn loss_aot_compute, loss_aot_unpaired_compute, loss_apo_zero_compute, loss_apo_down_compute, loss_discopop_compute;
 
+loss_compute_fn loss_joint_compute;
 loss_compute_fn loss_cpo_compute, loss_simpo_compute, loss_orpo_compute;
 loss_compute_fn loss_infonca_compute, loss_nca_compute;
 loss_compute_fn loss_kto_compute, loss_apo_zero_unpaired_compute;

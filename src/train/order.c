@@ -1,6 +1,8 @@
 #include "train/order.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/rng.h"
@@ -56,5 +58,25 @@ status order_epoch(uint32_t *out, const struct loaded *data, enum order_kind kin
     }
     free(index);
     free(k);
+    return ST_OK;
+}
+
+/* The same response, as far as both are kept: behind a longer prompt more of it was cut. */
+static bool same_response(const struct loaded *d, size_t row, size_t j, size_t other, size_t k) {
+    const struct loaded_response *a = loaded_response(d, row, j), *b = loaded_response(d, other, k);
+    const size_t n = (size_t)(a->count < b->count ? a->count : b->count);
+    return memcmp(loaded_sequence(d, row, j) + a->prompt, loaded_sequence(d, other, k) + b->prompt, n * sizeof(int32_t)) == 0;
+}
+
+status order_check_halves(const struct loaded *data, const uint32_t *order, const char *path) {
+    for (size_t i = 0; i < data->count; i += 2) {
+        const size_t a = order ? order[i] : i, b = i + 1 == data->count ? a : order ? order[i + 1] : i + 1;
+        const struct loaded_row *x = &data->rows[a], *y = &data->rows[b];
+        const bool halves = a != b && x->source_row >= 0 && x->source_row == y->source_row && x->responses == 2 && y->responses == 2 &&
+                            same_response(data, a, 0, b, 1) && same_response(data, a, 1, b, 0);
+        if (!halves)
+            return FAIL(ST_MISMATCH, "%s:%" PRIu64 ": this loss takes the two halves of a pair together, and the row has no other half beside it: of the same "
+                                     "source_row, with the responses swapped (rapt augment --mode own writes both)", path, x->line);
+    }
     return ST_OK;
 }

@@ -14,5 +14,8 @@ enum order_kind {
 status order_epoch(uint32_t *out, const struct loaded *data, enum order_kind kind, uint64_t seed, uint64_t epoch);
 /* Does the data consist of relabelled pairs, two rows a source_row? */
 bool order_can_pair(const struct loaded *data);
+/* Are the rows at places 2 i and 2 i + 1 of `order` (NULL: the file's) the two halves of one pair: of one source_row, the one's chosen response the
+ * other's rejected one and the other way round? ST_MISMATCH names the first line that is not. */
+status order_check_halves(const struct loaded *data, const uint32_t *order, const char *path);
 
 #endif

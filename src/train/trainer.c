@@ -401,6 +401,21 @@ static status prepare_ranks(struct trainer *t) {
     return overlap_init(&t->overlap, &t->comm, &t->model.params, t->model.config.layers);
 }
 
+/* A loss over both halves of a pair has both in every micro-batch. */
+static status check_halves(const struct trainer *t) {
+    const struct train_options *o = t->o;
+    if (!(o->loss->needs & LOSS_NEEDS_HALVES)) return ST_OK;
+    if (t->order_kind == ORDER_SHUFFLED) {
+        TRY(order_check_halves(&t->train, NULL, o->train_data)); /* says which row, where that is why */
+        return FAIL(ST_USAGE, "--loss-type %s takes the two halves of a pair together: --order paired", o->loss->name);
+    }
+    if (o->batch % 2 || (t->eval.count && o->eval_batch % 2))
+        return FAIL(ST_USAGE, "--loss-type %s takes the two halves of a pair together: --per-device-train-batch-size and --per-device-eval-batch-size must be even",
+                    o->loss->name);
+    TRY(order_check_halves(&t->train, t->order, o->train_data));
+    return t->eval.count ? order_check_halves(&t->eval, NULL, o->eval_data) : ST_OK;
+}
+
 static status prepare(struct trainer *t) {
     if (t->comm.rank == 0) TRY(file_make_dirs(t->o->output_dir));
     if (!t->o->resume && t->comm.rank == 0) TRY(checkpoint_clear(t));
@@ -413,6 +428,7 @@ static status prepare(struct trainer *t) {
     t->order_kind = t->o->order;
     if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) t->order_kind = ORDER_SHUFFLED;
     TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0));
+    TRY(check_halves(t));
     TRY(open_model(t));
     TRY(plan_memory(t));
     TRY(prepare_optimizer(t));

@@ -51,6 +51,25 @@ fails 1 "below.jsonl:2: --loss-type odpo takes the logarithm" "${gaps[@]}" --tra
 "${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type odpo --odpo-offset gap 2>/dev/null
 "${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type rpo_bwd_kl,sft --loss-weights 1,0.1 2>/dev/null
 
+# a loss over both halves of a pair: both must be there, swapped, in one micro-batch
+joint=("${gaps[@]}" --loss-type joint)
+halves=$golden/trl_gaps/halves.jsonl
+"${joint[@]}" --train-data "$halves" --eval-data "$golden/trl_gaps/halves_eval.jsonl" 2>/dev/null # --order paired
+fails 1 "train.jsonl:1: this loss takes the two halves" "${joint[@]}" --train-data "$golden/trl/train.jsonl"
+fails 2 "two halves of a pair together: --order paired" "${joint[@]}" --train-data "$halves" --order shuffled
+fails 2 "must be even" "${joint[@]}" --train-data "$halves" --per-device-train-batch-size 1 --gradient-accumulation-steps 2
+fails 2 "must be even" "${joint[@]}" --train-data "$halves" --eval-data "$halves" --per-device-eval-batch-size 3
+sed 1d "$halves" >"$dir/odd.jsonl"
+fails 1 "odd.jsonl:1: this loss takes the two halves" "${joint[@]}" --train-data "$halves" --eval-data "$dir/odd.jsonl"
+python3 - "$halves" >"$dir/unswapped.jsonl" <<'PY' # as rapt augment --mode prefix-only writes them
+import json, sys
+for i, line in enumerate(open(sys.argv[1])):
+    r = json.loads(line)
+    if i % 2: r["chosen"], r["rejected"] = r["rejected"], r["chosen"]
+    print(json.dumps(r))
+PY
+fails 1 "unswapped.jsonl:[0-9]*: this loss takes the two halves" "${joint[@]}" --train-data "$dir/unswapped.jsonl"
+
 # what needs no reference computes none; the resolved weight of the cross-entropy is in the manifest
 for loss in cpo simpo orpo; do
   "${train[@]}" --loss-type $loss --overwrite-output-dir 2>/dev/null

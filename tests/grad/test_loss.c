@@ -62,7 +62,8 @@ static void gradients_are_the_slopes(void **state) {
         double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], scores[SEQUENCES_MAX], text[SEQUENCES_MAX], weights[SEQUENCES_MAX];
         double d[SEQUENCES_MAX], dtext[SEQUENCES_MAX];
         int32_t lengths[SEQUENCES_MAX];
-        const size_t k = size_for(row, 1 + rng_below(&rng, 4)), groups = 1 + rng_below(&rng, 8);
+        const size_t k = size_for(row, 1 + rng_below(&rng, 4)), halves = row->needs & LOSS_NEEDS_HALVES ? 2 : 1,
+                     groups = halves * (1 + rng_below(&rng, 8));
         for (size_t i = 0; i < SEQUENCES_MAX; i++) {
             policy[i] = -20 - 10 * rng_uniform(&rng);
             /* forward KL goes with the exponential of the log-ratio */
@@ -207,7 +208,7 @@ static void refusals(void **state) {
         const struct loss_row *l = &loss_table[row];
         const bool smoothing = l->needs & LOSS_TAKES_SMOOTHING;
         const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0, alpha = l->needs & LOSS_OF_GROUPS ? 1 : 0;
-        const size_t k = size_for(l, 2);
+        const size_t k = size_for(l, 2), n = l->needs & LOSS_NEEDS_HALVES ? 4 : 2;
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
         assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
         assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
@@ -234,14 +235,14 @@ static void refusals(void **state) {
             p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
             assert_int_equal(loss_check_params(l, &p), l->needs & options[i].taken_by ? ST_OK : ST_USAGE);
         }
-        double policy[2] = {-1, -2}, d[3], dtext[3], broken[2] = {NAN, -1};
-        int32_t lengths[2] = {3, 4}, negative[2] = {-1, 4};
+        double policy[4] = {-1, -2, -3, -5}, d[5], dtext[5], broken[4] = {NAN, -1, -1, -1};
+        int32_t lengths[4] = {3, 4, 4, 3}, negative[4] = {-1, 4, 4, 3};
         struct loss_params p = {NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {.dpolicy = d, .dtext = dtext};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
         assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
                          l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
-        struct loss_batch b = {.groups = 2 / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels,
+        struct loss_batch b = {.groups = n / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels,
                                .text = policy, .text_lengths = lengths};
         const struct loss_batch whole = b;
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);
@@ -272,6 +273,8 @@ static void refusals(void **state) {
         assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_PAIRS | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
         b = whole, b.groups = 2, b.k = 0, b.first = (const uint32_t[]){0, 2, 2};
         assert_int_equal(l->compute(&r, &b, &p), ST_MISMATCH);
+        b = whole, b.groups = 1, b.k = 2;
+        assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_HALVES | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
         p.temperature_alpha = 1 - alpha;
         assert_int_equal(loss_check_params(l, &p), ST_USAGE);
         p.temperature_alpha = alpha;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Training with losses that know the gap of the scores and that TRL does not have (odpo, rpo_*), as a plain loop of torch over llama_tiny: tests/golden/trl_gaps: scored.jsonl,
-scored_eval.jsonl and cases.json in the form of make_trl_trace.py. Tokenisation, truncation, names and averages are TRL's (DPOTrainer); rows are taken in file order.
+"""Training with losses that TRL does not have: of the gap of the scores (odpo, rpo_*) and of a pair's two halves (joint), as a plain loop of torch over llama_tiny:
+tests/golden/trl_gaps: scored.jsonl, halves.jsonl, each with its _eval.jsonl, and cases.json in the form of make_trl_trace.py. Tokenisation, truncation, names and averages are TRL's (DPOTrainer); rows are taken in file order.
 usage: make_gap_traces.py OUTPUT_FOLDER (llama_tiny and llama_tiny_lora are read from the stored goldens)"""
 import json
 import sys
 
 from oracle import fixed, out
-from make_loss_cases import gap_loss
+from make_loss_cases import gap_loss, joint_loss
 from make_trl_trace import GOLDEN, MAX_LENGTH, rows
 
 import torch
@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 CASES = [
     ("odpo", dict(beta=0.5, odpo_alpha=1.0)), ("odpo_gap", dict(beta=0.5, odpo_alpha=0.2, odpo_offset="gap")), ("rpo_bwd_kl", dict(beta=0.5, rpo_eta=0.7)),
     ("rpo_fwd_kl", dict(beta=0.5, rpo_eta=0.5)), ("rpo_sq", dict(beta=0.3, rpo_eta=1.0)),
+    ("joint", dict(beta=0.03)),
 ]
 BATCH, EPOCHS, RATE = 4, 2, 2e-3
 
@@ -23,7 +24,7 @@ BATCH, EPOCHS, RATE = 4, 2, 2e-3
 def encode(tokenizer, row):
     prompt = tokenizer(row["prompt"])["input_ids"]
     sides = [tokenizer(row["prompt"] + row[side] + tokenizer.eos_token)["input_ids"][:MAX_LENGTH] for side in ("chosen", "rejected")]
-    return len(prompt), sides, row["score_chosen"] - row["score_rejected"]
+    return len(prompt), sides, row.get("score_chosen", 0) - row.get("score_rejected", 0)
 
 
 def sums(model, encoded):
@@ -42,6 +43,8 @@ def batch_of(model, reference, batch, name, o):
         base = torch.stack([sums(reference, e) for e in batch])
     rewards = o["beta"] * (policy - base)
     options = dict(o, odpo_linear=o.get("odpo_offset") == "gap")
+    if name == "joint":
+        return joint_loss(1.0, rewards[:, 0] - rewards[:, 1]), policy, rewards
     losses = gap_loss(name, rewards[:, 0] - rewards[:, 1], torch.tensor([e[2] for e in batch]), options)
     return losses, policy, rewards
 
@@ -75,20 +78,30 @@ def scored(part):
     return [dict(r, score_chosen=round(4 + 0.75 * (i % 9), 2), score_rejected=round(3.5 + 0.75 * (i % 9) - 0.5 * (i * 5 % 12), 2)) for i, r in enumerate(part)]
 
 
+def halves(part):
+    """Both halves of each pair: another goal in front (words: the tokenizer has no digits), the responses swapped."""
+    made = []
+    for i, r in enumerate(part):
+        for goal, (w, l) in (("home", ("chosen", "rejected")), ("cat", ("rejected", "chosen"))):
+            made.append({"prompt": f"{goal} {r['prompt']}", "chosen": r[w], "rejected": r[l], "source_row": i})
+    return made
+
+
 def main():
     folder = out("trl_gaps")
     train_rows, eval_rows = scored(rows(24, 1)), scored(rows(6, 2))
-    for name, part in (("scored", train_rows), ("scored_eval", eval_rows)):
+    for name, part in (("scored", train_rows), ("scored_eval", eval_rows), ("halves", halves(rows(12, 3))), ("halves_eval", halves(rows(3, 4)))):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
     cases = []
     for name, o in CASES:
         loss = name.removesuffix("_gap")
-        steps, final = train(loss, o, train_rows, eval_rows)
+        data = "halves" if loss == "joint" else "scored"
+        steps, final = train(loss, o, *((halves(rows(12, 3)), halves(rows(3, 4))) if loss == "joint" else (train_rows, eval_rows)))
         words = f"--max-length {MAX_LENGTH} --logging-steps 1 --per-device-eval-batch-size 4 --no-shuffle --adapter llama_tiny_lora --learning-rate {RATE} --weight-decay 0 " \
                 f"--lr-scheduler-type constant --per-device-train-batch-size {BATCH} --num-train-epochs {EPOCHS} --loss-type {loss}".split()
         for key, value in o.items():
             words += ["--" + key.replace("_", "-"), str(value)]
-        cases.append({"name": name, "model": "llama_tiny", "data": "scored", "options": words, "steps": steps, "eval": final})
+        cases.append({"name": name, "model": "llama_tiny", "data": data, "options": words, "steps": steps, "eval": final})
         print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
     (folder / "cases.json").write_text(json.dumps(cases, indent=0) + "\n")
 

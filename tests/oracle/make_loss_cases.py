@@ -294,6 +294,24 @@ def gap_cases(rng):
             yield case(name, beta, 0.0, policy, reference, lengths, value.item(), x.grad.numpy(), scores=scores.ravel().tolist(), **o)
 
 
+def joint_loss(beta, margins):
+    """margins: [2 pairs], the two halves of a pair beside each other; -log sigma(beta (m(r_w) - m(r_l))), the second half's margin being -m(r_l)."""
+    m_w, m_l = margins[0::2], -margins[1::2]
+    return -F.logsigmoid(beta * (m_w - m_l))
+
+
+def joint_cases():
+    rng = np.random.default_rng(66)
+    for beta, scale in ((0.1, 20), (2.0, 3), (5.0, 400)):
+        for groups in (2, 8):
+            policy, reference, lengths = draw(rng, groups, 2, scale)
+            x = torch.tensor(policy, dtype=torch.float64, requires_grad=True)
+            r = x - torch.tensor(reference, dtype=torch.float64)
+            value = joint_loss(beta, r[:, 0] - r[:, 1]).mean()
+            value.backward()
+            yield case("joint", beta, 0.0, policy, reference, lengths, value.item(), x.grad.numpy())
+
+
 def main():
     rng = np.random.default_rng(2410_08067)
     cases = []
@@ -326,6 +344,7 @@ def main():
     cases += policy_cases(rng)
     cases += gap_cases(rng)
     cases += nca_cases()
+    cases += joint_cases()
     out = pathlib.Path(sys.argv[1]) / "loss" / "cases.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
