@@ -42,10 +42,9 @@ static status read_secret(struct judge_options *j, const struct judge_flags *f, 
     return named ? FAIL(ST_USAGE, "--api-key-env: there is no environment variable %s", f->key_env) : ST_OK;
 }
 
-static status read_extra(struct judge_options *j, struct judge_flags *f) {
+static status read_extra(struct judge_options *j, const struct judge_flags *f) {
     if (!f->extra) return ST_OK;
-    buf_append_text(&f->extra_text, f->extra);
-    if (json_parse(&j->extra, buf_text(&f->extra_text), f->extra_text.size) != ST_OK) return status_note(ST_USAGE, "--request-extra: ");
+    if (json_parse(&j->extra, f->extra, strlen(f->extra)) != ST_OK) return status_note(ST_USAGE, "--request-extra: ");
     return json_kind_of(j->extra) == JSON_OBJECT ? ST_OK : FAIL(ST_USAGE, "--request-extra expects an object, such as {\"top_p\": 1}");
 }
 
@@ -59,7 +58,7 @@ static status read_cache(struct judge_options *j, const struct judge_flags *f, c
     return ST_OK;
 }
 
-status cli_judge(struct judge_options *j, struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *model,
+status cli_judge(struct judge_options *j, const struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *model,
     const char *output, double low, double high) {
     static const char *const remote[] = {"endpoint-model", "api-key-env", "cache", "concurrency", "requests-per-minute", "request-timeout",
         "request-tries", "retry-wait", "request-extra", "max-answer-tokens", "answer-tries", "on-bad-answer", "price-input", "price-output"};

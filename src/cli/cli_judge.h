@@ -10,7 +10,6 @@ struct judge_flags {
     bool logprobs;
     int64_t concurrency, request_tries, max_tokens, answer_tries;
     double per_minute, timeout, wait, price_input, price_output;
-    struct buf extra_text; /* what options.extra is a view of */
 };
 
 /* Rows of an option table; at(name) is the offset of a judge_flags member. */
@@ -48,7 +47,7 @@ struct judge_flags {
     {"price-output", OPT_DOUBLE, at(price_output), "P", "0", NULL, "Of a million tokens of answers."}
 
 /* model: of this process, or NULL. low, high: of --score-range. The rows that an endpoint or a model has no use for are refused. */
-status cli_judge(struct judge_options *j, struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *model,
+status cli_judge(struct judge_options *j, const struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *model,
     const char *output, double low, double high);
 
 #endif

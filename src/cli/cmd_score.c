@@ -221,7 +221,7 @@ static status read_goals(struct reward_options *r, const struct score_cli *o) {
     return r->goal_count >= 2 && r->goal_count <= 101 ? ST_OK : FAIL(ST_USAGE, "--goals expects 2 to 101 numbers");
 }
 
-static status read_source(struct score_options *s, struct score_cli *o, const struct opt_result *result) {
+static status read_source(struct score_options *s, const struct score_cli *o, const struct opt_result *result) {
     struct buf names = {0};
     const struct rule_row *rule = NULL;
     s->source = o->source ? reward_find(o->source) : NULL;
@@ -276,6 +276,5 @@ status cmd_score_run(int argc, char **argv) {
     TRY(read_source(&s, &o, &result));
     status code = score_run(&counts, &s);
     if (code == ST_OK || counts.tally.requests_sent) print_counts(&counts, strcmp(o.source, "judge") == 0, o.json && code == ST_OK); /* what was paid for is told in any case */
-    buf_release(&o.judge.extra_text);
     return code;
 }

@@ -56,7 +56,7 @@ static status ask(void *state, struct judge_question *q) {
     }
     buf_release(&choice);
     status s = reward_pack_take(&x->pack, &x->row);
-    if (s != ST_OK) return status_note(s, "the judge's prompt about the row, answer ");
+    if (s != ST_OK) return status_note(s, "the judge's prompt about the row: ");
     q->next = NULL;
     *x->last = q;
     x->last = &q->next;

@@ -77,10 +77,12 @@ static status open_remote(void **state, struct reward *r, const struct reward_op
     buf_append(&url, j->endpoint, n && j->endpoint[n - 1] == '/' ? n - 1 : n);
     if (url.size < tail || strcmp(buf_text(&url) + url.size - tail, path) != 0)
         if (!memchr(buf_text(&url), '?', url.size)) buf_append_text(&url, path);
+    /* A token with its 20 likeliest takes 1.5 KiB of JSON. */
+    const size_t room = ((size_t)1 << 20) + ((size_t)4096 * (size_t)j->max_tokens), most = (size_t)48 << 20;
     const int64_t seed[2] = {(int64_t)time(NULL), (int64_t)getpid()};
     status s = http_open(&x->http, &(struct http_options){.url = buf_text(&url), .secret = j->secret, .concurrency = j->concurrency,
                                                           .per_minute = j->per_minute, .timeout_ms = j->timeout_ms, .tries = j->request_tries,
-                                                          .wait_ms = j->wait_ms, .answer_max = 1 << 20,
+                                                          .wait_ms = j->wait_ms, .answer_max = room < most ? room : most,
                                                           .seed = hash_bytes(seed, sizeof seed, 0)});
     buf_release(&url);
     if (s != ST_OK) return status_note(s, "--endpoint: ");
@@ -245,9 +247,12 @@ static status refused(const struct remote *x, status code, const struct http_ans
     return s;
 }
 
+/* Is it a no? Nonsense without end is an answer. */
+static bool is_refusal(const struct http_answer *a) { return a->problem && !(a->too_long && a->code >= 200 && a->code <= 299); }
+
 /* One question's answer, or its refusal: done with, or asked again. */
 static status take(struct judge_question *q, struct remote *x, const struct http_answer *a, struct json answer, bool repeated) {
-    const bool final = a->problem && !a->too_long;
+    const bool final = is_refusal(a);
     status s = final ? refused(x, ST_FORMAT, a) : read_answer(q, x, answer, repeated);
     if (s == ST_OK) {
         settle(q, JUDGE_ANSWERED);
@@ -261,7 +266,7 @@ static status take(struct judge_question *q, struct remote *x, const struct http
 static status take_all(struct remote *x, const struct http_answer *a, const char *key) {
     struct json answer = {0};
     struct judge_question *mine = NULL, **at = &x->waiting;
-    const bool refusal = a->problem && !a->too_long;
+    const bool refusal = is_refusal(a);
     if (refusal && a->code != 400 && a->code != 413 && a->code != 422) {
         status s = refused(x, ST_IO, a);
         return x->cache.path ? status_note(s, "the answers so far are in %s, and the same command goes on from there. ", x->cache.path) : s;

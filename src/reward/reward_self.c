@@ -108,6 +108,8 @@ static status make_row(struct self *x, const struct record *row) {
     if (row->chosen_ids.size || row->prompt_ids.size) return FAIL(ST_FORMAT, "the row holds token ids: no goal can be written into them");
     if (!isnan(row->goal) && strcmp(row->form, "samples") != 0)
         return FAIL(ST_FORMAT, "field goal: the row's prompt asks for a goal already; give rows as they were before rapt augment");
+    if (row->conversational ? !json_count((struct json){buf_text(&row->prompt), row->prompt.size}) : !row->prompt.size)
+        return FAIL(ST_FORMAT, "field prompt: the row has none, and the goal stands in it");
     const bool chat = row->conversational || x->style.placement != GOAL_USER;
     record_clear(a);
     a->response_count = 0;

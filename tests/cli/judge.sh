@@ -99,6 +99,8 @@ is "$(scores m.jsonl)" "$(cat want)"
 has err 'the last line is torn'
 nonsense=$(count nonsense log.txt); [ "$nonsense" -gt 5 ]
 for what in failed dropped limited; do [ "$(count $what log.txt)" -gt 0 ] || { echo "no answer was $what"; exit 1; }; done
+# Who was asked to wait a second did.
+awk '$2 in until && $1 < until[$2] {print "too early: " $0; exit 1} $3 == "limited" {until[$2] = $1 + 0.95}' log.txt
 # Asked again were only the answers under way at the kill, and the torn one.
 twice=$(grep -E 'answer|nonsense' log.txt | cut -d' ' -f2 | sort | uniq -d | wc -l)
 [ "$twice" -le $((before - kept + 1)) ] && [ "$twice" -ge 1 ] || { echo "$twice asked twice, $((before - kept)) were under way"; exit 1; }

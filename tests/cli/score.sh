@@ -240,6 +240,16 @@ check '3.89 3.37 4.58 5.6 6.49 5.45 4.43 5.9 5.39' $J --source judge --judge-pro
 grep -q 'questions to the judge  *9$' err
 check '4 4 4 3 5 5 2 2 4' $J --source self --adapter "$G/score_chat_lora"
 check '3.06 3.02 3.05 3.09 3.03 3.08 2.97 2.88 3.04' $J --source self --adapter "$G/score_chat_lora" --self-read expected --per-token
+# a row that is too long leaves nothing behind, whatever of it was taken before
+long=$(head -c 1100 /dev/zero | tr '\0' x)
+{ head -1 "$G/judge/rows.jsonl"; echo "{\"prompt\":\"q\",\"responses\":[\"a\",\"$long\"]}"; tail -n +2 "$G/judge/rows.jsonl"; } >long.jsonl
+L="--input long.jsonl --dtype f32 --model $G/score_chat --on-bad-row skip"
+check '4 3 4 8 7 7 3 7 7' $L --source judge --judge-prompt "$G/judge/rating.txt"
+grep -q 'questions to the judge  *9$' err
+grep -q 'bad rows skipped  *1$' err
+check '4 4 4 3 5 5 2 2 4' $L --source self --adapter "$G/score_chat_lora"
+echo '{"prompt":"","completion":"a"}' >empty.jsonl
+fails 1 'empty.jsonl:1: field prompt: the row has none' "$RAPT" score --input empty.jsonl --output - --source self --model "$G/score_chat" --adapter "$G/score_chat_lora"
 "$RAPT" score --input "$G/judge/lines.jsonl" --output cross.jsonl --source implicit --dtype f32 --model "$G/score_chat" --cross-fit "$G/score_chat_lora,$G/score_chat_lora2" 2>err
 has cross.jsonl.map.json 'implicit, beta 0.1, cross-fitted'
 for fold in 1 2; do
