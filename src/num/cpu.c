@@ -39,6 +39,13 @@ bool cpu_has_amx_bf16(void) {
     return known;
 }
 
+bool cpu_has_amx_int8(void) {
+    static int known = -1;
+    unsigned a, b, c, d;
+    if (known < 0) known = cpu_has_amx_bf16() && cpu_has_avx512_vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 25 & 1);
+    return known;
+}
+
 void cpu_describe(struct buf *out) {
     buf_append_text(out, "avx2");
     if (cpu_has_avx512()) buf_append_text(out, ", avx512");

@@ -79,9 +79,11 @@ void qdot_pack(struct qdot *w, void *memory, enum dtype type, qdot_row *row, con
 
 /* --- x to int8 --- */
 
+static size_t padded_rows(size_t m) { return (m + 15) / 16 * 16; }
+
 size_t qdot_input_bytes(size_t m, size_t k) {
     size_t bytes;
-    return size_mul(&bytes, m, k) && size_mul(&bytes, bytes, 2) ? bytes : SIZE_MAX; /* k bytes, and 16 for each 32 of them */
+    return m < SIZE_MAX - 16 && size_mul(&bytes, padded_rows(m), k) && size_mul(&bytes, bytes, 2) ? bytes : SIZE_MAX; /* k bytes, and 16 for each 32 of them */
 }
 
 static int32_t sum8(__m256i x) {
@@ -117,12 +119,17 @@ static void round_block(int8_t *q, float *factor, float *total, int32_t *sum, co
 }
 
 void qdot_round(struct qdot_input *out, void *memory, const float *x, size_t ld, size_t m, size_t k) {
-    const size_t blocks = k / QDOT_BLOCK;
+    const size_t blocks = k / QDOT_BLOCK, padded = padded_rows(m);
     CHECK(k % QDOT_BLOCK == 0);
     *out = (struct qdot_input){.m = m, .k = k, .q = memory};
-    out->factor = (float *)(void *)(out->q + m * k);
-    out->total = out->factor + m * blocks;
-    out->sum = (int32_t *)(void *)(out->total + m * blocks);
+    out->factor = (float *)(void *)(out->q + padded * k);
+    out->total = out->factor + padded * blocks;
+    out->sum = (int32_t *)(void *)(out->total + padded * blocks);
+    if (m % 16 >= QDOT_AMX_LEAST) { /* tiles read whole groups of rows */
+        memset(out->q + m * k, 0, (padded - m) * k);
+        memset(out->factor + m * blocks, 0, (padded - m) * blocks * sizeof(float));
+        memset(out->total + m * blocks, 0, (padded - m) * blocks * sizeof(float));
+    }
 #pragma omp parallel for schedule(static) if (m * k > 32768)
     for (size_t r = 0; r < m; r++)
         for (size_t b = 0; b < blocks; b++) {
@@ -186,7 +193,7 @@ static void plain_strip(const struct qdot_task *t, enum dtype type) {
 
 /* Strip number s of all parts. */
 static void run_strip(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t s,
-                      bool plain) {
+                      qdot_kernel *const *kernels) {
     size_t column = 0;
     for (; s >= strips_of(parts->n); parts++) s -= strips_of(parts->n), column += parts->n;
     column += s * QDOT_ROWS;
@@ -198,27 +205,34 @@ static void run_strip(float *y, size_t ldy, const float *init, size_t ld_init, c
                                    .ldy = ldy,
                                    .ld_init = ld_init,
                                    .columns = left < QDOT_ROWS ? left : QDOT_ROWS};
-    if (plain)
-        plain_strip(&task, parts->type);
+    if (kernels)
+        kernels[parts->type](&task);
     else
-        qdot_vnni_kernels[parts->type](&task);
+        plain_strip(&task, parts->type);
 }
 
+/* kernels: NULL = plain loops. */
 static void product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t count,
-                    bool plain) {
+                    qdot_kernel *const *kernels) {
     size_t strips = 0;
     for (size_t i = 0; i < count; i++) strips += strips_of(parts[i].n);
     size_t share = strips / (4 * (size_t)omp_get_max_threads());
     if (share == 0) share = 1;
-#pragma omp parallel for schedule(dynamic, share) if (strips > 1)
-    for (size_t s = 0; s < strips; s++) run_strip(y, ldy, init, ld_init, x, parts, s, plain);
+#pragma omp parallel if (strips > 1)
+    {
+        if (kernels == qdot_amx_kernels) qdot_amx_begin();
+#pragma omp for schedule(dynamic, share)
+        for (size_t s = 0; s < strips; s++) run_strip(y, ldy, init, ld_init, x, parts, s, kernels);
+        if (kernels == qdot_amx_kernels) qdot_amx_end();
+    }
 }
 
 void qdot_product_plain(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
                         size_t count) {
-    product(y, ldy, init, ld_init, x, parts, count, true);
+    product(y, ldy, init, ld_init, x, parts, count, NULL);
 }
 
 void qdot_product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t count) {
-    product(y, ldy, init, ld_init, x, parts, count, !cpu_has_avx512_vnni());
+    const bool tiles = x->m >= QDOT_AMX_LEAST && cpu_has_amx_int8();
+    product(y, ldy, init, ld_init, x, parts, count, tiles ? qdot_amx_kernels : cpu_has_avx512_vnni() ? qdot_vnni_kernels : NULL);
 }

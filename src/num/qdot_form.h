@@ -44,10 +44,11 @@ static inline size_t qdot_strip_bytes(const struct qdot_form *f, size_t blocks) 
     return (bytes + 63) / 64 * 64;
 }
 
-/* One strip's columns of y for all rows of x. */
+/* One strip's columns of y for rows [from, m) of x. */
 struct qdot_task {
     const uint8_t *strip;
     const struct qdot_input *x;
+    size_t from;
     float *y;          /* at the strip's first column */
     const float *init; /* likewise, or NULL */
     size_t ldy, ld_init, columns; /* 1 .. 16 */
@@ -55,5 +56,10 @@ struct qdot_task {
 typedef void qdot_kernel(const struct qdot_task *t);
 /* By type; only where the CPU has it: cpu_has_avx512_vnni. */
 extern qdot_kernel *const qdot_vnni_kernels[DTYPE_COUNT];
+/* For QDOT_AMX_LEAST rows or more, where the CPU also has cpu_has_amx_int8; between begin and end, which each thread calls. */
+#define QDOT_AMX_LEAST 10
+extern qdot_kernel *const qdot_amx_kernels[DTYPE_COUNT];
+void qdot_amx_begin(void);
+void qdot_amx_end(void);
 
 #endif
