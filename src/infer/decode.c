@@ -28,7 +28,7 @@ size_t decoder_bytes(const struct model *m, const struct decode_options *options
     const struct decode_options o = resolved(options);
     const struct run_plan plan = plan_of(&o);
     const size_t samplers = (size_t)omp_get_max_threads() * m->config.vocab * (sizeof(struct sampler_item) + 1);
-    size_t bytes = kv_cache_bytes(&m->config, o.batch, o.length), ids;
+    size_t bytes = kv_cache_bytes(&m->config, o.batch, o.length, m->int8), ids;
     if (bytes == SIZE_MAX || !size_mul(&ids, o.batch * sizeof(int32_t), o.length) || !size_add(&bytes, bytes, ids) ||
         !size_add(&bytes, bytes, run_bytes(m, &plan)) || !size_add(&bytes, bytes, samplers))
         return SIZE_MAX;
@@ -40,7 +40,7 @@ static status allocate(struct decoder *d) {
     const struct run_plan plan = plan_of(o);
     TRY(model_need_positions(d->model, o->length));
     TRY(run_init(&d->run, d->model, &plan));
-    TRY(kv_cache_init(&d->cache, &d->model->config, o->batch, o->length));
+    TRY(kv_cache_init(&d->cache, &d->model->config, o->batch, o->length, d->model->int8));
     TRY(mem_try_alloc(&d->slots, o->batch, sizeof *d->slots, "sequences"));
     for (size_t i = 0; i < o->batch; i++) TRY(mem_try_alloc(&d->slots[i].ids, o->length, sizeof(int32_t), "sequences"));
     d->sampler_count = (size_t)omp_get_max_threads();

@@ -6,35 +6,41 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "model/kv_tile.h"
 #include "num/attention.h"
+#include "num/cpu.h"
+#include "num/dtype.h"
 #include "num/vexp.h"
 
-#define LANES 8  /* floats of a vector; the baseline has AVX2 */
-#define TILE 4   /* queries that share the loads of a key or value */
-#define BLOCK 64 /* positions between two updates of the running maximum */
+#define LANES 8 /* floats of a vector; the baseline has AVX2 */
 
 static size_t round_positions(size_t positions) { return (positions + BLOCK - 1) / BLOCK * BLOCK; }
 
-size_t kv_cache_bytes(const struct model_config *c, size_t slots, size_t positions) {
+static bool in_half(bool half) { return half && cpu_has_avx512(); }
+
+size_t kv_cache_bytes(const struct model_config *c, size_t slots, size_t positions, bool half) {
+    const size_t size = in_half(half) ? sizeof(uint16_t) : sizeof(float);
     size_t bytes;
     if (positions > SIZE_MAX / 2 || !size_mul(&bytes, round_positions(positions), slots) || !size_mul(&bytes, bytes, c->layers) ||
-        !size_mul(&bytes, bytes, c->kv_heads * c->head_dim * 2 * sizeof(float)))
+        !size_mul(&bytes, bytes, c->kv_heads * c->head_dim * 2 * size))
         return SIZE_MAX;
     return bytes;
 }
 
-status kv_cache_init(struct kv_cache *k, const struct model_config *c, size_t slots, size_t positions) {
-    const size_t bytes = kv_cache_bytes(c, slots, positions);
+status kv_cache_init(struct kv_cache *k, const struct model_config *c, size_t slots, size_t positions, bool half) {
+    const size_t bytes = kv_cache_bytes(c, slots, positions, half);
     *k = (struct kv_cache){.layers = c->layers,
                            .slots = slots,
                            .positions = round_positions(positions),
                            .heads = c->heads,
                            .kv_heads = c->kv_heads,
-                           .head_dim = c->head_dim};
+                           .head_dim = c->head_dim,
+                           .half = in_half(half)};
     if (c->head_dim > ATTENTION_HEAD_DIM_MAX)
         return FAIL(ST_UNSUPPORTED, "heads of %zu are wider than the supported %d", c->head_dim, ATTENTION_HEAD_DIM_MAX);
     if (bytes == SIZE_MAX) return FAIL(ST_NOMEM, "key/value cache: the size of %zu sequences of %zu positions overflows", slots, positions);
-    k->head_floats = k->positions * k->head_dim;
+    k->size = k->half ? sizeof(uint16_t) : sizeof(float);
+    k->head_size = k->positions * k->head_dim;
     status s = mem_try_alloc(&k->keys, bytes / 2, 1, "key cache");
     if (s == ST_OK) s = mem_try_alloc(&k->values, bytes / 2, 1, "value cache");
     if (s != ST_OK) kv_cache_release(k);
@@ -48,7 +54,7 @@ void kv_cache_release(struct kv_cache *k) {
 }
 
 static size_t head_at(const struct kv_cache *k, size_t layer, size_t slot, size_t kv) {
-    return ((layer * k->slots + slot) * k->kv_heads + kv) * k->head_floats;
+    return ((layer * k->slots + slot) * k->kv_heads + kv) * k->head_size;
 }
 
 /* Element i of the key at `position` of a head that begins at keys. */
@@ -61,36 +67,35 @@ void kv_cache_copy(struct kv_cache *k, size_t to, size_t from, size_t count) {
 #pragma omp parallel for schedule(static)
     for (size_t layer = 0; layer < k->layers; layer++)
         for (size_t kv = 0; kv < k->kv_heads; kv++) {
-            const size_t a = head_at(k, layer, to, kv), b = head_at(k, layer, from, kv);
+            const size_t a = head_at(k, layer, to, kv) * k->size, b = head_at(k, layer, from, kv) * k->size;
             /* the last group may carry keys behind `count`; they are written again before anything looks at them */
-            memcpy(k->keys + a, k->keys + b, groups * KV_GROUP * d * sizeof(float));
-            memcpy(k->values + a, k->values + b, count * d * sizeof(float));
+            memcpy(k->keys + a, k->keys + b, groups * KV_GROUP * d * k->size);
+            memcpy(k->values + a, k->values + b, count * d * k->size);
         }
+}
+
+/* A row's key and value of one head, whose cache begins at element `head`, to its position. */
+static void store_row(struct kv_cache *k, size_t head, size_t position, const float *key, const float *value) {
+    const size_t d = k->head_dim;
+    if (k->half) {
+        uint16_t *keys = (uint16_t *)(void *)k->keys + head, *values = (uint16_t *)(void *)k->values + head + position * d;
+        for (size_t i = 0; i < d; i++) keys[key_at(position, i, d)] = dtype_float_to_half(key[i]);
+        for (size_t i = 0; i < d; i++) values[i] = dtype_float_to_half(value[i]);
+        return;
+    }
+    float *keys = (float *)(void *)k->keys + head;
+    for (size_t i = 0; i < d; i++) keys[key_at(position, i, d)] = key[i];
+    memcpy((float *)(void *)k->values + head + position * d, value, d * sizeof(float));
 }
 
 static void store(struct kv_cache *k, size_t layer, const float *qkv, size_t stride, const struct kv_span *span) {
     const size_t d = k->head_dim;
     for (size_t r = 0; r < span->count; r++) {
         const float *row = qkv + (span->row + r) * stride + k->heads * d;
-        const size_t position = span->position + r;
-        for (size_t kv = 0; kv < k->kv_heads; kv++) {
-            const size_t head = head_at(k, layer, span->slot, kv);
-            for (size_t i = 0; i < d; i++) k->keys[head + key_at(position, i, d)] = row[kv * d + i];
-            memcpy(k->values + head + position * d, row + (k->kv_heads + kv) * d, d * sizeof(float));
-        }
+        for (size_t kv = 0; kv < k->kv_heads; kv++)
+            store_row(k, head_at(k, layer, span->slot, kv), span->position + r, row + kv * d, row + (k->kv_heads + kv) * d);
     }
 }
-
-/* Up to TILE queries of one key/value head. */
-struct tile {
-    int count;
-    const float *q[TILE];
-    float *out[TILE];
-    size_t first[TILE], seen[TILE]; /* positions [first, seen) are attended to */
-    float most[TILE], sum[TILE];
-    float score[TILE][BLOCK];
-    float o[TILE][ATTENTION_HEAD_DIM_MAX];
-};
 
 /* score[t][j] = q_t . k_(base + j) for one group; n is a constant in every caller, so that accumulators stay in registers. */
 static inline __attribute__((always_inline)) void group_scores(struct tile *t, const float *keys, size_t d, size_t base, int n) {
@@ -149,18 +154,43 @@ static void soften(struct tile *t, int q, size_t base, size_t d, float scale, fl
     t->most[q] = now;
 }
 
-static inline __attribute__((always_inline)) void tile_block(struct tile *t, const float *keys, const float *values, size_t d, size_t base,
-                                                             size_t rows, const struct attention_shape *a, int n) {
-    for (size_t g = 0; g * KV_GROUP < rows; g++) group_scores(t, keys + g * KV_GROUP * d, d, g * KV_GROUP, n);
-    for (int q = 0; q < n; q++) soften(t, q, base, d, a->scale, a->softcap);
-    size_t i = 0;
-    for (; i + LANES <= d; i += LANES) add_values(t, values, d, i, rows, n);
-    for (; i < d; i++)
-        for (int q = 0; q < n; q++)
-            for (size_t j = 0; j < rows; j++) t->o[q][i] += t->score[q][j] * values[j * d + i];
+static inline __attribute__((always_inline)) void all_scores(struct tile *t, const struct kv_block *b, int n) {
+    for (size_t g = 0; g * KV_GROUP < b->rows; g++) group_scores(t, (const float *)b->keys + g * KV_GROUP * b->d, b->d, g * KV_GROUP, n);
 }
 
-static void tile_run(struct tile *t, const float *keys, const float *values, size_t d, const struct attention_shape *a) {
+static inline __attribute__((always_inline)) void all_values(struct tile *t, const struct kv_block *b, int n) {
+    const float *values = b->values;
+    size_t i = 0;
+    for (; i + LANES <= b->d; i += LANES) add_values(t, values, b->d, i, b->rows, n);
+    for (; i < b->d; i++)
+        for (int q = 0; q < n; q++)
+            for (size_t j = 0; j < b->rows; j++) t->o[q][i] = __builtin_fmaf(t->score[q][j], values[j * b->d + i], t->o[q][i]);
+}
+
+/* A step for each count of queries. */
+#define BY_COUNT(name, step)                                                                                                               \
+    static void name(struct tile *t, const struct kv_block *b) {                                                                           \
+        if (t->count == 4)                                                                                                                 \
+            step(t, b, 4);                                                                                                                 \
+        else if (t->count == 3)                                                                                                            \
+            step(t, b, 3);                                                                                                                 \
+        else if (t->count == 2)                                                                                                            \
+            step(t, b, 2);                                                                                                                 \
+        else                                                                                                                               \
+            step(t, b, 1);                                                                                                                 \
+    }
+BY_COUNT(scores_avx2, all_scores)
+BY_COUNT(values_avx2, all_values)
+
+static struct kv_steps steps_of(const struct kv_cache *k) {
+    if (k->half) return kv_steps_avx512_half;
+    return cpu_has_avx512() ? kv_steps_avx512 : (struct kv_steps){scores_avx2, values_avx2};
+}
+
+/* keys, values: where the head's begin. */
+static void tile_run(struct tile *t, const struct kv_cache *k, const char *keys, const char *values, const struct attention_shape *a) {
+    const struct kv_steps steps = steps_of(k);
+    const size_t d = k->head_dim;
     size_t most = 0, least = SIZE_MAX;
     for (int q = 0; q < t->count; q++) {
         t->most[q] = -INFINITY;
@@ -170,16 +200,13 @@ static void tile_run(struct tile *t, const float *keys, const float *values, siz
         if (t->first[q] < least) least = t->first[q];
     }
     for (size_t base = least / BLOCK * BLOCK; base < most; base += BLOCK) {
-        const size_t rows = most - base < BLOCK ? most - base : BLOCK;
-        const float *k = keys + base * d, *v = values + base * d;
-        if (t->count == 4)
-            tile_block(t, k, v, d, base, rows, a, 4);
-        else if (t->count == 3)
-            tile_block(t, k, v, d, base, rows, a, 3);
-        else if (t->count == 2)
-            tile_block(t, k, v, d, base, rows, a, 2);
-        else
-            tile_block(t, k, v, d, base, rows, a, 1);
+        const struct kv_block b = {.keys = keys + base * d * k->size,
+                                   .values = values + base * d * k->size,
+                                   .d = d,
+                                   .rows = most - base < BLOCK ? most - base : BLOCK};
+        steps.scores(t, &b);
+        for (int q = 0; q < t->count; q++) soften(t, q, base, d, a->scale, a->softcap);
+        steps.values(t, &b);
     }
     for (int q = 0; q < t->count; q++)
         for (size_t i = 0; i < d; i++) t->out[q][i] = t->o[q][i] / t->sum[q];
@@ -188,7 +215,7 @@ static void tile_run(struct tile *t, const float *keys, const float *values, siz
 /* All queries of a span that read key/value head kv. */
 static void span_head(float *out, const struct kv_cache *k, size_t layer, const float *qkv, const struct kv_span *span, size_t kv,
                       const struct attention_shape *a) {
-    const size_t d = k->head_dim, group = k->heads / k->kv_heads, at = head_at(k, layer, span->slot, kv);
+    const size_t d = k->head_dim, group = k->heads / k->kv_heads, at = head_at(k, layer, span->slot, kv) * k->size;
     struct tile t;
     t.count = 0;
     for (size_t i = 0; i < span->count * group; i++) {
@@ -199,7 +226,7 @@ static void span_head(float *out, const struct kv_cache *k, size_t layer, const 
         t.first[t.count] = window && seen > window ? seen - window : 0;
         t.seen[t.count++] = seen;
         if (t.count < TILE && i + 1 < span->count * group) continue;
-        tile_run(&t, k->keys + at, k->values + at, d, a);
+        tile_run(&t, k, k->keys + at, k->values + at, a);
         t.count = 0;
     }
 }

@@ -146,14 +146,25 @@ static float half_of(const uint8_t *at) {
     return dtype_half_to_float(h);
 }
 
-/* Element i of row r. */
-static int number_at(const uint8_t *block, size_t r, size_t i, const struct qdot_form *f) {
-    const size_t v = i / 4, t = i % 4;
-    if (f->bits == 8) return block[64 * v + 4 * r + t];
-    int q = block[64 * (v % 4) + 4 * r + t] >> (v < 4 ? 0 : 4) & 15;
-    if (f->bits == 5) q |= (block[256 + 4 * r + t] >> v & 1) << 4;
-    if (f->bits == 6) q |= (block[256 + 64 * (v / 4) + 4 * r + t] >> 2 * (v % 4) & 3) << 4;
-    return f->table ? qdot_iq4[q] : q;
+/* The 32 numbers of each row of a block, the offset subtracted. */
+static void take_apart(int16_t w[QDOT_ROWS][QDOT_BLOCK], const uint8_t *block, const struct qdot_form *f) {
+    for (size_t r = 0; r < QDOT_ROWS; r++)
+        for (size_t i = 0; i < QDOT_BLOCK; i++) {
+            const size_t v = i / 4, t = i % 4;
+            int q = block[64 * v + 4 * r + t];
+            if (f->bits != 8) q = block[64 * (v % 4) + 4 * r + t] >> (v < 4 ? 0 : 4) & 15;
+            if (f->bits == 5) q |= (block[256 + 4 * r + t] >> v & 1) << 4;
+            if (f->bits == 6) q |= (block[256 + 64 * (v / 4) + 4 * r + t] >> 2 * (v % 4) & 3) << 4;
+            w[r][i] = (int16_t)((f->table ? qdot_iq4[q] : q) - f->offset);
+        }
+}
+
+/* dot[h] = the products of each half of a block; integers, so that no order of sums matters. */
+static void dot_halves(int32_t dot[2], const int16_t *w, const int8_t *x) {
+    for (size_t h = 0; h < 2; h++) {
+        const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(x + 16 * h)));
+        dot[h] = sum8(_mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(w + 16 * h)), wide));
+    }
 }
 
 /* The fused operations are the kernels', in their order. */
@@ -176,19 +187,19 @@ static void plain_strip(const struct qdot_task *t, enum dtype type) {
     const struct qdot_form *f = &qdot_forms[type];
     const size_t blocks = t->x->k / QDOT_BLOCK;
     for (size_t m = 0; m < t->x->m; m++)
-        for (size_t r = 0; r < t->columns; r++) {
-            float y = t->init ? t->init[m * t->ld_init + r] : 0.0f;
-            for (size_t b = 0; b < blocks; b++) {
-                const int8_t *q = t->x->q + m * t->x->k + b * QDOT_BLOCK;
-                const int32_t *sum = t->x->sum + 2 * (m * blocks + b);
-                int32_t dot[2] = {-f->offset * sum[0], -f->offset * sum[1]};
-                for (size_t i = 0; i < QDOT_BLOCK; i++) dot[i / 16] += number_at(t->strip + b * qdot_block_bytes(f->bits), r, i, f) * q[i];
-                y = add_block(y, dot, t->x, m * blocks + b,
-                              t->strip + qdot_factors_at(f, blocks) + b / qdot_factor_blocks(f->factors) * qdot_factor_bytes(f->factors), r, b,
-                              f->factors);
+        for (size_t r = 0; r < t->columns; r++) t->y[m * t->ldy + r] = t->init ? t->init[m * t->ld_init + r] : 0.0f;
+    for (size_t b = 0; b < blocks; b++) {
+        const uint8_t *factors = t->strip + qdot_factors_at(f, blocks) + b / qdot_factor_blocks(f->factors) * qdot_factor_bytes(f->factors);
+        int16_t w[QDOT_ROWS][QDOT_BLOCK];
+        take_apart(w, t->strip + b * qdot_block_bytes(f->bits), f);
+        for (size_t m = 0; m < t->x->m; m++)
+            for (size_t r = 0; r < t->columns; r++) {
+                int32_t dot[2];
+                float *y = &t->y[m * t->ldy + r];
+                dot_halves(dot, w[r], t->x->q + m * t->x->k + b * QDOT_BLOCK);
+                *y = add_block(*y, dot, t->x, m * blocks + b, factors, r, b, f->factors);
             }
-            t->y[m * t->ldy + r] = y;
-        }
+    }
 }
 
 /* Strip number s of all parts. */

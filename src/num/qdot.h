@@ -39,7 +39,7 @@ void qdot_round(struct qdot_input *out, void *memory, const float *x, size_t ld,
 
 /* y[m, n of all parts] = init + x W^T, the parts' rows one after another. init: NULL = 0, may be y; ld_init 0: the same for every row. */
 void qdot_product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t count);
-/* The same by plain loops, to test against. */
+/* The same for any CPU, and to test the kernels against. */
 void qdot_product_plain(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
                         size_t count);
 

@@ -34,7 +34,6 @@ INLINE void unpack_chunk(struct chunk *c, const uint8_t *numbers, const uint8_t 
     for (size_t b = 0; b < count; b++) {
         const uint8_t *at = numbers + (from + b) * qdot_block_bytes(bits);
         __m512i w[8];
-        fetch_ahead(at, bits);
         unpack(w, at, bits, table);
 #pragma GCC unroll 8
         for (int v = 0; v < 8; v++) _mm512_store_si512(c->weights[b] + 64 * v, offset ? _mm512_sub_epi8(w[v], _mm512_set1_epi8((char)offset)) : w[v]);
@@ -81,7 +80,8 @@ INLINE void add_sums(__m512 y[GROUP], const struct chunk *c, size_t b, const flo
 }
 
 /* Rows [row, row + 16), of which those behind m are padding; blocks [from, from + n), which the chunk holds. y goes on from init. */
-INLINE void group(const struct qdot_task *t, struct chunk *c, size_t row, size_t from, size_t n, const float *init, size_t ld_init, enum qdot_factors kind) {
+INLINE void group(const struct qdot_task *t, struct chunk *c, size_t row, size_t from, size_t n, const float *init, size_t ld_init, int bits,
+                  enum qdot_factors kind) {
     const size_t k = t->x->k, blocks = k / QDOT_BLOCK, count = t->x->m - row < GROUP ? t->x->m - row : GROUP;
     const __mmask16 columns = (__mmask16)((1u << t->columns) - 1);
     const int8_t *x = t->x->q + row * k + from * QDOT_BLOCK;
@@ -91,6 +91,7 @@ INLINE void group(const struct qdot_task *t, struct chunk *c, size_t row, size_t
     for (size_t i = 0; i < GROUP; i++)
         y[i] = init && i < count ? _mm512_maskz_loadu_ps(columns, init + (row + i) * ld_init) : _mm512_setzero_ps();
     for (size_t b = 0; b < n + LAG; b++) {
+        if (b < n) fetch_ahead(t->strip + (from + b) * qdot_block_bytes(bits), bits);
         if (b < n) run_tiles(c, b, x + b * QDOT_BLOCK, k, kind);
         if (b >= LAG) add_sums(y, c, b - LAG, factor + b - LAG, total + b - LAG, blocks, kind);
     }
@@ -108,7 +109,7 @@ INLINE void strip(const struct qdot_task *t, enum dtype type, int bits, enum qdo
         const size_t n = blocks - from < CHUNK ? blocks - from : CHUNK;
         unpack_chunk(&c, t->strip, t->strip + qdot_factors_at(&form, blocks), from, n, bits, kind, offset, table);
         for (row = t->from; row + QDOT_AMX_LEAST <= t->x->m; row += GROUP)
-            group(t, &c, row, from, n, from ? t->y : t->init, from ? t->ldy : t->ld_init, kind);
+            group(t, &c, row, from, n, from ? t->y : t->init, from ? t->ldy : t->ld_init, bits, kind);
     }
     if (row >= t->x->m) return;
     struct qdot_task rest = *t;
