@@ -27,25 +27,7 @@ train() { # RANKS OUTPUT ARGS...
     --learning-rate 1e-3 --logging-steps 1 --output-dir "$out" "$@"
 }
 run() { (train "$@") >"$dir/out" 2>"$dir/err" || die "exit $?: train $*"; }
-# Every figure of two metrics files within 1e-5, relative and absolute.
-cat >"$dir/close.py" <<'PYTHON'
-import json, sys
-TIMES = {"tokens_per_second", "peak_rss_bytes", "eval_runtime"}
-a, b = ([json.loads(line) for line in open(f"{d}/metrics.jsonl")] for d in sys.argv[1:3])
-wrong, most = [] if len(a) == len(b) else [f"{len(a)} and {len(b)} lines"], 0
-for i, (x, y) in enumerate(zip(a, b)):
-    if x.keys() != y.keys():
-        wrong.append(f"line {i + 1}: other fields")
-        continue
-    for key in x.keys() - TIMES:
-        d = abs(x[key] - y[key]) / (1 + abs(x[key]))
-        most = max(most, d)
-        if not d <= 1e-5:
-            wrong.append(f"line {i + 1}: {key} is {y[key]}, expected {x[key]}")
-print(f"{sys.argv[2].rsplit('/', 1)[1]}: {len(a)} lines, at most {most:.1e} apart", *wrong[:4], sep="\n  ")
-sys.exit(bool(wrong))
-PYTHON
-close() { python3 "$dir/close.py" "$1" "$2" || die "$2 differs from $1"; }
+close() { python3 "$tests/cli/mpi_close.py" "$1" "$2" || die "$2 differs from $1"; }
 
 check() { # NAME BATCH ACCUMULATION ARGS...: 1 rank with 4 x ACCUMULATION against 2 with 2 x and 4 with 1 x
   local name=$1 size=$2 a=$3; shift 3

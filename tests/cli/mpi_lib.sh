@@ -10,6 +10,7 @@ if grep -q "this build has no MPI" "$dir/err"; then
   exit 77
 fi
 command -v mpirun >/dev/null || { echo "skipped: mpirun is not there (install openmpi-bin)"; exit 77; }
+command -v pgrep >/dev/null || { echo "skipped: no pgrep (install procps)"; exit 77; }
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # Ranks share cores with other tests here.
 mpirun=(mpirun --oversubscribe --mca mpi_yield_when_idle 1)
