@@ -15,7 +15,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 busy=$(awk '{print $1}' /proc/loadavg)
 
 # Gradients as large as each way of training has them, and one of latency alone.
-sizes=(4 20480 538624)
+sizes=(4 19532 525392) # KB
 mpirun -n 2 "$ranks" "${sizes[@]}" >"$t/memory"
 mpirun -n 2 --mca btl tcp,self "$ranks" "${sizes[@]}" >"$t/tcp"
 
@@ -38,7 +38,7 @@ done
 if [ "$(id -u)" = 0 ] && two_hosts_begin "$t" 1gbit 2>"$t/log"; then
   trap 'two_hosts_end; rm -rf "$t"' EXIT
   hosts=(--host "$near_at,$far_at" -n 2)
-  "${machines[@]}" "${hosts[@]}" "$ranks" 4 20480 >"$t/line"
+  "${machines[@]}" "${hosts[@]}" "$ranks" 4 19532 >"$t/line"
   for way in lora full; do train "line-$way" $way "${machines[@]}" "${hosts[@]}" --bind-to none env OMP_NUM_THREADS=1; done
 fi
 python3 "$root/bench/mpi_model.py" "$t" "$busy" "$(nproc)" >"$t/section"

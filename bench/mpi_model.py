@@ -26,7 +26,7 @@ def step_seconds(name):
 
 memory, tcp = sums("memory"), sums("tcp")
 latency = tcp[4]["ring"] / 2
-most = 538624 * 1024 / tcp[538624]["ring"]  # 2 (N - 1) / N is 1 for two ranks
+most = 525392 * 1024 / tcp[525392]["ring"]  # 2 (N - 1) / N is 1 for two ranks
 
 def ring(size, n, line):
     return 2 * (n - 1) / n * size / min(line, most) + 2 * (n - 1) * latency * math.ceil(size / 4e6) / 2
@@ -38,7 +38,7 @@ def waited(way, n, line, micro):
 print(f"\nMeasured on {cores} cores" + (f"; **other programs were using the machine** (load {load:.1f}), so times are too long: run it again." if load > 0.5 else ".") + "\n")
 print("Sums in place of two ranks, seconds (median of 5):\n\n| bytes | through | `train/comm` | MPI_Allreduce, 4 MB pieces | MPI_Allreduce, whole |\n|---|---|---|---|---|")
 for what, table in (("shared memory", memory), ("TCP", tcp)):
-    for kb in (20480, 538624):
+    for kb in (19532, 525392):
         x = table[kb]
         print(f"| {kb * 1024 / 1e6:.0f} MB | {what} | {x['ring']:.4f} ({kb * 1024 / x['ring'] / 1e9:.1f} GB/s) | {x['pieces']:.4f} | {x['whole']:.4f} |")
 print(f"\nA round's latency is {latency * 1e6:.0f} microseconds.\n\nSteps of 4 rows a rank, seconds (median of 4):\n")
@@ -50,7 +50,7 @@ for way, (name, *_) in WAYS.items():
     print(f"| {name} | {micro[way]:.3f} | {apart:.3f} | {two:.3f} | {apart / two:.0%} |")
 if os.path.exists(f"{folder}/line-full"):
     print("\nThe model against two network namespaces with a line of 1 Gbit/s between them, a core each:\n")
-    line = 20480 * 1024 / sums("line")[20480]["ring"]
+    line = 19532 * 1024 / sums("line")[19532]["ring"]
     print(f"| | step, measured | step, predicted |\n|---|---|---|")
     for way, (name, *_) in WAYS.items():
         apart = (step_seconds(f"alone-{way}") + step_seconds(f"beside-{way}")) / 2
