@@ -45,7 +45,8 @@ static status of_weights(struct buf *out, const char *path) {
 }
 
 status encoder_set_kwargs(struct encoder *e, const char *given, const struct kwargs_places *from) {
-    if (given && !e->chat) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect: %s", e->why_no_chat ? e->why_no_chat : "there is no tokenizer");
+    if (given && !e->chat)
+        return FAIL(ST_USAGE, "--chat-template-kwargs has no effect: %s", e->why_no_chat ? e->why_no_chat : "there is no tokenizer");
     if (given) {
         status s = chat_set_kwargs(e->chat, given, strlen(given), true);
         return s == ST_OK ? s : status_note(s, "--chat-template-kwargs: ");

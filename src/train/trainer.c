@@ -90,6 +90,15 @@ static status set_assistants(struct trainer *t) {
     return ST_OK;
 }
 
+/* A template may give the end of an answer to the message behind it; then nothing teaches the model to stop (TRL warns too). */
+static void warn_of_ends(const struct trainer *t) {
+    const struct loaded *d = &t->train;
+    for (size_t i = 0; i < d->marks.size; i++)
+        if (d->marks.data[i] && tokenizer_is_end(t->encoder.tokenizer, d->ids.data[i])) return;
+    if (d->marks.size)
+        log_warn("%s: no answer's end is trained on, so the model may not learn to stop: the chat template's generation blocks end before it", t->o->train_data);
+}
+
 static status load_data(struct trainer *t) {
     const struct train_options *o = t->o;
     struct buf rejected = {0};
@@ -124,6 +133,7 @@ static status load_data(struct trainer *t) {
                     t->train.dropped_long);
     log_info("%s: %zu rows, %zu dropped (%s), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
              t->train.dropped_long, lo.all_tokens || o->assistant_only ? "nothing to learn within --max-length" : "prompt >= --max-length", t->train.dropped_partner, t->train.cut);
+    warn_of_ends(t);
     if (t->train.cut_prompt) log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
     if (t->train.mismatched)
         log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; these begin where the two diverge, as in TRL", o->train_data,

@@ -16,7 +16,7 @@ train() { "$RAPT" train --model "$dir/model" --objective sft --dtype f32 --threa
 count=$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["losses"]))' "$golden/sft/loss.json")
 for i in $(seq 0 $((count - 1))); do
   options=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["losses"][int(sys.argv[2])]["options"])' "$golden/sft/loss.json" "$i")
-  train --train-data "$dir/rows.jsonl" --output-dir "$dir/run$i" $options 2>"$dir/err" >/dev/null || { cat "$dir/err"; exit 1; }
+  train --train-data "$dir/rows.jsonl" --output-dir "$dir/run$i" $options 2>"$dir/err$i" >/dev/null || { cat "$dir/err$i"; exit 1; }
   python3 - "$golden/sft/loss.json" "$i" "$dir/run$i/metrics.jsonl" <<'P'
 import json, sys
 want = json.load(open(sys.argv[1]))["losses"][int(sys.argv[2])]["loss"]
@@ -24,6 +24,12 @@ got = json.loads(open(sys.argv[3]).readline())["loss"]
 assert abs(got - want) <= 1e-5 * max(1, abs(want)), (sys.argv[2], got, want)
 P
 done
+if grep -q 'may not learn to stop' "$dir/err0"; then echo "warned though ends are trained on"; exit 1; fi
+sed 's/{{ m.content }}<\/s>{% endgeneration %}/{{ m.content }}{% endgeneration %}<\/s>/' "$dir/model/tokenizer_config.json" >"$dir/config.json"
+cp "$dir/model/tokenizer_config.json" "$dir/kept.json" && cp "$dir/config.json" "$dir/model/tokenizer_config.json"
+train --train-data "$dir/rows.jsonl" --output-dir "$dir/ends" --assistant-only-loss 2>"$dir/err" >/dev/null
+has "$dir/err" 'may not learn to stop'
+cp "$dir/kept.json" "$dir/model/tokenizer_config.json"
 grep -q '"assistant-only-loss": *true' "$dir/run0/manifest.json" || { echo "the manifest does not have the option"; exit 1; }
 fails 1 'the row is no conversation' train --train-data "$dir/text.jsonl" --output-dir "$dir/x" --assistant-only-loss
 fails 2 'assistant-only-loss has no effect with --objective dpo' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss --objective dpo

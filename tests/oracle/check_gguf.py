@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """llama.cpp (through xllamacpp) computes from rapt's GGUF files what the originals say: the logits of every family's golden, alone and with an
 adapter merged or beside the model; with RAPT_MODEL also ids and greedy text of a real model, and what its quantised forms lose (mean KL of the
-next-token distributions against F32, in nats). usage: check_gguf.py RAPT [MODEL.gguf]"""
+next-token distributions against F32, in nats); the latter of a Gemma 3 too where RAPT_GEMMA_MODEL names its GGUF, whose rows of 640 fill no blocks of
+256. usage: check_gguf.py RAPT [MODEL.gguf]"""
 import collections
 import json
 import os
@@ -25,6 +26,7 @@ if sys.argv[1] != "--serve":
 RAPT = sys.argv[1]
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden"
 KINDS = {"f16": 1e-5, "bf16": 1e-3, "q8_0": 0.01, "q6_k": 0.02, "q4_k": 0.15, "q4_0": 0.4}  # the most that a kind may lose
+GEMMA_KINDS = {"q8_0": 0.005, "q6_k": 0.015, "q4_k": 0.001, "q4_0": 0.8}  # q4_k: where the file is Q4_K_M already, of which little is lost again
 TEXTS = ["The capital of France is", "def add(a, b):\n    ", "1, 2, 3, 4,", "<|im_start|>user\nSay hello in German, please!<|im_end|>\n<|im_start|>assistant\n",
          "Überall schöne Grüße: 日本語 🙂 it's 1,234.5\r\n\r\n  \tend", " leading and trailing  "]
 
@@ -213,14 +215,14 @@ def tensor_types(path):
     return {t.name: t.tensor_type for t in gguf.GGUFReader(path).tensors}
 
 
-def check_kinds(model, folder):
-    """What each storage type loses against F32 over some 500 tokens, and that blocks of one level are gguf-py's own."""
+def check_kinds(model, folder, kinds, tokens):
+    """What each storage type loses against F32, folder/real.gguf, over so many tokens, and that blocks of one level are gguf-py's own."""
     rows = [json.loads(x) for x in (GOLDEN.parent.parent / "examples" / "preferences.jsonl").read_text().splitlines()]
     text = "\n".join(row["instruction"] + "\n" + row["completions"][0]["response"] for row in rows)
-    ids = json.loads(rapt("tokenize", "--model", model, "--text", text, "--json"))[:500]
+    ids = json.loads(rapt("tokenize", "--model", model, "--text", text, "--json"))[:tokens]
     whole = next_distributions(folder / "real.gguf", ids)
     exact = {t.name: t for t in gguf.GGUFReader(folder / "real.gguf").tensors}
-    for kind, limit in KINDS.items():
+    for kind, limit in kinds.items():
         path = folder / f"real.{kind}.gguf"
         rapt("export", "--model", model, "--format", "gguf", "--dtype", kind, "--output", path)
         for t in gguf.GGUFReader(path).tensors:
@@ -250,7 +252,12 @@ def main():
         check_adapters(folder)
         if len(sys.argv) > 2:
             check_real(pathlib.Path(sys.argv[2]), folder)
-            check_kinds(pathlib.Path(sys.argv[2]), folder)
+            check_kinds(pathlib.Path(sys.argv[2]), folder, KINDS, 500)
+        if os.environ.get("RAPT_GEMMA_MODEL"):
+            gemma = pathlib.Path(os.environ["RAPT_GEMMA_MODEL"])
+            rapt("export", "--model", gemma, "--format", "gguf", "--dtype", "f32", "--output", folder / "real.gguf")
+            print(gemma.name)
+            check_kinds(gemma, folder, GEMMA_KINDS, 200)
 
 
 if __name__ == "__main__":

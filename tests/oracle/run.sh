@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes every golden again and compares it with the stored one. Exits 77 (skipped) where the Python packages are missing.
+# RAPT_GEMMA_MODEL: a GGUF of Gemma 3, whose quantised exports are measured too.
 # RAPT_PYTHON: the interpreter, default python3. RAPT: the binary; set, transformers and peft also load what it writes. RAPT_MODEL: a GGUF
 # whose log-probs are compared too. Arguments: only these scripts. --write: store what was made.
 set -euo pipefail
