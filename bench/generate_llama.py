@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""llama.cpp's rates for bench/generate.sh, through the server of the Python package xllamacpp, one figure a process: tokens a second on standard output.
+"""llama.cpp's rates for bench/generate.sh, through the server of the Python package xllamacpp, one figure a process: tokens a second.
 usage: generate_llama.py prompts OUTPUT.jsonl | generate_llama.py single|parallel|prefill MODEL.gguf THREADS PROMPTS.jsonl"""
 import concurrent.futures
 import json
@@ -15,7 +15,7 @@ STORY = "Once upon a time there was a"
 
 def write_prompts(path):
     """Prompts of about 500 tokens that share nothing."""
-    words = "the of and to in is that for it as was with be by on not he this are or his from at which but have an had they you were there one all we can".split()
+    words = "the of and to in is that for it as was with be by on not he this are or his from at which but have an had they you were there".split()
     draw = random.Random(1)
     with open(path, "w", encoding="utf-8") as out:
         for i in range(LONG):
@@ -23,7 +23,8 @@ def write_prompts(path):
 
 
 def ask(address, **body):
-    request = urllib.request.Request(address + "/completion", data=json.dumps(dict(cache_prompt=False, **body)).encode(), headers={"Content-Type": "application/json"})
+    data = json.dumps(dict(cache_prompt=False, **body)).encode()
+    request = urllib.request.Request(address + "/completion", data=data, headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)["timings"]
 
