@@ -182,13 +182,53 @@ status sampler_filter(struct sampler *s, size_t *count, double *total, const flo
     return ST_OK;
 }
 
+#define BLOCK 512
+static double block_sum(const float *weights, size_t from, size_t count) {
+    const size_t end = count - from < BLOCK ? count : from + BLOCK;
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = from; i < end; i++) sum += (double)weights[i];
+    return sum;
+}
+
+/* Without filters: the weights of a block of ids are summed side by side, and only the block that holds the draw is looked through. The logits make
+ * room for the weights. */
+static status pick_unfiltered(int32_t *id, float *logits, size_t vocab, float temperature, struct rng *r) {
+    float most = -INFINITY;
+    double total = 0, sum = 0;
+#pragma omp simd reduction(max : most)
+    for (size_t i = 0; i < vocab; i++) most = logits[i] > most ? logits[i] : most;
+    most /= temperature;
+    if (!isfinite(most)) return not_finite();
+#pragma omp simd
+    for (size_t i = 0; i < vocab; i++) logits[i] = vexp(logits[i] / temperature - most);
+    for (size_t from = 0; from < vocab; from += BLOCK) total += block_sum(logits, from, vocab);
+    if (!isfinite(total)) return not_finite();
+    const double at = rng_uniform(r) * total;
+    size_t from = 0;
+    for (; from + BLOCK < vocab; from += BLOCK) {
+        const double block = block_sum(logits, from, vocab);
+        if (at < sum + block) break;
+        sum += block;
+    }
+    *id = (int32_t)from;
+    for (size_t i = from; i < vocab && i < from + BLOCK; i++) {
+        if (logits[i] > 0) *id = (int32_t)i; /* rounding may leave `at` behind the last */
+        sum += (double)logits[i];
+        if (at < sum) break;
+    }
+    return ST_OK;
+}
+
 status sampler_pick(int32_t *id, struct sampler *s, float *logits, const int32_t *context, size_t context_count, struct sampler_key key) {
     if (s->seen) penalise(s, logits, context, context_count);
     if (s->options.temperature == 0) return pick_greedy(id, logits, s->vocab);
+    struct rng r = rng_at(s->options.seed, key.row, key.sample, key.position);
+    const struct sampler_options *o = &s->options;
+    if (o->top_k == 0 && o->top_p >= 1 && o->min_p <= 0) return pick_unfiltered(id, logits, s->vocab, (float)o->temperature, &r);
     size_t count;
     double total, sum = 0;
     TRY(sampler_filter(s, &count, &total, logits));
-    struct rng r = rng_at(s->options.seed, key.row, key.sample, key.position);
     const double at = rng_uniform(&r) * total;
     *id = s->items[0].id;
     for (size_t i = 0; i < count; i++) {

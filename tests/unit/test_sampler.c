@@ -178,10 +178,35 @@ static void test_greedy_and_broken(void **state) {
     assert_int_equal(sampler_init(&s, &o, V), ST_USAGE);
 }
 
+/* Without filters the draw is found block by block: the id at which the weights, added up one by one, pass it. */
+static void test_unfiltered(void **state) {
+    (void)state;
+    enum { MANY = 5003 };
+    static float from[MANY], x[MANY];
+    const struct sampler_options o = {.temperature = 0.8, .top_p = 1, .repetition_penalty = 1, .seed = 3};
+    struct sampler s;
+    struct rng g = rng_seeded(8);
+    assert_int_equal(sampler_init(&s, &o, MANY), ST_OK);
+    for (size_t i = 0; i < MANY; i++) from[i] = i % 7 == 3 ? -INFINITY : (float)(2 * rng_normal(&g));
+    for (uint64_t draw = 0; draw < 3000; draw++) {
+        size_t count, i = 0;
+        double total, sum = 0;
+        int32_t id;
+        assert_int_equal(sampler_filter(&s, &count, &total, from), ST_OK);
+        struct rng r = rng_at(o.seed, draw, 1, 2);
+        const double at = rng_uniform(&r) * total;
+        for (; i + 1 < count && (sum += (double)s.items[i].weight) <= at; i++) continue;
+        memcpy(x, from, sizeof x);
+        assert_int_equal(sampler_pick(&id, &s, x, NULL, 0, (struct sampler_key){draw, 1, 2}), ST_OK);
+        assert_int_equal(id, s.items[i].id);
+    }
+    sampler_release(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters),      cmocka_unit_test(test_ties), cmocka_unit_test(test_transformers),
-        cmocka_unit_test(test_distribution), cmocka_unit_test(test_keys), cmocka_unit_test(test_greedy_and_broken),
+        cmocka_unit_test(test_distribution), cmocka_unit_test(test_keys), cmocka_unit_test(test_greedy_and_broken), cmocka_unit_test(test_unfiltered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
