@@ -64,73 +64,89 @@ static struct mat columns(struct mat m, size_t col) {
     return m;
 }
 
-static bool in_one_pass(const struct linear *l, const struct linear_scratch *s) { return l->w.tiles && s->half && s->dropout.p == 0; }
+/* Few rows do not repay splitting the weight (gemm_amx.h). */
+#define SPLIT_ROWS 64
 
-static size_t u_half_width(const struct linear *l) { return (l->u_width + 31) / 32 * 32; }
+static bool in_one_pass(const struct linear *l, const struct linear_scratch *s, size_t t) {
+    return (l->w.tiles || (l->w.split && t >= SPLIT_ROWS)) && s->half && s->dropout.p == 0;
+}
+
+static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
 /* --- the adapter's product in the same pass as the weight's: u is made first, then [x | u] times [W | B] --- */
 
-static void pack_up(const struct linear *l, const float *theta, const struct linear_scratch *s) {
-    memset(s->pack_b, 0, gemm_amx_bytes(l->u_width, l->out));
-    for (size_t i = 0; i < l->part_count; i++) {
-        const struct linear_part *p = &l->part[i];
-        if (p->adapted) gemm_amx_pack_block(s->pack_b, l->u_width, p->u_col, p->row, theta + p->b_offset, p->rank, true, p->rank, p->rows);
+static size_t planes_of(const struct linear *l) { return l->w.split ? GEMM_AMX_F32 : 1; }
+
+/* x[t, n] as an operand of that pass: in `into` where it is not there yet. */
+static void begin_pass(struct gemm_amx *g, struct mat x, size_t n, const struct linear *l, const struct linear_scratch *s) {
+    g->planes = planes_of(l), g->k = n;
+    if (l->w.split) {
+        gemm_amx_split(s->half, x.f, x.ld, false, g->m, n);
+        g->a = s->half, g->lda = gemm_amx_row(n);
+    } else {
+        x = operand(x, n, l->w.kind, s, g->m);
+        g->a = x.h, g->lda = x.ld;
     }
 }
 
-/* g's product gets a second: a2 = bf16 of u[T, u_width], b2 packed [u_width, n]. */
-static void add_second(struct gemm_amx *g, const float *u, const uint16_t *packed, const struct linear *l, const struct linear_scratch *s) {
-    g->k2 = g->lda2 = u_half_width(l);
-    gemm_amx_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
-    g->a2 = s->u_half;
-    g->b2 = packed;
+/* The B of all parts as one [out, u_width]: a part's rows are zero in the columns of the others. */
+static const float *gather_up(const struct linear *l, const float *theta, const struct linear_scratch *s) {
+    memset(s->up, 0, l->out * l->u_width * sizeof *s->up);
+    for (size_t i = 0; i < l->part_count; i++) {
+        const struct linear_part *p = &l->part[i];
+        for (size_t r = 0; p->adapted && r < p->rows; r++)
+            memcpy(s->up + (p->row + r) * l->u_width + p->u_col, theta + p->b_offset + r * p->rank, p->rank * sizeof *s->up);
+    }
+    return s->up;
+}
+
+/* u[m, u_width] = scale * a times b[k, u_width], which becomes `packed`; g has a. */
+static void adapter_product(float *u, const struct gemm_amx *g, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l) {
+    gemm_amx_pack(packed, b, ld, transposed, g->k, l->u_width, g->planes);
+    gemm_amx_run(&(struct gemm_amx){.m = g->m, .n = l->u_width, .k = g->k, .planes = g->planes, .a = g->a, .lda = g->lda, .b = packed, .c = u, .ldc = l->u_width});
+    scale_parts(u, l, g->m);
+}
+
+/* g's product gets a second: a2 = u[m, u_width], b2 = b[u_width, n], packed. */
+static void add_second(struct gemm_amx *g, const float *u, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l, const struct linear_scratch *s) {
+    g->k2 = round_up(l->u_width, 32);
+    g->lda2 = g->k2 * g->planes;
+    if (l->w.split)
+        gemm_amx_split(s->u_half, u, l->u_width, false, g->m, l->u_width);
+    else
+        gemm_amx_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
+    gemm_amx_pack(packed, b, ld, transposed, l->u_width, g->n, g->planes);
+    g->a2 = s->u_half, g->b2 = packed;
 }
 
 static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struct linear *l, const float *theta,
                          const struct linear_scratch *s) {
-    x = operand(x, l->in, l->w.kind, s, g->m);
-    g->n = l->out, g->k = l->in, g->a = x.h, g->lda = x.ld;
+    g->n = l->out;
+    begin_pass(g, x, l->in, l, s);
     if (theta && l->u_width) {
-        gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, true, l->in, l->u_width);
-        gemm_amx_run(
-            &(struct gemm_amx){.m = g->m, .n = l->u_width, .k = l->in, .a = x.h, .lda = x.ld, .b = s->pack_a, .c = u, .ldc = l->u_width});
-        scale_parts(u, l, g->m);
-        pack_up(l, theta, s);
-        add_second(g, u, s->pack_b, l, s);
+        adapter_product(u, g, s->pack_a, theta + l->a_offset, l->in, true, l);
+        add_second(g, u, s->pack_b, gather_up(l, theta, s), l->u_width, true, l, s);
     }
-    g->b = matmul_weight_tiles(weight_of(l, theta), false);
+    gemm_amx_weight(g, weight_of(l, theta), false);
     gemm_amx_run(g);
 }
 
-/* du = scale * dy B by parts; then dx = [dy | du] [W | A]. */
+/* du = scale * dy B; then dx = [dy | du] [W | A]. */
 static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear *l, const float *theta, const struct linear_scratch *s) {
-    g->n = l->in, g->k = l->out, g->a = dy.h, g->lda = dy.ld;
+    g->n = l->in;
+    begin_pass(g, dy, l->out, l, s);
     if (theta && l->u_width) {
-        for (size_t i = 0; i < l->part_count; i++) {
-            const struct linear_part *p = &l->part[i];
-            if (!p->adapted) continue;
-            gemm_amx_pack(s->pack_b, theta + p->b_offset, p->rank, false, p->rows, p->rank);
-            gemm_amx_run(&(struct gemm_amx){.m = g->m,
-                                            .n = p->rank,
-                                            .k = p->rows,
-                                            .a = dy.h + p->row,
-                                            .lda = dy.ld,
-                                            .b = s->pack_b,
-                                            .c = s->du + p->u_col,
-                                            .ldc = l->u_width});
-        }
-        scale_parts(s->du, l, g->m);
-        gemm_amx_pack(s->pack_a, theta + l->a_offset, l->in, false, l->u_width, l->in);
-        add_second(g, s->du, s->pack_a, l, s);
+        adapter_product(s->du, g, s->pack_b, gather_up(l, theta, s), l->u_width, false, l);
+        add_second(g, s->du, s->pack_a, theta + l->a_offset, l->in, false, l, s);
     }
     if (!g->c && !g->finish) return;
-    g->b = matmul_weight_tiles(weight_of(l, theta), true);
+    gemm_amx_weight(g, weight_of(l, theta), true);
     gemm_amx_run(g);
 }
 
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t) {
-    CHECK(in_one_pass(l, s) && !l->dora);
+    CHECK(in_one_pass(l, s, t) && !l->dora);
     forward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
     return ST_OK;
 }
@@ -144,7 +160,7 @@ static void add_rows(float *y, const float *row, size_t t, size_t n) {
 /* y = begin + x W^T + scale B A x; ld 0: every row starts from the same. */
 static status product(float *y, const float *begin, size_t ld, float *u, struct mat x, const struct linear *l, const float *theta,
                       const struct linear_scratch *s, size_t t) {
-    if (in_one_pass(l, s)) {
+    if (in_one_pass(l, s, t)) {
         forward_pass(&(struct gemm_amx){.m = t, .init = begin, .ld_init = ld, .c = y, .ldc = l->out}, u, x, l, theta, s);
         return ST_OK;
     }
@@ -193,7 +209,7 @@ static status adapter_gradients(float *grad, struct mat dy, struct mat x, const 
         TRY(matmul(grad + p->b_offset, p->rank, l->w.kind, columns(dy, p->row), true, up, false, p->rows, p->rank, t, true));
     }
     struct mat du = {.f = s->du, .ld = l->u_width};
-    if (du_half) du = (struct mat){.h = du_half, .ld = u_half_width(l)};
+    if (du_half) du = (struct mat){.h = du_half, .ld = round_up(l->u_width, 32)};
     if (s->dropout.p > 0) {
         drop(s->dropped, x.f, &s->dropout, dropout_salt(l), t, l->in);
         x = (struct mat){.f = s->dropped, .ld = l->in};
@@ -221,12 +237,12 @@ static status gradients_after_pass(float *grad, struct mat dy, struct mat x, con
     const size_t at = trained_at(l, theta);
     if (at != LINEAR_FROZEN) TRY(weight_gradient(grad, at, dy, x, l, t));
     if (!theta || !l->u_width) return ST_OK;
-    return adapter_gradients(grad, dy, x, u, s->u_half, l, s, t);
+    return adapter_gradients(grad, dy, x, u, l->w.split ? NULL : s->u_half, l, s, t);
 }
 
 status linear_backward_finish(const struct linear_finish *f, float *grad, struct mat dy, struct mat x, const float *u,
                               const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
-    CHECK(in_one_pass(l, s) && !l->dora);
+    CHECK(in_one_pass(l, s, t) && !l->dora);
     dy = operand(dy, l->out, l->w.kind, s, t);
     backward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
     return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
@@ -246,7 +262,7 @@ status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, cons
                        const struct linear_scratch *s, size_t t, bool accumulate) {
     if (theta && l->dora) dy = dora_backward(s->dz, grad, dy, u + t * l->u_width, l, t);
     dy = operand(dy, l->out, l->w.kind, s, t);
-    if (in_one_pass(l, s)) {
+    if (in_one_pass(l, s, t)) {
         backward_pass(&(struct gemm_amx){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta, s);
         return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
     }

@@ -59,9 +59,10 @@ struct dropout {
 
 /* Working memory of one run; sized for the widest linear. bf16 buffers have GEMM_AMX_K elements to spare behind them. */
 struct linear_scratch {
-    uint16_t *half;            /* [T, max(in, out)] bf16 form of an operand; NULL under fp32 */
-    uint16_t *u_half;          /* [T, max u_width rounded up to 32]; these three NULL without adapters or tiles */
+    uint16_t *half;            /* [T, max(in, out)] bf16 form of an operand, or gemm_amx_split's; NULL under fp32 without tiles */
+    uint16_t *u_half;          /* [T, max u_width rounded up to 32] the same of u; these four NULL without adapters or tiles */
     uint16_t *pack_a, *pack_b; /* LoRA's A and B, packed */
+    float *up;                 /* [max out, max u_width] the B of all parts, each in its rows and columns */
     float *du;                 /* [T, max u_width]; NULL without adapters */
     float *dropped;            /* [T, max in]; NULL without dropout */
     float *dz;                 /* [T, max out]; NULL without DoRA */

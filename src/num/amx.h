@@ -64,6 +64,87 @@ static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, 
     }
 }
 
+/* One row of tiles: 0 and 1 += a[16, 32 steps] times b0 and b1. */
+static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+    const size_t stride = lda * sizeof *a;
+    for (size_t s = 0; s < steps; s++) {
+        _tile_loadd(4, a + s * 32, stride);
+        _tile_loadd(6, b0 + s * 512, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(7, b1 + s * 512, 64);
+        _tile_dpbf16ps(1, 4, 7);
+    }
+}
+
+/* --- fp32 operands: each element is the sum of three bf16, high + middle + low, to the last bit of its fp32. Six of the nine products make
+ * the sum; the others are below 2^-26 of it. (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
+ * higher-precision computations", section 2.) Every 32 columns of a row, and every tile, come three times: high, middle, low. --- */
+
+#define AMX_SPLIT 3
+
+/* A tile of a in each row, or of b in each column, is loaded just before it is used; four sums lie between two uses of one. */
+static inline void amx_next_a(const uint16_t *a, const uint16_t *lower, size_t stride) {
+    _tile_loadd(4, a, stride);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, lower, stride);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
+
+static inline void amx_next_b(const uint16_t *b0, const uint16_t *b1) {
+    _tile_loadd(6, b0, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_loadd(7, b1, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(3, 5, 7);
+}
+
+static inline void amx_load_b(const uint16_t *b0, const uint16_t *b1) {
+    _tile_loadd(6, b0, 64);
+    _tile_loadd(7, b1, 64);
+}
+
+/* amx_steps for such operands; small products first, so that they round less. */
+static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+    const uint16_t *lower = a + 16 * lda;
+    const size_t stride = lda * sizeof *a;
+    for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, lower += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
+        amx_load_b(b0, b1);
+        amx_next_a(a + 64, lower + 64, stride); /* low high */
+        amx_next_a(a + 32, lower + 32, stride); /* middle high */
+        amx_next_b(b0 + 512, b1 + 512);         /* middle middle */
+        amx_next_a(a, lower, stride);           /* high middle */
+        amx_next_b(b0 + 1024, b1 + 1024);       /* high low */
+        amx_next_b(b0, b1);                     /* high high */
+    }
+}
+
+static inline void amx_two(void) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+}
+
+static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+    const size_t stride = lda * sizeof *a;
+    for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
+        amx_load_b(b0, b1);
+        _tile_loadd(4, a + 64, stride);
+        amx_two();
+        _tile_loadd(4, a + 32, stride);
+        amx_two();
+        amx_load_b(b0 + 512, b1 + 512);
+        amx_two();
+        _tile_loadd(4, a, stride);
+        amx_two();
+        amx_load_b(b0 + 1024, b1 + 1024);
+        amx_two();
+        amx_load_b(b0, b1);
+        amx_two();
+    }
+}
+
 static inline void amx_end(void) { _tile_release(); }
 
 #endif

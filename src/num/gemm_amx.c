@@ -5,106 +5,165 @@
 #include <string.h>
 
 #include "num/amx.h"
+#include "num/lanes16.h"
 
 #define TILE_ELEMENTS 512               /* bf16 elements of a tile */
 #define STRIP_BYTES ((size_t)768 << 10) /* of packed b that a task works on */
 #define TASK_ROWS 128
-#define K_BLOCK 4096 /* longer sums go through c in between */
+#define K_BLOCK 4096 /* longer sums are made in parts */
+
+_Static_assert(GEMM_AMX_F32 == AMX_SPLIT, "one number of planes");
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
-static void steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
-    const size_t stride = lda * sizeof *a;
-    for (size_t s = 0; s < steps; s++) {
-        _tile_loadd(4, a + s * 32, stride);
-        _tile_loadd(6, b0 + s * TILE_ELEMENTS, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b1 + s * TILE_ELEMENTS, 64);
-        _tile_dpbf16ps(1, 4, 7);
-    }
+static size_t planes_of(const struct gemm_amx *g) { return g->planes ? g->planes : 1; }
+
+/* Where the tiles of b's columns lie: column j in `first`, whose tiles begin with column `origin`; for the second of a pair of columns
+ * alike. A strip that was packed for the purpose holds [from, from + steps) of the rows only. */
+struct columns {
+    const uint16_t *first, *second;
+    size_t origin, second_origin, all, from;
+};
+
+static void steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, size_t rows) {
+    if (planes == AMX_SPLIT)
+        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, b0, b1, steps);
+    else
+        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, b0, b1, steps);
 }
 
-static void product_steps(const struct gemm_amx *g, size_t i, size_t rows, size_t j, size_t second, size_t from, size_t steps, bool last) {
-    const size_t all = round_up(g->k, 32) / 32, extra = g->k2 / 32;
-    const uint16_t *a = g->a + i * g->lda + from * 32, *b0 = g->b + (j / 16 * all + from) * TILE_ELEMENTS,
-                   *b1 = g->b + (second / 16 * all + from) * TILE_ELEMENTS;
-    if (rows > 16)
-        amx_steps(a, g->lda, b0, b1, steps);
-    else
-        steps_one_row(a, g->lda, b0, b1, steps);
+static void product_steps(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
+                          size_t steps, bool last) {
+    const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
+    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, b->first + ((j - b->origin) / 16 * b->all + from - b->from) * tile,
+             b->second + ((second - b->second_origin) / 16 * b->all + from - b->from) * tile, steps, rows);
     if (!last || !g->a2) return;
-    const uint16_t *a2 = g->a2 + i * g->lda2, *c0 = g->b2 + j / 16 * extra * TILE_ELEMENTS,
-                   *c1 = g->b2 + second / 16 * extra * TILE_ELEMENTS;
-    if (rows > 16)
-        amx_steps(a2, g->lda2, c0, c1, extra);
-    else
-        steps_one_row(a2, g->lda2, c0, c1, extra);
+    steps_of(planes, g->a2 + i * g->lda2, g->lda2, g->b2 + j / 16 * extra * tile, g->b2 + second / 16 * extra * tile, extra, rows);
 }
 
-/* Columns [j, n) at the right edge, fewer than a block: through a buffer that is as wide as the tiles. */
-static void edge_block(const struct gemm_amx *g, const float *init, size_t ld_init, size_t i, size_t rows, size_t j, size_t from,
-                       size_t steps, bool last) {
-    _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK] = {0};
-    const size_t cols = g->n - j;
-    for (size_t r = 0; init && r < rows; r++) memcpy(block + r * 32, init + r * ld_init + j, cols * sizeof(float));
-    amx_sums_load(block, 32, rows, 16);
-    product_steps(g, i, rows, j, j + 16, from, steps, last);
+/* c[rows, cols] = or += what the tiles hold, by way of a buffer of their size. Sums over blocks of K are added up apart, in this way: one
+ * long chain of additions would round more. */
+static void store_through(float *c, size_t ldc, size_t rows, size_t cols, bool add) {
+    _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
     amx_sums_store(block, 32, rows, 16);
-    for (size_t r = 0; r < rows; r++) memcpy(g->c + (i + r) * g->ldc + j, block + r * 32, cols * sizeof(float));
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < cols; j++) c[r * ldc + j] = add ? c[r * ldc + j] + block[r * 32 + j] : block[r * 32 + j];
 }
 
-static void one_block(const struct gemm_amx *g, size_t i, size_t rows, size_t j, size_t from, size_t steps, bool last) {
-    const float *init = from ? g->c : g->init;
-    const size_t ld_init = from ? g->ldc : g->ld_init, second = g->half_offset ? j + g->half_offset : j + 16;
-    if (init) init += i * ld_init;
-    if (!g->half_offset && g->n - j < 32 && !g->finish) {
-        edge_block(g, init, ld_init, i, rows, j, from, steps, last);
-        return;
-    }
-    if (init)
-        amx_sums_load(init + j, ld_init, rows, second - j);
-    else
+static void load_through(const float *init, size_t ld, size_t rows, size_t cols) {
+    _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK] = {0};
+    for (size_t r = 0; r < rows; r++) memcpy(block + r * 32, init + r * ld, cols * sizeof(float));
+    amx_sums_load(block, 32, rows, 16);
+}
+
+static void one_block(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
+                      bool last) {
+    const size_t second = g->half_offset ? j + g->half_offset : j + 16, cols = g->n - j < 32 ? g->n - j : 32;
+    const bool edge = !g->half_offset && cols < 32 && !g->finish;
+    float *c = g->c ? g->c + i * g->ldc + j : NULL;
+    if (!g->init || from)
         amx_sums_zero();
-    product_steps(g, i, rows, j, second, from, steps, last);
+    else if (edge)
+        load_through(g->init + i * g->ld_init + j, g->ld_init, rows, cols);
+    else
+        amx_sums_load(g->init + i * g->ld_init + j, g->ld_init, rows, second - j);
+    product_steps(g, b, i, rows, j, second, from, steps, last);
     if (last && g->finish) {
         _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
         amx_sums_store(block, 32, rows, 16);
         g->finish(g->context, block, i, rows, j, second);
-        return;
+    } else if (edge || from) {
+        store_through(c, g->ldc, rows, cols, from);
+    } else {
+        amx_sums_store(c, g->ldc, rows, second - j);
     }
-    amx_sums_store(g->c + i * g->ldc + j, g->ldc, rows, second - j);
 }
 
-/* Rows [i, to) by columns [j, j_to): b's strip is read once a row block, from the second-level cache. */
-static void run_task(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {
-    const size_t all = round_up(g->k, 32) / 32, most = g->finish ? all : K_BLOCK / 32, width = g->half_offset ? 16 : 32;
+static size_t width_of(const struct gemm_amx *g) { return g->half_offset ? 16 : 32; }
+static size_t columns_of(const struct gemm_amx *g) { return g->half_offset ? g->half_offset : g->n; }
+static size_t all_steps(const struct gemm_amx *g) { return round_up(g->k, 32) / 32; }
+static size_t most_steps(const struct gemm_amx *g) {
+    const size_t most = K_BLOCK / 32 / planes_of(g);
+    return g->finish || all_steps(g) < most ? all_steps(g) : most;
+}
+
+/* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache. */
+static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
+                     size_t steps) {
+    const bool last = from + steps == all_steps(g);
     size_t configured = 0;
-    for (size_t from = 0; from < all; from += most) {
-        const size_t steps = all - from < most ? all - from : most;
-        for (size_t r = i; r < to; r += 32) {
-            const size_t rows = to - r < 32 ? to - r : 32;
-            if (rows != configured) amx_begin(configured = rows);
-            for (size_t j = j_from; j < j_to; j += width) one_block(g, r, rows, j, from, steps, from + steps == all);
-        }
+    for (size_t r = i; r < to; r += 32) {
+        const size_t rows = to - r < 32 ? to - r : 32;
+        if (rows != configured) amx_begin(configured = rows);
+        for (size_t j = j_from; j < j_to; j += width_of(g)) one_block(g, b, r, rows, j, from, steps, last);
     }
+}
+
+static void run_packed(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {
+    const struct columns b = {.first = g->b, .second = g->b, .all = all_steps(g)};
+    for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
+        const size_t left = all_steps(g) - from;
+        run_rows(g, &b, i, to, j_from, j_to, from, left < most_steps(g) ? left : most_steps(g));
+    }
+}
+
+/* --- b as plain floats: the thread that takes a strip packs it first --- */
+
+static void pack_columns(const struct gemm_amx *g, uint16_t *out, size_t k_from, size_t k, size_t j, size_t n) {
+    const float *at = g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j);
+    gemm_amx_pack_here(out, at, g->ld_plain, g->transposed, k, n, planes_of(g));
+}
+
+/* Of a thread. At least 64 columns of all of K: what is finished at once is not cut along K. */
+static size_t strip_room(size_t k) {
+    const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * AMX_SPLIT;
+    return least > STRIP_BYTES ? least : STRIP_BYTES;
+}
+
+size_t gemm_amx_plain_bytes(size_t k) { return (size_t)omp_get_max_threads() * strip_room(k); }
+
+static void run_plain(const struct gemm_amx *g, size_t j_from, size_t j_to) {
+    const size_t width = j_to - j_from;
+    uint16_t *strip = (uint16_t *)((char *)g->strips + (size_t)omp_get_thread_num() * strip_room(g->k));
+    for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
+        const size_t left = all_steps(g) - from, steps = left < most_steps(g) ? left : most_steps(g);
+        const size_t k = g->k - from * 32 < steps * 32 ? g->k - from * 32 : steps * 32;
+        uint16_t *second = strip + round_up(width, 32) * steps * 32 * planes_of(g);
+        struct columns b = {.first = strip, .second = strip, .origin = j_from, .second_origin = j_from, .all = steps, .from = from};
+        pack_columns(g, strip, from * 32, k, j_from, width);
+        if (g->half_offset) {
+            pack_columns(g, second, from * 32, k, j_from + g->half_offset, width);
+            b.second = second, b.second_origin = j_from + g->half_offset;
+        }
+        run_rows(g, &b, 0, g->m, j_from, j_to, from, steps);
+    }
+}
+
+
+/* Columns of a strip: as many as the cache holds, in strips of one size and a number that the threads share evenly. */
+static size_t strip_width(const struct gemm_amx *g, size_t row_tasks) {
+    const size_t width = width_of(g), columns = columns_of(g), threads = (size_t)omp_get_max_threads();
+    size_t strip = STRIP_BYTES / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;
+    if (strip < 2 * width) strip = 2 * width;
+    if (row_tasks < 4 * threads) { /* few rows: more tasks along the columns */
+        const size_t want = g->b ? (4 * threads + row_tasks - 1) / row_tasks : round_up((columns + strip - 1) / strip, threads);
+        const size_t most = round_up((columns + want - 1) / want, g->b ? width : 32);
+        if (most < strip) strip = most;
+    }
+    return strip;
 }
 
 void gemm_amx_run(const struct gemm_amx *g) {
-    const size_t columns = g->half_offset ? g->half_offset : g->n, width = g->half_offset ? 16 : 32;
-    size_t strip =
-        STRIP_BYTES / (round_up(g->k < K_BLOCK ? g->k : K_BLOCK, 32) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / width * width;
-    if (strip < 2 * width) strip = 2 * width;
-    const size_t row_tasks = (g->m + TASK_ROWS - 1) / TASK_ROWS, threads = (size_t)omp_get_max_threads();
-    if (row_tasks < 4 * threads) { /* few rows: more tasks along the columns */
-        const size_t want = (4 * threads + row_tasks - 1) / row_tasks, most = round_up((columns + want - 1) / want, width);
-        if (most < strip) strip = most;
-    }
+    const size_t row_tasks = g->b ? (g->m + TASK_ROWS - 1) / TASK_ROWS : 1, strip = strip_width(g, row_tasks), columns = columns_of(g);
     const size_t strips = (columns + strip - 1) / strip;
     CHECK(!g->a2 || g->k2 % 32 == 0);
 #pragma omp parallel for schedule(dynamic, 1) if (row_tasks * strips > 1)
     for (size_t task = 0; task < row_tasks * strips; task++) {
-        const size_t s = task / row_tasks, r = task % row_tasks, to = (r + 1) * TASK_ROWS, end = (s + 1) * strip;
-        run_task(g, r * TASK_ROWS, to < g->m ? to : g->m, s * strip, end < columns ? end : columns);
+        const size_t s = task / row_tasks, r = task % row_tasks, to = (r + 1) * TASK_ROWS, end = (s + 1) * strip < columns ? (s + 1) * strip : columns;
+        if (g->b)
+            run_packed(g, r * TASK_ROWS, to < g->m ? to : g->m, s * strip, end);
+        else
+            run_plain(g, s * strip, end);
         amx_end();
     }
 }

@@ -1,6 +1,10 @@
-/* gemm_amx: bf16 matrix products on the tile registers, for CPUs where cpu_has_amx_bf16(). What oneDNN does not offer and training needs:
- * LoRA's product added in the same pass, accumulators that start from another matrix (the residual), and work on a block while it is in the
- * first-level cache (the activation). Every element is summed in the same order whatever the number of threads. */
+/* gemm_amx: matrix products on the tile registers, for CPUs where cpu_has_amx_bf16(). What oneDNN does not offer and training needs: LoRA's
+ * product added in the same pass, accumulators that start from another matrix (the residual), work on a block while it is in the
+ * first-level cache (the activation), and fp32 at more than the speed of fp32 units. Every element is summed in the same order whatever
+ * the number of threads.
+ *
+ * `planes` says what operands are: 1, bf16; GEMM_AMX_F32, fp32 as sums of three bf16 (amx.h): then every 32 columns of a, and every tile of
+ * b, come three times. Products of fp32 err less than a chain of fp32 multiply-adds; infinities become NaN. */
 #ifndef RAPT_NUM_GEMM_AMX_H
 #define RAPT_NUM_GEMM_AMX_H
 
@@ -8,29 +12,34 @@
 
 #define GEMM_AMX_K 32 /* the a operand is read up to the next multiple of this many columns; what lies there must be finite */
 #define GEMM_AMX_BLOCK 32
+#define GEMM_AMX_F32 3
 
+/* bf16 elements of a row of a under GEMM_AMX_F32. */
+size_t gemm_amx_row(size_t k);
 /* Bytes of a packed [K,N] operand; K and N are rounded up to 32 with zeros. */
-size_t gemm_amx_bytes(size_t k, size_t n);
+size_t gemm_amx_bytes(size_t k, size_t n, size_t planes);
 /* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. */
-void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n);
+void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
+/* The same in the calling thread alone. */
+void gemm_amx_pack_here(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
 /* The same of rows [from, from + rows) of a matrix [.., width] that `make` writes as floats, a few at a time and in several threads:
  * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_amx_strip_bytes(width) of scratch. */
-void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips);
+void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
 size_t gemm_amx_strip_bytes(size_t width);
-/* gemm_amx_pack into rows [k_from, ..) and columns [n_from, ..) of a packed [K,N] that was zeroed before: blocks of LoRA's B. */
-void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_from, const float *plain, size_t ld, bool transposed,
-                         size_t k, size_t n);
-
 /* Takes rows [i, i+rows) of a finished block: block[32][32], whose columns 0..15 are columns [j, j+16) of the product and 16..31 are
  * [second, second+16). Called by several threads, each for rows and columns of its own. */
 typedef void gemm_amx_finish(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
 
 struct gemm_amx {
-    size_t m, n, k;
-    const uint16_t *a; /* [M,K] bf16 */
+    size_t m, n, k, planes; /* planes: 0 means 1 */
+    const uint16_t *a;      /* [M,K] bf16, or [M, gemm_amx_row(K)] */
     size_t lda;
-    const uint16_t *b;  /* packed [K,N] */
-    const uint16_t *a2; /* [M,K2] bf16 and packed [K2,N]: a product added in the same pass; NULL = none. K2 a multiple of 32 */
+    const uint16_t *b;  /* packed [K,N]; NULL: packed from `plain` strip by strip, while the product runs */
+    const float *plain; /* as gemm_amx_pack's */
+    size_t ld_plain;
+    bool transposed;
+    void *strips;       /* gemm_amx_plain_bytes(K) of scratch for that */
+    const uint16_t *a2; /* [M,K2] and packed [K2,N]: a product added in the same pass; NULL = none. K2 a multiple of 32 */
     size_t lda2, k2;
     const uint16_t *b2;
     const float *init; /* [M,N] where the sums start; NULL = 0; may be c */
@@ -43,8 +52,13 @@ struct gemm_amx {
                            N/2, a multiple of 16 */
 };
 void gemm_amx_run(const struct gemm_amx *g);
+size_t gemm_amx_plain_bytes(size_t k);
+/* Makes w (`tiles` or `split`) the b of g, for x W^T or for dy W. A stored weight is expanded now, and gone with the next call. */
+void gemm_amx_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward);
 
 /* Rows of floats to bf16 (nearest even): out[rows, ldo], columns behind `cols` up to ldo are zero. */
 void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
+/* Rows of floats as a operand under GEMM_AMX_F32: out[rows, gemm_amx_row(cols)]. transposed: in is [cols, ldi], and its columns are the rows. */
+void gemm_amx_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols);
 
 #endif

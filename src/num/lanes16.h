@@ -11,6 +11,24 @@ static inline __m512 bf16_load(const uint16_t *x) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)x)), 16));
 }
 
+/* 16 floats of lo and of hi as bf16, lo in the lower half. Rounds to nearest even; what is below bf16's normal range becomes 0. */
+static inline __m512i bf16_two(__m512 lo, __m512 hi) { return (__m512i)_mm512_cvtne2ps_pbh(hi, lo); }
+
+static inline __m512 bf16_lower(__m512i two) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(two)), 16));
+}
+static inline __m512 bf16_upper(__m512i two) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(two, 1)), 16));
+}
+
+/* The same; lo and hi become what the rounding left over. */
+static inline __m512i bf16_split(__m512 *lo, __m512 *hi) {
+    const __m512i two = bf16_two(*lo, *hi);
+    *lo = _mm512_sub_ps(*lo, bf16_lower(two));
+    *hi = _mm512_sub_ps(*hi, bf16_upper(two));
+    return two;
+}
+
 /* e^x by vexp's polynomial. Below -87.3 gives 0, far above 88 inf; NaN stays. */
 static inline __m512 exp16(__m512 x) {
     /* max and min return their second operand when one is NaN */

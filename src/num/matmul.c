@@ -31,7 +31,8 @@ static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 static void *scratchpad; /* shared by all primitives: they run one at a time */
 static size_t scratchpad_size;
-struct operand_scratch matmul_scratch_a, matmul_scratch_b;
+struct operand_scratch matmul_scratch_a, matmul_scratch_b, matmul_strips;
+static struct operand_scratch split_a; /* of run_split */
 
 #define DNNL_TRY(call)                                                                                                                     \
     do {                                                                                                                                   \
@@ -45,6 +46,8 @@ const char *matmul_kind_name(enum matmul_kind kind) {
 }
 
 enum matmul_kind matmul_kind_auto(void) { return cpu_has_amx_bf16() ? MATMUL_BF16 : MATMUL_F32; }
+
+bool matmul_splits(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }
 
 static status start_engine(void) {
     if (engine) return ST_OK;
@@ -173,7 +176,13 @@ status matmul_grow_operand(struct operand_scratch *scratch, size_t rows, size_t 
     if (bytes <= scratch->bytes) return ST_OK;
     free(scratch->data);
     *scratch = (struct operand_scratch){0};
-    TRY(mem_try_alloc(&scratch->data, bytes, 1, "converted operand"));
+    mem_count_one();
+    /* rows of tiles that lie across cache lines take twice as long */
+    if (posix_memalign(&scratch->data, 64, bytes) != 0) {
+        scratch->data = NULL;
+        return FAIL(ST_NOMEM, "converted operand: cannot allocate %zu bytes", bytes);
+    }
+    memset(scratch->data, 0, bytes); /* what is read behind the last row must be finite */
     scratch->bytes = bytes;
     return ST_OK;
 }
@@ -215,6 +224,18 @@ static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b,
         }
 }
 
+/* fp32 products on bf16 tiles (gemm_amx.h) pay for splitting their operands: worth it where every side has some length. */
+static bool splits(size_t m, size_t n, size_t k) { return m >= 64 && n >= 64 && k >= 64 && matmul_splits(MATMUL_F32); }
+
+static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
+    const float *init = accumulate ? c : NULL;
+    TRY(matmul_grow_operand(&split_a, m, gemm_amx_row(k), sizeof(uint16_t)));
+    TRY(matmul_grow_operand(&matmul_strips, gemm_amx_plain_bytes(k), 1, 1));
+    gemm_amx_split(split_a.data, a.f, a.ld, ta, m, k);
+    gemm_amx_run(&(struct gemm_amx){.m = m, .n = n, .k = k, .planes = GEMM_AMX_F32, .a = split_a.data, .lda = gemm_amx_row(k), .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data, .init = init, .ld_init = ldc, .c = c, .ldc = ldc});
+    return ST_OK;
+}
+
 status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k,
               bool accumulate) {
     if (!m || !n || !k) return ST_OK;
@@ -224,6 +245,7 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     }
     struct plan_key key = {
         .kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
+    if (kind == MATMUL_F32 && splits(m, n, k)) return run_split(c, ldc, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
     size_t lda = 0, ldb = 0;
     if (!cpu_has_amx_bf16()) {
@@ -261,7 +283,9 @@ void matmul_shutdown(void) {
     free(scratchpad);
     free(matmul_scratch_a.data);
     free(matmul_scratch_b.data);
+    free(split_a.data);
+    free(matmul_strips.data);
     scratchpad = NULL;
     scratchpad_size = 0;
-    matmul_scratch_a = matmul_scratch_b = (struct operand_scratch){0};
+    matmul_scratch_a = matmul_scratch_b = split_a = matmul_strips = (struct operand_scratch){0};
 }

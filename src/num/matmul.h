@@ -1,7 +1,7 @@
 /* matmul: every matrix product goes through here; the one file that calls oneDNN, with its plain reference twin.
  *
  * Matrices are row-major floats. Under MATMUL_BF16 operands are rounded to bf16 (nearest even), products accumulate in fp32 and results
- * are fp32; under MATMUL_F32 all is fp32; MATMUL_REFERENCE is the twin: plain loops with double accumulation.
+ * are fp32; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_amx.h); MATMUL_REFERENCE is the twin: plain loops with double accumulation.
  * Same shapes, threads and machine give the same bits. */
 #ifndef RAPT_NUM_MATMUL_H
 #define RAPT_NUM_MATMUL_H
@@ -37,6 +37,7 @@ struct matmul_weight {
     enum matmul_kind kind;
     size_t n, k;
     bool tiles;         /* packed for gemm_amx */
+    bool split;         /* MATMUL_F32 on gemm_amx, which packs it in every product */
     const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
     void *forward;      /* MATMUL_BF16: tiles for x W^T; without tiles W [N,K] in bf16, for both directions */
     void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
@@ -51,14 +52,14 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 bool matmul_packs_tiles(enum matmul_kind kind);
 /* Bytes that matmul_weight_init takes. */
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward);
-/* A stored weight, for both directions; source must live on. whole: matmul_weight_tiles will be called. Takes no memory but scratch, which
+/* A stored weight, for both directions; source must live on. whole: gemm_amx_weight will be called. Takes no memory but scratch, which
  * all stored weights share: at most matmul_stored_bytes. */
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
 /* A weight that products read as it is quantised (num/qdot.h), for x W^T only; parts must live on. x must come as fp32. */
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k);
-/* w->tiles: W packed for x W^T, or for dy W. A stored weight's are made now, and gone with the next call. */
-const uint16_t *matmul_weight_tiles(const struct matmul_weight *w, bool backward);
+/* Does this CPU multiply floats of that kind as sums of bf16 (gemm_amx.h)? */
+bool matmul_splits(enum matmul_kind kind);
 /* After `plain` changed (full training): packs again into the same memory. */
 status matmul_weight_update(struct matmul_weight *w, const float *plain);
 /* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself. */

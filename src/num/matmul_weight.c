@@ -13,21 +13,24 @@
 
 static struct operand_scratch stage, panel, strips; /* a whole weight in tiles; a panel of one; a strip of rows for each thread */
 
+static status grow_bytes(struct operand_scratch *scratch, size_t bytes) { return matmul_grow_operand(scratch, bytes, 1, 1); }
+
 bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && cpu_has_amx_bf16(); }
 
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
     if (kind != MATMUL_BF16) return 0;
-    return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
+    return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n, 1) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
 }
 
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
                           bool with_backward) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind)};
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind), .split = matmul_splits(kind)};
+    if (w->split) return grow_bytes(&matmul_strips, gemm_amx_plain_bytes(n > k ? n : k));
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
     if (w->tiles) {
-        TRY(arena_try_take(memory, &w->forward, gemm_amx_bytes(k, n), 1, "packed weight"));
-        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k), 1, "packed weight"));
+        TRY(arena_try_take(memory, &w->forward, gemm_amx_bytes(k, n, 1), 1, "packed weight"));
+        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k, 1), 1, "packed weight"));
         return matmul_weight_update(w, plain);
     }
     size_t count;
@@ -39,8 +42,8 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
     if (w->kind != MATMUL_BF16) return ST_OK;
     if (w->tiles) {
-        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n);
-        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k);
+        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n, 1);
+        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k, 1);
         return ST_OK;
     }
     matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
@@ -53,22 +56,22 @@ static size_t panel_rows(const struct matmul_weight *w) {
     return fit < 64 ? 64 : fit / 64 * 64;
 }
 
-static status grow_bytes(struct operand_scratch *scratch, size_t bytes) { return matmul_grow_operand(scratch, bytes, 1, 1); }
-
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
     const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (!w.tiles) return rows * k * sizeof(float);
-    return (whole ? gemm_amx_bytes(k, n) : gemm_amx_bytes(k, rows)) + gemm_amx_strip_bytes(k);
+    if (!w.tiles) return (whole && matmul_splits(kind) ? n : rows) * k * sizeof(float);
+    return (whole ? gemm_amx_bytes(k, n, 1) : gemm_amx_bytes(k, rows, 1)) + gemm_amx_strip_bytes(k);
 }
 
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k,
                                  bool whole) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind)};
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_splits(kind)};
     const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
+    if (w->split) TRY(grow_bytes(&matmul_strips, gemm_amx_plain_bytes(n > k ? n : k)));
+    if (w->split && whole) TRY(matmul_grow_operand(&stage, n, k, sizeof(float)));
     if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
     TRY(grow_bytes(&strips, gemm_amx_strip_bytes(k)));
-    return whole ? grow_bytes(&stage, gemm_amx_bytes(k, n)) : grow_bytes(&panel, gemm_amx_bytes(k, rows));
+    return whole ? grow_bytes(&stage, gemm_amx_bytes(k, n, 1)) : grow_bytes(&panel, gemm_amx_bytes(k, rows, 1));
 }
 
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k) {
@@ -84,11 +87,26 @@ static status int8_product(float *y, size_t ldy, const float *init, size_t ld_in
     return ST_OK;
 }
 
-const uint16_t *matmul_weight_tiles(const struct matmul_weight *w, bool backward) {
-    if (!w->make) return backward ? w->backward : w->forward;
-    CHECK(stage.bytes >= gemm_amx_bytes(w->k, w->n));
-    gemm_amx_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, strips.data);
-    return stage.data;
+/* All rows of a stored weight as floats. */
+static const float *expanded(const struct matmul_weight *w) {
+    CHECK(stage.bytes >= w->n * w->k * sizeof(float));
+    float *to = stage.data;
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < w->n; r++) w->make(to + r * w->k, w->source, r, 1);
+    return to;
+}
+
+void gemm_amx_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward) {
+    if (w->split) {
+        g->planes = GEMM_AMX_F32, g->strips = matmul_strips.data;
+        g->plain = w->make ? expanded(w) : w->plain, g->ld_plain = w->k, g->transposed = !backward;
+    } else if (!w->make) {
+        g->b = backward ? w->backward : w->forward;
+    } else {
+        CHECK(stage.bytes >= gemm_amx_bytes(w->k, w->n, 1));
+        gemm_amx_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
+        g->b = stage.data;
+    }
 }
 
 /* out[m,n] = init + a[m,k] b, with b as gemm_amx packed it. */
@@ -109,10 +127,10 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     const uint16_t *ah = NULL;
     size_t lda = 0;
     TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, forward ? w->k : w->n));
-    TRY(grow_bytes(&panel, gemm_amx_bytes(w->k, most < w->n ? most : w->n)));
+    TRY(grow_bytes(&panel, gemm_amx_bytes(w->k, most < w->n ? most : w->n, 1)));
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
-        gemm_amx_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, strips.data);
+        gemm_amx_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
         struct gemm_amx g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
         gemm_amx_run(&g);

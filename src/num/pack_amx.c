@@ -4,20 +4,21 @@
 #include <string.h>
 
 #include "num/amx.h"
-#include "num/dtype.h"
 #include "num/gemm_amx.h"
+#include "num/lanes16.h"
 
 #define TILE_ELEMENTS 512 /* bf16 elements of a tile */
 #define STRIP 32
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
-size_t gemm_amx_bytes(size_t k, size_t n) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t); }
+size_t gemm_amx_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
+
+size_t gemm_amx_row(size_t k) { return round_up(k, 32) * GEMM_AMX_F32; }
 
 static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
 
-/* 16 floats of lo and of hi as bf16, lo in the lower half. Rounds to nearest even; what is below bf16's normal range becomes 0. */
-static __m512i halves(__m512 lo, __m512 hi) { return (__m512i)_mm512_cvtne2ps_pbh(hi, lo); }
+static const uint16_t turns[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
 
 /* r[i][j] and r[j][i] change places: dwords, then pairs of them, then quarters of registers. */
 static void transpose(__m512i r[16]) {
@@ -45,74 +46,128 @@ static void transpose(__m512i r[16]) {
     }
 }
 
+/* 32 elements of a row, those of `mask`s, as one vector of bf16 for each plane. */
+static void row_planes(__m512i *out, size_t step, const float *at, __mmask16 lo_mask, __mmask16 hi_mask, size_t planes) {
+    __m512 lo = _mm512_maskz_loadu_ps(lo_mask, at), hi = _mm512_maskz_loadu_ps(hi_mask, at + 16);
+    if (planes == 1) {
+        *out = bf16_two(lo, hi);
+        return;
+    }
+    for (size_t p = 0; p < GEMM_AMX_F32; p++) out[p * step] = bf16_split(&lo, &hi);
+}
+
 /* Rows are the operand's columns: up to 16 rows of `width` elements become the tiles of one column, one below the other. */
-static void pack_column(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
-    for (size_t p = 0; p < width; p += 32, out += TILE_ELEMENTS) {
-        const __mmask16 lo = first(width - p), hi = width - p > 16 ? first(width - p - 16) : 0;
-        __m512i r[16];
+static void pack_column(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width, size_t planes) {
+    __m512i r[GEMM_AMX_F32][16];
+    for (size_t k = 0; k < width; k += 32) {
+        const __mmask16 lo = first(width - k), hi = width - k > 16 ? first(width - k - 16) : 0;
         for (size_t j = 0; j < 16; j++) {
-            const float *at = rows + (j < count ? j : 0) * ld + p;
             const __mmask16 keep = j < count ? 0xffff : 0;
-            r[j] = halves(_mm512_maskz_loadu_ps(lo & keep, at), _mm512_maskz_loadu_ps(hi & keep, at + 16));
+            row_planes(&r[0][j], 16, rows + (j < count ? j : 0) * ld + k, lo & keep, hi & keep, planes);
         }
-        transpose(r);
-        for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(out + q * 32, r[q]);
+        for (size_t p = 0; p < planes; p++, out += TILE_ELEMENTS) {
+            transpose(r[p]);
+            for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(out + q * 32, r[p][q]);
+        }
     }
 }
 
-/* Rows are the operand's rows: up to 32 rows of `width` elements become one tile in each column; columns lie `stride` elements apart. */
-static void pack_step(uint16_t *out, size_t stride, const float *rows, size_t ld, size_t count, size_t width) {
-    static const uint16_t turns[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+/* Two rows of up to 16 elements, in turns, as one vector for each plane, `step` vectors of 32 apart. */
+static void pair_planes(uint16_t *out, size_t step, const float *even, const float *odd, __mmask16 even_mask, __mmask16 odd_mask, size_t planes) {
     const __m512i in_turns = _mm512_loadu_si512(turns);
+    __m512 lo = _mm512_maskz_loadu_ps(even_mask, even), hi = _mm512_maskz_loadu_ps(odd_mask, odd);
+    if (planes == 1) {
+        _mm512_storeu_si512(out, _mm512_permutexvar_epi16(in_turns, bf16_two(lo, hi)));
+        return;
+    }
+    for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * step, _mm512_permutexvar_epi16(in_turns, bf16_split(&lo, &hi)));
+}
+
+/* Rows are the operand's rows: up to 32 rows of `width` elements become one tile in each column; columns lie `stride` elements apart. */
+static void pack_step(uint16_t *out, size_t stride, const float *rows, size_t ld, size_t count, size_t width, size_t planes) {
     for (size_t j = 0; j < round_up(width, 32); j += 16, out += stride)
         for (size_t q = 0; q < 16; q++) {
             const __mmask16 cols = j < width ? first(width - j) : 0;
             const __mmask16 even = 2 * q < count ? cols : 0, odd = 2 * q + 1 < count ? cols : 0;
             const float *at = rows + (even ? 2 * q * ld + j : 0), *next = rows + (odd ? (2 * q + 1) * ld + j : 0);
-            const __m512i pair = halves(_mm512_maskz_loadu_ps(even, at), _mm512_maskz_loadu_ps(odd, next));
-            _mm512_storeu_si512(out + q * 32, _mm512_permutexvar_epi16(in_turns, pair));
+            pair_planes(out + q * 32, TILE_ELEMENTS, at, next, even, odd, planes);
         }
 }
 
 /* Strip number s of `count` rows [count, width], as columns of the operand or as its rows. */
-static void pack_strip(uint16_t *out, size_t s, const float *rows, size_t ld, size_t count, size_t width, size_t all, bool transposed) {
-    const size_t here = count < STRIP ? count : STRIP;
+static void pack_strip(uint16_t *out, size_t s, const float *rows, size_t ld, size_t count, size_t width, size_t all, bool transposed,
+                       size_t planes) {
+    const size_t here = count < STRIP ? count : STRIP, tile = planes * TILE_ELEMENTS;
     if (transposed) {
-        const size_t column = round_up(width, 32) / 32 * TILE_ELEMENTS;
-        pack_column(out + 2 * s * column, rows, ld, here < 16 ? here : 16, width);
-        pack_column(out + (2 * s + 1) * column, rows + (here > 16 ? 16 * ld : 0), ld, here > 16 ? here - 16 : 0, width);
+        const size_t column = round_up(width, 32) / 32 * tile;
+        pack_column(out + 2 * s * column, rows, ld, here < 16 ? here : 16, width, planes);
+        pack_column(out + (2 * s + 1) * column, rows + (here > 16 ? 16 * ld : 0), ld, here > 16 ? here - 16 : 0, width, planes);
     } else {
-        pack_step(out + s * TILE_ELEMENTS, round_up(all, 32) / 32 * TILE_ELEMENTS, rows, ld, here, width);
+        pack_step(out + s * tile, round_up(all, 32) / 32 * tile, rows, ld, here, width, planes);
     }
 }
 
-void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n) {
+static size_t strips_of(size_t rows) { return (rows + STRIP - 1) / STRIP; }
+
+void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
     const size_t rows = transposed ? n : k, width = transposed ? k : n;
 #pragma omp parallel for schedule(static) if (k * n > 32768)
-    for (size_t s = 0; s < (rows + STRIP - 1) / STRIP; s++)
-        pack_strip(out, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed);
+    for (size_t s = 0; s < strips_of(rows); s++)
+        pack_strip(out, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed, planes);
+}
+
+void gemm_amx_pack_here(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
+    const size_t rows = transposed ? n : k, width = transposed ? k : n;
+    for (size_t s = 0; s < strips_of(rows); s++)
+        pack_strip(out, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed, planes);
 }
 
 size_t gemm_amx_strip_bytes(size_t width) { return (size_t)omp_get_max_threads() * STRIP * width * sizeof(float); }
 
-void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, float *strips) {
+void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips) {
 #pragma omp parallel for schedule(static)
-    for (size_t s = 0; s < (rows + STRIP - 1) / STRIP; s++) {
+    for (size_t s = 0; s < strips_of(rows); s++) {
         float *strip = strips + (size_t)omp_get_thread_num() * STRIP * width;
         const size_t left = rows - s * STRIP, count = left < STRIP ? left : STRIP;
         make(strip, source, from + s * STRIP, count);
-        pack_strip(out, s, strip, width, count, width, rows, transposed);
+        pack_strip(out, s, strip, width, count, width, rows, transposed, planes);
     }
 }
 
-void gemm_amx_pack_block(uint16_t *out, size_t k_total, size_t k_from, size_t n_from, const float *plain, size_t ld, bool transposed,
-                         size_t k, size_t n) {
-    const size_t steps = round_up(k_total, 32) / 32;
-#pragma omp parallel for schedule(static) if (k * n > 32768)
-    for (size_t j = 0; j < n; j++)
-        for (size_t p = 0; p < k; p++) {
-            const size_t row = k_from + p, col = n_from + j;
-            out[(col / 16 * steps + row / 32) * TILE_ELEMENTS + row % 32 / 2 * 32 + col % 16 * 2 + row % 2] =
-                dtype_float_to_bf16(transposed ? plain[j * ld + p] : plain[p * ld + j]);
+/* --- the a operand --- */
+
+static void split_row(uint16_t *out, const float *in, size_t cols) {
+    for (size_t j = 0; j < cols; j += 32, out += GEMM_AMX_F32 * 32) {
+        __m512i planes[GEMM_AMX_F32];
+        row_planes(planes, 1, in + j, first(cols - j), cols - j > 16 ? first(cols - j - 16) : 0, GEMM_AMX_F32);
+        for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * 32, planes[p]);
+    }
+}
+
+/* 16 columns of in, `count` of which are there, become rows: 32 rows of it at a time are a tile, whose transpose is what a wants. */
+static void split_columns(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t count, size_t cols) {
+    _Alignas(64) uint16_t tiles[GEMM_AMX_F32 * TILE_ELEMENTS];
+    for (size_t j = 0; j < cols; j += 32) {
+        for (size_t q = 0; q < 16; q++) {
+            const __mmask16 even = j + 2 * q < cols ? first(count) : 0, odd = j + 2 * q + 1 < cols ? first(count) : 0;
+            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even, odd, GEMM_AMX_F32);
         }
+        for (size_t p = 0; p < GEMM_AMX_F32; p++) {
+            __m512i r[16];
+            for (size_t q = 0; q < 16; q++) r[q] = _mm512_load_si512(tiles + p * TILE_ELEMENTS + q * 32);
+            transpose(r);
+            for (size_t q = 0; q < count && q < 16; q++) _mm512_storeu_si512(out + q * ldo + (j / 32 * GEMM_AMX_F32 + p) * 32, r[q]);
+        }
+    }
+}
+
+void gemm_amx_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols) {
+    const size_t ldo = gemm_amx_row(cols);
+    if (transposed) {
+#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+        for (size_t r = 0; r < rows; r += 16) split_columns(out + r * ldo, ldo, in + r, ldi, rows - r, cols);
+    } else {
+#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+        for (size_t r = 0; r < rows; r++) split_row(out + r * ldo, in + r * ldi, cols);
+    }
 }

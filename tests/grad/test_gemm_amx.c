@@ -27,16 +27,42 @@ static float *filled(size_t n, uint64_t seed) {
     return x;
 }
 
+/* The same, not rounded to bf16 where operands are fp32. */
+static float *filled_for(size_t planes, size_t n, uint64_t seed) {
+    float *x = filled(n, seed);
+    struct rng r = rng_seeded(seed + 100);
+    for (size_t i = 0; planes > 1 && i < n; i++) x[i] = (float)rng_normal(&r) * exp2f((float)(i % 7) - 3.0f);
+    return x;
+}
+
 static uint16_t *halves(const float *x, size_t rows, size_t cols, size_t ld) {
     uint16_t *h = test_calloc(rows * ld + GEMM_AMX_K, sizeof *h);
     gemm_amx_half(h, ld, x, cols, rows, cols);
     return h;
 }
 
-static uint16_t *packed(const float *plain, size_t ld, bool transposed, size_t k, size_t n) {
-    uint16_t *p = aligned_alloc(64, gemm_amx_bytes(k, n));
-    gemm_amx_pack(p, plain, ld, transposed, k, n);
+static uint16_t *packed(const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
+    uint16_t *p = aligned_alloc(64, gemm_amx_bytes(k, n, planes));
+    gemm_amx_pack(p, plain, ld, transposed, k, n, planes);
     return p;
+}
+
+/* The a operand; under GEMM_AMX_F32 from x or from its transpose. */
+static uint16_t *operand_of(const float *x, size_t rows, size_t cols, size_t planes, bool turned) {
+    if (planes == 1) return halves(x, rows, cols, cols);
+    uint16_t *h = aligned_alloc(64, rows * gemm_amx_row(cols) * sizeof *h);
+    float *t = test_calloc(rows * cols, sizeof *t);
+    for (size_t i = 0; turned && i < rows * cols; i++) t[i % cols * rows + i / cols] = x[i];
+    gemm_amx_split(h, turned ? t : x, turned ? rows : cols, turned, rows, cols);
+    test_free(t);
+    return h;
+}
+
+static void drop_operand(uint16_t *h, size_t planes) {
+    if (planes == 1)
+        test_free(h);
+    else
+        free(h);
 }
 
 struct blocks {
@@ -52,28 +78,56 @@ static void keep_block(void *context, const float *block, size_t i, size_t rows,
         }
 }
 
-static void check_product(size_t m, size_t n, size_t k, size_t k2, bool init, int finish, bool transposed) {
-    float *a = filled(m * k, 1), *b = filled(k * n, 2), *a2 = filled(m * 32, 3), *b2 = filled(32 * n, 4), *c = filled(m * n, 5),
-          *c0 = filled(m * n, 5);
-    uint16_t *ah = halves(a, m, k, k), *a2h = halves(a2, m, 32, 32), *bp = packed(b, transposed ? k : n, transposed, k, n),
-             *b2p = packed(b2, n, false, 32, n);
+enum how { SECOND = 1, INIT = 2, TRANSPOSED = 4, PLAIN = 8, TURNED = 16, FINISH = 32, HALVES = 64 };
+
+static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) {
+    const bool init = how & INIT, transposed = how & TRANSPOSED;
+    const size_t k2 = how & SECOND ? 32 : 0, lda = planes == 1 ? k : gemm_amx_row(k), lda2 = planes == 1 ? 32 : gemm_amx_row(32);
+    float *a = filled_for(planes, m * k, 1), *b = filled_for(planes, k * n, 2), *a2 = filled_for(planes, m * 32, 3), *b2 = filled_for(planes, 32 * n, 4),
+          *c = filled(m * n, 5), *c0 = filled(m * n, 5);
+    uint16_t *ah = operand_of(a, m, k, planes, how & TURNED), *a2h = operand_of(a2, m, 32, planes, how & TURNED),
+             *bp = packed(b, transposed ? k : n, transposed, k, n, planes), *b2p = packed(b2, n, false, 32, n, planes);
+    void *strips = aligned_alloc(64, gemm_amx_plain_bytes(k));
     struct blocks kept = {c, n};
-    struct gemm_amx g = {.m = m, .n = n, .k = k, .a = ah, .lda = k, .b = bp, .c = c, .ldc = n, .init = init ? c : NULL, .ld_init = n};
-    if (k2) g.a2 = a2h, g.lda2 = g.k2 = 32, g.b2 = b2p;
-    if (finish) g.finish = keep_block, g.context = &kept, g.c = NULL, g.init = init ? c0 : NULL;
-    if (finish == 2) g.half_offset = n / 2;
+    struct gemm_amx g = {.m = m, .n = n, .k = k, .planes = planes, .a = ah, .lda = lda, .c = c, .ldc = n, .init = init ? c : NULL, .ld_init = n};
+    if (how & PLAIN)
+        g.plain = b, g.ld_plain = transposed ? k : n, g.transposed = transposed, g.strips = strips;
+    else
+        g.b = bp;
+    if (k2) g.a2 = a2h, g.lda2 = lda2, g.k2 = 32, g.b2 = b2p;
+    if (how & (FINISH | HALVES)) g.finish = keep_block, g.context = &kept, g.c = NULL, g.init = init ? c0 : NULL;
+    if (how & HALVES) g.half_offset = n / 2;
     gemm_amx_run(&g);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
-            double want = init ? (double)c0[i * n + j] : 0;
-            for (size_t p = 0; p < k; p++) want += (double)a[i * k + p] * (double)(transposed ? b[j * k + p] : b[p * n + j]);
-            for (size_t p = 0; p < k2; p++) want += (double)a2[i * 32 + p] * (double)b2[p * n + j];
-            if (!(fabs(want - (double)c[i * n + j]) < 1e-5 * sqrt((double)(k + k2)) * 4))
-                fail_msg("%zux%zux%zu second %zu init %d finish %d transposed %d: [%zu,%zu] is %g, want %g", m, n, k, k2, init, finish,
-                         transposed, i, j, (double)c[i * n + j], want);
+            double want = init ? (double)c0[i * n + j] : 0, size = fabs(want);
+            for (size_t p = 0; p < k; p++) {
+                const double x = (double)a[i * k + p] * (double)(transposed ? b[j * k + p] : b[p * n + j]);
+                want += x, size += fabs(x);
+            }
+            for (size_t p = 0; p < k2; p++) {
+                const double x = (double)a2[i * 32 + p] * (double)b2[p * n + j];
+                want += x, size += fabs(x);
+            }
+            if (!(fabs(want - (double)c[i * n + j]) <= 4e-7 * size)) /* a chain of fp32 multiply-adds: 6e-8 times its length, at worst */
+                fail_msg("%zux%zux%zu planes %zu how %d: [%zu,%zu] is %g, want %g", m, n, k, planes, how, i, j, (double)c[i * n + j], want);
         }
-    test_free(a), test_free(b), test_free(a2), test_free(b2), test_free(c), test_free(c0), test_free(ah), test_free(a2h);
-    free(bp), free(b2p);
+    test_free(a), test_free(b), test_free(a2), test_free(b2), test_free(c), test_free(c0), drop_operand(ah, planes), drop_operand(a2h, planes);
+    free(bp), free(b2p), free(strips);
+}
+
+static void products_of(size_t planes, int more) {
+    static const size_t shapes[][3] = {{1, 1, 1},     {16, 32, 32},   {33, 48, 70},   {150, 100, 33},
+                                       {17, 700, 40}, {300, 64, 576}, {40, 40, 4200}, {5, 31, 64}};
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
+        for (int how = 0; how < 8; how++) check_product(shapes[s][0], shapes[s][1], shapes[s][2], planes, how | more);
+    for (int second = 0; second < 2; second++) {
+        check_product(45, 96, 64, planes, second | FINISH | more);
+        check_product(130, 80, 50, planes, second | FINISH | TRANSPOSED | more);
+        check_product(45, 96, 64, planes, second | HALVES | TRANSPOSED | more);
+        check_product(130, 1600, 576, planes, second | HALVES | TRANSPOSED | more);
+        check_product(70, 64, 4200, planes, second | HALVES | TRANSPOSED | more);
+    }
 }
 
 static void products(void **state) {
@@ -82,16 +136,17 @@ static void products(void **state) {
         print_message("no AMX: skipped\n");
         skip();
     }
-    static const size_t shapes[][3] = {{1, 1, 1},     {16, 32, 32},   {33, 48, 70},   {150, 100, 33},
-                                       {17, 700, 40}, {300, 64, 576}, {40, 40, 4200}, {5, 31, 64}};
-    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
-        for (int how = 0; how < 8; how++) check_product(shapes[s][0], shapes[s][1], shapes[s][2], how & 1 ? 32 : 0, how & 2, 0, how & 4);
-    for (int how = 0; how < 2; how++) {
-        check_product(45, 96, 64, how ? 32 : 0, false, 1, false);
-        check_product(130, 80, 50, how ? 32 : 0, false, 1, true);
-        check_product(45, 96, 64, how ? 32 : 0, false, 2, true);
-        check_product(130, 1600, 576, how ? 32 : 0, false, 2, true);
-    }
+    products_of(1, 0);
+    products_of(1, PLAIN);
+}
+
+/* fp32 operands, as sums of bf16. */
+static void split_products(void **state) {
+    (void)state;
+    if (!cpu_has_amx_bf16()) skip();
+    products_of(GEMM_AMX_F32, 0);
+    products_of(GEMM_AMX_F32, PLAIN);
+    products_of(GEMM_AMX_F32, PLAIN | TURNED);
 }
 
 struct floats {
@@ -103,22 +158,38 @@ static void copy_rows(float *out, const void *source, size_t from, size_t rows) 
     memcpy(out, f->at + from * f->width, rows * f->width * sizeof *out);
 }
 
+/* Where an element of a packed [K,N] lies, by the definition of the layout. */
+static void pack_one_by_one(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
+    const size_t steps = (k + 31) / 32;
+    memset(out, 0, gemm_amx_bytes(k, n, planes));
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < k; i++) {
+            uint16_t *at = out + (j / 16 * steps + i / 32) * planes * 512 + i % 32 / 2 * 32 + j % 16 * 2 + i % 2;
+            float x = transposed ? plain[j * ld + i] : plain[i * ld + j];
+            for (size_t p = 0; p < planes; p++) {
+                at[p * 512] = dtype_float_to_bf16(x);
+                x -= dtype_bf16_to_float(at[p * 512]);
+            }
+            if (planes > 1) assert_true(x == 0); /* nothing of an fp32 is left */
+        }
+}
+
 /* A whole matrix is packed as its elements are one by one, and rows that a function makes as rows that are there. */
 static void packing(void **state) {
     (void)state;
     if (!cpu_has_amx_bf16()) skip();
     static const size_t shapes[][2] = {{1, 1}, {16, 16}, {17, 15}, {31, 33}, {32, 64}, {100, 70}, {257, 129}};
-    for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0]; i++) {
+    for (size_t i = 0; i < 4 * sizeof shapes / sizeof shapes[0]; i++) {
         const bool transposed = i & 1;
-        const size_t k = shapes[i / 2][0], n = shapes[i / 2][1], rows = transposed ? n : k, width = transposed ? k : n, bytes = gemm_amx_bytes(k, n);
+        const size_t k = shapes[i / 4][0], n = shapes[i / 4][1], rows = transposed ? n : k, width = transposed ? k : n, planes = i & 2 ? GEMM_AMX_F32 : 1,
+                     bytes = gemm_amx_bytes(k, n, planes);
         struct rng r = rng_seeded(i);
         float *x = test_calloc(k * n, sizeof *x), *strips = test_calloc(1, gemm_amx_strip_bytes(width));
         for (size_t j = 0; j < k * n; j++) x[j] = (float)rng_normal(&r);
-        uint16_t *want = aligned_alloc(64, bytes), *got = packed(x, width, transposed, k, n), *made = aligned_alloc(64, bytes);
-        memset(want, 0, bytes);
+        uint16_t *want = aligned_alloc(64, bytes), *got = packed(x, width, transposed, k, n, planes), *made = aligned_alloc(64, bytes);
         memset(made, 255, bytes);
-        gemm_amx_pack_block(want, k, 0, 0, x, width, transposed, k, n);
-        gemm_amx_pack_made(made, copy_rows, &(struct floats){x, width}, 0, rows, width, transposed, strips);
+        pack_one_by_one(want, x, width, transposed, k, n, planes);
+        gemm_amx_pack_made(made, copy_rows, &(struct floats){x, width}, 0, rows, width, transposed, planes, strips);
         assert_memory_equal(got, want, bytes);
         assert_memory_equal(made, want, bytes);
         free(want), free(got), free(made);
@@ -127,7 +198,7 @@ static void packing(void **state) {
 }
 
 /* One linear of gate | up or q | k | v; the two ways to run it. */
-#define T 45
+#define T 77
 #define IN 72
 #define RANK 12
 #define PARTS 3
@@ -162,11 +233,12 @@ static void run_side(struct side *s, enum matmul_kind kind, const float *w, cons
     struct linear_scratch scratch = {.du = arena_take(&memory, T * 2 * RANK, sizeof(float))};
     describe(&l);
     ok(matmul_weight_init(&l.w, &memory, kind, w, OUT, IN, true));
-    if (kind == MATMUL_BF16) {
-        scratch.half = arena_take(&memory, T * OUT + GEMM_AMX_K, sizeof(uint16_t));
-        scratch.u_half = arena_take(&memory, T * 32, sizeof(uint16_t));
-        scratch.pack_a = arena_take(&memory, gemm_amx_bytes(OUT, 2 * RANK), 1);
-        scratch.pack_b = arena_take(&memory, gemm_amx_bytes(OUT, 2 * RANK), 1);
+    if (kind != MATMUL_REFERENCE) {
+        scratch.half = arena_take(&memory, T * gemm_amx_row(OUT) + GEMM_AMX_K, sizeof(uint16_t));
+        scratch.u_half = arena_take(&memory, T * gemm_amx_row(32), sizeof(uint16_t));
+        scratch.pack_a = arena_take(&memory, gemm_amx_bytes(OUT, 2 * RANK, GEMM_AMX_F32), 1);
+        scratch.pack_b = arena_take(&memory, gemm_amx_bytes(OUT, 2 * RANK, GEMM_AMX_F32), 1);
+        scratch.up = arena_take(&memory, OUT * 2 * RANK, sizeof(float));
     }
     for (size_t i = 0; i < T * IN; i++) s->dx[i] = x[i];
     const struct mat xm = {.f = x, .ld = IN}, dym = {.f = dy, .ld = OUT};
@@ -182,18 +254,21 @@ static void linear_in_one_pass(void **state) {
         print_message("no AMX: skipped\n");
         skip();
     }
-    float *w = filled(OUT * IN, 6), *x = filled(T * IN, 7), *dy = filled(T * OUT, 8), *theta = filled(THETA, 9);
     static struct side tiles, plain;
-    for (int accumulate = 0; accumulate < 2; accumulate++) {
+    for (int how = 0; how < 4; how++) {
+        const bool accumulate = how & 1, half = how & 2;
+        const size_t planes = half ? 1 : GEMM_AMX_F32;
+        const double u_most = half ? 1e-5 : 1e-6, most = half ? 3e-3 : 1e-6; /* u and du are rounded to bf16 on their way */
+        float *w = filled_for(planes, OUT * IN, 6), *x = filled_for(planes, T * IN, 7), *dy = filled_for(planes, T * OUT, 8), *theta = filled_for(planes, THETA, 9);
         memset(&tiles, 0, sizeof tiles), memset(&plain, 0, sizeof plain);
-        run_side(&tiles, MATMUL_BF16, w, x, dy, theta, accumulate);
+        run_side(&tiles, half ? MATMUL_BF16 : MATMUL_F32, w, x, dy, theta, accumulate);
         run_side(&plain, MATMUL_REFERENCE, w, x, dy, theta, accumulate);
-        assert_true(distance(tiles.u, plain.u, T * 2 * RANK) < 1e-5);
-        assert_true(distance(tiles.y, plain.y, T * OUT) < 3e-3); /* u and du are rounded to bf16 on their way */
-        assert_true(distance(tiles.dx, plain.dx, T * IN) < 3e-3);
-        assert_true(distance(tiles.grad, plain.grad, THETA) < 3e-3);
+        assert_true(distance(tiles.u, plain.u, T * 2 * RANK) < u_most);
+        assert_true(distance(tiles.y, plain.y, T * OUT) < most);
+        assert_true(distance(tiles.dx, plain.dx, T * IN) < most);
+        assert_true(distance(tiles.grad, plain.grad, THETA) < most);
+        test_free(w), test_free(x), test_free(dy), test_free(theta);
     }
-    test_free(w), test_free(x), test_free(dy), test_free(theta);
 }
 
 /* The activation behind a product gives what it gives on its own. */
@@ -201,7 +276,7 @@ static void check_activation(enum glu_kind kind) {
     enum { F = 48, ROWS = 19, K = 40 };
     float *a = filled(ROWS * K, 10), *b = filled(K * 2 * F, 11), *d = filled(K * F, 12), *y = filled(ROWS * 2 * F, 0),
           *dact = filled(ROWS * F, 0);
-    uint16_t *ah = halves(a, ROWS, K, K), *bp = packed(b, 2 * F, false, K, 2 * F), *dp = packed(d, F, false, K, F);
+    uint16_t *ah = halves(a, ROWS, K, K), *bp = packed(b, 2 * F, false, K, 2 * F, 1), *dp = packed(d, F, false, K, F, 1);
     uint16_t act[2][ROWS * F], kept[2][ROWS * 2 * F], dgate_up[2][ROWS * 2 * F], again[ROWS * F];
     struct gemm_amx g = {.m = ROWS, .n = 2 * F, .k = K, .a = ah, .lda = K, .b = bp, .c = y, .ldc = 2 * F};
     gemm_amx_run(&g);
@@ -242,6 +317,7 @@ static void activation_behind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),
+        cmocka_unit_test(split_products),
         cmocka_unit_test(packing),
         cmocka_unit_test(linear_in_one_pass),
         cmocka_unit_test(activation_behind),

@@ -11,6 +11,7 @@ from oracle import fixed, next_logps
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl.data_utils import common_prefix_length
 
 RAPT, MODEL = sys.argv[1], pathlib.Path(sys.argv[2])
 
@@ -33,9 +34,10 @@ ROWS = [
 
 
 def ids_of(tokenizer, row, side):
-    """TRL's prompt ids and response ids: the whole text's ids behind as many as the prompt has, even where those differ."""
-    prompt, whole = both(tokenizer, row, side)
-    return prompt, whole[len(prompt):]
+    """TRL 1.16's prompt ids and response ids: a response begins where the prompt and prompt + response of either side part."""
+    n = min(common_prefix_length(*both(tokenizer, row, s)) for s in ("chosen", "rejected"))
+    whole = both(tokenizer, row, side)[1]
+    return whole[:n], whole[n:]
 
 
 def both(tokenizer, row, side):
