@@ -43,8 +43,8 @@ void attention_forward(float *out, float *lse, const float *qkv, const struct se
                        void *scratch) {
     CHECK(shape->head_dim <= ATTENTION_HEAD_DIM_MAX);
     struct attention_args a = {.qkv = qkv, .tree = tree, .shape = *shape, .out = out, .lse = lse};
-    if (half && cpu_has_amx_bf16())
-        attention_amx_forward(&a, scratch);
+    if (cpu_has_amx_bf16())
+        attention_amx_forward(&a, half, scratch);
     else
         run_blocks(kernels()->forward, &a, ATTENTION_Q, shape->heads);
 }
@@ -53,7 +53,7 @@ void attention_forward(float *out, float *lse, const float *qkv, const struct se
 static size_t delta_bytes(size_t tokens, size_t heads) { return (tokens * heads * sizeof(float) + 63) / 64 * 64; }
 
 size_t attention_scratch(size_t tokens, const struct attention_shape *shape, bool half, bool backward) {
-    const size_t tiles = half && cpu_has_amx_bf16() ? attention_amx_scratch(tokens, shape, backward) * sizeof(uint16_t) : 0;
+    const size_t tiles = cpu_has_amx_bf16() ? attention_amx_scratch(tokens, shape, half, backward) * sizeof(uint16_t) : 0;
     return tiles + (backward ? delta_bytes(tokens, shape->heads) : 0);
 }
 
@@ -75,8 +75,8 @@ void attention_backward(float *dqkv, const float *dout, const float *out, const 
     compute_delta(delta, dout, out, t, shape->heads, shape->head_dim);
     struct attention_args a = {
         .qkv = qkv, .tree = tree, .shape = *shape, .lse = (float *)(uintptr_t)lse, .dout = dout, .delta = delta, .dqkv = dqkv};
-    if (half && cpu_has_amx_bf16()) {
-        attention_amx_backward(&a, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, shape->heads)));
+    if (cpu_has_amx_bf16()) {
+        attention_amx_backward(&a, half, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, shape->heads)));
         return;
     }
     run_blocks(kernels()->backward_query, &a, ATTENTION_Q, shape->heads);

@@ -6,7 +6,8 @@
  *   rows   [block][32][dp]              a of a product with the other side
  *   across [block][2][dp/32][16][16][2] b of scores: 16 nodes are columns, pairs of elements rows
  *   along  [block][dp/16][16][16][2]    b of sums over nodes: pairs of nodes are rows
- * Scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the model's log-probs: for them what
+ * In fp32 each is the sum of three bf16 (amx.h): every 32 columns of rows, and every tile, come three times.
+ * In bf16 scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the model's log-probs: for them what
  * rounding left over is kept as well, and s = q k + left(q) k + q left(k). */
 #include "num/attention_amx.h"
 
@@ -30,55 +31,66 @@ enum form { ROWS, ACROSS, ALONG, ROWS_LEFT, ACROSS_LEFT, FORMS };
 /* The packed operands of a call: one array for each head and form. */
 struct operands {
     const struct attention_args *a;
-    size_t blocks, dp, head_size; /* bf16 elements of a head in one form */
+    size_t blocks, dp, planes, head_size; /* bf16 elements of a head in one form */
     uint16_t *q[FORMS], *k[FORMS], *v[FORMS], *dout[FORMS];
 };
 
 static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
-    return forms[form] + head * o->head_size + block * BLOCK * o->dp;
+    return forms[form] + head * o->head_size + block * BLOCK * o->dp * o->planes;
 }
 
 /* --- layouts --- */
 
+/* Columns [j, j + 16) of a row of an a operand, j a multiple of 16: all that `planes` keep of x. Returns what they lost. */
+static inline __m512 store_planes(uint16_t *row, size_t j, __m512 x, size_t planes) {
+    uint16_t *at = row + j / 32 * 32 * planes + j % 32;
+    for (size_t p = 0; p < planes; p++, at += 32) {
+        bf16_store(at, x);
+        x = _mm512_sub_ps(x, bf16_load(at));
+    }
+    return x;
+}
+
 /* left: what rounding to bf16 lost, itself in bf16; may be NULL. */
-static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t stride, size_t count, size_t d, size_t dp) {
+static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t stride, size_t count, size_t d, size_t dp, size_t planes) {
     for (size_t r = 0; r < BLOCK; r++)
         for (size_t j = 0; j < dp; j += 16) {
             const __mmask16 mask = (__mmask16)(r >= count || j >= d ? 0u : d - j >= 16 ? 0xffffu : (1u << (d - j)) - 1);
-            const __m512 x = _mm512_maskz_loadu_ps(mask, in + r * stride + j);
-            bf16_store(out + r * dp + j, x);
-            if (left) bf16_store(left + r * dp + j, _mm512_sub_ps(x, bf16_load(out + r * dp + j)));
+            const __m512 lost = store_planes(out + r * dp * planes, j, _mm512_maskz_loadu_ps(mask, in + r * stride + j), planes);
+            if (left) bf16_store(left + r * dp + j, lost);
         }
 }
 
-static void to_across(uint16_t *out, const uint16_t *rows, size_t dp) {
+static void to_across(uint16_t *out, const uint16_t *rows, size_t dp, size_t planes) {
     for (size_t half = 0; half < 2; half++)
-        for (size_t step = 0; step < dp / 32; step++, out += 512)
+        for (size_t step = 0; step < dp / 32 * planes; step++, out += 512)
             for (size_t r = 0; r < 16; r++)
                 for (size_t pair = 0; pair < 16; pair++)
-                    memcpy(out + pair * 32 + 2 * r, rows + (half * 16 + r) * dp + step * 32 + 2 * pair, 4);
+                    memcpy(out + pair * 32 + 2 * r, rows + (half * 16 + r) * dp * planes + step * 32 + 2 * pair, 4);
 }
 
-static void to_along(uint16_t *out, const uint16_t *rows, size_t dp) {
+static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t planes) {
+    const size_t ld = dp * planes;
     for (size_t tile = 0; tile < dp / 16; tile++)
-        for (size_t pair = 0; pair < 16; pair++, out += 32) {
-            const uint16_t *even = rows + 2 * pair * dp + tile * 16;
-            const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)even));
-            const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(even + dp)));
-            _mm512_storeu_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-        }
+        for (size_t p = 0; p < planes; p++)
+            for (size_t pair = 0; pair < 16; pair++, out += 32) {
+                const uint16_t *even = rows + 2 * pair * ld + (tile / 2 * planes + p) * 32 + tile % 2 * 16;
+                const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)even));
+                const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(even + ld)));
+                _mm512_storeu_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+            }
 }
 
 /* One block of one head into the forms that exist. */
 static void pack_block(const struct operands *o, uint16_t *const *forms, size_t head, size_t block, const float *base, size_t stride) {
-    uint16_t local[BLOCK * D_MAX], local_left[BLOCK * D_MAX];
+    uint16_t local[BLOCK * D_MAX * AMX_SPLIT], local_left[BLOCK * D_MAX];
     const size_t first = block * BLOCK, t = (size_t)o->a->tree->node_count, count = t - first < BLOCK ? t - first : BLOCK;
     uint16_t *rows = forms[ROWS] ? block_at(o, forms, ROWS, head, block) : local;
     uint16_t *left = forms[ROWS_LEFT] ? block_at(o, forms, ROWS_LEFT, head, block) : forms[ACROSS_LEFT] ? local_left : NULL;
-    to_rows(rows, left, base + first * stride, stride, count, o->a->shape.head_dim, o->dp);
-    if (forms[ACROSS]) to_across(block_at(o, forms, ACROSS, head, block), rows, o->dp);
-    if (forms[ACROSS_LEFT]) to_across(block_at(o, forms, ACROSS_LEFT, head, block), left, o->dp);
-    if (forms[ALONG]) to_along(block_at(o, forms, ALONG, head, block), rows, o->dp);
+    to_rows(rows, left, base + first * stride, stride, count, o->a->shape.head_dim, o->dp, o->planes);
+    if (forms[ACROSS]) to_across(block_at(o, forms, ACROSS, head, block), rows, o->dp, o->planes);
+    if (forms[ACROSS_LEFT]) to_across(block_at(o, forms, ACROSS_LEFT, head, block), left, o->dp, 1);
+    if (forms[ALONG]) to_along(block_at(o, forms, ALONG, head, block), rows, o->dp, o->planes);
 }
 
 static void pack_all(const struct operands *o) {
@@ -101,12 +113,13 @@ static void pack_all(const struct operands *o) {
 /* Lays the forms out in scratch; with scratch NULL only counts. */
 static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
     const size_t heads = o->a->shape.heads, kv = o->a->shape.kv_heads;
+    const bool left = o->planes == 1;
     const struct {
         uint16_t **forms;
         size_t heads;
         bool used[FORMS];
-    } plan[] = {{o->q, heads, {true, backward, backward, true, backward}},
-                {o->k, kv, {backward, true, backward, backward, true}},
+    } plan[] = {{o->q, heads, {true, backward, backward, left, left && backward}},
+                {o->k, kv, {backward, true, backward, left && backward, left}},
                 {o->v, kv, {backward, backward, !backward}},
                 {o->dout, heads, {backward, backward, backward}}};
     size_t at = 0;
@@ -119,14 +132,14 @@ static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
     return at;
 }
 
-static struct operands operands_of(const struct attention_args *a, size_t t) {
-    const size_t dp = padded_dim(a->shape.head_dim);
-    return (struct operands){.a = a, .blocks = block_count(t), .dp = dp, .head_size = block_count(t) * BLOCK * dp};
+static struct operands operands_of(const struct attention_args *a, size_t t, bool half) {
+    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : AMX_SPLIT;
+    return (struct operands){.a = a, .blocks = block_count(t), .dp = dp, .planes = planes, .head_size = block_count(t) * BLOCK * dp * planes};
 }
 
-size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool backward) {
+size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool half, bool backward) {
     const struct attention_args a = {.shape = *shape};
-    struct operands o = operands_of(&a, t);
+    struct operands o = operands_of(&a, t, half);
     return lay_out(&o, NULL, backward);
 }
 
@@ -215,11 +228,15 @@ static struct side side_of(const struct operands *o, uint16_t *const *forms, enu
     return (struct side){block_at(o, forms, form, head, block), forms[left] ? block_at(o, forms, left, head, block) : NULL};
 }
 
+static void any_steps(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+    (planes == 1 ? amx_steps : amx_steps_split)(a, lda * planes, b0, b1, steps);
+}
+
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
-static void scores(float *s, struct side rows, struct side across, size_t dp) {
-    const size_t steps = dp / 32, second = steps * 512;
+static void scores(float *s, struct side rows, struct side across, const struct operands *n) {
+    const size_t dp = n->dp, steps = dp / 32, second = steps * 512 * n->planes;
     amx_sums_zero();
-    amx_steps(rows.main, dp, across.main, across.main + second, steps);
+    any_steps(n->planes, rows.main, dp, across.main, across.main + second, steps);
     if (rows.left) {
         amx_steps(rows.left, dp, across.main, across.main + second, steps);
         amx_steps(rows.main, dp, across.left, across.left + second, steps);
@@ -228,10 +245,12 @@ static void scores(float *s, struct side rows, struct side across, size_t dp) {
 }
 
 /* sum[32, dp] += p[32, 32 count] times the chunk's blocks of b, which are laid out `along`. */
-static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size_t count, size_t dp) {
+static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size_t count, const struct operands *n) {
+    const size_t dp = n->dp, tile = 512 * n->planes;
     for (size_t j = 0; j < dp; j += 32) {
         amx_sums_load(sum + j, dp, BLOCK, 16);
-        for (size_t i = 0; i < count; i++) amx_steps(p + i * BLOCK, WIDTH, b[i] + j / 16 * 512, b[i] + (j / 16 + 1) * 512, 1);
+        for (size_t i = 0; i < count; i++)
+            any_steps(n->planes, p + i * BLOCK * n->planes, WIDTH, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, 1);
         amx_sums_store(sum + j, dp, BLOCK, 16);
     }
 }
@@ -279,8 +298,9 @@ struct softmax_sums {
 };
 
 /* The rows' softmax goes on over a chunk of scores: p in bf16, o and sum rescaled to the new maximum. */
-static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const float *s, const struct chunk *c, size_t dp, float scale) {
-    const size_t vectors = c->count * 2;
+static void softmax_chunk(uint16_t *p, struct softmax_sums *x, const float *s, const struct chunk *c, const struct operands *n, float scale) {
+    const size_t vectors = c->count * 2, dp = n->dp, planes = n->planes;
+    float *most = x->most, *sum = x->sum, *o = x->o;
     for (size_t i = 0; i < BLOCK; i++) {
         __m512 top = _mm512_set1_ps(-INFINITY), add = _mm512_setzero_ps();
         for (size_t v = 0; v < vectors; v++) {
@@ -289,7 +309,7 @@ static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const 
         }
         const float here = _mm512_reduce_max_ps(top) * scale, now = here > most[i] ? here : most[i];
         if (now == -INFINITY) { /* sees nothing of the chunk: a row behind the last node, or of another tree */
-            memset(p + i * WIDTH, 0, vectors * 16 * sizeof *p);
+            memset(p + i * WIDTH * planes, 0, vectors * 16 * planes * sizeof *p);
             continue;
         }
         const __m512 shift = _mm512_set1_ps(-now), factor = _mm512_set1_ps(scale);
@@ -297,7 +317,7 @@ static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const 
             const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
             const __m512 e = _mm512_maskz_mov_ps(mask, exp16(_mm512_fmadd_ps(_mm512_loadu_ps(s + i * WIDTH + v * 16), factor, shift)));
             add = _mm512_add_ps(add, e);
-            bf16_store(p + i * WIDTH + v * 16, e);
+            store_planes(p + i * WIDTH * planes, v * 16, e, planes);
         }
         if (now != most[i]) {
             const float shrink = most[i] == -INFINITY ? 0.0f : vexp(most[i] - now);
@@ -312,14 +332,14 @@ static void softmax_chunk(uint16_t *p, float *o, float *most, float *sum, const 
 static void forward_chunk(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     struct softmax_sums *x = sums;
     _Alignas(64) float s[BLOCK * WIDTH];
-    _Alignas(64) uint16_t p[BLOCK * WIDTH];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH * AMX_SPLIT];
     uint16_t *values[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
-        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
+        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n);
         values[i] = block_at(n, n->v, ALONG, kv, c->block[i]);
     }
-    softmax_chunk(p, x->o, x->most, x->sum, s, c, n->dp, cap_scores(s, c->count, &n->a->shape));
-    add_weighted(x->o, p, values, c->count, n->dp);
+    softmax_chunk(p, x, s, c, n, cap_scores(s, c->count, &n->a->shape));
+    add_weighted(x->o, p, values, c->count, n);
 }
 
 static void forward_queries(const struct operands *n, size_t query, size_t kv) {
@@ -343,13 +363,13 @@ static void forward_queries(const struct operands *n, size_t query, size_t kv) {
 /* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
 static void query_chunk(void *dq, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
-    _Alignas(64) uint16_t ds[BLOCK * WIDTH];
+    _Alignas(64) uint16_t ds[BLOCK * WIDTH * AMX_SPLIT];
     const struct attention_args *a = n->a;
     const size_t t = (size_t)a->tree->node_count;
     uint16_t *keys[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
-        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n->dp);
-        scores(g + i * BLOCK, side_of(n, n->dout, ROWS, head, query), side_of(n, n->v, ACROSS, kv, c->block[i]), n->dp);
+        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n);
+        scores(g + i * BLOCK, side_of(n, n->dout, ROWS, head, query), side_of(n, n->v, ACROSS, kv, c->block[i]), n);
         keys[i] = block_at(n, n->k, ALONG, kv, c->block[i]);
     }
     const __m512 scale = _mm512_set1_ps(cap_scores(s, c->count, &a->shape));
@@ -361,10 +381,10 @@ static void query_chunk(void *dq, const struct operands *n, const struct chunk *
             const __m512 score = _mm512_loadu_ps(s + i * WIDTH + v * 16), p = exp16(_mm512_fmadd_ps(score, scale, lse));
             const __m512 x =
                 _mm512_mul_ps(_mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + i * WIDTH + v * 16), delta)), slope_of(score, &a->shape));
-            bf16_store(ds + i * WIDTH + v * 16, _mm512_maskz_mov_ps(mask, x));
+            store_planes(ds + i * WIDTH * n->planes, v * 16, _mm512_maskz_mov_ps(mask, x), n->planes);
         }
     }
-    add_weighted(dq, ds, keys, c->count, n->dp);
+    add_weighted(dq, ds, keys, c->count, n);
 }
 
 static void backward_queries(const struct operands *n, size_t query, size_t kv) {
@@ -382,13 +402,13 @@ static void backward_queries(const struct operands *n, size_t query, size_t kv) 
 /* dk and dv of a block of keys from a chunk of (query block, head): rows of s and g are keys, columns queries. */
 static void key_chunk(const struct operands *n, float *dk, float *dv, const struct chunk *c, size_t key, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH], lse[WIDTH], delta[WIDTH];
-    _Alignas(64) uint16_t p[BLOCK * WIDTH], ds[BLOCK * WIDTH];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH * AMX_SPLIT], ds[BLOCK * WIDTH * AMX_SPLIT];
     const struct attention_args *a = n->a;
     const size_t t = (size_t)a->tree->node_count;
     uint16_t *queries[CHUNK], *douts[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
-        scores(s + i * BLOCK, side_of(n, n->k, ROWS, kv, key), side_of(n, n->q, ACROSS, c->head[i], c->block[i]), n->dp);
-        scores(g + i * BLOCK, side_of(n, n->v, ROWS, kv, key), side_of(n, n->dout, ACROSS, c->head[i], c->block[i]), n->dp);
+        scores(s + i * BLOCK, side_of(n, n->k, ROWS, kv, key), side_of(n, n->q, ACROSS, c->head[i], c->block[i]), n);
+        scores(g + i * BLOCK, side_of(n, n->v, ROWS, kv, key), side_of(n, n->dout, ACROSS, c->head[i], c->block[i]), n);
         queries[i] = block_at(n, n->q, ALONG, c->head[i], c->block[i]);
         douts[i] = block_at(n, n->dout, ALONG, c->head[i], c->block[i]);
         for (size_t j = 0; j < BLOCK; j++) {
@@ -404,13 +424,13 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
             const size_t at = i * WIDTH + v * 16;
             const __m512 score = _mm512_loadu_ps(s + at);
             const __m512 e = _mm512_maskz_mov_ps(mask, exp16(_mm512_fmsub_ps(score, scale, _mm512_loadu_ps(lse + v * 16))));
-            bf16_store(p + at, e);
+            store_planes(p + i * WIDTH * n->planes, v * 16, e, n->planes);
             const __m512 x = _mm512_mul_ps(_mm512_mul_ps(e, _mm512_sub_ps(_mm512_loadu_ps(g + at), _mm512_loadu_ps(delta + v * 16))),
                                            slope_of(score, &a->shape));
-            bf16_store(ds + at, x);
+            store_planes(ds + i * WIDTH * n->planes, v * 16, x, n->planes);
         }
-    add_weighted(dv, p, douts, c->count, n->dp);
-    add_weighted(dk, ds, queries, c->count, n->dp);
+    add_weighted(dv, p, douts, c->count, n);
+    add_weighted(dk, ds, queries, c->count, n);
 }
 
 static void backward_keys(const struct operands *n, size_t key, size_t kv) {
@@ -456,15 +476,15 @@ static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
     }
 }
 
-void attention_amx_forward(const struct attention_args *a, uint16_t *scratch) {
-    struct operands n = operands_of(a, (size_t)a->tree->node_count);
+void attention_amx_forward(const struct attention_args *a, bool half, uint16_t *scratch) {
+    struct operands n = operands_of(a, (size_t)a->tree->node_count, half);
     lay_out(&n, scratch, false);
     pack_all(&n);
     run_blocks(forward_queries, &n, true);
 }
 
-void attention_amx_backward(const struct attention_args *a, uint16_t *scratch) {
-    struct operands n = operands_of(a, (size_t)a->tree->node_count);
+void attention_amx_backward(const struct attention_args *a, bool half, uint16_t *scratch) {
+    struct operands n = operands_of(a, (size_t)a->tree->node_count, half);
     lay_out(&n, scratch, true);
     pack_all(&n);
     run_blocks(backward_queries, &n, true);

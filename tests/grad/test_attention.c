@@ -39,7 +39,7 @@ static void build(struct setup *s, struct attention_shape shape, int32_t prefix,
     s->out = calloc(t * heads * d, sizeof(float));
     s->dout = calloc(t * heads * d, sizeof(float));
     s->lse = calloc(t * heads, sizeof(float));
-    s->scratch = aligned_alloc(64, (attention_scratch(t, &shape, true, true) + 127) / 64 * 64);
+    s->scratch = aligned_alloc(64, (attention_scratch(t, &shape, true, true) + attention_scratch(t, &shape, false, true) + 127) / 64 * 64);
     struct rng r = rng_seeded(7);
     for (size_t i = 0; i < t * shape.stride; i++) s->qkv[i] = (float)rng_normal(&r);
     for (size_t i = 0; i < t * heads * d; i++) s->dout[i] = (float)rng_normal(&r);
