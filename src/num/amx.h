@@ -77,7 +77,7 @@ static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16
 }
 
 /* --- fp32 operands: each element is the sum of three bf16, high + middle + low, to the last bit of its fp32. Six of the nine products make
- * the sum; the others are below 2^-26 of it. (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
+ * the sum; the others are below 2^-23 of it, and 2^-25 on average. (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
  * higher-precision computations", section 2.) Every 32 columns of a row, and every tile, come three times: high, middle, low. --- */
 
 #define AMX_SPLIT 3

@@ -41,14 +41,16 @@ static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum
 
 /* --- layouts --- */
 
-/* Columns [j, j + 16) of a row of an a operand, j a multiple of 16: all that `planes` keep of x. Returns what they lost. */
+/* Columns [j, j + 16) of a row of an a operand, j a multiple of 16: what `planes` keep of x. Returns what one loses. */
 static inline __m512 store_planes(uint16_t *row, size_t j, __m512 x, size_t planes) {
     uint16_t *at = row + j / 32 * 32 * planes + j % 32;
-    for (size_t p = 0; p < planes; p++, at += 32) {
-        bf16_store(at, x);
-        x = _mm512_sub_ps(x, bf16_load(at));
+    for (size_t p = 0; p + 1 < planes; p++, at += 32) {
+        const __m512 part = bf16_cut(x);
+        bf16_store(at, part);
+        x = _mm512_sub_ps(x, part);
     }
-    return x;
+    bf16_store(at, x);
+    return planes == 1 ? _mm512_sub_ps(x, bf16_load(at)) : x;
 }
 
 /* left: what rounding to bf16 lost, itself in bf16; may be NULL. */

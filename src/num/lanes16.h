@@ -14,19 +14,24 @@ static inline __m512 bf16_load(const uint16_t *x) {
 /* 16 floats of lo and of hi as bf16, lo in the lower half. Rounds to nearest even; what is below bf16's normal range becomes 0. */
 static inline __m512i bf16_two(__m512 lo, __m512 hi) { return (__m512i)_mm512_cvtne2ps_pbh(hi, lo); }
 
-static inline __m512 bf16_lower(__m512i two) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(two)), 16));
-}
-static inline __m512 bf16_upper(__m512i two) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(two, 1)), 16));
+/* x cut off behind bf16's bits; what is left of an fp32 after two cuts is a bf16. Cut, not rounded: it takes fewer instructions, and parts of
+ * one sign suffice (amx.h). */
+static inline __m512 bf16_cut(__m512 x) { return _mm512_and_ps(x, _mm512_castsi512_ps(_mm512_set1_epi32((int)0xffff0000u))); }
+
+/* bf16_two of what is cut; lo and hi become what is left. */
+static inline __m512i bf16_split(__m512 *lo, __m512 *hi) {
+    const __m512 a = bf16_cut(*lo), b = bf16_cut(*hi);
+    *lo = _mm512_sub_ps(*lo, a);
+    *hi = _mm512_sub_ps(*hi, b);
+    return bf16_two(a, b);
 }
 
-/* The same; lo and hi become what the rounding left over. */
-static inline __m512i bf16_split(__m512 *lo, __m512 *hi) {
-    const __m512i two = bf16_two(*lo, *hi);
-    *lo = _mm512_sub_ps(*lo, bf16_lower(two));
-    *hi = _mm512_sub_ps(*hi, bf16_upper(two));
-    return two;
+/* The same in turns: element i of even in the lower half of dword i, that of odd in the upper. */
+static inline __m512i bf16_split_turns(__m512 *even, __m512 *odd) {
+    const __m512 a = bf16_cut(*even), b = bf16_cut(*odd);
+    *even = _mm512_sub_ps(*even, a);
+    *odd = _mm512_sub_ps(*odd, b);
+    return _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(a), 16), _mm512_castps_si512(b));
 }
 
 /* e^x by vexp's polynomial. Below -87.3 gives 0, far above 88 inf; NaN stays. */

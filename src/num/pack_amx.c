@@ -46,41 +46,47 @@ static void transpose(__m512i r[16]) {
     }
 }
 
-/* 32 elements of a row, those of `mask`s, as one vector of bf16 for each plane. */
-static void row_planes(__m512i *out, size_t step, const float *at, __mmask16 lo_mask, __mmask16 hi_mask, size_t planes) {
-    __m512 lo = _mm512_maskz_loadu_ps(lo_mask, at), hi = _mm512_maskz_loadu_ps(hi_mask, at + 16);
-    if (planes == 1) {
-        *out = bf16_two(lo, hi);
-        return;
+/* Rows are the operand's columns: up to 16 rows of `width` elements become the tiles of one column, one below the other. */
+static void pack_column_half(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
+    for (size_t k = 0; k < width; k += 32, out += TILE_ELEMENTS) {
+        const __mmask16 lo = first(width - k), hi = width - k > 16 ? first(width - k - 16) : 0;
+        __m512i r[16];
+        for (size_t j = 0; j < 16; j++) {
+            const float *at = rows + (j < count ? j : 0) * ld + k;
+            const __mmask16 keep = j < count ? 0xffff : 0;
+            r[j] = bf16_two(_mm512_maskz_loadu_ps(lo & keep, at), _mm512_maskz_loadu_ps(hi & keep, at + 16));
+        }
+        transpose(r);
+        for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(out + q * 32, r[q]);
     }
-    for (size_t p = 0; p < GEMM_AMX_F32; p++) out[p * step] = bf16_split(&lo, &hi);
 }
 
-/* Rows are the operand's columns: up to 16 rows of `width` elements become the tiles of one column, one below the other. */
-static void pack_column(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width, size_t planes) {
-    __m512i r[GEMM_AMX_F32][16];
-    for (size_t k = 0; k < width; k += 32) {
-        const __mmask16 lo = first(width - k), hi = width - k > 16 ? first(width - k - 16) : 0;
-        for (size_t j = 0; j < 16; j++) {
-            const __mmask16 keep = j < count ? 0xffff : 0;
-            row_planes(&r[0][j], 16, rows + (j < count ? j : 0) * ld + k, lo & keep, hi & keep, planes);
-        }
-        for (size_t p = 0; p < planes; p++, out += TILE_ELEMENTS) {
-            transpose(r[p]);
-            for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(out + q * 32, r[p][q]);
+/* Planes are made of the transposed floats, where the two of a dword lie in one lane. */
+static void pack_column(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
+    for (size_t k = 0; k < width; k += 16) {
+        const __mmask16 there = first(width - k);
+        __m512i r[16];
+        for (size_t j = 0; j < 16; j++)
+            r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + k));
+        transpose(r);
+        uint16_t *at = out + k / 32 * GEMM_AMX_F32 * TILE_ELEMENTS + k % 32 / 2 * 32;
+        for (size_t q = 0; q < 16; q += 2, at += 32) {
+            __m512 even = _mm512_castsi512_ps(r[q]), odd = _mm512_castsi512_ps(r[q + 1]);
+            for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(at + p * TILE_ELEMENTS, bf16_split_turns(&even, &odd));
         }
     }
+    if ((width + 15) / 16 % 2) /* the other half of the last tiles */
+        for (size_t p = 0; p < GEMM_AMX_F32; p++) memset(out + (width / 32 * GEMM_AMX_F32 + p) * TILE_ELEMENTS + 256, 0, 512);
 }
 
 /* Two rows of up to 16 elements, in turns, as one vector for each plane, `step` vectors of 32 apart. */
 static void pair_planes(uint16_t *out, size_t step, const float *even, const float *odd, __mmask16 even_mask, __mmask16 odd_mask, size_t planes) {
-    const __m512i in_turns = _mm512_loadu_si512(turns);
     __m512 lo = _mm512_maskz_loadu_ps(even_mask, even), hi = _mm512_maskz_loadu_ps(odd_mask, odd);
     if (planes == 1) {
-        _mm512_storeu_si512(out, _mm512_permutexvar_epi16(in_turns, bf16_two(lo, hi)));
+        _mm512_storeu_si512(out, _mm512_permutexvar_epi16(_mm512_loadu_si512(turns), bf16_two(lo, hi)));
         return;
     }
-    for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * step, _mm512_permutexvar_epi16(in_turns, bf16_split(&lo, &hi)));
+    for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * step, bf16_split_turns(&lo, &hi));
 }
 
 /* Rows are the operand's rows: up to 32 rows of `width` elements become one tile in each column; columns lie `stride` elements apart. */
@@ -100,8 +106,11 @@ static void pack_strip(uint16_t *out, size_t s, const float *rows, size_t ld, si
     const size_t here = count < STRIP ? count : STRIP, tile = planes * TILE_ELEMENTS;
     if (transposed) {
         const size_t column = round_up(width, 32) / 32 * tile;
-        pack_column(out + 2 * s * column, rows, ld, here < 16 ? here : 16, width, planes);
-        pack_column(out + (2 * s + 1) * column, rows + (here > 16 ? 16 * ld : 0), ld, here > 16 ? here - 16 : 0, width, planes);
+        for (size_t half = 0; half < 2; half++) {
+            const float *at = rows + (here > 16 * half ? 16 * half * ld : 0);
+            const size_t there = here > 16 * half ? here - 16 * half : 0;
+            (planes == 1 ? pack_column_half : pack_column)(out + (2 * s + half) * column, at, ld, there < 16 ? there : 16, width);
+        }
     } else {
         pack_step(out + s * tile, round_up(all, 32) / 32 * tile, rows, ld, here, width, planes);
     }
@@ -138,9 +147,8 @@ void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, si
 
 static void split_row(uint16_t *out, const float *in, size_t cols) {
     for (size_t j = 0; j < cols; j += 32, out += GEMM_AMX_F32 * 32) {
-        __m512i planes[GEMM_AMX_F32];
-        row_planes(planes, 1, in + j, first(cols - j), cols - j > 16 ? first(cols - j - 16) : 0, GEMM_AMX_F32);
-        for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * 32, planes[p]);
+        __m512 lo = _mm512_maskz_loadu_ps(first(cols - j), in + j), hi = _mm512_maskz_loadu_ps(cols - j > 16 ? first(cols - j - 16) : 0, in + j + 16);
+        for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi));
     }
 }
 

@@ -167,7 +167,9 @@ static void pack_one_by_one(uint16_t *out, const float *plain, size_t ld, bool t
             uint16_t *at = out + (j / 16 * steps + i / 32) * planes * 512 + i % 32 / 2 * 32 + j % 16 * 2 + i % 2;
             float x = transposed ? plain[j * ld + i] : plain[i * ld + j];
             for (size_t p = 0; p < planes; p++) {
-                at[p * 512] = dtype_float_to_bf16(x);
+                uint32_t bits;
+                memcpy(&bits, &x, sizeof bits);
+                at[p * 512] = planes > 1 ? (uint16_t)(bits >> 16) : dtype_float_to_bf16(x);
                 x -= dtype_bf16_to_float(at[p * 512]);
             }
             if (planes > 1) assert_true(x == 0); /* nothing of an fp32 is left */
