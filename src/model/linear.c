@@ -64,11 +64,8 @@ static struct mat columns(struct mat m, size_t col) {
     return m;
 }
 
-/* Few rows do not repay splitting the weight (gemm_amx.h). */
-#define SPLIT_ROWS 64
-
 static bool in_one_pass(const struct linear *l, const struct linear_scratch *s, size_t t) {
-    return (l->w.tiles || (l->w.split && t >= SPLIT_ROWS)) && s->half && s->dropout.p == 0;
+    return (l->w.tiles || matmul_splits(l->w.kind, t, l->out, l->in)) && s->half && s->dropout.p == 0;
 }
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }

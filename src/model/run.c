@@ -159,7 +159,7 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     const struct model_config *c = &r->m->config;
     const struct extent e = extent_of(r, t);
     const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? r->m->head.out : 0);
-    const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_splits(r->m->kind);
+    const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_may_split(r->m->kind);
     const size_t planes = split ? GEMM_AMX_F32 : 1;
     r->one_pass = tiles && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));

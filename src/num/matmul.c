@@ -47,7 +47,9 @@ const char *matmul_kind_name(enum matmul_kind kind) {
 
 enum matmul_kind matmul_kind_auto(void) { return cpu_has_amx_bf16() ? MATMUL_BF16 : MATMUL_F32; }
 
-bool matmul_splits(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }
+bool matmul_may_split(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }
+
+bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k) { return matmul_may_split(kind) && m >= 16 && n >= 64 && k >= 64; }
 
 static status start_engine(void) {
     if (engine) return ST_OK;
@@ -224,9 +226,6 @@ static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b,
         }
 }
 
-/* fp32 products on bf16 tiles (gemm_amx.h) pay for splitting their operands: worth it where every side has some length. */
-static bool splits(size_t m, size_t n, size_t k) { return m >= 64 && n >= 64 && k >= 64 && matmul_splits(MATMUL_F32); }
-
 static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
     const float *init = accumulate ? c : NULL;
     TRY(matmul_grow_operand(&split_a, m, gemm_amx_row(k), sizeof(uint16_t)));
@@ -245,7 +244,7 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     }
     struct plan_key key = {
         .kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
-    if (kind == MATMUL_F32 && splits(m, n, k)) return run_split(c, ldc, a, ta, b, tb, m, n, k, accumulate);
+    if (matmul_splits(kind, m, n, k)) return run_split(c, ldc, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
     size_t lda = 0, ldb = 0;
     if (!cpu_has_amx_bf16()) {

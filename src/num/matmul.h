@@ -58,8 +58,10 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
 /* A weight that products read as it is quantised (num/qdot.h), for x W^T only; parts must live on. x must come as fp32. */
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k);
-/* Does this CPU multiply floats of that kind as sums of bf16 (gemm_amx.h)? */
-bool matmul_splits(enum matmul_kind kind);
+/* Does this CPU multiply floats of that kind as sums of bf16 (gemm_amx.h)? And a product of that shape? Few rows do not repay splitting
+ * b; but those of a batch in training are never fewer than 16, so that a row has the same value in every batch. */
+bool matmul_may_split(enum matmul_kind kind);
+bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k);
 /* After `plain` changed (full training): packs again into the same memory. */
 status matmul_weight_update(struct matmul_weight *w, const float *plain);
 /* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself. */

@@ -24,7 +24,7 @@ size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_
 
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
                           bool with_backward) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind), .split = matmul_splits(kind)};
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
     if (w->split) return grow_bytes(&matmul_strips, gemm_amx_plain_bytes(n > k ? n : k));
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
@@ -59,13 +59,13 @@ static size_t panel_rows(const struct matmul_weight *w) {
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
     const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (!w.tiles) return (whole && matmul_splits(kind) ? n : rows) * k * sizeof(float);
+    if (!w.tiles) return (whole && matmul_may_split(kind) ? n : rows) * k * sizeof(float);
     return (whole ? gemm_amx_bytes(k, n, 1) : gemm_amx_bytes(k, rows, 1)) + gemm_amx_strip_bytes(k);
 }
 
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k,
                                  bool whole) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_splits(kind)};
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
     const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
     if (w->split) TRY(grow_bytes(&matmul_strips, gemm_amx_plain_bytes(n > k ? n : k)));
     if (w->split && whole) TRY(matmul_grow_operand(&stage, n, k, sizeof(float)));
