@@ -24,12 +24,14 @@ struct train_memory train_memory_of(const struct model *m, const struct run_plan
 size_t train_memory_total(const struct train_memory *t) { return t->weights + t->trained + t->activations + t->program; }
 
 /* A forward pass more costs a third of a step of a frozen base; weights that are expanded in every product cost more than that unless a
- * micro-batch has thousands of positions. */
+ * micro-batch has thousands of positions. Where products of fp32 split their operands anyway, expanding the layers' weights first costs a few
+ * percent (bench/trl.sh), and they stay as the file has them. */
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
     const bool asked = plan->recompute;
     const enum model_storage last = m->use == MODEL_FULL ? STORAGE_PACKED : STORAGE_FILE;
+    const enum model_storage first = m->use != MODEL_FULL && matmul_may_split(m->kind) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
     size_t least = 0;
-    for (m->storage = STORAGE_PACKED;; m->storage++) {
+    for (m->storage = first;; m->storage++) {
         for (plan->recompute = asked;; plan->recompute = true) {
             const struct train_memory t = train_memory_of(m, plan, states);
             least = train_memory_total(&t);
