@@ -65,10 +65,12 @@ static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t strid
 
 static void to_across(uint16_t *out, const uint16_t *rows, size_t dp, size_t planes) {
     for (size_t half = 0; half < 2; half++)
-        for (size_t step = 0; step < dp / 32 * planes; step++, out += 512)
-            for (size_t r = 0; r < 16; r++)
-                for (size_t pair = 0; pair < 16; pair++)
-                    memcpy(out + pair * 32 + 2 * r, rows + (half * 16 + r) * dp * planes + step * 32 + 2 * pair, 4);
+        for (size_t step = 0; step < dp / 32 * planes; step++, out += 512) {
+            __m512i r[16];
+            for (size_t i = 0; i < 16; i++) r[i] = _mm512_loadu_si512(rows + (half * 16 + i) * dp * planes + step * 32);
+            transpose16(r);
+            for (size_t i = 0; i < 16; i++) _mm512_storeu_si512(out + i * 32, r[i]);
+        }
 }
 
 static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t planes) {

@@ -20,32 +20,6 @@ static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u <<
 
 static const uint16_t turns[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
 
-/* r[i][j] and r[j][i] change places: dwords, then pairs of them, then quarters of registers. */
-static void transpose(__m512i r[16]) {
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4)
-        for (int h = 0; h < 2; h++) {
-            r[i + 2 * h] = _mm512_unpacklo_epi64(t[i + h], t[i + h + 2]);
-            r[i + 2 * h + 1] = _mm512_unpackhi_epi64(t[i + h], t[i + h + 2]);
-        }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
 /* Rows are the operand's columns: up to 16 rows of `width` elements become the tiles of one column, one below the other. */
 static void pack_column_half(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
     for (size_t k = 0; k < width; k += 32, out += TILE_ELEMENTS) {
@@ -56,7 +30,7 @@ static void pack_column_half(uint16_t *out, const float *rows, size_t ld, size_t
             const __mmask16 keep = j < count ? 0xffff : 0;
             r[j] = bf16_two(_mm512_maskz_loadu_ps(lo & keep, at), _mm512_maskz_loadu_ps(hi & keep, at + 16));
         }
-        transpose(r);
+        transpose16(r);
         for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(out + q * 32, r[q]);
     }
 }
@@ -68,7 +42,7 @@ static void pack_column(uint16_t *out, const float *rows, size_t ld, size_t coun
         __m512i r[16];
         for (size_t j = 0; j < 16; j++)
             r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + k));
-        transpose(r);
+        transpose16(r);
         uint16_t *at = out + k / 32 * GEMM_AMX_F32 * TILE_ELEMENTS + k % 32 / 2 * 32;
         for (size_t q = 0; q < 16; q += 2, at += 32) {
             __m512 even = _mm512_castsi512_ps(r[q]), odd = _mm512_castsi512_ps(r[q + 1]);
@@ -163,7 +137,7 @@ static void split_columns(uint16_t *out, size_t ldo, const float *in, size_t ldi
         for (size_t p = 0; p < GEMM_AMX_F32; p++) {
             __m512i r[16];
             for (size_t q = 0; q < 16; q++) r[q] = _mm512_load_si512(tiles + p * TILE_ELEMENTS + q * 32);
-            transpose(r);
+            transpose16(r);
             for (size_t q = 0; q < count && q < 16; q++) _mm512_storeu_si512(out + q * ldo + (j / 32 * GEMM_AMX_F32 + p) * 32, r[q]);
         }
     }
