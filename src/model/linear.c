@@ -65,7 +65,7 @@ static struct mat columns(struct mat m, size_t col) {
 }
 
 static bool in_one_pass(const struct linear *l, const struct linear_scratch *s, size_t t) {
-    return (l->w.tiles || matmul_splits(l->w.kind, t, l->out, l->in)) && s->half && s->dropout.p == 0;
+    return (l->w.tiles || (l->w.split && matmul_splits(l->w.kind, t, l->out, l->in))) && s->half && s->dropout.p == 0;
 }
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
