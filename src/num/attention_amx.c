@@ -1,4 +1,5 @@
-/* attention_amx: nodes in blocks of 32, whatever segment they belong to. A block of queries meets the key blocks it sees (and a block of
+/* attention_amx: nodes in blocks of 32. Every segment begins a block, so that a row's values do not depend on what it is packed with; only where
+ * segments are so many that most blocks would be nearly empty do blocks go on over their ends. A block of queries meets the key blocks it sees (and a block of
  * keys the query blocks that see it) in chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole
  * chunk.
  *
@@ -24,13 +25,21 @@
 #define D_MAX ATTENTION_HEAD_DIM_MAX
 
 static size_t padded_dim(size_t d) { return (d + 31) / 32 * 32; }
-static size_t block_count(size_t t) { return (t + BLOCK - 1) / BLOCK; }
+static size_t blocks_of(size_t t) { return (t + BLOCK - 1) / BLOCK; }
+
+/* Blocks that t nodes may take. */
+static size_t capacity(size_t t) { return 2 * blocks_of(t) + 64; }
+
+struct block {
+    int32_t first, count; /* nodes */
+};
 
 enum form { ROWS, ACROSS, ALONG, ROWS_LEFT, ACROSS_LEFT, FORMS };
 
 /* The packed operands of a call: one array for each head and form. */
 struct operands {
     const struct attention_args *a;
+    struct block *block;
     size_t blocks, dp, planes, head_size; /* bf16 elements of a head in one form */
     uint16_t *q[FORMS], *k[FORMS], *v[FORMS], *dout[FORMS];
 };
@@ -88,7 +97,7 @@ static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t plan
 /* One block of one head into the forms that exist. */
 static void pack_block(const struct operands *o, uint16_t *const *forms, size_t head, size_t block, const float *base, size_t stride) {
     uint16_t local[BLOCK * D_MAX * AMX_SPLIT], local_left[BLOCK * D_MAX];
-    const size_t first = block * BLOCK, t = (size_t)o->a->tree->node_count, count = t - first < BLOCK ? t - first : BLOCK;
+    const size_t first = (size_t)o->block[block].first, count = (size_t)o->block[block].count;
     uint16_t *rows = forms[ROWS] ? block_at(o, forms, ROWS, head, block) : local;
     uint16_t *left = forms[ROWS_LEFT] ? block_at(o, forms, ROWS_LEFT, head, block) : forms[ACROSS_LEFT] ? local_left : NULL;
     to_rows(rows, left, base + first * stride, stride, count, o->a->shape.head_dim, o->dp, o->planes);
@@ -136,15 +145,44 @@ static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
     return at;
 }
 
-static struct operands operands_of(const struct attention_args *a, size_t t, bool half) {
-    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : AMX_SPLIT;
-    return (struct operands){.a = a, .blocks = block_count(t), .dp = dp, .planes = planes, .head_size = block_count(t) * BLOCK * dp * planes};
+static size_t split_segment(struct block *out, int32_t from, int32_t count) {
+    const size_t n = blocks_of((size_t)count);
+    for (size_t i = 0; i < n; i++) {
+        const int32_t at = (int32_t)i * BLOCK, left = count - at;
+        out[i] = (struct block){from + at, left < BLOCK ? left : BLOCK};
+    }
+    return n;
 }
+
+static size_t find_blocks(struct block *out, const struct seqtree *t) {
+    size_t n = 0;
+    for (int32_t g = 0; g < t->segment_count; g++) n += blocks_of((size_t)t->segments[g].count);
+    if (n > capacity((size_t)t->node_count)) return split_segment(out, 0, t->node_count);
+    n = 0;
+    for (int32_t g = 0; g < t->segment_count; g++) n += split_segment(out + n, t->segments[g].start, t->segments[g].count);
+    return n;
+}
+
+static struct operands operands_of(const struct attention_args *a, size_t blocks, bool half) {
+    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : AMX_SPLIT;
+    return (struct operands){.a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes};
+}
+
+static size_t table_elements(size_t t) { return (capacity(t) * sizeof(struct block) + 63) / 64 * 64 / sizeof(uint16_t); }
 
 size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool half, bool backward) {
     const struct attention_args a = {.shape = *shape};
-    struct operands o = operands_of(&a, t, half);
-    return lay_out(&o, NULL, backward);
+    struct operands o = operands_of(&a, capacity(t), half);
+    return table_elements(t) + lay_out(&o, NULL, backward);
+}
+
+static struct operands prepare(const struct attention_args *a, bool half, bool backward, uint16_t *scratch) {
+    struct block *table = (struct block *)(void *)scratch;
+    struct operands o = operands_of(a, find_blocks(table, a->tree), half);
+    o.block = table;
+    lay_out(&o, scratch + table_elements((size_t)a->tree->node_count), backward);
+    pack_all(&o);
+    return o;
 }
 
 /* --- who sees whom --- */
@@ -161,37 +199,39 @@ static int32_t segment_of(const struct seqtree *t, int32_t node) {
     return low;
 }
 
-static uint32_t bits_between(int32_t from, int32_t to, int32_t base) {
-    from = from > base ? from - base : 0;
-    to = to - base < BLOCK ? to - base : BLOCK;
+static uint32_t bits_between(int32_t from, int32_t to, struct block b) {
+    from = from > b.first ? from - b.first : 0;
+    to = to - b.first < b.count ? to - b.first : b.count;
     return from >= to ? 0 : (uint32_t)((((uint64_t)1 << (to - from)) - 1) << from);
 }
 
 /* seen[i]: which nodes of block `key` node i of block `query` sees. False when none sees any; *full when all see all. */
-static bool visible(uint32_t seen[BLOCK], bool *full, const struct attention_args *a, size_t query, size_t key) {
+static bool visible(uint32_t seen[BLOCK], bool *full, const struct operands *n, size_t query, size_t key) {
+    const struct attention_args *a = n->a;
     const struct seqtree *t = a->tree;
-    const int32_t q0 = (int32_t)query * BLOCK, k0 = (int32_t)key * BLOCK, last = t->node_count - 1;
-    const int32_t q1 = q0 + BLOCK - 1 < last ? q0 + BLOCK - 1 : last, k1 = k0 + BLOCK - 1;
+    const struct block q = n->block[query], k = n->block[key];
+    const int32_t q1 = q.first + q.count - 1, k1 = k.first + k.count - 1;
     *full = false;
-    if (k0 > q1) return false;
-    int32_t qs = segment_of(t, q0);
-    const int32_t q_end = segment_of(t, q1), ks = segment_of(t, k0);
-    if (k1 < q0 && q1 == q0 + BLOCK - 1 && qs == q_end && ks == segment_of(t, k1)) {
+    if (k.first > q1) return false;
+    int32_t qs = segment_of(t, q.first);
+    const int32_t ks = segment_of(t, k.first);
+    if (k1 < q.first && qs == segment_of(t, q1) && ks == segment_of(t, k1)) {
         if (!seqtree_descends(t, qs, ks)) return false;
-        const int32_t apart = attention_position(&t->segments[qs], q0) - attention_position(&t->segments[ks], k0);
-        *full = !a->shape.window || apart + BLOCK - 1 < a->shape.window;
+        const int32_t apart = attention_position(&t->segments[qs], q.first) - attention_position(&t->segments[ks], k.first);
+        *full = q.count == BLOCK && k.count == BLOCK && (!a->shape.window || apart + BLOCK - 1 < a->shape.window);
         if (*full) return true;
-        if (apart - BLOCK + 1 >= a->shape.window) return false;
+        if (a->shape.window && apart - k.count + 1 >= a->shape.window) return false;
     }
     uint32_t any = 0;
     for (int32_t i = 0; i < BLOCK; i++) {
         seen[i] = 0;
-        if (q0 + i > last) continue;
-        while (t->segments[qs].start + t->segments[qs].count <= q0 + i) qs++;
-        const int32_t position = attention_position(&t->segments[qs], q0 + i);
-        seen[i] = bits_between(attention_first(a, &t->segments[qs], position), q0 + i + 1, k0);
+        if (i >= q.count) continue;
+        const int32_t node = q.first + i;
+        while (t->segments[qs].start + t->segments[qs].count <= node) qs++;
+        const int32_t position = attention_position(&t->segments[qs], node);
+        seen[i] = bits_between(attention_first(a, &t->segments[qs], position), node + 1, k);
         for (int32_t g = t->segments[qs].parent; g >= 0; g = t->segments[g].parent)
-            seen[i] |= bits_between(attention_first(a, &t->segments[g], position), t->segments[g].start + t->segments[g].count, k0);
+            seen[i] |= bits_between(attention_first(a, &t->segments[g], position), t->segments[g].start + t->segments[g].count, k);
         any |= seen[i];
     }
     return any != 0;
@@ -286,7 +326,7 @@ static void meet_keys(const struct operands *n, void *sums, chunk_fn *fn, size_t
     for (size_t key = 0; key <= query; key++) {
         uint32_t seen[BLOCK] = {0};
         bool full;
-        if (visible(seen, &full, n->a, query, key)) chunk_add(&c, key, head, seen, full);
+        if (visible(seen, &full, n, query, key)) chunk_add(&c, key, head, seen, full);
         if (c.count == CHUNK || (key == query && c.count)) {
             fn(sums, n, &c, query, head, kv);
             c.count = 0;
@@ -348,13 +388,13 @@ static void forward_chunk(void *sums, const struct operands *n, const struct chu
 
 static void forward_queries(const struct operands *n, size_t query, size_t kv) {
     const struct attention_args *a = n->a;
-    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
+    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[query].first, count = (size_t)n->block[query].count;
     for (size_t head = kv * group; head < (kv + 1) * group; head++) {
         struct softmax_sums x;
         memset(x.o, 0, BLOCK * n->dp * sizeof *x.o);
         for (size_t i = 0; i < BLOCK; i++) x.most[i] = -INFINITY, x.sum[i] = 0;
         meet_keys(n, &x, forward_chunk, query, head, kv);
-        for (size_t i = 0; i < BLOCK && first + i < t; i++) {
+        for (size_t i = 0; i < count; i++) {
             const float inverse = 1.0f / x.sum[i];
             for (size_t k = 0; k < d; k++) a->out[((first + i) * a->shape.heads + head) * d + k] = x.o[i * n->dp + k] * inverse;
             a->lse[(first + i) * a->shape.heads + head] = x.most[i] + logf(x.sum[i]);
@@ -364,12 +404,17 @@ static void forward_queries(const struct operands *n, size_t query, size_t kv) {
 
 /* --- backward --- */
 
+/* Node i of a block; rows behind the last one, which nobody sees, read some node that there is. */
+static size_t node_at(const struct operands *n, size_t block, size_t i) {
+    const size_t count = (size_t)n->block[block].count;
+    return (size_t)n->block[block].first + (i < count ? i : count - 1);
+}
+
 /* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
 static void query_chunk(void *dq, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
     _Alignas(64) uint16_t ds[BLOCK * WIDTH * AMX_SPLIT];
     const struct attention_args *a = n->a;
-    const size_t t = (size_t)a->tree->node_count;
     uint16_t *keys[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
         scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n);
@@ -378,7 +423,7 @@ static void query_chunk(void *dq, const struct operands *n, const struct chunk *
     }
     const __m512 scale = _mm512_set1_ps(cap_scores(s, c->count, &a->shape));
     for (size_t i = 0; i < BLOCK; i++) {
-        const size_t node = query * BLOCK + i, at = (node < t ? node : t - 1) * a->shape.heads + head;
+        const size_t at = node_at(n, query, i) * a->shape.heads + head;
         const __m512 lse = _mm512_set1_ps(-a->lse[at]), delta = _mm512_set1_ps(a->delta[at]);
         for (size_t v = 0; v < 2 * c->count; v++) {
             const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
@@ -393,12 +438,12 @@ static void query_chunk(void *dq, const struct operands *n, const struct chunk *
 
 static void backward_queries(const struct operands *n, size_t query, size_t kv) {
     const struct attention_args *a = n->a;
-    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = query * BLOCK, t = (size_t)a->tree->node_count;
+    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[query].first, count = (size_t)n->block[query].count;
     for (size_t head = kv * group; head < (kv + 1) * group; head++) {
         _Alignas(64) float dq[BLOCK * D_MAX];
         memset(dq, 0, BLOCK * n->dp * sizeof *dq);
         meet_keys(n, dq, query_chunk, query, head, kv);
-        for (size_t i = 0; i < BLOCK && first + i < t; i++)
+        for (size_t i = 0; i < count; i++)
             memcpy(a->dqkv + (first + i) * a->shape.stride + head * d, dq + i * n->dp, d * sizeof *dq);
     }
 }
@@ -408,7 +453,6 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH], lse[WIDTH], delta[WIDTH];
     _Alignas(64) uint16_t p[BLOCK * WIDTH * AMX_SPLIT], ds[BLOCK * WIDTH * AMX_SPLIT];
     const struct attention_args *a = n->a;
-    const size_t t = (size_t)a->tree->node_count;
     uint16_t *queries[CHUNK], *douts[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
         scores(s + i * BLOCK, side_of(n, n->k, ROWS, kv, key), side_of(n, n->q, ACROSS, c->head[i], c->block[i]), n);
@@ -416,7 +460,7 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
         queries[i] = block_at(n, n->q, ALONG, c->head[i], c->block[i]);
         douts[i] = block_at(n, n->dout, ALONG, c->head[i], c->block[i]);
         for (size_t j = 0; j < BLOCK; j++) {
-            const size_t node = c->block[i] * BLOCK + j, at = (node < t ? node : t - 1) * a->shape.heads + c->head[i];
+            const size_t at = node_at(n, c->block[i], j) * a->shape.heads + c->head[i];
             lse[i * BLOCK + j] = a->lse[at];
             delta[i * BLOCK + j] = a->delta[at];
         }
@@ -439,7 +483,7 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
 
 static void backward_keys(const struct operands *n, size_t key, size_t kv) {
     const struct attention_args *a = n->a;
-    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = key * BLOCK, t = (size_t)a->tree->node_count;
+    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[key].first, count = (size_t)n->block[key].count;
     _Alignas(64) float dk[BLOCK * D_MAX], dv[BLOCK * D_MAX];
     struct chunk c = {0};
     memset(dk, 0, BLOCK * n->dp * sizeof *dk);
@@ -447,7 +491,7 @@ static void backward_keys(const struct operands *n, size_t key, size_t kv) {
     for (size_t query = key; query < n->blocks; query++) {
         uint32_t seen[BLOCK] = {0}, seen_by[BLOCK] = {0};
         bool full;
-        if (!visible(seen, &full, a, query, key)) continue;
+        if (!visible(seen, &full, n, query, key)) continue;
         if (!full) transpose_bits(seen_by, seen);
         for (size_t head = kv * group; head < (kv + 1) * group; head++) {
             chunk_add(&c, query, head, seen_by, full);
@@ -457,7 +501,7 @@ static void backward_keys(const struct operands *n, size_t key, size_t kv) {
         }
     }
     if (c.count) key_chunk(n, dk, dv, &c, key, kv);
-    for (size_t i = 0; i < BLOCK && first + i < t; i++) {
+    for (size_t i = 0; i < count; i++) {
         float *row = a->dqkv + (first + i) * a->shape.stride;
         memcpy(row + (a->shape.heads + kv) * d, dk + i * n->dp, d * sizeof *dk);
         memcpy(row + (a->shape.heads + a->shape.kv_heads + kv) * d, dv + i * n->dp, d * sizeof *dv);
@@ -481,16 +525,12 @@ static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
 }
 
 void attention_amx_forward(const struct attention_args *a, bool half, uint16_t *scratch) {
-    struct operands n = operands_of(a, (size_t)a->tree->node_count, half);
-    lay_out(&n, scratch, false);
-    pack_all(&n);
+    const struct operands n = prepare(a, half, false, scratch);
     run_blocks(forward_queries, &n, true);
 }
 
 void attention_amx_backward(const struct attention_args *a, bool half, uint16_t *scratch) {
-    struct operands n = operands_of(a, (size_t)a->tree->node_count, half);
-    lay_out(&n, scratch, true);
-    pack_all(&n);
+    const struct operands n = prepare(a, half, true, scratch);
     run_blocks(backward_queries, &n, true);
     run_blocks(backward_keys, &n, false);
 }
