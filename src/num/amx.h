@@ -19,6 +19,7 @@ static inline void amx_begin(size_t rows) {
     for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
     config.rows[0] = config.rows[1] = config.rows[4] = (uint8_t)(rows < 16 ? rows : 16);
     config.rows[2] = config.rows[3] = config.rows[5] = (uint8_t)(rows > 16 ? rows - 16 : 16);
+    __asm__ volatile("" : : "m"(config)); /* gcc 12 believes that the instruction reads 8 bytes of it */
     _tile_loadconfig(&config);
 }
 
@@ -77,7 +78,7 @@ static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16
 }
 
 /* --- fp32 operands: each element is the sum of three bf16, high + middle + low, to the last bit of its fp32. Six of the nine products make
- * the sum; the others are below 2^-23 of it, and 2^-25 on average. (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
+ * the sum; the others are below 2^-24 of it, of either sign. (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
  * higher-precision computations", section 2.) Every 32 columns of a row, and every tile, come three times: high, middle, low. --- */
 
 #define AMX_SPLIT 3

@@ -54,7 +54,7 @@ static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum
 static inline __m512 store_planes(uint16_t *row, size_t j, __m512 x, size_t planes) {
     uint16_t *at = row + j / 32 * 32 * planes + j % 32;
     for (size_t p = 0; p + 1 < planes; p++, at += 32) {
-        const __m512 part = bf16_cut(x);
+        const __m512 part = bf16_part(x, p);
         bf16_store(at, part);
         x = _mm512_sub_ps(x, part);
     }

@@ -3,6 +3,7 @@
 #define RAPT_NUM_LANES16_H
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 static inline void bf16_store(uint16_t *out, __m512 x) { _mm256_storeu_si256((__m256i *)(void *)out, (__m256i)_mm512_cvtneps_pbh(x)); }
@@ -14,21 +15,24 @@ static inline __m512 bf16_load(const uint16_t *x) {
 /* 16 floats of lo and of hi as bf16, lo in the lower half. Rounds to nearest even; what is below bf16's normal range becomes 0. */
 static inline __m512i bf16_two(__m512 lo, __m512 hi) { return (__m512i)_mm512_cvtne2ps_pbh(hi, lo); }
 
-/* x cut off behind bf16's bits; what is left of an fp32 after two cuts is a bf16. Cut, not rounded: it takes fewer instructions, and parts of
- * one sign suffice (amx.h). */
-static inline __m512 bf16_cut(__m512 x) { return _mm512_and_ps(x, _mm512_castsi512_ps(_mm512_set1_epi32((int)0xffff0000u))); }
+/* Part number p of the three bf16 that x is the sum of: the nearest to it, then what is left, cut off behind bf16's bits; the third cut loses
+ * nothing. The first is rounded so that the others have either sign: what products of them leave out (amx.h) has mean 0. Infinities leave NaN. */
+static inline __m512 bf16_part(__m512 x, size_t p) {
+    const __m512i bits = _mm512_castps_si512(x), mask = _mm512_set1_epi32((int)0xffff0000u);
+    return _mm512_castsi512_ps(_mm512_and_si512(p == 0 ? _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)) : bits, mask));
+}
 
-/* bf16_two of what is cut; lo and hi become what is left. */
-static inline __m512i bf16_split(__m512 *lo, __m512 *hi) {
-    const __m512 a = bf16_cut(*lo), b = bf16_cut(*hi);
+/* bf16_two of part p; lo and hi become what is left. */
+static inline __m512i bf16_split(__m512 *lo, __m512 *hi, size_t p) {
+    const __m512 a = bf16_part(*lo, p), b = bf16_part(*hi, p);
     *lo = _mm512_sub_ps(*lo, a);
     *hi = _mm512_sub_ps(*hi, b);
     return bf16_two(a, b);
 }
 
 /* The same in turns: element i of even in the lower half of dword i, that of odd in the upper. */
-static inline __m512i bf16_split_turns(__m512 *even, __m512 *odd) {
-    const __m512 a = bf16_cut(*even), b = bf16_cut(*odd);
+static inline __m512i bf16_split_turns(__m512 *even, __m512 *odd, size_t p) {
+    const __m512 a = bf16_part(*even, p), b = bf16_part(*odd, p);
     *even = _mm512_sub_ps(*even, a);
     *odd = _mm512_sub_ps(*odd, b);
     return _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(a), 16), _mm512_castps_si512(b));

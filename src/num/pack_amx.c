@@ -46,7 +46,7 @@ static void pack_column(uint16_t *out, const float *rows, size_t ld, size_t coun
         uint16_t *at = out + k / 32 * GEMM_AMX_F32 * TILE_ELEMENTS + k % 32 / 2 * 32;
         for (size_t q = 0; q < 16; q += 2, at += 32) {
             __m512 even = _mm512_castsi512_ps(r[q]), odd = _mm512_castsi512_ps(r[q + 1]);
-            for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(at + p * TILE_ELEMENTS, bf16_split_turns(&even, &odd));
+            for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(at + p * TILE_ELEMENTS, bf16_split_turns(&even, &odd, p));
         }
     }
     if ((width + 15) / 16 % 2) /* the other half of the last tiles */
@@ -60,7 +60,7 @@ static void pair_planes(uint16_t *out, size_t step, const float *even, const flo
         _mm512_storeu_si512(out, _mm512_permutexvar_epi16(_mm512_loadu_si512(turns), bf16_two(lo, hi)));
         return;
     }
-    for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * step, bf16_split_turns(&lo, &hi));
+    for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * step, bf16_split_turns(&lo, &hi, p));
 }
 
 /* Rows are the operand's rows: up to 32 rows of `width` elements become one tile in each column; columns lie `stride` elements apart. */
@@ -122,7 +122,7 @@ void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, si
 static void split_row(uint16_t *out, const float *in, size_t cols) {
     for (size_t j = 0; j < cols; j += 32, out += GEMM_AMX_F32 * 32) {
         __m512 lo = _mm512_maskz_loadu_ps(first(cols - j), in + j), hi = _mm512_maskz_loadu_ps(cols - j > 16 ? first(cols - j - 16) : 0, in + j + 16);
-        for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi));
+        for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi, p));
     }
 }
 

@@ -169,7 +169,7 @@ static void pack_one_by_one(uint16_t *out, const float *plain, size_t ld, bool t
             for (size_t p = 0; p < planes; p++) {
                 uint32_t bits;
                 memcpy(&bits, &x, sizeof bits);
-                at[p * 512] = planes > 1 ? (uint16_t)(bits >> 16) : dtype_float_to_bf16(x);
+                at[p * 512] = planes > 1 ? (uint16_t)((p ? bits : bits + 0x8000u) >> 16) : dtype_float_to_bf16(x);
                 x -= dtype_bf16_to_float(at[p * 512]);
             }
             if (planes > 1) assert_true(x == 0); /* nothing of an fp32 is left */
