@@ -10,6 +10,7 @@
 #define TILE_ELEMENTS 512               /* bf16 elements of a tile */
 #define STRIP_BYTES ((size_t)768 << 10) /* of packed b that a task works on */
 #define TASK_ROWS 128
+#define PLAIN_ROWS 256 /* at least, where the task packs b itself */
 #define K_BLOCK 4096 /* longer sums are made in parts */
 
 _Static_assert(GEMM_AMX_F32 == AMX_SPLIT, "one number of planes");
@@ -122,7 +123,7 @@ static size_t strip_room(size_t k) {
 
 size_t gemm_amx_plain_bytes(size_t k) { return (size_t)omp_get_max_threads() * strip_room(k); }
 
-static void run_plain(const struct gemm_amx *g, size_t j_from, size_t j_to) {
+static void run_plain(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {
     const size_t width = j_to - j_from;
     uint16_t *strip = (uint16_t *)((char *)g->strips + (size_t)omp_get_thread_num() * strip_room(g->k));
     for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
@@ -135,35 +136,47 @@ static void run_plain(const struct gemm_amx *g, size_t j_from, size_t j_to) {
             pack_columns(g, second, from * 32, k, j_from + g->half_offset, width);
             b.second = second, b.second_origin = j_from + g->half_offset;
         }
-        run_rows(g, &b, 0, g->m, j_from, j_to, from, steps);
+        run_rows(g, &b, i, to, j_from, j_to, from, steps);
     }
 }
 
 
-/* Columns of a strip: as many as the cache holds, in strips of one size and a number that the threads share evenly. */
-static size_t strip_width(const struct gemm_amx *g, size_t row_tasks) {
-    const size_t width = width_of(g), columns = columns_of(g), threads = (size_t)omp_get_max_threads();
+/* What one thread takes at a time: `rows` by `columns`. */
+struct task {
+    size_t rows, columns;
+};
+
+/* Columns: as many as the cache holds. Enough tasks that a core which is slower for a while (its tiles shared with another machine's work, say)
+ * holds up nobody; but each packs its strip of b anew, so that not too few rows go by it. */
+static struct task task_of(const struct gemm_amx *g) {
+    const size_t width = width_of(g), columns = columns_of(g), want = 4 * (size_t)omp_get_max_threads();
     size_t strip = STRIP_BYTES / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;
     if (strip < 2 * width) strip = 2 * width;
-    if (row_tasks < 4 * threads) { /* few rows: more tasks along the columns */
-        const size_t want = g->b ? (4 * threads + row_tasks - 1) / row_tasks : round_up((columns + strip - 1) / strip, threads);
-        const size_t most = round_up((columns + want - 1) / want, g->b ? width : 32);
+    const size_t strips = (columns + strip - 1) / strip;
+    if (!g->b) {
+        const size_t parts = (want + strips - 1) / strips, most = (g->m + PLAIN_ROWS - 1) / PLAIN_ROWS, n = parts < most ? parts : most;
+        return (struct task){round_up((g->m + n - 1) / n, 32), round_up((columns + strips - 1) / strips, 32)};
+    }
+    const size_t row_tasks = (g->m + TASK_ROWS - 1) / TASK_ROWS;
+    if (row_tasks < want) { /* few rows: more tasks along the columns */
+        const size_t more = (want + row_tasks - 1) / row_tasks, most = round_up((columns + more - 1) / more, width);
         if (most < strip) strip = most;
     }
-    return strip;
+    return (struct task){TASK_ROWS, strip};
 }
 
 void gemm_amx_run(const struct gemm_amx *g) {
-    const size_t row_tasks = g->b ? (g->m + TASK_ROWS - 1) / TASK_ROWS : 1, strip = strip_width(g, row_tasks), columns = columns_of(g);
-    const size_t strips = (columns + strip - 1) / strip;
+    const struct task t = task_of(g);
+    const size_t columns = columns_of(g), strips = (columns + t.columns - 1) / t.columns, row_tasks = (g->m + t.rows - 1) / t.rows;
     CHECK(!g->a2 || g->k2 % 32 == 0);
 #pragma omp parallel for schedule(dynamic, 1) if (row_tasks * strips > 1)
     for (size_t task = 0; task < row_tasks * strips; task++) {
-        const size_t s = task / row_tasks, r = task % row_tasks, to = (r + 1) * TASK_ROWS, end = (s + 1) * strip < columns ? (s + 1) * strip : columns;
+        const size_t j = task / row_tasks * t.columns, i = task % row_tasks * t.rows, to = i + t.rows < g->m ? i + t.rows : g->m,
+                     end = j + t.columns < columns ? j + t.columns : columns;
         if (g->b)
-            run_packed(g, r * TASK_ROWS, to < g->m ? to : g->m, s * strip, end);
+            run_packed(g, i, to, j, end);
         else
-            run_plain(g, s * strip, end);
+            run_plain(g, i, to, j, end);
         amx_end();
     }
 }
