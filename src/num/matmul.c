@@ -231,7 +231,10 @@ static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat 
     TRY(matmul_grow_operand(&split_a, m, gemm_amx_row(k), sizeof(uint16_t)));
     TRY(matmul_grow_operand(&matmul_strips, gemm_amx_plain_bytes(k), 1, 1));
     gemm_amx_split(split_a.data, a.f, a.ld, ta, m, k);
-    gemm_amx_run(&(struct gemm_amx){.m = m, .n = n, .k = k, .planes = GEMM_AMX_F32, .a = split_a.data, .lda = gemm_amx_row(k), .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data, .init = init, .ld_init = ldc, .c = c, .ldc = ldc});
+    const struct gemm_amx g = {.m = m, .n = n, .k = k, .planes = GEMM_AMX_F32, .a = split_a.data, .lda = gemm_amx_row(k),
+                               .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data,
+                               .init = init, .ld_init = ldc, .c = c, .ldc = ldc};
+    gemm_amx_run(&g);
     return ST_OK;
 }
 

@@ -1,7 +1,8 @@
 /* matmul: every matrix product goes through here; the one file that calls oneDNN, with its plain reference twin.
  *
  * Matrices are row-major floats. Under MATMUL_BF16 operands are rounded to bf16 (nearest even), products accumulate in fp32 and results
- * are fp32; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_amx.h); MATMUL_REFERENCE is the twin: plain loops with double accumulation.
+ * are fp32; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_amx.h);
+ * MATMUL_REFERENCE is the twin: plain loops with double accumulation.
  * Same shapes, threads and machine give the same bits. */
 #ifndef RAPT_NUM_MATMUL_H
 #define RAPT_NUM_MATMUL_H
