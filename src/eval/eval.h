@@ -32,6 +32,19 @@ extern const struct eval_task eval_table[];
 extern const size_t eval_count;
 const struct eval_task *eval_find(const char *name);
 
+/* What a task over log-prob rows keeps of a run, and how it tells it; `run` points to `size` zeroed bytes. */
+struct eval_report {
+    const char *task;
+    size_t size;
+    status (*init)(void *run, const struct logps_rows *rows);
+    void (*release)(void *run);
+    status (*put)(struct buf *json, struct buf *text, const void *run, const char *name, const struct eval_input *in);
+    /* The kinds of figures of run minus first, behind the two names. */
+    status (*put_difference)(struct buf *json, struct buf *text, const void *run, const void *first, const struct eval_input *in);
+};
+/* The whole object: {"task", "runs": [..], "base", "differences": [..]}. */
+status eval_put_report(struct buf *json, struct buf *text, const struct eval_report *report, const struct eval_input *in);
+
 status goal_accuracy_run(struct buf *json, struct buf *text, const struct eval_input *in);
 status unlearning_run(struct buf *json, struct buf *text, const struct eval_input *in);
 status midpoint_run(struct buf *json, struct buf *text, const struct eval_input *in);

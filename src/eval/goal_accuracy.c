@@ -144,7 +144,8 @@ static status put_strata(struct buf *json, struct buf *text, const struct goal_a
     return ST_OK;
 }
 
-static status put_run(struct buf *json, struct buf *text, const struct goal_accuracy *g, const char *name, const struct eval_input *in) {
+static status put_run(struct buf *json, struct buf *text, const void *run, const char *name, const struct eval_input *in) {
+    const struct goal_accuracy *g = run;
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, name);
     buf_printf(json, ", \"pairs\": %zu, \"incomplete\": %zu", g->count, g->incomplete);
@@ -167,19 +168,14 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_accu
     return ST_OK;
 }
 
-static status put_difference(struct buf *json, struct buf *text, const struct goal_accuracy *runs, size_t i, const struct eval_input *in) {
-    buf_append_text(json, "{\"name\": ");
-    json_put_text(json, in->runs[i].name);
-    buf_append_text(json, ", \"minus\": ");
-    json_put_text(json, in->runs[0].name);
-    buf_printf(text, "%s minus %s, the same pairs\n", in->runs[i].name, in->runs[0].name);
+static status put_difference(struct buf *json, struct buf *text, const void *run, const void *first, const struct eval_input *in) {
     text_header(text, "");
     for (int k = 0; k < GOAL_KINDS; k++) {
         buf_printf(json, ", \"%s\": {", goal_kind_names[k]);
         buf_printf(text, "%-26s", goal_kind_names[k]);
         for (int f = 0; f < GOAL_FIGURES; f++) {
             struct estimate e;
-            TRY(goal_accuracy_difference(&e, &runs[i], &runs[0], &in->bootstrap, (enum goal_kind)k, (enum goal_figure)f));
+            TRY(goal_accuracy_difference(&e, run, first, &in->bootstrap, (enum goal_kind)k, (enum goal_figure)f));
             buf_printf(json, "%s\"%s\": ", f ? ", " : "", figure_names[f]);
             estimate_json(json, &e);
             estimate_text(text, &e);
@@ -187,40 +183,13 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
         buf_append_char(json, '}');
         estimate_end_line(text);
     }
-    buf_append_char(json, '}');
-    buf_append_char(text, '\n');
     return ST_OK;
 }
 
-static status put_all(struct buf *json, struct buf *text, struct goal_accuracy *runs, const struct eval_input *in) {
-    buf_append_text(json, "\"runs\": [");
-    for (size_t i = 0; i < in->run_count; i++) {
-        TRY(goal_accuracy_init(&runs[i], &in->runs[i]));
-        if (i) buf_append_text(json, ", ");
-        TRY(put_run(json, text, &runs[i], in->runs[i].name, in));
-    }
-    buf_append_text(json, "], \"base\": ");
-    if (in->base) {
-        TRY(goal_accuracy_init(&runs[in->run_count], in->base));
-        TRY(put_run(json, text, &runs[in->run_count], in->base->name, in));
-    } else {
-        buf_append_text(json, "null");
-    }
-    buf_append_text(json, ", \"differences\": [");
-    for (size_t i = 1; i < in->run_count; i++) {
-        if (i > 1) buf_append_text(json, ", ");
-        TRY(put_difference(json, text, runs, i, in));
-    }
-    buf_append_char(json, ']');
-    return ST_OK;
-}
+static status init(void *run, const struct logps_rows *rows) { return goal_accuracy_init(run, rows); }
+static void release(void *run) { goal_accuracy_release(run); }
 
 status goal_accuracy_run(struct buf *json, struct buf *text, const struct eval_input *in) {
-    struct goal_accuracy *runs = mem_zero(in->run_count + 1, sizeof *runs);
-    buf_append_text(json, "{\"task\": \"goal-accuracy\", ");
-    status code = put_all(json, text, runs, in);
-    buf_append_text(json, "}\n");
-    for (size_t i = 0; i <= in->run_count; i++) goal_accuracy_release(&runs[i]);
-    free(runs);
-    return code;
+    const struct eval_report report = {"goal-accuracy", sizeof(struct goal_accuracy), init, release, put_run, put_difference};
+    return eval_put_report(json, text, &report, in);
 }

@@ -30,7 +30,8 @@ static status put_kind(struct buf *json, struct buf *text, const struct midpoint
     return ST_OK;
 }
 
-static status put_run(struct buf *json, struct buf *text, const struct midpoint *m, const char *name, const struct eval_input *in) {
+static status put_run(struct buf *json, struct buf *text, const void *run, const char *name, const struct eval_input *in) {
+    const struct midpoint *m = run;
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, name);
     buf_printf(json, ", \"pairs\": %zu, \"left_out\": %zu", m->count, m->left_out);
@@ -53,51 +54,19 @@ static status put_run(struct buf *json, struct buf *text, const struct midpoint 
     return ST_OK;
 }
 
-static status put_difference(struct buf *json, struct buf *text, const struct midpoint *runs, size_t i, const struct eval_input *in) {
-    buf_append_text(json, "{\"name\": ");
-    json_put_text(json, in->runs[i].name);
-    buf_append_text(json, ", \"minus\": ");
-    json_put_text(json, in->runs[0].name);
-    buf_printf(text, "%s minus %s, the same pairs\n", in->runs[i].name, in->runs[0].name);
+static status put_difference(struct buf *json, struct buf *text, const void *run, const void *first, const struct eval_input *in) {
     put_heads(text);
     for (int kind = 0; kind < GOAL_KINDS; kind++) {
         buf_printf(json, ", \"%s\": ", goal_kind_names[kind]);
-        TRY(put_kind(json, text, &runs[i], &runs[0], in, (enum goal_kind)kind));
+        TRY(put_kind(json, text, run, first, in, (enum goal_kind)kind));
     }
-    buf_append_char(json, '}');
-    buf_append_char(text, '\n');
     return ST_OK;
 }
 
-static status put_all(struct buf *json, struct buf *text, struct midpoint *runs, const struct eval_input *in) {
-    buf_append_text(json, "\"runs\": [");
-    for (size_t i = 0; i < in->run_count; i++) {
-        TRY(midpoint_init(&runs[i], &in->runs[i]));
-        if (i) buf_append_text(json, ", ");
-        TRY(put_run(json, text, &runs[i], in->runs[i].name, in));
-    }
-    buf_append_text(json, "], \"base\": ");
-    if (in->base) {
-        TRY(midpoint_init(&runs[in->run_count], in->base));
-        TRY(put_run(json, text, &runs[in->run_count], in->base->name, in));
-    } else {
-        buf_append_text(json, "null");
-    }
-    buf_append_text(json, ", \"differences\": [");
-    for (size_t i = 1; i < in->run_count; i++) {
-        if (i > 1) buf_append_text(json, ", ");
-        TRY(put_difference(json, text, runs, i, in));
-    }
-    buf_append_char(json, ']');
-    return ST_OK;
-}
+static status init(void *run, const struct logps_rows *rows) { return midpoint_init(run, rows); }
+static void release(void *run) { midpoint_release(run); }
 
 status midpoint_run(struct buf *json, struct buf *text, const struct eval_input *in) {
-    struct midpoint *runs = mem_zero(in->run_count + 1, sizeof *runs);
-    buf_append_text(json, "{\"task\": \"midpoint\", ");
-    status code = put_all(json, text, runs, in);
-    buf_append_text(json, "}\n");
-    for (size_t i = 0; i <= in->run_count; i++) midpoint_release(&runs[i]);
-    free(runs);
-    return code;
+    const struct eval_report report = {"midpoint", sizeof(struct midpoint), init, release, put_run, put_difference};
+    return eval_put_report(json, text, &report, in);
 }
