@@ -41,19 +41,38 @@ grep -q -- '--adapter runs/a/round-1/policy' lines
 grep -q '17 stages run, 0 kept' err
 "$RAPT" run rounds.yaml 2>err # the best goal, written into the policy's folder, makes nothing run again
 grep -q '0 stages run, 17 kept' err
-# killed in each stage in turn
+# killed in each stage in turn. A stage may be over before the kill comes: then the run's folder is put back and the stage tried again
+mkfifo lines.fifo
+killed_in() { # stage: true if the kill came while there was something left to do
+  "$RAPT" run rounds.yaml --set output=runs/b >/dev/null 2>lines.fifo &
+  pid=$!
+  local line seen=
+  : >err
+  exec 3<lines.fifo
+  while IFS= read -r line <&3; do
+    printf '%s\n' "$line" >>err
+    [[ $line != "rapt: [$1/17]"* ]] || { seen=1; break; }
+  done
+  [ -n "$seen" ] || { echo "no line of stage $1:"; tail -3 err; exit 1; }
+  sleep 0.0$((RANDOM % 5))
+  kill -9 $pid 2>/dev/null || true
+  local code=0
+  { wait $pid || code=$?; } 2>/dev/null
+  pid=
+  cat <&3 >>err
+  exec 3<&-
+  [ $code = 137 ]
+}
 : >log
 for i in $(seq 17); do
-  "$RAPT" run rounds.yaml --set output=runs/b >/dev/null 2>err &
-  pid=$!
-  until grep -q "^rapt: \[$i/17\]" err; do
-    kill -0 $pid 2>/dev/null || { echo "ended before stage $i:"; tail -3 err; exit 1; }
-    sleep 0.01
+  rm -rf before
+  [ ! -d runs/b ] || cp -a runs/b before
+  for try in $(seq 50); do
+    killed_in $i && break
+    [ $try -lt 50 ] || { echo "stage $i was over before the kill, 50 times"; exit 1; }
+    rm -rf runs/b
+    [ ! -d before ] || cp -a before runs/b
   done
-  sleep 0.0$((RANDOM % 10))
-  kill -9 $pid 2>/dev/null || true
-  { wait $pid || true; } 2>/dev/null
-  pid=
   cat err >>log
 done
 "$RAPT" run rounds.yaml --set output=runs/b 2>err || { tail -5 err; exit 1; }
