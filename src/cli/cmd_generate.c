@@ -166,20 +166,6 @@ static status write_done(struct job *j) {
     return s;
 }
 
-/* Puts --system in front where the messages have no system turn of their own. */
-static void add_system(struct buf *messages, const char *system) {
-    struct json array = {buf_text(messages), messages->size}, key, first = {0};
-    struct json_iter it = json_iter_begin(array);
-    struct buf b = {0};
-    if (json_iter_next(&it, &key, &first) && json_equals(json_get(first, "role"), "system")) return;
-    buf_append_text(&b, "[{\"role\": \"system\", \"content\": ");
-    json_put_text(&b, system);
-    buf_append_text(&b, first.text ? "}, " : "}");
-    buf_append(&b, array.text + 1, array.size - 1);
-    buf_release(messages);
-    *messages = b;
-}
-
 /* The record's prompt without a goal: messages (JSON) where a chat template reads them, else text. */
 static status make_bare(struct job *j) {
     struct record *r = &j->record;
@@ -208,7 +194,7 @@ static status make_bare(struct job *j) {
     if (!j->o->system) return ST_OK;
     if (!r->conversational)
         return FAIL(ST_FORMAT, "--system: the prompt is a plain string and %s", j->o->raw ? "--raw is given" : j->encoder.why_no_chat);
-    add_system(&j->bare, j->o->system);
+    ask_put_system(&j->bare, j->o->system);
     return ST_OK;
 }
 

@@ -45,6 +45,12 @@ const char *matmul_kind_name(enum matmul_kind kind) {
     return names[kind];
 }
 
+enum matmul_kind matmul_kind_parse(const char *name) {
+    for (int kind = MATMUL_F32; kind <= MATMUL_REFERENCE; kind++)
+        if (strcmp(name, matmul_kind_name((enum matmul_kind)kind)) == 0) return (enum matmul_kind)kind;
+    return matmul_kind_auto();
+}
+
 enum matmul_kind matmul_kind_auto(void) { return cpu_has_amx_bf16() ? MATMUL_BF16 : MATMUL_F32; }
 
 bool matmul_may_split(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }

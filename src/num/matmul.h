@@ -16,6 +16,8 @@ enum matmul_kind {
     MATMUL_INT8 /* of a model that only generates: quantised weights take the products of num/qdot.h; no operand of matmul() has this kind */
 };
 const char *matmul_kind_name(enum matmul_kind kind);
+/* "f32", "bf16", "reference"; all else, as "auto", is matmul_kind_auto(). */
+enum matmul_kind matmul_kind_parse(const char *name);
 /* The kind that --dtype auto means on this CPU: bf16 where it has AMX, else f32. */
 enum matmul_kind matmul_kind_auto(void);
 

@@ -1,0 +1,154 @@
+#define _POSIX_C_SOURCE 200809L
+#include "infer/ask.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "num/cpu.h"
+
+/* What came with the adapter or the model. */
+static status read_trained(struct goal_asker *g, const char *path) {
+    if (g->trained) return ST_OK;
+    status s = goal_text_of(&g->text, path);
+    if (s != ST_OK || !g->text.size) return s;
+    s = json_parse(&g->root, buf_text(&g->text), g->text.size);
+    if (s == ST_OK) s = goal_style_parse(&g->style, g->root);
+    g->trained = s == ST_OK;
+    return s == ST_OK ? s : status_note(s, "%s: its goal: ", path);
+}
+
+status goal_asker_open(struct goal_asker *g, const char *model, const char *adapter, const char *style_file, const struct encoder *e) {
+    *g = (struct goal_asker){0};
+    status s = read_trained(g, adapter);
+    g->baked = e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer));
+    if (s == ST_OK) s = read_trained(g, model);
+    if (s == ST_OK && style_file) { /* the histogram stays the trained one's */
+        goal_style_release(&g->style);
+        s = goal_style_load(&g->style, style_file);
+    } else if (s == ST_OK && !g->trained) {
+        goal_style_default(&g->style);
+        if (!e->chat) g->style.placement = GOAL_USER;
+    }
+    if (s == ST_OK && g->style.placement == GOAL_AUTO) g->style.placement = e->chat && chat_has_system(e->chat) ? GOAL_SYSTEM : GOAL_USER;
+    if (s == ST_OK && g->style.placement == GOAL_SYSTEM && !e->chat)
+        s = FAIL(ST_UNSUPPORTED,
+                 "the goal stands in the system turn, but %s; a style with \"placement\": \"user\" does without (--goal-style)",
+                 e->why_no_chat);
+    if (s != ST_OK) goal_asker_release(g);
+    return s;
+}
+
+void goal_asker_release(struct goal_asker *g) {
+    goal_style_release(&g->style);
+    buf_release(&g->text);
+    *g = (struct goal_asker){0};
+}
+
+status goal_asker_parse(double *goal, const struct goal_asker *g, const char *text) {
+    char *end;
+    if (g->baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
+    if (strcmp(text, "best") == 0) {
+        if (json_double(goal, json_get(g->root, "best"))) return ST_OK;
+        return FAIL(ST_USAGE, "--goal best: no best goal is known, since none were compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "
+                              "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output ADAPTER/goal.json");
+    }
+    *goal = strtod(text, &end);
+    if (end == text || *end || !isfinite(*goal)) return FAIL(ST_USAGE, "a goal is a number or best, not '%s'", text);
+    return ST_OK;
+}
+
+/* A goal as it is printed, so that 8 and 8.0 count together. */
+static bool same_printed(const struct goal_style *style, double a, double b) {
+    struct buf x = {0}, y = {0};
+    goal_put_score(&x, style, a);
+    goal_put_score(&y, style, b);
+    const bool same = strcmp(buf_text(&x), buf_text(&y)) == 0;
+    buf_release(&x);
+    buf_release(&y);
+    return same;
+}
+
+/* Rows trained under the goal, rows in all, and the trained goal next to it (NaN when there is none). */
+static void count_trained(double *own, double *all, double *nearest, const struct goal_asker *g, struct json histogram, double goal) {
+    struct json key, value;
+    struct json_iter it = json_iter_begin(histogram);
+    *own = *all = 0;
+    *nearest = (double)NAN;
+    while (json_iter_next(&it, &key, &value)) {
+        double count, trained;
+        char *text = json_text(key), *end = NULL;
+        const bool known = text && json_double(&count, value) && (trained = strtod(text, &end), end != text && !*end);
+        free(text);
+        if (!known || count <= 0) continue;
+        *all += count;
+        if (same_printed(&g->style, trained, goal)) *own += count;
+        if (isnan(*nearest) || fabs(trained - goal) < fabs(*nearest - goal)) *nearest = trained;
+    }
+}
+
+void goal_asker_note(const struct goal_asker *g, double goal) {
+    const struct json histogram = json_get(g->root, "histogram");
+    double own, all, nearest;
+    struct buf name = {0};
+    goal_put_score(&name, &g->style, goal);
+    if (goal < g->style.low || goal > g->style.high)
+        log_warn("goal %s lies outside the scale of %g to %g that the prompt states", buf_text(&name), g->style.low, g->style.high);
+    if (!g->trained) {
+        log_info("goal %s: the model comes without a goal.json, so it may never have seen a goal; asked in the %s style", buf_text(&name),
+                 goal_placement_name(g->style.placement));
+    } else if (json_kind_of(histogram) == JSON_OBJECT) {
+        count_trained(&own, &all, &nearest, g, histogram, goal);
+        if (own > 0)
+            log_info("goal %s was trained %.0f times among %.0f goals (%.2g%%)", buf_text(&name), own, all, 100 * own / all);
+        else if (!isnan(nearest))
+            log_warn("goal %s was never trained; the nearest trained goal is %g", buf_text(&name), nearest);
+    }
+    buf_release(&name);
+}
+
+status infer_model_open(struct model *m, const char *path, const char *dtype) {
+    const bool asked = strcmp(dtype, "int8") == 0, free_choice = strcmp(dtype, "auto") == 0 && cpu_has_avx512_vnni();
+    TRY(model_open(m, path, asked || free_choice ? MATMUL_INT8 : matmul_kind_parse(dtype), MODEL_INFER));
+    if (!asked || m->int8) return ST_OK;
+    model_release(m);
+    return FAIL(ST_USAGE, "--dtype int8: %s has no quantised weights that it could take (of a .gguf: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL)", path);
+}
+
+status decoder_open(struct decoder *d, struct model *m, const float *theta, size_t batch, size_t length,
+                    const struct sampler_options *sampler) {
+    const size_t most = m->config.max_position;
+    const struct decode_options o = {.batch = batch, .length = length < most ? length : most, .sampler = *sampler};
+    const size_t bytes = decoder_bytes(m, &o);
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page > 0 && bytes / (size_t)page > (size_t)pages)
+        return FAIL(ST_NOMEM,
+                    "%zu sequences of %zu tokens may need %.1f GB and this machine has %.1f GB; lower --batch-size or --max-length", batch,
+                    o.length, (double)bytes / 1e9, (double)pages * (double)page / 1e9);
+    return decoder_init(d, m, theta, &o);
+}
+
+void response_text(struct buf *out, const struct tokenizer *t, const struct decode_state *s) {
+    size_t count = s->count;
+    struct buf raw = {0};
+    if (count && tokenizer_is_end(t, s->ids[count - 1])) count--;
+    tokenizer_decode(t, &raw, s->ids, count, true);
+    utf8_put_clean(out, buf_text(&raw), raw.size);
+    buf_release(&raw);
+}
+
+void ask_put_system(struct buf *messages, const char *system) {
+    struct json array = {buf_text(messages), messages->size}, key, first = {0};
+    struct json_iter it = json_iter_begin(array);
+    struct buf b = {0};
+    if (json_iter_next(&it, &key, &first) && json_equals(json_get(first, "role"), "system")) return;
+    buf_append_text(&b, "[{\"role\": \"system\", \"content\": ");
+    json_put_text(&b, system);
+    buf_append_text(&b, first.text ? "}, " : "}");
+    buf_append(&b, array.text + 1, array.size - 1);
+    buf_release(messages);
+    *messages = b;
+}
