@@ -34,8 +34,12 @@ status cli_optim_set(struct train_options *t, struct cli_optim *o, const struct 
                                             .warmup_ratio = o->warmup_ratio,
                                             .kwargs = o->schedule_kwargs.items,
                                             .kwarg_count = o->schedule_kwargs.count};
+    t->watched = o->watched;
     /* both again with the real sizes, once the data is read */
     TRY(optim_init(&o_check, t->optimizer, &t->optim, NULL, 0));
     optim_release(&o_check);
-    return schedule_init(&s_check, &t->schedule, 1);
+    TRY(schedule_init(&s_check, &t->schedule, 1));
+    if (!s_check.row->watch && opt_given(r, spec, "metric-for-best-model"))
+        return FAIL(ST_USAGE, "--metric-for-best-model has no effect with --lr-scheduler-type %s", o->schedule);
+    return ST_OK;
 }

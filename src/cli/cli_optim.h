@@ -6,7 +6,7 @@
 #include "train/trainer.h"
 
 struct cli_optim {
-    const char *name, *schedule;
+    const char *name, *schedule, *watched;
     struct opt_list args, schedule_kwargs;
     double learning_rate, warmup_ratio, weight_decay, beta1, beta2, epsilon, loraplus_ratio;
     int64_t warmup_steps;

@@ -79,6 +79,7 @@ static const struct opt_row rows[] = {
     {"learning-rate", OPT_DOUBLE, FIELD(optim.learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
     {"lr-scheduler-type", OPT_STR, FIELD(optim.schedule), "NAME", "linear", NULL, "how the rate changes:"},
     {"lr-scheduler-kwargs", OPT_LIST, FIELD(optim.schedule_kwargs), "KEY=X,...", NULL, NULL, "settings of the schedule:"},
+    {"metric-for-best-model", OPT_STR, FIELD(optim.watched), "NAME", "loss", NULL, "what reduce_lr_on_plateau and greedy follow: a metric of the evaluation, as metrics.jsonl has it behind eval_"},
     {"warmup-ratio", OPT_DOUBLE, FIELD(optim.warmup_ratio), "P", "0", NULL, "part of all steps that warms up"},
     {"warmup-steps", OPT_INT, FIELD(optim.warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
     {"optim", OPT_STR, FIELD(optim.name), "NAME", "adamw_torch", NULL, "the optimizer:"},

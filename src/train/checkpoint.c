@@ -56,6 +56,7 @@ void checkpoint_identity(struct buf *out, const struct trainer *t) {
         buf_append_text(out, i ? ", " : "");
         json_put_text(out, o->schedule.kwargs[i]);
     }
+    if (t->schedule.row->watch) buf_printf(out, "], \"metric_for_best_model\": [\"%s\"", o->watched);
     buf_printf(out, "], \"warmup_steps\": %llu, \"learning_rate\": %.17g", (unsigned long long)t->schedule.warmup_steps, o->schedule.peak);
     const struct optim_params *p = &o->optim;
     buf_printf(out, ", \"optimizer\": \"%s\", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %d, %d]", o->optimizer->name,
@@ -93,9 +94,9 @@ struct vector {
     void *data;
     size_t count; /* of four bytes */
 };
-#define VECTORS_MAX 5
+#define VECTORS_MAX 6
 
-static size_t vectors_of(struct vector *out, const struct trainer *t) {
+static size_t vectors_of(struct vector *out, struct trainer *t) {
     const size_t words = t->optim.state_bytes / sizeof(float); /* of any kind: their bits are kept */
     size_t n = 0;
     out[n++] = (struct vector){"parameters", t->model.params.value, t->model.params.size};
@@ -103,10 +104,11 @@ static size_t vectors_of(struct vector *out, const struct trainer *t) {
     if (t->initial) out[n++] = (struct vector){t->o->full ? "reference_weights" : "initial_adapter", t->initial, t->model.params.size};
     if (t->train_ref) out[n++] = (struct vector){"reference", t->train_ref, t->train.response_count};
     if (t->train_ref && t->eval.response_count) out[n++] = (struct vector){"eval_reference", t->eval_ref, t->eval.response_count};
+    if (t->schedule.row->watch) out[n++] = (struct vector){"schedule", &t->schedule.state, sizeof t->schedule.state / sizeof(float)};
     return n;
 }
 
-static status save_vectors(const struct trainer *t, const char *folder) {
+static status save_vectors(struct trainer *t, const char *folder) {
     struct safetensors_writer w = {0};
     struct vector vectors[VECTORS_MAX];
     const size_t n = vectors_of(vectors, t);

@@ -1,5 +1,8 @@
 #include "train/metrics.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "format/json.h"
 
 void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected, const int32_t *prompts) {
@@ -110,42 +113,76 @@ void metrics_sum(struct metrics *m, const struct metrics *more) {
     m->count += more->count;
 }
 
-void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, unsigned kinds) {
+enum { VALUES_MAX = 32 };
+struct value {
+    const char *name;
+    double sum, count;
+};
+
+/* Those of these kinds, all; a side that no row was on has count 0. */
+static size_t values_of(struct value out[VALUES_MAX], const struct metrics *m, unsigned kinds) {
     enum { PAIRS = METRICS_PAIRS_ALONE | METRICS_PAIRS, LABELS = METRICS_LABELS | METRICS_LABELS_KL, TOKENS = METRICS_SFT | PAIRS | LABELS };
     const bool labels = (kinds & LABELS) != 0;
     const double every = (double)m->count, chosen = labels ? m->with_chosen : every, rejected = labels ? m->with_rejected : every;
     const double both = labels ? m->with_both : every;
     const struct {
-        const char *name;
-        double value, count;
+        struct value value;
         unsigned kinds;
     } all[] = {
-        {"loss", m->loss, every, TOKENS | METRICS_REWARDS},
-        {"kl", m->kl, every, METRICS_LABELS_KL},
-        {"entropy", m->entropy, every, TOKENS},
-        {"mean_token_accuracy", m->accuracy, every, METRICS_SFT | PAIRS},
-        {"logits/chosen", m->logits_chosen, chosen, PAIRS | LABELS},
-        {"logits/rejected", m->logits_rejected, rejected, PAIRS | LABELS},
-        {"rewards/chosen", m->reward_chosen, chosen, METRICS_PAIRS | LABELS},
-        {"rewards/rejected", m->reward_rejected, rejected, METRICS_PAIRS | LABELS},
-        {"rewards/accuracies", m->reward_accuracy, every, METRICS_PAIRS},
-        {"rewards/margins", m->reward_margin, both, METRICS_PAIRS | LABELS},
-        {"logps/chosen", m->logps_chosen, chosen, PAIRS | LABELS},
-        {"logps/rejected", m->logps_rejected, rejected, PAIRS | LABELS},
-        {"nll_loss", m->nll, every, METRICS_NLL},
-        {"log_odds_ratio", m->log_odds_ratio, every, METRICS_ODDS},
-        {"log_odds_chosen", m->log_odds_chosen, every, METRICS_ODDS},
-        {"min_reward", m->reward_min, every, METRICS_REWARDS},
-        {"mean_reward", m->reward_mean, every, METRICS_REWARDS},
-        {"max_reward", m->reward_max, every, METRICS_REWARDS},
-        {"accuracy", m->reward_accuracy, every, METRICS_REWARDS},
-        {"margin", m->reward_margin, every, METRICS_REWARDS},
+        {{"loss", m->loss, every}, TOKENS | METRICS_REWARDS},
+        {{"kl", m->kl, every}, METRICS_LABELS_KL},
+        {{"entropy", m->entropy, every}, TOKENS},
+        {{"mean_token_accuracy", m->accuracy, every}, METRICS_SFT | PAIRS},
+        {{"logits/chosen", m->logits_chosen, chosen}, PAIRS | LABELS},
+        {{"logits/rejected", m->logits_rejected, rejected}, PAIRS | LABELS},
+        {{"rewards/chosen", m->reward_chosen, chosen}, METRICS_PAIRS | LABELS},
+        {{"rewards/rejected", m->reward_rejected, rejected}, METRICS_PAIRS | LABELS},
+        {{"rewards/accuracies", m->reward_accuracy, every}, METRICS_PAIRS},
+        {{"rewards/margins", m->reward_margin, both}, METRICS_PAIRS | LABELS},
+        {{"logps/chosen", m->logps_chosen, chosen}, PAIRS | LABELS},
+        {{"logps/rejected", m->logps_rejected, rejected}, PAIRS | LABELS},
+        {{"nll_loss", m->nll, every}, METRICS_NLL},
+        {{"log_odds_ratio", m->log_odds_ratio, every}, METRICS_ODDS},
+        {{"log_odds_chosen", m->log_odds_chosen, every}, METRICS_ODDS},
+        {{"min_reward", m->reward_min, every}, METRICS_REWARDS},
+        {{"mean_reward", m->reward_mean, every}, METRICS_REWARDS},
+        {{"max_reward", m->reward_max, every}, METRICS_REWARDS},
+        {{"accuracy", m->reward_accuracy, every}, METRICS_REWARDS},
+        {{"margin", m->reward_margin, every}, METRICS_REWARDS},
     };
+    size_t n = 0;
+    _Static_assert(sizeof all / sizeof all[0] <= VALUES_MAX, "values");
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].kinds & kinds) out[n++] = all[i].value;
+    return n;
+}
+
+void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, unsigned kinds) {
+    struct value values[VALUES_MAX];
+    const size_t n = values_of(values, m, kinds);
     const char *separator = "";
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (!(all[i].kinds & kinds) || all[i].count == 0) continue; /* a side that no row was on has no mean */
-        buf_printf(out, "%s\"%s%s\": ", separator, prefix, all[i].name);
-        json_put_double(out, all[i].value / all[i].count);
+    for (size_t i = 0; i < n; i++) {
+        if (values[i].count == 0) continue;
+        buf_printf(out, "%s\"%s%s\": ", separator, prefix, values[i].name);
+        json_put_double(out, values[i].sum / values[i].count);
         separator = ", ";
     }
+}
+
+status metrics_value(double *out, const struct metrics *m, const char *name, unsigned kinds) {
+    struct value values[VALUES_MAX];
+    const size_t n = values_of(values, m, kinds);
+    struct buf names = {0};
+    if (strncmp(name, "eval_", 5) == 0) name += 5;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(values[i].name, name) == 0) {
+            buf_release(&names);
+            *out = values[i].count > 0 ? values[i].sum / values[i].count : (double)NAN;
+            return ST_OK;
+        }
+        buf_printf(&names, "%s%s", i ? ", " : "", values[i].name);
+    }
+    status s = FAIL(ST_USAGE, "this run has no metric '%s'; it has: %s", name, buf_text(&names));
+    buf_release(&names);
+    return s;
 }

@@ -38,5 +38,7 @@ void metrics_sum(struct metrics *m, const struct metrics *more);
 enum metrics_kind { METRICS_SFT = 1, METRICS_PAIRS_ALONE = 2, METRICS_PAIRS = 4, METRICS_REWARDS = 8, METRICS_LABELS = 16, METRICS_LABELS_KL = 32, METRICS_NLL = 64, METRICS_ODDS = 128 };
 /* Appends "key": value pairs, each behind ", "; kinds: of enum metrics_kind; prefix is "" or "eval_". */
 void metrics_put(struct buf *out, const struct metrics *m, const char *prefix, unsigned kinds);
+/* One of them by its name, with or without "eval_"; NAN where no row was on its side. ST_USAGE names those that there are. */
+status metrics_value(double *out, const struct metrics *m, const char *name, unsigned kinds);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "train/kwargs.h"
+#include "train/schedule_watch.h"
 
 #define PI 3.14159265358979323846
 
@@ -80,18 +81,18 @@ static double warmup_stable_decay(const struct schedule *s, double step) {
     return low;
 }
 
-static void preset(double *value, double otherwise) {
+void schedule_preset(double *value, double otherwise) {
     if (isnan(*value)) *value = otherwise;
 }
 
 static status complete_cosine(struct schedule *s) {
-    preset(&s->args.num_cycles, 0.5);
-    preset(&s->args.min_lr_rate, 0);
+    schedule_preset(&s->args.num_cycles, 0.5);
+    schedule_preset(&s->args.min_lr_rate, 0);
     return ST_OK;
 }
 
 static status complete_restarts(struct schedule *s) {
-    preset(&s->args.num_cycles, 1);
+    schedule_preset(&s->args.num_cycles, 1);
     return ST_OK;
 }
 
@@ -104,39 +105,43 @@ static status complete_min_lr(struct schedule *s) {
 }
 
 static status complete_polynomial(struct schedule *s) {
-    preset(&s->args.lr_end, 1e-7);
-    preset(&s->args.power, 1);
+    schedule_preset(&s->args.lr_end, 1e-7);
+    schedule_preset(&s->args.power, 1);
     if (s->peak > s->args.lr_end) return ST_OK;
     return FAIL(ST_USAGE, "--lr-scheduler-type polynomial ends at the rate lr_end=%g, which must be below --learning-rate %g", s->args.lr_end, s->peak);
 }
 
 static status complete_inverse_sqrt(struct schedule *s) {
-    preset(&s->args.timescale, s->warmup > 0 ? s->warmup : 10000);
+    schedule_preset(&s->args.timescale, s->warmup > 0 ? s->warmup : 10000);
     return ST_OK;
 }
 
 static status complete_stable(struct schedule *s) {
     struct schedule_args *a = &s->args;
     if (isnan(a->num_decay_steps)) return FAIL(ST_USAGE, "--lr-scheduler-type %s needs --lr-scheduler-kwargs num_decay_steps=N", s->row->name);
-    preset(&a->num_cycles, 0.5);
-    preset(&a->min_lr_ratio, 0);
-    preset(&a->num_stable_steps, s->total - s->warmup - a->num_decay_steps);
+    schedule_preset(&a->num_cycles, 0.5);
+    schedule_preset(&a->min_lr_ratio, 0);
+    schedule_preset(&a->num_stable_steps, s->total - s->warmup - a->num_decay_steps);
     return ST_OK;
 }
 
 const struct schedule_row schedule_table[] = {
-    {"linear", "rises linearly over the warm-up, then falls linearly to 0", "", true, linear, NULL},
-    {"cosine", "rises linearly over the warm-up, then falls along a cosine, half a wave to 0", "num_cycles", true, cosine, complete_cosine},
-    {"cosine_with_restarts", "as cosine, starting again num_cycles times", "num_cycles", true, cosine_with_restarts, complete_restarts},
-    {"polynomial", "rises linearly over the warm-up, then falls to lr_end as (1 - progress)^power", "lr_end power", true, polynomial, complete_polynomial},
-    {"constant", "the peak rate at every step", "", false, constant, NULL},
-    {"constant_with_warmup", "rises linearly over the warm-up, then stays", "", true, constant_with_warmup, NULL},
-    {"inverse_sqrt", "rises linearly over the warm-up, then falls with 1/sqrt(step)", "timescale", true, inverse_sqrt, complete_inverse_sqrt},
-    {"cosine_with_min_lr", "as cosine, down to min_lr", "num_cycles min_lr min_lr_rate", true, cosine, complete_min_lr},
+    {"linear", "rises linearly over the warm-up, then falls linearly to 0", "", true, linear, NULL, NULL},
+    {"cosine", "rises linearly over the warm-up, then falls along a cosine, half a wave to 0", "num_cycles", true, cosine, complete_cosine, NULL},
+    {"cosine_with_restarts", "as cosine, starting again num_cycles times", "num_cycles", true, cosine_with_restarts, complete_restarts, NULL},
+    {"polynomial", "rises linearly over the warm-up, then falls to lr_end as (1 - progress)^power", "lr_end power", true, polynomial, complete_polynomial, NULL},
+    {"constant", "the peak rate at every step", "", false, constant, NULL, NULL},
+    {"constant_with_warmup", "rises linearly over the warm-up, then stays", "", true, constant_with_warmup, NULL, NULL},
+    {"inverse_sqrt", "rises linearly over the warm-up, then falls with 1/sqrt(step)", "timescale", true, inverse_sqrt, complete_inverse_sqrt, NULL},
+    {"cosine_with_min_lr", "as cosine, down to min_lr", "num_cycles min_lr min_lr_rate", true, cosine, complete_min_lr, NULL},
     {"cosine_warmup_with_min_lr", "the same with steps counted from 1 and a warm-up that may start above 0", "num_cycles min_lr min_lr_rate warmup_lr_rate", true,
-     cosine_warmup_with_min_lr, complete_min_lr},
+     cosine_warmup_with_min_lr, complete_min_lr, NULL},
     {"warmup_stable_decay", "rises over the warm-up, stays, and falls over the last num_decay_steps",
-     "num_decay_steps num_stable_steps warmup_type decay_type min_lr_ratio num_cycles", true, warmup_stable_decay, complete_stable},
+     "num_decay_steps num_stable_steps warmup_type decay_type min_lr_ratio num_cycles", true, warmup_stable_decay, complete_stable, NULL},
+    {"reduce_lr_on_plateau", "the peak rate, multiplied by factor where evaluation no longer improves",
+     "mode factor patience threshold threshold_mode cooldown min_lr eps", false, NULL, plateau_complete, plateau_watch},
+    {"greedy", "multiplied by factor where evaluation no longer improves, divided by it where it keeps improving",
+     "mode factor patience threshold threshold_mode cooldown warmup min_lr max_lr eps smooth window_size reset_start", false, NULL, greedy_complete, greedy_watch},
 };
 const size_t schedule_count = sizeof schedule_table / sizeof schedule_table[0];
 
@@ -154,6 +159,18 @@ static const struct kwarg args[] = {
     {"min_lr_ratio", KWARG_NUMBER, ARG(min_lr_ratio), 0, 1e6, NULL},
     {"warmup_type", KWARG_CHOICE, ARG(warmup_type), 0, 0, "linear|cosine|1-sqrt"},
     {"decay_type", KWARG_CHOICE, ARG(decay_type), 0, 0, "linear|cosine|1-sqrt"},
+    {"mode", KWARG_CHOICE, ARG(mode), 0, 0, "min|max"},
+    {"factor", KWARG_NUMBER, ARG(factor), 0, 1, NULL},
+    {"patience", KWARG_COUNT, ARG(patience), 0, 1e15, NULL},
+    {"threshold", KWARG_NUMBER, ARG(threshold), 0, 1e15, NULL},
+    {"threshold_mode", KWARG_CHOICE, ARG(threshold_mode), 0, 0, "rel|abs"},
+    {"cooldown", KWARG_COUNT, ARG(cooldown), 0, 1e15, NULL},
+    {"warmup", KWARG_COUNT, ARG(warmup), 0, 1e15, NULL},
+    {"max_lr", KWARG_NUMBER, ARG(max_lr), 0, 1e6, NULL},
+    {"eps", KWARG_NUMBER, ARG(eps), 0, 1e6, NULL},
+    {"smooth", KWARG_BOOL, ARG(smooth), 0, 0, NULL},
+    {"window_size", KWARG_COUNT, ARG(window_size), 1, SCHEDULE_WINDOW_MAX, NULL},
+    {"reset_start", KWARG_COUNT, ARG(reset_start), 0, 1e15, NULL},
 };
 static const struct kwargs kwargs = {"--lr-scheduler-kwargs", args, sizeof args / sizeof args[0]};
 
@@ -165,10 +182,8 @@ const struct schedule_row *schedule_find(const char *name) {
 
 static status unknown(const char *name) {
     struct buf names = {0};
-    const bool watches = strcmp(name, "reduce_lr_on_plateau") == 0 || strcmp(name, "greedy") == 0;
     for (size_t i = 0; i < schedule_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", schedule_table[i].name);
-    status code = watches ? FAIL(ST_USAGE, "--lr-scheduler-type %s follows what evaluation measures, which is not supported; there are: %s", name, buf_text(&names))
-                          : FAIL(ST_USAGE, "--lr-scheduler-type '%s' is none of %s", name, buf_text(&names));
+    status code = FAIL(ST_USAGE, "--lr-scheduler-type '%s' is none of %s", name, buf_text(&names));
     buf_release(&names);
     return code;
 }
@@ -179,21 +194,21 @@ status schedule_init(struct schedule *s, const struct schedule_options *o, uint6
     if (!(o->peak >= 0) || !isfinite(o->peak)) return FAIL(ST_USAGE, "--learning-rate must be a number of at least 0, it is %g", o->peak);
     if (!(o->warmup_ratio >= 0 && o->warmup_ratio <= 1)) return FAIL(ST_USAGE, "--warmup-ratio must lie in 0 .. 1, it is %g", o->warmup_ratio);
     if (!s->row->warms_up && (o->warmup_steps > 0 || o->warmup_ratio > 0))
-        return FAIL(ST_USAGE, "warm-up has no effect with --lr-scheduler-type %s: use %s_with_warmup or leave it out", o->name, o->name);
+        return FAIL(ST_USAGE, "warm-up has no effect with --lr-scheduler-type %s: %s", o->name, s->row->watch ? "leave it out" : "use constant_with_warmup or leave it out");
     s->warmup_steps = o->warmup_steps ? o->warmup_steps : (uint64_t)ceil((double)total_steps * o->warmup_ratio);
     s->warmup = (double)s->warmup_steps;
     s->total = (double)total_steps;
     s->span = fmax(1, s->total - s->warmup);
     for (size_t i = 0; i < kwargs.count; i++) {
         char *field = (char *)&s->args + args[i].offset;
-        if (args[i].kind == KWARG_CHOICE)
-            *(int *)(void *)field = CURVE_LINEAR;
-        else
-            *(double *)(void *)field = NAN;
+        if (args[i].kind == KWARG_NUMBER || args[i].kind == KWARG_COUNT) *(double *)(void *)field = NAN; /* the others begin with 0 */
     }
     s->args.decay_type = CURVE_COSINE;
+    s->args.threshold_mode = -1;
     TRY(kwargs_read(&kwargs, &s->args, o->name, s->row->takes, o->kwargs, o->kwarg_count));
     return s->row->complete ? s->row->complete(s) : ST_OK;
 }
 
-double schedule_rate(const struct schedule *s, uint64_t step) { return s->peak * s->row->factor(s, (double)step); }
+double schedule_rate(const struct schedule *s, uint64_t step) {
+    return s->row->watch ? s->state.rate : s->peak * s->row->factor(s, (double)step);
+}

@@ -226,6 +226,26 @@ static status plan_memory(struct trainer *t) {
     return mem_try_alloc(&t->dlogp, 2 * budget, sizeof(float), "batch");
 }
 
+static unsigned metrics_kinds(const struct trainer *t) {
+    const unsigned needs = t->o->loss->needs;
+    if (t->o->objective == OBJECTIVE_REWARD) return METRICS_REWARDS;
+    if (t->o->objective == OBJECTIVE_KTO) return needs & LOSS_NEEDS_KL ? METRICS_LABELS_KL : METRICS_LABELS;
+    if (needs & LOSS_OF_POLICY) return METRICS_PAIRS | METRICS_NLL | (needs & LOSS_NEEDS_PROMPT ? METRICS_ODDS : 0);
+    return t->o->objective == OBJECTIVE_SFT ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
+}
+
+/* A schedule that watches has something to watch. */
+static status check_watched(const struct trainer *t) {
+    const struct train_options *o = t->o;
+    double unused;
+    if (!t->schedule.row->watch) return ST_OK;
+    if (!o->eval_steps || o->eval_steps >= t->total_steps)
+        return FAIL(ST_USAGE, "--lr-scheduler-type %s follows what evaluation measures: it needs --eval-data and --eval-steps below the run's %llu steps",
+                    t->schedule.row->name, (unsigned long long)t->total_steps);
+    status s = metrics_value(&unused, &t->metrics, o->watched, metrics_kinds(t));
+    return s == ST_OK ? s : status_note(s, "--metric-for-best-model: ");
+}
+
 static status prepare_optimizer(struct trainer *t) {
     const struct train_options *o = t->o;
     struct optim_slice *slices = slices_of(&t->model, o->loraplus_ratio);
@@ -238,7 +258,8 @@ static status prepare_optimizer(struct trainer *t) {
     if (o->ref_sync_steps >= t->total_steps)
         return FAIL(ST_USAGE, "--ref-model-sync-steps %llu: the run has %llu steps, so the reference would not move",
                     (unsigned long long)o->ref_sync_steps, (unsigned long long)t->total_steps);
-    return schedule_init(&t->schedule, &o->schedule, t->total_steps);
+    TRY(schedule_init(&t->schedule, &o->schedule, t->total_steps));
+    return check_watched(t);
 }
 
 static float *unknown_reference(size_t n) {
@@ -284,14 +305,6 @@ static double epoch_of(const struct trainer *t) {
     return (double)whole + (double)(t->step % t->steps_per_epoch * t->micros_per_step) / (double)micros;
 }
 
-static unsigned metrics_kinds(const struct trainer *t) {
-    const unsigned needs = t->o->loss->needs;
-    if (t->o->objective == OBJECTIVE_REWARD) return METRICS_REWARDS;
-    if (t->o->objective == OBJECTIVE_KTO) return needs & LOSS_NEEDS_KL ? METRICS_LABELS_KL : METRICS_LABELS;
-    if (needs & LOSS_OF_POLICY) return METRICS_PAIRS | METRICS_NLL | (needs & LOSS_NEEDS_PROMPT ? METRICS_ODDS : 0);
-    return t->o->objective == OBJECTIVE_SFT ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
-}
-
 /* The step that was just taken, in TRL's words. */
 static status log_step(struct trainer *t, double rate) {
     struct buf b = {0};
@@ -313,7 +326,8 @@ static status log_step(struct trainer *t, double rate) {
     return s;
 }
 
-static status evaluate(struct trainer *t) {
+/* steer: the schedule follows what is measured, as it does while there are steps ahead (not before the first: transformers' eval_on_start). */
+static status evaluate(struct trainer *t, bool steer) {
     struct metrics m;
     struct buf b = {0};
     double start = log_now_s();
@@ -328,6 +342,11 @@ static status evaluate(struct trainer *t) {
     buf_printf(&b, ", \"step\": %llu}\n", (unsigned long long)t->step);
     status s = log_line(t, &b);
     buf_release(&b);
+    double watched;
+    if (s == ST_OK && steer && t->schedule.row->watch) {
+        s = metrics_value(&watched, &m, t->o->watched, metrics_kinds(t));
+        if (s == ST_OK) t->schedule.row->watch(&t->schedule, watched);
+    }
     if (s == ST_OK && m.count) log_info("step %llu: eval loss %.4f%s", (unsigned long long)t->step, m.loss / (double)m.count, "");
     return s;
 }
@@ -365,7 +384,7 @@ static status loop(struct trainer *t) {
     while (t->step < t->total_steps && !stopping(t)) {
         TRY(take_step(t));
         snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);
-        if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t));
+        if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, true));
         if (due(t->step, t->o->save_steps) || stopping(t)) TRY(checkpoint_save(t));
         progress_update(&bar, t->step, extra);
     }
@@ -478,10 +497,10 @@ static status train(struct trainer *t) {
     TRY(manifest_write(t, false));
     t->started_s = log_now_s();
     t->tokens_at_start = t->tokens_seen;
-    if (!resumed && t->eval.count) TRY(evaluate(t));
+    if (!resumed && t->eval.count) TRY(evaluate(t, false));
     status s = loop(t);
     TRY(s);
-    if (t->eval.count) TRY(evaluate(t));
+    if (t->eval.count) TRY(evaluate(t, false));
     TRY(checkpoint_save_final(t, t->o->output_dir));
     return manifest_write(t, true);
 }

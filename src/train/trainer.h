@@ -36,6 +36,7 @@ struct train_options {
     double epochs, max_grad_norm;
     uint64_t max_steps;
     struct schedule_options schedule;
+    const char *watched; /* the metric of evaluation that a schedule follows */
     const struct optim_row *optimizer;
     struct optim_params optim;
     double loraplus_ratio; /* the rate of B over that of A */

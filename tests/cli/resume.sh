@@ -12,14 +12,21 @@ train() { # OUTPUT ARGS...
   exec "$RAPT" train --model "$golden/llama_tiny" --train-data "$golden/trl/train.jsonl" --max-length 24 --dtype f32 --threads 1 \
     --learning-rate 1e-3 --logging-steps 1 --save-steps 10 --output-dir "$out" "$@"
 }
-# Starts a run, waits for N more lines of metrics, sends SIGNAL; rc holds its exit code.
+# Starts a run (as it was left before, where a try was too late), waits for N more lines of metrics, sends SIGNAL; rc holds its exit code.
 interrupt() { # SIGNAL N OUTPUT ARGS...
-  local signal=$1 count=$(($(lines "$3") + $2)) out=$3
-  train "${@:3}" >/dev/null 2>"$dir/err" &
-  local pid=$!
-  while [ "$(lines "$out")" -lt $count ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
-  kill -"$signal" $pid 2>/dev/null || true
-  rc=0; { wait $pid || rc=$?; } 2>/dev/null
+  local signal=$1 count=$(($(lines "$3") + $2)) out=$3 before=$dir/before
+  rm -rf "$before"
+  [ ! -d "$out" ] || cp -a "$out" "$before"
+  for _ in $(seq 20); do
+    train "${@:3}" >/dev/null 2>"$dir/err" &
+    local pid=$!
+    while [ "$(lines "$out")" -lt $count ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
+    kill -"$signal" $pid 2>/dev/null || true
+    rc=0; { wait $pid || rc=$?; } 2>/dev/null
+    [ $rc = 0 ] || return 0 # else it was over before the signal came
+    rm -rf "$out"
+    [ ! -d "$before" ] || cp -a "$before" "$out"
+  done
 }
 same() { # OUTPUT EXPECTED FILE
   cmp "$1/$3" "$2/$3" || die "$1: $3 differs from the run that never stopped"
@@ -55,6 +62,10 @@ check dora adapter_model.safetensors --num-train-epochs 30 --per-device-train-ba
   --loraplus-lr-ratio 4 --sync-ref-model --ref-model-sync-steps 7
 check pissa adapter_model.safetensors --num-train-epochs 30 --per-device-train-batch-size 3 --order shuffled --init-lora-weights pissa --lora-r 4 --use-rslora \
   --lora-target-modules lm_head,q_proj,down_proj
+check plateau adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --lora-r 4 --eval-data "$golden/trl/eval.jsonl" --eval-steps 3 \
+  --lr-scheduler-type reduce_lr_on_plateau --lr-scheduler-kwargs factor=0.7,patience=2,cooldown=1
+check greedy adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --lora-r 4 --eval-data "$golden/trl/eval.jsonl" --eval-steps 3 \
+  --lr-scheduler-type greedy --lr-scheduler-kwargs factor=0.8,patience=1,smooth=true,window_size=4,min_lr=1e-5,mode=max --metric-for-best-model rewards/accuracies
 check muon adapter_model.safetensors --num-train-epochs 50 --per-device-train-batch-size 2 --optim muon
 check nca adapter_model.safetensors --train-data "$golden/trl_groups/responses.jsonl" --num-train-epochs 50 --per-device-train-batch-size 2 --loss-type nca --micro-batch-tokens 30
 kept=("$dir"/lora.killed/checkpoint-*)

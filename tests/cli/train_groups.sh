@@ -41,6 +41,14 @@ refuse 2 "--sync-ref-model has no effect with --objective sft" --objective sft -
 refuse 2 "--sync-ref-model has no effect with --loss-type sft" --train-data "$pairs" --sync-ref-model --loss-type sft
 refuse 2 "the run has 3 steps, so the reference would not move" --train-data "$pairs" --sync-ref-model
 
+# Schedules that follow evaluation need one.
+evaluated=(--train-data "$pairs" --eval-data "$golden/trl/eval.jsonl")
+refuse 2 "needs --eval-data and --eval-steps below the run's 3 steps" --train-data "$pairs" --lr-scheduler-type greedy
+refuse 2 "needs --eval-data and --eval-steps below the run's 3 steps" "${evaluated[@]}" --lr-scheduler-type reduce_lr_on_plateau --eval-steps 3
+refuse 2 "no metric 'accuracy'; it has: loss, entropy" "${evaluated[@]}" --lr-scheduler-type greedy --eval-steps 1 --metric-for-best-model eval_accuracy
+refuse 2 "--metric-for-best-model has no effect with --lr-scheduler-type linear" "${evaluated[@]}" --metric-for-best-model loss
+refuse 2 "warm-up has no effect with --lr-scheduler-type greedy: leave it out" "${evaluated[@]}" --lr-scheduler-type greedy --eval-steps 1 --warmup-steps 1
+
 # K responses: UltraFeedback's form is read as it is, a loss of the best response may stand beside, and of a pair with clear scores infonca is DPO.
 responses=$golden/trl_groups/responses.jsonl
 sed -E 's/"prompt"/"instruction"/; s/"responses"/"completions"/; s/"text"/"response"/g; s/"score"/"overall_score"/g' "$responses" >"$dir/ultrafeedback.jsonl"

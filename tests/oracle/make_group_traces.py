@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What TRL's KTOTrainer logs, and DPOTrainer with a reference that follows the policy, step by step, on llama_tiny: tests/golden/trl_groups: pairs.jsonl, labels.jsonl, responses.jsonl,
+"""What TRL's KTOTrainer logs, and DPOTrainer with a reference that follows the policy or a rate that follows evaluation, step by step, on llama_tiny: tests/golden/trl_groups: pairs.jsonl, labels.jsonl, responses.jsonl,
 goals.jsonl, each with _eval, cases.json in
 the form of make_trl_trace.py, and unpaired.json, the order in which TRL takes pairs apart. Rows are taken in file order.
 
@@ -44,6 +44,13 @@ SYNC = [
                                                     beta=0.5)),
     ("sync_adapter", "adapter", "dpo", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", num_train_epochs=2, ref_model_sync_steps=2)),
     ("sync_kto_adapter", "adapter", "kto", "pairs", dict(per_device_train_batch_size=4, lr_scheduler_type="constant", ref_model_sync_steps=5, ref_model_mixup_alpha=0.3)),
+]
+
+# The schedules that follow evaluation.
+WATCHED = [
+    ("plateau", "adapter", dict(lr_scheduler_type="reduce_lr_on_plateau", learning_rate=5e-3, eval_steps=2), dict(factor=0.5, patience=0, threshold=0.05, cooldown=1, min_lr=1e-4)),
+    ("greedy", "adapter", dict(lr_scheduler_type="greedy", learning_rate=5e-3, eval_steps=1),
+     dict(factor=0.8, patience=0, threshold=0.002, min_lr=1e-4, smooth=True, window_size=2, cooldown=1, warmup=1)),
 ]
 
 NCA = [
@@ -115,6 +122,19 @@ def sync(kind, objective, data, arguments, parts, folder):
     steps = [pick(e, "", []) for e in trainer.state.log_history if "grad_norm" in e]
     final = pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_", [])
     return options_of(kind, dict(objective=objective, **arguments)) + ["--sync-ref-model"], steps, final
+
+
+def watched(kind, arguments, kwargs, parts, folder):
+    model, tokenizer = load(kind)
+    arguments = dict(arguments, weight_decay=0.0, num_train_epochs=3, per_device_train_batch_size=4)
+    train, evaluation = (Dataset.from_list(part) for part in parts)
+    config = DPOConfig(**common(folder), **arguments, lr_scheduler_kwargs=kwargs, eval_strategy="steps")
+    trainer = DPOTrainer(model, args=config, train_dataset=train, eval_dataset=evaluation, processing_class=tokenizer)
+    trainer.train()
+    steps = [dict(pick(e, "", []), learning_rate=e["learning_rate"]) for e in trainer.state.log_history if "grad_norm" in e]
+    assert len({s["learning_rate"] for s in steps}) > 3
+    final = pick({k: v for k, v in trainer.evaluate().items() if k != "eval_num_tokens"}, "eval_", [])
+    return options_of(kind, arguments, lr_scheduler_kwargs=",".join(f"{k}={str(v).lower()}" for k, v in kwargs.items())), steps, final
 
 
 def kto(kind, data, arguments, parts, folder):
@@ -252,6 +272,10 @@ def main():
             options, steps, final = sync(kind, objective, of, arguments, data[of], temporary)
             cases.append({"name": name, "model": "llama_tiny", "data": of, "options": options, "steps": steps, "eval": final})
             print(name, len(steps), steps[0]["loss"], steps[-1]["loss"], steps[-1]["grad_norm"], file=sys.stderr)
+        for name, kind, arguments, kwargs in WATCHED:
+            options, steps, final = watched(kind, arguments, kwargs, data["pairs"], temporary)
+            cases.append({"name": name, "model": "llama_tiny", "data": "pairs", "options": options, "steps": steps, "eval": final})
+            print(name, len(steps), [s["learning_rate"] for s in steps], file=sys.stderr)
     for name, kind, of, arguments in NCA:
         options, steps, final = nca(kind, of, arguments, data[of])
         cases.append({"name": name, "model": "llama_tiny", "data": of, "options": options, "steps": steps, "eval": final})

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Optimizers and schedules: tests/golden/optim.
 
-schedules.json: [{name, kwargs, learning_rate, warmup_steps, total_steps, rates: [100]}] from transformers' get_scheduler.
+schedules.json: [{name, kwargs, learning_rate, warmup_steps, total_steps, rates: [100]}] from transformers' get_scheduler; the schedules that
+follow evaluation have measured: [100] too, what each step was followed by.
 optimizers.json: [{optim, args, rate, weight_decay, betas, eps}] and optimizers.safetensors: `CASE.SHAPE.STEP`, the values of each tensor of
 SHAPES after some steps; the gradients are `number` below. torch.optim, torch.optim.Muon and bitsandbytes 0.50.2 (AdamW8bit, Lion); where
 bitsandbytes is not installed, the same from its published rules (`adamw_8bit`, `lion`), to which it is held where it is.
@@ -32,6 +33,14 @@ SCHEDULES = [
     ("cosine_warmup_with_min_lr", dict(min_lr_rate=0.1), 10), ("cosine_warmup_with_min_lr", dict(min_lr=2e-4, warmup_lr_rate=0.3), 10),
     ("warmup_stable_decay", dict(num_decay_steps=30), 10), ("warmup_stable_decay", dict(num_decay_steps=30, num_stable_steps=20, min_lr_ratio=0.1), 20),
     *(("warmup_stable_decay", dict(num_decay_steps=40, warmup_type=t, decay_type=t, min_lr_ratio=0.05), 15) for t in ("linear", "cosine", "1-sqrt")),
+]
+GREEDY = dict(patience=2, factor=0.8, min_lr=5e-4, max_lr=4e-3)
+WATCHES = [  # name, kwargs, which measured()
+    ("reduce_lr_on_plateau", {}, 0), ("reduce_lr_on_plateau", dict(patience=3, factor=0.5, cooldown=4, min_lr=1e-4), 1),
+    ("reduce_lr_on_plateau", dict(mode="max", threshold_mode="abs", threshold=0.05, patience=1, factor=0.7, eps=1e-4), 2),
+    ("reduce_lr_on_plateau", dict(mode="max", threshold=0.02, patience=0, factor=0.9), 3),
+    ("greedy", {}, 0), ("greedy", GREEDY, 1), ("greedy", dict(GREEDY, smooth=True, window_size=5), 1), ("greedy", dict(GREEDY, reset_start=3, cooldown=1, warmup=2), 2),
+    ("greedy", dict(GREEDY, mode="max", threshold_mode="rel", threshold=0.01, patience=0, warmup=1), 3), ("greedy", dict(GREEDY, smooth=True, reset_start=1, patience=0), 3),
 ]
 CASES = [
     dict(optim="adamw_torch", rate=1e-2, weight_decay=0.1), dict(optim="adamw_torch", rate=1e-2, betas=(0.8, 0.95), eps=1e-4),
@@ -68,7 +77,24 @@ def schedules():
             optimizer.step()
             scheduler.step()
         made.append(dict(name=name, kwargs=[f"{k}={v}" for k, v in kwargs.items()], learning_rate=3e-3, warmup_steps=warmup, total_steps=90, rates=rates))
+    for name, kwargs, which in WATCHES:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-3)
+        scheduler = get_scheduler(name, optimizer, scheduler_specific_kwargs=dict(kwargs))
+        rates, values = [], measured(which)
+        for value in values:
+            rates.append(optimizer.param_groups[0]["lr"])
+            scheduler.step(value)
+        texts = [f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in kwargs.items()]
+        made.append(dict(name=name, kwargs=texts, learning_rate=3e-3, warmup_steps=0, total_steps=100, rates=rates, measured=values))
     return made
+
+
+def measured(which):
+    """100 losses: falling and then flat, up and down, noisy around a slow fall, noisy around a slow rise; short decimals, exact in JSON."""
+    x = np.arange(100)
+    noise = number(x * 8, 7 + which)
+    made = [np.maximum(1 - x / 20, 0.25) + 0 * noise, 1 + np.sin(x / 9) - x / 200, 1 - x / 200 + 0.2 * noise, 0.2 + x / 150 + 0.2 * noise][which]
+    return [round(float(v), 6) for v in made]
 
 
 def dynamic_map(signed):

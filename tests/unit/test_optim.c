@@ -262,12 +262,15 @@ static void schedules_are_transformers(void **state) {
         struct schedule_options o = {.name = name, .peak = number_of(c, "learning_rate"), .warmup_steps = (uint64_t)number_of(c, "warmup_steps"), .kwargs = kwargs};
         o.kwarg_count = texts_of(kwargs, json_get(c, "kwargs"));
         ok(schedule_init(&s, &o, (uint64_t)number_of(c, "total_steps")));
-        struct json_iter rates = json_iter_begin(json_get(c, "rates"));
+        struct json_iter rates = json_iter_begin(json_get(c, "rates")), measured = json_iter_begin(json_get(c, "measured"));
         uint64_t step = 0;
         for (double want; json_iter_next(&rates, &key, &r); step++) {
             assert_true(json_double(&want, r));
             const double got = schedule_rate(&s, step);
             if (!(fabs(got - want) <= 1e-12 * fabs(want) + 1e-18)) fail_msg("%s, step %d: %.17g, transformers %.17g", name, (int)step, got, want);
+            if (!s.row->watch) continue;
+            assert_true(json_iter_next(&measured, &key, &r) && json_double(&want, r));
+            s.row->watch(&s, want);
         }
         assert_int_equal(step, 100);
         seen[s.row - schedule_table]++;
@@ -288,11 +291,13 @@ static status start(const char *name, const char *kwarg, uint64_t warmup, double
 static void schedules_refuse(void **state) {
     (void)state;
     static const struct { const char *name, *kwarg, *message; } wrong[] = {
-        {"step", NULL, "constant_with_warmup"},                     {"greedy", NULL, "follows what evaluation measures"},
+        {"step", NULL, "constant_with_warmup"},                     {"greedy", "factor=1", "below 1"},
         {"linear", "power=2", "linear has no setting 'power'"},     {"polynomial", "lr_end=1", "must be below"},
         {"cosine_with_min_lr", NULL, "min_lr_rate"},                {"warmup_stable_decay", NULL, "num_decay_steps"},
         {"warmup_stable_decay", "decay_type=step", "1-sqrt"},       {"inverse_sqrt", "timescale=0", "1 to"},
-        {"cosine_with_min_lr", "min_lr=nan", "expects a number"},
+        {"cosine_with_min_lr", "min_lr=nan", "expects a number"},   {"greedy", "window_size=9", "without smooth=true"},
+        {"reduce_lr_on_plateau", "factor=0", "above 0"},            {"reduce_lr_on_plateau", "smooth=true", "no setting 'smooth'"},
+        {"greedy", "mode=most", "min|max"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(start(wrong[i].name, wrong[i].kwarg, 0, 0), ST_USAGE);
@@ -302,6 +307,7 @@ static void schedules_refuse(void **state) {
     assert_int_equal(start("linear", NULL, 0, 1.5), ST_USAGE);
     assert_int_equal(start("constant", NULL, 5, 0), ST_USAGE);
     assert_int_equal(start("constant", NULL, 0, 0.1), ST_USAGE);
+    assert_int_equal(start("greedy", NULL, 5, 0), ST_USAGE);
 }
 
 int main(void) {
