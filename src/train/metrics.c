@@ -149,6 +149,7 @@ static size_t values_of(struct value out[VALUES_MAX], const struct metrics *m, u
         {{"max_reward", m->reward_max, every}, METRICS_REWARDS},
         {{"accuracy", m->reward_accuracy, every}, METRICS_REWARDS},
         {{"margin", m->reward_margin, every}, METRICS_REWARDS},
+        {{"shared_positions", m->alone - m->positions, m->alone}, TOKENS | METRICS_REWARDS}, /* not TRL's: the part that trees did not compute */
     };
     size_t n = 0;
     _Static_assert(sizeof all / sizeof all[0] <= VALUES_MAX, "values");

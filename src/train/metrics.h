@@ -12,6 +12,7 @@ struct token_stats {
     double logits_chosen, logits_rejected;  /* mean logit of the vocabulary, summed over tokens */
     double top1_chosen;
     int64_t tokens_chosen, tokens_rejected;
+    int64_t positions, alone; /* of the training passes: computed, and what they would be with nothing shared */
 };
 /* rejected[tree->sequence_count]: on which side a sequence counts; prompts: its tokens that do not. */
 void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected, const int32_t *prompts);
@@ -21,6 +22,7 @@ struct metrics {
     double loss, entropy, accuracy, logits_chosen, logits_rejected, reward_chosen, reward_rejected, reward_accuracy, reward_margin,
         logps_chosen, logps_rejected, reward_min, reward_mean, reward_max, nll, log_odds_ratio, log_odds_chosen, kl;
     double with_chosen, with_rejected, with_both; /* micro-batches that had such rows, under kto */
+    double positions, alone;                      /* sums of token_stats' */
     int64_t count; /* micro-batches summed */
 };
 /* policy, reference: sums in nats of all rows' sequences, first[rows + 1] says where each row's begin; reference may be NULL. A row's first

@@ -87,6 +87,11 @@ static void add_stats(struct token_stats *stats, const struct trainer *t, size_t
     token_stats_add(stats, &t->run, &t->tree, t->rejected + t->first[from], t->prompts + t->first[from]);
 }
 
+static void count_positions(struct token_stats *stats, const struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t taken) {
+    stats->positions += t->tree.node_count;
+    for (size_t i = 0; i < taken; i++) stats->alone += (int64_t)batch_row_tokens(data, rows[i], false);
+}
+
 /* Each pack's rows are a batch of their own: right for losses that are means over rows. */
 static status separable(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
                         bool train, double weight, struct token_stats *stats) {
@@ -101,7 +106,9 @@ static status separable(struct loss_result *total, struct trainer *t, const stru
         total->nll += r.nll * share;
         total->log_odds_ratio += r.log_odds_ratio * share;
         total->log_odds_chosen += r.log_odds_chosen * share;
-        if (train) TRY(backward_pack(t, from, weight * share, from + taken == count));
+        if (!train) continue;
+        count_positions(stats, t, data, rows + from, taken);
+        TRY(backward_pack(t, from, weight * share, from + taken == count));
     }
     return ST_OK;
 }
@@ -116,6 +123,7 @@ static status whole(struct loss_result *total, struct trainer *t, const struct l
     TRY(loss_of(total, t, data, 0, count));
     for (size_t from = 0, taken = 0; train && from < count; from += taken) {
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, true));
+        count_positions(stats, t, data, rows + from, taken);
         TRY(backward_pack(t, from, weight, from + taken == count));
     }
     return ST_OK;
@@ -147,6 +155,8 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     TRY(s);
     for (size_t i = 0; i < count && train; i++)
         for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++) t->tokens_seen += loaded_response(data, rows[i], at - t->first[i])->prompt + t->lengths[at];
+    m->positions += (double)stats.positions;
+    m->alone += (double)stats.alone;
     if (t->run.plan.rewards)
         metrics_add_rewards(m, r.value, t->policy, count);
     else if (t->o->objective == OBJECTIVE_KTO)
