@@ -114,6 +114,23 @@ void handover_yaml_number(struct buf *out, const char *key, double value) {
 
 void handover_yaml_int(struct buf *out, const char *key, int64_t value) { buf_printf(out, "%s: %lld\n", key, (long long)value); }
 
+void handover_yaml_trainer(struct buf *out, const struct handover *h) {
+    const struct handover_settings *o = &h->set;
+    handover_yaml_number(out, "learning_rate", o->rate);
+    handover_yaml_text(out, "lr_scheduler_type", o->scheduler);
+    handover_yaml_number(out, "num_train_epochs", o->epochs);
+    handover_yaml_int(out, "per_device_train_batch_size", o->device_rows);
+    handover_yaml_int(out, "gradient_accumulation_steps", o->accumulation);
+    handover_yaml_int(out, "seed", HANDOVER_SEED);
+    buf_append_text(out, "bf16: true\nlogging_steps: 10\nsave_strategy: epoch\nreport_to: none\n");
+    if (h->has_eval) {
+        buf_append_text(out, "eval_strategy: steps\n");
+        handover_yaml_int(out, "eval_steps", HANDOVER_EVAL_STEPS);
+        handover_yaml_int(out, "per_device_eval_batch_size", o->device_rows);
+    }
+    handover_yaml_text(out, "output_dir", HANDOVER_OUTPUT);
+}
+
 status handover_zero3(const struct handover *h, const char *name) {
     struct buf b = {0};
     buf_append_text(&b, "{\n"

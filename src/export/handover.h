@@ -91,6 +91,8 @@ void handover_put_number(struct buf *out, double value);
 void handover_yaml_text(struct buf *out, const char *key, const char *value);
 void handover_yaml_number(struct buf *out, const char *key, double value);
 void handover_yaml_int(struct buf *out, const char *key, int64_t value);
+/* What trainers on transformers' Trainer take under its own names: rate, schedule, epochs, batch, seed, bf16, logging, evaluation, output. */
+void handover_yaml_trainer(struct buf *out, const struct handover *h);
 /* DeepSpeed's ZeRO-3 for trainers on transformers' Trainer, which fills in what says "auto". */
 status handover_zero3(const struct handover *h, const char *name);
 

@@ -55,20 +55,8 @@ static status put_config(const struct handover *h) {
     if (template) handover_yaml_text(&b, "template", template);
     if (h->sft) buf_append_text(&b, "mask_history: true # the last turn is trained\n");
     handover_yaml_int(&b, "cutoff_len", o->max_length);
-    handover_yaml_number(&b, "learning_rate", o->rate);
-    handover_yaml_text(&b, "lr_scheduler_type", o->scheduler);
     handover_yaml_number(&b, "warmup_ratio", o->warmup);
-    handover_yaml_number(&b, "num_train_epochs", o->epochs);
-    handover_yaml_int(&b, "per_device_train_batch_size", o->device_rows);
-    handover_yaml_int(&b, "gradient_accumulation_steps", o->accumulation);
-    handover_yaml_int(&b, "seed", HANDOVER_SEED);
-    buf_append_text(&b, "bf16: true\nlogging_steps: 10\nsave_strategy: epoch\nreport_to: none\n");
-    if (h->has_eval) {
-        buf_append_text(&b, "eval_strategy: steps\n");
-        handover_yaml_int(&b, "eval_steps", HANDOVER_EVAL_STEPS);
-        handover_yaml_int(&b, "per_device_eval_batch_size", o->device_rows);
-    }
-    handover_yaml_text(&b, "output_dir", HANDOVER_OUTPUT);
+    handover_yaml_trainer(&b, h);
     status s = handover_file(h, h->sft ? "sft.yaml" : "dpo.yaml", &b);
     buf_release(&b);
     return s;

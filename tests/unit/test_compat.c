@@ -9,47 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "data/loader.h"
-
-static char folder[] = "/tmp/rapt_compat_XXXXXX";
-static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "rows.jsonl"};
-
-static void put(const char *name, const char *text, size_t size) {
-    char *path = file_join(folder, name);
-    assert_int_equal(file_write(path, text, size), ST_OK);
-    free(path);
-}
-
-static int begin(void **state) {
-    (void)state;
-    return mkdtemp(folder) == NULL;
-}
-
-static int end(void **state) {
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        char *path = file_join(folder, names[i]);
-        unlink(path);
-        free(path);
-    }
-    return rmdir(folder);
-}
-
-static size_t number(struct json object, const char *name) {
-    int64_t n;
-    assert_true(json_int(&n, json_get(object, name)));
-    return (size_t)n;
-}
-
-static struct json item(struct json array, size_t at) {
-    struct json_iter it = json_iter_begin(array);
-    struct json key, value = {0};
-    for (size_t i = 0; i <= at; i++) assert_true(json_iter_next(&it, &key, &value));
-    return value;
-}
+#include "row_folder.h"
 
 static void put_model(struct json model) {
     char *name = json_text(json_get(model, "tokenizer"));

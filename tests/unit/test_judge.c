@@ -18,13 +18,9 @@
 #include "data/source.h"
 #include "net/cache.h"
 #include "reward/judge_answer.h"
-#include "reward/reward.h"
+#include "score_rows.h"
 
 #define GOLDEN TEST_SOURCE_DIR "/golden/"
-
-static void ok(status s) {
-    if (s != ST_OK) fail_msg("%s", status_message());
-}
 
 static const struct judge_scale ten = {.low = 1, .high = 10}, verdict = {.pairwise = true, .high = 1};
 
@@ -238,22 +234,6 @@ static void caches_lose_only_their_torn_line(void **state) {
     buf_release(&whole);
 }
 
-/* All rows of a file through a source. */
-static void score_all(struct reward_values *out, const char *source, const struct reward_options *o, const char *rows) {
-    struct reward r;
-    struct source in;
-    struct record record = {0};
-    bool end;
-    *out = (struct reward_values){0};
-    ok(reward_open(&r, reward_find(source), o));
-    ok(source_open(&in, rows, SOURCE_STOP, NULL));
-    for (ok(source_next(&in, &record, &end)); !end; ok(source_next(&in, &record, &end))) ok(r.source->score(&r, out, &record));
-    ok(r.source->flush(&r, out));
-    source_release(&in);
-    record_release(&record);
-    reward_release(&r);
-}
-
 static struct json golden(struct buf *text) {
     ok(file_read(text, GOLDEN "judge/expected.json"));
     struct json root;
@@ -290,7 +270,7 @@ static void models_judge_as_theirs(void **state) {
                 o.judge.scale = pairwise ? verdict : ten;
                 o.judge.logprobs = weighted;
                 o.judge.prompt_file = pairwise ? GOLDEN "judge/pairwise.txt" : GOLDEN "judge/rating.txt";
-                score_all(&got, "judge", &o, GOLDEN "judge/rows.jsonl");
+                score_all(&got, "judge", &o, GOLDEN "judge/rows.jsonl", NULL);
                 check_column(&got, json_get(root, pairwise ? "verdicts" : "ratings"), weighted, pairwise ? "pairwise" : "rating");
                 reward_values_release(&got);
             }
@@ -306,7 +286,7 @@ static void policies_judge_themselves(void **state) {
             const struct reward_options o = {.model = GOLDEN "score_chat", .adapter = GOLDEN "score_chat_lora", .kind = MATMUL_F32, .budget = budgets[b],
                 .expected = kind > 0, .per_token = kind > 1};
             struct reward_values got;
-            score_all(&got, "self", &o, GOLDEN "judge/rows.jsonl");
+            score_all(&got, "self", &o, GOLDEN "judge/rows.jsonl", NULL);
             check_column(&got, json_get(root, "self"), kind, "self");
             reward_values_release(&got);
         }
@@ -332,7 +312,7 @@ static void folds_are_crossed(void **state) {
         struct json_iter it[2] = {json_iter_begin(lists[0]), json_iter_begin(lists[1])};
         size_t n = 0, of_fold[2] = {0};
         bool end;
-        score_all(&got, "implicit", &o, GOLDEN "judge/lines.jsonl");
+        score_all(&got, "implicit", &o, GOLDEN "judge/lines.jsonl", NULL);
         ok(source_open(&in, GOLDEN "judge/lines.jsonl", SOURCE_STOP, NULL));
         for (ok(source_next(&in, &record, &end)); !end; ok(source_next(&in, &record, &end))) {
             const size_t fold = augment_fold(record_prompt_key(&record.prompt, record.conversational), 2);
