@@ -2,7 +2,7 @@
 # Installs the named Debian packages that are missing. The word "build" stands for everything that building rapt needs.
 # Asks for sudo only when not root and something is missing; says what to do on other systems.
 set -eu
-build=(gcc cmake ninja-build pkg-config libc6-dev libdnnl-dev libpcre2-dev libutf8proc-dev libxxhash-dev zlib1g-dev libzstd-dev libyaml-dev libcurl4-openssl-dev libjs-chart.js)
+build=(gcc cmake ninja-build pkg-config libc6-dev libdnnl-dev libpcre2-dev libutf8proc-dev libxxhash-dev zlib1g-dev libzstd-dev libyaml-dev libcurl4-openssl-dev libjs-chart.js libmicrohttpd-dev)
 wanted=()
 for word in "$@"; do
   if [ "$word" = build ]; then wanted+=("${build[@]}"); else wanted+=("$word"); fi
@@ -11,7 +11,7 @@ done
 # Is what a package brings here by another way (a system without dpkg)?
 has() {
   case "$1" in
-    gcc | cmake | python3) command -v "$1" ;;
+    gcc | cmake | python3 | curl) command -v "$1" ;;
     ninja-build) command -v ninja ;;
     pkg-config) command -v pkg-config ;;
     libc6-dev) [ -e /usr/include/stdio.h ] ;;

@@ -19,6 +19,7 @@ typedef status cmd_fn(int argc, char **argv);
     X(export, "Use") \
     X(generate, "Use") \
     X(chat, "Use") \
+    X(serve, "Use") \
     X(eval, "Measure") \
     X(report, "Measure") \
     X(inspect, "Look") \

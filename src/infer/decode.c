@@ -9,6 +9,7 @@
 #include "model/block.h"
 #include "model/heads.h"
 #include "num/norm.h"
+#include "num/softmax_logp.h"
 
 #define DECODE_ROWS 256
 #define SHARE_LEAST 16 /* a prompt waits for another one only when that saves this many tokens */
@@ -22,12 +23,16 @@ static struct decode_options resolved(const struct decode_options *o) {
     return r;
 }
 
-static struct run_plan plan_of(const struct decode_options *o) { return (struct run_plan){.tokens = o->rows, .scored = o->batch}; }
+/* Rows of a step whose logits may be needed. */
+static size_t most_wants(const struct decode_options *o) { return o->odds ? o->batch + o->rows : o->batch; }
+
+static struct run_plan plan_of(const struct decode_options *o) { return (struct run_plan){.tokens = o->rows, .scored = most_wants(o)}; }
 
 size_t decoder_bytes(const struct model *m, const struct decode_options *options) {
     const struct decode_options o = resolved(options);
     const struct run_plan plan = plan_of(&o);
-    const size_t samplers = (size_t)omp_get_max_threads() * m->config.vocab * (sizeof(struct sampler_item) + 1);
+    const size_t each = sizeof(struct sampler_item) + 1 + (o.odds ? sizeof(float) : 0);
+    const size_t samplers = (size_t)omp_get_max_threads() * m->config.vocab * each;
     size_t bytes = kv_cache_bytes(&m->config, o.batch, o.length, m->int8), ids;
     if (bytes == SIZE_MAX || !size_mul(&ids, o.batch * sizeof(int32_t), o.length) || !size_add(&bytes, bytes, ids) ||
         !size_add(&bytes, bytes, run_bytes(m, &plan)) || !size_add(&bytes, bytes, samplers))
@@ -49,10 +54,8 @@ static status allocate(struct decoder *d) {
     TRY(mem_try_alloc(&d->row_id, o->rows, sizeof(int32_t), "rows"));
     TRY(mem_try_alloc(&d->row_position, o->rows, sizeof(int32_t), "rows"));
     TRY(mem_try_alloc(&d->spans, o->rows, sizeof *d->spans, "rows"));
-    TRY(mem_try_alloc(&d->want_row, o->batch, sizeof(size_t), "rows"));
-    TRY(mem_try_alloc(&d->want_slot, o->batch, sizeof(size_t), "rows"));
-    TRY(mem_try_alloc(&d->picked, o->batch, sizeof(int32_t), "rows"));
-    return mem_try_alloc(&d->pick_status, o->batch, sizeof(status), "rows");
+    if (o->odds) TRY(mem_try_alloc(&d->raw, d->sampler_count * d->model->config.vocab, sizeof(float), "logits"));
+    return mem_try_alloc(&d->wants, most_wants(o), sizeof *d->wants, "rows");
 }
 
 status decoder_init(struct decoder *d, struct model *m, const float *theta, const struct decode_options *o) {
@@ -71,10 +74,8 @@ void decoder_release(struct decoder *d) {
     free(d->row_id);
     free(d->row_position);
     free(d->spans);
-    free(d->want_row);
-    free(d->want_slot);
-    free(d->picked);
-    free(d->pick_status);
+    free(d->wants);
+    free(d->raw);
     kv_cache_release(&d->cache);
     run_release(&d->run);
     *d = (struct decoder){0};
@@ -94,7 +95,7 @@ static struct decode_slot *choose_slot(struct decoder *d, const struct decode_jo
     for (size_t i = 0; i < d->options.batch; i++) {
         struct decode_slot *s = &d->slots[i];
         if (s->active) continue;
-        const size_t n = common(s->ids, job->prompt, smaller(s->cached, job->prompt_count - 1));
+        const size_t n = job->prompt_odds ? 0 : common(s->ids, job->prompt, smaller(s->cached, job->prompt_count - 1));
         if (best && (n < *kept || (n == *kept && s->cached >= best->cached))) continue;
         best = s;
         *kept = n;
@@ -114,7 +115,8 @@ static status admit(struct decoder *d, const struct decode_calls *calls, bool *e
         size_t kept = 0;
         TRY(calls->next(calls->context, &job, end));
         if (*end) break;
-        CHECK(job.max_new >= 1 && job.prompt_count >= 1);
+        CHECK(job.max_new >= 1 && job.prompt_count >= 1 && job.top <= DECODE_TOP_MAX);
+        CHECK((d->options.odds && !calls->pick) || (!job.odds && !job.prompt_odds));
         if (job.prompt_count >= d->options.length)
             return FAIL(ST_UNSUPPORTED, "a prompt of %zu tokens leaves no room for a response within %zu; raise --max-length",
                         job.prompt_count, d->options.length);
@@ -138,6 +140,7 @@ static status admit(struct decoder *d, const struct decode_calls *calls, bool *e
 static bool take_shared(struct decoder *d, struct decode_slot *s) {
     const size_t most = s->count - 1; /* the last token is computed here: its logits are wanted */
     bool wait = false;
+    if (s->job.prompt_odds) return false;
     for (size_t i = 0; i < d->options.batch; i++) {
         const struct decode_slot *other = &d->slots[i];
         if (other == s) continue;
@@ -155,6 +158,10 @@ static bool take_shared(struct decoder *d, struct decode_slot *s) {
     return wait;
 }
 
+static void want(struct decoder *d, size_t row, size_t slot, size_t at) {
+    d->wants[d->want_count++] = (struct decode_want){.row = row, .slot = slot, .at = at};
+}
+
 /* Up to `room` of the slot's tokens that are not in the cache yet. */
 static void add_rows(struct decoder *d, size_t slot, size_t room) {
     struct decode_slot *s = &d->slots[slot];
@@ -163,14 +170,13 @@ static void add_rows(struct decoder *d, size_t slot, size_t room) {
         d->spans[d->span_count++] =
             (struct kv_span){.slot = slot, .row = d->row_count + at - s->cached, .count = smaller(end - at, KV_SPAN_MAX), .position = at};
     for (size_t at = s->cached; at < end; at++) {
+        if (s->job.prompt_odds && at + 1 < s->job.prompt_count) want(d, d->row_count, slot, at + 1);
         d->row_id[d->row_count] = s->ids[at];
         d->row_position[d->row_count++] = (int32_t)at;
     }
     d->counts.prompt += s->count == s->job.prompt_count ? n : 0;
     s->cached = end;
-    if (end < s->count) return;
-    d->want_row[d->want_count] = d->row_count - 1;
-    d->want_slot[d->want_count++] = slot;
+    if (end == s->count) want(d, d->row_count - 1, slot, 0);
 }
 
 /* The next prompt to read: the one admitted first among those not looked at (order > after). */
@@ -232,29 +238,55 @@ static struct decode_state state_of(const struct decode_slot *s, enum decode_fin
         .job = &s->job, .ids = s->ids + prompt, .count = s->count - prompt, .prompt_reused = s->reused, .finish = finish};
 }
 
-static status pick(int32_t *id, struct decoder *d, struct sampler *sampler, size_t slot, float *logits) {
-    const struct decode_slot *s = &d->slots[slot];
-    const struct sampler_key key = {.row = s->job.row, .sample = s->job.sample, .position = s->count - s->job.prompt_count};
-    return sampler_pick(id, sampler, logits, s->ids, s->count, key);
+/* The log-prob of token `id` and of the likeliest `top` by logits[V]. */
+static status put_odds(struct decode_odds *o, const float *logits, size_t vocab, int32_t id, size_t top) {
+    float lse, entropy, mean;
+    int32_t argmax;
+    size_t held = 0;
+    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, vocab, vocab);
+    if (!isfinite(lse)) return FAIL(ST_FORMAT, "the model's logits are not finite numbers: its weights or the adapter are broken");
+    o->logp = logits[id] - lse;
+    for (size_t i = 0; top && i < vocab; i++) {
+        if (held == top && logits[i] <= o->top_logp[top - 1]) continue;
+        size_t at = held < top ? held++ : top - 1;
+        for (; at > 0 && o->top_logp[at - 1] < logits[i]; at--) o->top_logp[at] = o->top_logp[at - 1], o->top_id[at] = o->top_id[at - 1];
+        o->top_logp[at] = logits[i];
+        o->top_id[at] = (int32_t)i;
+    }
+    for (size_t i = 0; i < top; i++) o->top_logp[i] = i < held ? o->top_logp[i] - lse : -INFINITY;
+    return ST_OK;
 }
 
-/* Picks for wanted rows [from, from + n), whose logits stand in r->logits. */
-static status pick_rows(struct decoder *d, const struct decode_calls *calls, size_t from, size_t n) {
+/* What is wanted of one row: the prompt's odds, or the next token with its own. thread: whose sampler is taken. */
+static status take_row(struct decode_want *w, struct decoder *d, size_t thread, float *logits) {
+    const struct decode_slot *s = &d->slots[w->slot];
+    const size_t vocab = d->model->config.vocab;
+    struct sampler *sampler = &d->samplers[thread];
+    float *raw = s->job.odds ? d->raw + thread * vocab : NULL;
+    if (w->at) return put_odds(&s->job.prompt_odds[w->at], logits, vocab, s->ids[w->at], s->job.top);
+    const struct sampler_key key = {.row = s->job.row, .sample = s->job.sample, .position = s->count - s->job.prompt_count};
+    TRY(sampler_set(sampler, s->job.sampler ? s->job.sampler : &d->options.sampler));
+    if (raw) memcpy(raw, logits, vocab * sizeof *raw);
+    TRY(sampler_pick(&w->picked, sampler, logits, s->ids, s->count, key));
+    return raw ? put_odds(s->job.odds, raw, vocab, w->picked, s->job.top) : ST_OK;
+}
+
+/* For wanted rows [from, from + n), whose logits stand in r->logits. */
+static status take_rows(struct decoder *d, const struct decode_calls *calls, size_t from, size_t n) {
     const size_t vocab = d->model->config.vocab;
     float *logits = d->run.logits;
+    struct decode_want *wants = d->wants + from;
     if (calls->pick) {
         for (size_t i = 0; i < n; i++) {
-            const struct decode_state s = state_of(&d->slots[d->want_slot[from + i]], DECODE_RUNNING);
-            TRY(calls->pick(calls->context, &d->picked[from + i], &s, logits + i * vocab));
+            const struct decode_state s = state_of(&d->slots[wants[i].slot], DECODE_RUNNING);
+            TRY(calls->pick(calls->context, &wants[i].picked, &s, logits + i * vocab));
         }
         return ST_OK;
     }
 #pragma omp parallel for schedule(dynamic, 1)
-    for (size_t i = 0; i < n; i++)
-        d->pick_status[from + i] = pick(&d->picked[from + i], d, &d->samplers[(size_t)omp_get_thread_num() % d->sampler_count],
-                                        d->want_slot[from + i], logits + i * vocab);
-    for (size_t i = from; i < from + n; i++) /* once more where it failed: messages belong to their thread */
-        if (d->pick_status[i] != ST_OK) return pick(&d->picked[i], d, &d->samplers[0], d->want_slot[i], logits + (i - from) * vocab);
+    for (size_t i = 0; i < n; i++) wants[i].result = take_row(&wants[i], d, (size_t)omp_get_thread_num() % d->sampler_count, logits + i * vocab);
+    for (size_t i = 0; i < n; i++) /* once more where it failed: messages belong to their thread */
+        if (wants[i].result != ST_OK) return take_row(&wants[i], d, 0, logits + i * vocab);
     return ST_OK;
 }
 
@@ -264,11 +296,11 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
     const size_t c = d->model->config.hidden;
     for (size_t from = 0; from < d->want_count; from += r->chunk) {
         const size_t n = smaller(d->want_count - from, r->chunk), padded = smaller(padded_rows(d, n), r->chunk);
-        for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->want_row[from + i] * c, c * sizeof(float));
+        for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->wants[from + i].row * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
         rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
         TRY(heads_logits(r, d->theta, 0, padded));
-        TRY(pick_rows(d, calls, from, n));
+        TRY(take_rows(d, calls, from, n));
     }
     return ST_OK;
 }
@@ -295,20 +327,36 @@ static status step(struct decoder *d, const struct decode_calls *calls) {
     TRY(run_layers(d));
     for (size_t i = 0; i < d->options.batch; i++) d->slots[i].ready = d->slots[i].cached;
     TRY(run_head(d, calls));
-    for (size_t i = 0; i < d->want_count; i++) TRY(take_token(d, calls, &d->slots[d->want_slot[i]], d->picked[i]));
+    for (size_t i = 0; i < d->want_count; i++)
+        if (!d->wants[i].at) TRY(take_token(d, calls, &d->slots[d->wants[i].slot], d->wants[i].picked));
     d->counts.steps++;
     return ST_OK;
 }
 
-status decode_run(struct decoder *d, const struct decode_calls *calls) {
-    bool end = false;
-    status s = ST_OK;
-    while (s == ST_OK) {
-        s = admit(d, calls, &end);
-        if (s != ST_OK || !any_slot(d, true)) break;
-        s = step(d, calls);
+/* Ends jobs that nobody waits for. */
+static status end_gone(struct decoder *d, const struct decode_calls *calls) {
+    for (size_t i = 0; calls->gone && i < d->options.batch; i++) {
+        struct decode_slot *s = &d->slots[i];
+        if (!s->active || !calls->gone(calls->context, &s->job)) continue;
+        const struct decode_state state = state_of(s, DECODE_STOP);
+        s->active = false;
+        TRY(calls->finish(calls->context, &state));
     }
+    return ST_OK;
+}
+
+status decode_step(struct decoder *d, const struct decode_calls *calls, bool *end, bool *busy) {
+    status s = end_gone(d, calls);
+    if (s == ST_OK) s = admit(d, calls, end);
+    *busy = s == ST_OK && any_slot(d, true);
+    if (*busy) s = step(d, calls);
     if (s != ST_OK) /* what the cache holds of unfinished rows is not known: forget it */
         for (size_t i = 0; i < d->options.batch; i++) d->slots[i].active = false, d->slots[i].cached = d->slots[i].ready = 0;
     return s;
+}
+
+status decode_run(struct decoder *d, const struct decode_calls *calls) {
+    bool end = false, busy = true;
+    while (busy) TRY(decode_step(d, calls, &end, &busy));
+    return ST_OK;
 }

@@ -11,6 +11,14 @@
 #include "model/kv_cache.h"
 #include "model/run.h"
 
+/* What the model gives a token, before any option of sampling: log-probs, in nats, by the softmax of the logits. */
+#define DECODE_TOP_MAX 20
+struct decode_odds {
+    float logp;                     /* of the token that stands there */
+    int32_t top_id[DECODE_TOP_MAX]; /* the likeliest, falling; of equals the lower id first */
+    float top_logp[DECODE_TOP_MAX];
+};
+
 /* One continuation that is wanted. The prompt is copied when the job is taken. */
 struct decode_job {
     const int32_t *prompt;
@@ -18,6 +26,11 @@ struct decode_job {
     size_t max_new;       /* most tokens to add; at least 1 */
     uint64_t row, sample; /* the sampler's key */
     void *user;
+    const struct sampler_options *sampler; /* NULL: the decoder's */
+    /* Only where decode_options.odds, and without decode_calls.pick: */
+    size_t top;                      /* so many of the likeliest are told, at most DECODE_TOP_MAX */
+    struct decode_odds *odds;        /* NULL, or written for each token before calls->token */
+    struct decode_odds *prompt_odds; /* NULL, or [prompt_count] written from 1 on before the first calls->token; the prompt is then computed whole */
 };
 enum decode_finish { DECODE_RUNNING, DECODE_STOP, DECODE_LENGTH };
 const char *decode_finish_name(enum decode_finish f); /* "stop", "length" */
@@ -37,12 +50,14 @@ struct decode_calls {
     status (*finish)(void *context, const struct decode_state *s);            /* a job is done; in order of completion */
     status (*token)(void *context, const struct decode_state *s, bool *stop); /* after each token; *stop ends the job. May be NULL */
     status (*pick)(void *context, int32_t *id, const struct decode_state *s, const float *logits); /* instead of the sampler. May be NULL */
+    bool (*gone)(void *context, const struct decode_job *job); /* before each step: is nobody waiting for it? It is then finished. May be NULL */
 };
 
 struct decode_options {
     size_t batch;  /* sequences at a time */
     size_t length; /* most tokens of prompt and response */
     size_t rows;   /* rows of a step; 0 = 256, never below batch */
+    bool odds;     /* jobs may ask for log-probs */
     struct sampler_options sampler;
 };
 struct decode_slot {
@@ -54,6 +69,12 @@ struct decode_slot {
     size_t cached; /* ids[0, cached) have keys and values once the step in hand is computed */
     size_t ready;  /* ids[0, ready) have them now */
     size_t reused;
+};
+struct decode_want {
+    size_t row, slot;
+    size_t at;      /* the token of the prompt whose log-prob is wanted; 0: the next token is picked */
+    int32_t picked;
+    status result;
 };
 struct decode_counts {
     uint64_t prompt, shared, generated, steps; /* tokens computed, tokens copied or kept, tokens drawn */
@@ -73,9 +94,8 @@ struct decoder {
     size_t row_count, span_count, want_count;
     int32_t *row_id, *row_position; /* [rows] */
     struct kv_span *spans;          /* [rows] */
-    size_t *want_row, *want_slot;   /* [batch] rows whose logits are sampled */
-    int32_t *picked;                /* [batch] */
-    status *pick_status;            /* [batch] */
+    struct decode_want *wants;      /* [batch], with odds [batch + rows]: rows whose logits are needed */
+    float *raw;                     /* [sampler_count, V] logits before a sampler changes them; NULL without odds */
 };
 
 /* Bytes that decoder_init takes beside the weights: the cache as reserved, and all buffers. SIZE_MAX when it overflows. */
@@ -85,5 +105,8 @@ status decoder_init(struct decoder *d, struct model *m, const float *theta, cons
 void decoder_release(struct decoder *d);
 /* Until calls->next says end and all jobs are done. The cache stays, so a later run's prompts may go on from it. */
 status decode_run(struct decoder *d, const struct decode_calls *calls);
+/* A single step, for callers whose jobs come at any time: takes jobs while slots are free and *end is false (calls->next sets it), and
+ * computes a token of each. *busy: there was something to compute. After an error no job is left; calls->finish was not called for them. */
+status decode_step(struct decoder *d, const struct decode_calls *calls, bool *end, bool *busy);
 
 #endif

@@ -22,15 +22,25 @@ status sampler_options_check(const struct sampler_options *o) {
     return ST_OK;
 }
 
-status sampler_init(struct sampler *s, const struct sampler_options *o, size_t vocab) {
-    *s = (struct sampler){.options = *o, .vocab = vocab};
+status sampler_set(struct sampler *s, const struct sampler_options *o) {
+    const size_t k = o->top_k <= 0 ? 0 : (uint64_t)o->top_k < s->vocab ? (size_t)o->top_k : s->vocab;
     TRY(sampler_options_check(o));
-    status code = mem_try_alloc(&s->items, vocab, sizeof *s->items, "sampler");
-    if (code == ST_OK && o->top_k > 0) {
-        const size_t k = (uint64_t)o->top_k < vocab ? (size_t)o->top_k : vocab;
-        code = mem_try_alloc(&s->heap, k, sizeof *s->heap, "sampler");
+    if (k > s->heap_size) {
+        free(s->heap);
+        s->heap = NULL;
+        s->heap_size = 0;
+        TRY(mem_try_alloc(&s->heap, k, sizeof *s->heap, "sampler"));
+        s->heap_size = k;
     }
-    if (code == ST_OK && o->repetition_penalty != 1.0) code = mem_try_alloc(&s->seen, vocab, 1, "sampler");
+    if (o->repetition_penalty != 1.0 && !s->seen) TRY(mem_try_alloc(&s->seen, s->vocab, 1, "sampler"));
+    s->options = *o;
+    return ST_OK;
+}
+
+status sampler_init(struct sampler *s, const struct sampler_options *o, size_t vocab) {
+    *s = (struct sampler){.vocab = vocab};
+    status code = mem_try_alloc(&s->items, vocab, sizeof *s->items, "sampler");
+    if (code == ST_OK) code = sampler_set(s, o);
     if (code != ST_OK) sampler_release(s);
     return code;
 }
@@ -221,7 +231,7 @@ static status pick_unfiltered(int32_t *id, float *logits, size_t vocab, float te
 }
 
 status sampler_pick(int32_t *id, struct sampler *s, float *logits, const int32_t *context, size_t context_count, struct sampler_key key) {
-    if (s->seen) penalise(s, logits, context, context_count);
+    if (s->options.repetition_penalty != 1.0) penalise(s, logits, context, context_count);
     if (s->options.temperature == 0) return pick_greedy(id, logits, s->vocab);
     struct rng r = rng_at(s->options.seed, key.row, key.sample, key.position);
     const struct sampler_options *o = &s->options;

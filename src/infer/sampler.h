@@ -34,10 +34,13 @@ struct sampler {
     struct sampler_options options;
     size_t vocab;
     struct sampler_item *items; /* [V] */
-    float *heap;                /* [min(top_k, V)] */
-    uint8_t *seen;              /* [V] all zero between calls; NULL without a repetition penalty */
+    float *heap;                /* [heap_size] at least min(top_k, V) */
+    size_t heap_size;
+    uint8_t *seen;              /* [V] all zero between calls; NULL while there was no repetition penalty */
 };
 status sampler_init(struct sampler *s, const struct sampler_options *o, size_t vocab);
+/* Other options from now on; the memory that they need beyond the earlier ones' is taken here. */
+status sampler_set(struct sampler *s, const struct sampler_options *o);
 void sampler_release(struct sampler *s);
 
 /* The tokens that the filters leave, in s->items[0..*count), and their summed weight; temperature > 0. */

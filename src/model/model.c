@@ -346,7 +346,29 @@ static void release_linear(struct linear *l, void *context) {
     free(l->owned);
 }
 
+status model_share(struct model *out, const struct model *base) {
+    CHECK(base->use == MODEL_INFER && !base->params.size && base->config.head == HEAD_LM);
+    struct model_layer *layers;
+    TRY(mem_try_alloc(&layers, base->config.layers, sizeof *layers, "layers"));
+    memcpy(layers, base->layers, base->config.layers * sizeof *layers);
+    *out = *base;
+    out->layers = layers;
+    out->shared = true;
+    return ST_OK;
+}
+
+static void release_shared(struct model *m) {
+    arena_release(&m->adapter);
+    params_release(&m->params);
+    free(m->layers);
+    *m = (struct model){0};
+}
+
 void model_release(struct model *m) {
+    if (m->shared) {
+        release_shared(m);
+        return;
+    }
     if (m->layers) {
         model_each_linear(m, release_linear, NULL);
         release_linear(&m->head, NULL);
@@ -376,6 +398,7 @@ static status make_rope(float **table, const struct rope_config *r, const struct
 
 status model_need_positions(struct model *m, size_t count) {
     if (count <= m->rope_positions) return ST_OK;
+    CHECK(!m->shared);
     if (count > m->config.max_position)
         return FAIL(ST_UNSUPPORTED, "sequences of %zu tokens are longer than the model's %zu positions; lower --max-length", count,
                     m->config.max_position);

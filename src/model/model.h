@@ -60,6 +60,7 @@ struct model {
     uint64_t version;                         /* of all trained values; model_changed */
     const float *bound;                       /* what model_bind saw last */
     uint64_t bound_version;
+    bool shared;                              /* made by model_share: weights and tables are another model's */
     float *rope, *rope_local, *rope_long;     /* [rope_positions, rotary] cos and sin; the last two NULL where not needed */
     size_t rope_positions;
 };
@@ -84,6 +85,9 @@ status model_describe(struct model *m, const char *path, enum matmul_kind kind, 
 /* The same, with a new reward head of `labels` labels where the checkpoint has none. */
 status model_describe_scorer(struct model *m, const char *path, enum matmul_kind kind, enum model_use use, size_t labels);
 status model_load(struct model *m);
+/* A second model on the weights of `base`, which is opened for MODEL_INFER and must live on: another adapter can be attached to it. Rotation tables
+ * are the base's (model_need_positions comes first, on the base). */
+status model_share(struct model *out, const struct model *base);
 void model_release(struct model *m);
 /* Grows the table of rotations; called by whoever knows the longest sequence. Error past the model's longest position. */
 status model_need_positions(struct model *m, size_t count);

@@ -291,6 +291,148 @@ static void test_cache_lives_on(void **state) {
     free(b);
 }
 
+/* Jobs with options and log-probs of their own, in one batch: the odds of the prompt's and of the drawn tokens are the full forward's, under any
+ * sampling, and the samples are those of a decoder that has these options for all. */
+struct asked {
+    struct decode_odds odds, prompt[PROMPT_MAX], drawn[NEW_MAX];
+    struct sampler_options sampler;
+};
+struct odds_bench {
+    struct bench *b;
+    struct asked asked[JOBS];
+    int gone; /* the job that nobody waits for; -1: none */
+};
+
+static status next_asked(void *context, struct decode_job *job, bool *end) {
+    struct odds_bench *o = context;
+    const size_t i = o->b->next;
+    TRY(next(o->b, job, end));
+    if (*end) return ST_OK;
+    job->sampler = &o->asked[i].sampler;
+    job->top = i % 4;
+    job->odds = i % 2 ? &o->asked[i].odds : NULL;
+    job->prompt_odds = i % 3 ? o->asked[i].prompt : NULL;
+    return ST_OK;
+}
+
+static status keep_odds(void *context, const struct decode_state *s, bool *stop) {
+    struct odds_bench *o = context;
+    const size_t i = (size_t)((struct job *)s->job->user - o->b->jobs);
+    (void)stop;
+    if (s->job->odds) o->asked[i].drawn[s->count - 1] = o->asked[i].odds;
+    return ST_OK;
+}
+
+static status finish_asked(void *context, const struct decode_state *s) { return finish(((struct odds_bench *)context)->b, s); }
+
+static bool is_gone(void *context, const struct decode_job *job) {
+    const struct odds_bench *o = context;
+    return o->gone >= 0 && job->user == &o->b->jobs[o->gone];
+}
+
+static void check_odds(struct bench *b, const struct asked *asked, size_t i, struct run *run, struct seqtree *tree) {
+    const struct job whole = b->jobs[i];
+    const size_t prompt = whole.prompt_count, top = i % 4;
+    int32_t ids[PROMPT_MAX + NEW_MAX];
+    const int32_t *sequence = ids, size = (int32_t)(prompt + whole.count), from = 1; /* all but the first token are scored */
+    memcpy(ids, whole.prompt, prompt * sizeof *ids);
+    memcpy(ids + prompt, whole.response, whole.count * sizeof *ids);
+    assert_int_equal(seqtree_build(tree, &sequence, &size, &from, 1, true), ST_OK);
+    assert_int_equal(run_forward(run, tree, b->theta, false), ST_OK);
+    for (int32_t k = 1; k < size; k++) {
+        const bool in_prompt = (size_t)k < prompt;
+        if (in_prompt ? i % 3 == 0 : i % 2 == 0) continue;
+        const struct decode_odds *o = in_prompt ? &asked->prompt[k] : &asked->drawn[(size_t)k - prompt];
+        assert_true(fabs((double)o->logp - (double)run->logp[k - 1]) < 2e-4);
+        if (top && o->top_id[0] != run->argmax[run->score_slot[k - 1]]) fail_msg("token %d: another one is likeliest", k);
+        for (size_t t = 1; t < top; t++) assert_true(o->top_logp[t] <= o->top_logp[t - 1] && o->top_id[t] != o->top_id[t - 1]);
+    }
+}
+
+static void test_odds(void **state) {
+    (void)state;
+    struct bench *b = calloc(1, sizeof *b);
+    struct odds_bench *o = calloc(1, sizeof *o);
+    struct decoder d;
+    struct run run;
+    struct seqtree tree;
+    struct job first[JOBS];
+    const struct decode_options options = {.batch = 5, .length = PROMPT_MAX + NEW_MAX + 8, .rows = 24, .sampler = sampler_options_default(), .odds = true};
+    const struct decode_calls calls = {.context = o, .next = next_asked, .finish = finish_asked, .token = keep_odds, .gone = is_gone};
+    bench_open(b, folder, MATMUL_REFERENCE, true);
+    o->b = b;
+    for (size_t i = 0; i < JOBS; i++) {
+        o->asked[i].sampler = sampler_options_default();
+        o->asked[i].sampler.temperature = i % 2 ? 0.8 : 0;
+        o->asked[i].sampler.top_k = i % 2 ? 20 : 0;
+        o->asked[i].sampler.repetition_penalty = i % 2 ? 1.0 : 1.3;
+        o->asked[i].sampler.seed = 100;
+    }
+    for (size_t kind = 0; kind < 2; kind++) { /* in decoders of these options */
+        decode(b, (struct decode_calls){0}, 8, 0, &o->asked[kind].sampler);
+        for (size_t i = kind; i < JOBS; i += 2) first[i] = b->jobs[i];
+    }
+    o->gone = -1;
+    b->next = 0;
+    assert_int_equal(decoder_init(&d, &b->model, b->theta, &options), ST_OK);
+    assert_int_equal(decode_run(&d, &calls), ST_OK);
+    assert_int_equal(model_need_positions(&b->model, 256), ST_OK);
+    assert_int_equal(run_init(&run, &b->model, &(struct run_plan){.tokens = 256, .scored = 256}), ST_OK);
+    assert_int_equal(seqtree_init(&tree, 256, 16, 256), ST_OK);
+    for (size_t i = 0; i < JOBS; i++) {
+        assert_int_equal(b->jobs[i].count, first[i].count);
+        assert_memory_equal(b->jobs[i].response, first[i].response, first[i].count * sizeof(int32_t));
+        if (i % 3) assert_int_equal(b->jobs[i].reused, 0); /* computed whole */
+        check_odds(b, &o->asked[i], i, &run, &tree);
+    }
+    /* nobody waits for one of them: it is finished at once, the others as before */
+    o->gone = 3;
+    b->next = 0;
+    assert_int_equal(decode_run(&d, &calls), ST_OK);
+    for (size_t i = 0; i < JOBS; i++) assert_int_equal(b->jobs[i].count, i == 3 ? b->jobs[i].count : first[i].count);
+    assert_true(b->jobs[3].count < first[3].count);
+    seqtree_release(&tree);
+    run_release(&run);
+    decoder_release(&d);
+    model_release(&b->model);
+    free(o);
+    free(b);
+}
+
+/* Two adapters on one set of weights: each is what it is alone. */
+static void test_shared_weights(void **state) {
+    (void)state;
+    const struct lora_options lora = {.rank = 3, .alpha = 6, .targets = {"q_proj", "down_proj"}, .target_count = 2};
+    struct sampler_options sampler = sampler_options_default();
+    struct bench *alone = calloc(1, sizeof *alone), *shared = calloc(1, sizeof *shared);
+    struct model base;
+    bench_open(alone, folder, MATMUL_F32, true);
+    assert_int_equal(model_open(&base, folder, MATMUL_F32, MODEL_INFER), ST_OK);
+    assert_int_equal(model_need_positions(&base, PROMPT_MAX + NEW_MAX + 8), ST_OK);
+    sampler.temperature = 0;
+    decode(alone, (struct decode_calls){0}, 4, 0, &sampler);
+    struct model other;
+    assert_int_equal(model_share(&other, &base), ST_OK);
+    assert_int_equal(lora_attach(&other, &lora, 1, false), ST_OK);
+    assert_int_equal(model_share(&shared->model, &base), ST_OK);
+    const struct lora_options o = {.rank = 4, .alpha = 8, .dora = true, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
+    assert_int_equal(lora_attach(&shared->model, &o, 9, false), ST_OK);
+    memcpy(shared->model.params.value, alone->model.params.value, shared->model.params.size * sizeof(float));
+    model_changed(&shared->model);
+    shared->theta = shared->model.params.value;
+    make_jobs(shared);
+    decode(shared, (struct decode_calls){0}, 4, 0, &sampler);
+    for (size_t i = 0; i < JOBS; i++) assert_memory_equal(shared->jobs[i].response, alone->jobs[i].response, alone->jobs[i].count * sizeof(int32_t));
+    assert_int_equal(base.params.size, 0);
+    assert_int_equal(base.layers[0].qkv.u_width, 0);
+    model_release(&shared->model);
+    model_release(&other);
+    model_release(&alone->model);
+    model_release(&base);
+    free(alone);
+    free(shared);
+}
+
 static void test_errors(void **state) {
     (void)state;
     struct bench *b = calloc(1, sizeof *b);
@@ -396,7 +538,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_families),         cmocka_unit_test(test_forced_f32),     cmocka_unit_test(test_forced_adapter),
         cmocka_unit_test(test_forced_reference), cmocka_unit_test(test_forced_bf16),    cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_samples),          cmocka_unit_test(test_cache_lives_on), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_samples),          cmocka_unit_test(test_cache_lives_on), cmocka_unit_test(test_odds), cmocka_unit_test(test_shared_weights), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_int8),             cmocka_unit_test(test_int8_error),     cmocka_unit_test(test_int8_without),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,17 @@
+/* api_parts: what the files of api share. */
+#ifndef RAPT_SERVE_API_PARTS_H
+#define RAPT_SERVE_API_PARTS_H
+
+#include "serve/api.h"
+
+/* How much of a choice a stream has given. */
+struct api_shown {
+    bool begun, ended; /* its first event (role, or the echoed prompt) and its last one */
+    size_t bytes, tokens;
+    size_t chars; /* text_offset of the next token */
+};
+
+/* Messages or prompts to token ids in c->prompts; at most `most` prompts. */
+bool api_read_prompts(struct api_call *c, struct api_error *e, struct json root, size_t most);
+
+#endif

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""serve.py RAPT GOLDENS FOLDER: the cases of serve.sh, with nothing but Python's own library. Every wait has a condition and a generous limit."""
+import http.client, json, os, socket, subprocess, sys, threading, time
+
+RAPT, GOLDENS, FOLDER = sys.argv[1:4]
+TINY, LORA, LORA2 = (os.path.join(GOLDENS, n) for n in ("score_chat", "score_chat_lora", "score_chat_lora2"))
+LIMIT_S = 120
+
+
+def check(ok, *what):
+    if not ok:
+        print("FAILED:", *what)
+        raise SystemExit(1)
+
+
+class Server:
+    def __init__(self, *options, key=None, model=TINY):
+        env = dict(os.environ, **({"RAPT_API_KEY": key} if key else {}))
+        self.errors = open(os.path.join(FOLDER, "server.err"), "a")
+        self.process = subprocess.Popen([RAPT, "serve", "--model", model, "--port", "0", "--threads", "1", "--dtype", "reference", *options],
+                                        stdout=subprocess.PIPE, stderr=self.errors, env=env, text=True)
+        line = self.process.stdout.readline()
+        check(line.startswith("http://127.0.0.1:"), "no address:", repr(line), open(self.errors.name).read())
+        self.address = line.strip()
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def ask(self, method, path, body=None, headers=()):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
+        data = None if body is None else body if isinstance(body, (bytes, str)) else json.dumps(body)
+        c.request(method, path, data, dict({"Content-Type": "application/json"} if data is not None else {}, **dict(headers)))
+        r = c.getresponse()
+        text = r.read()
+        c.close()
+        return r.status, text, r.headers
+
+    def post(self, path, **body):
+        code, text, _ = self.ask("POST", path, body)
+        check(code == 200, path, body, code, text)
+        return json.loads(text)
+
+    def chat(self, content, **body):
+        return self.post("/v1/chat/completions", messages=[{"role": "user", "content": content}], **body)
+
+    def metric(self, name):
+        code, text, _ = self.ask("GET", "/metrics")
+        check(code == 200, "metrics", code)
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.decode().splitlines() if line.startswith(name + " ") or line.startswith(name + "{"))
+
+    def wait(self, what, condition):
+        until = time.monotonic() + LIMIT_S
+        while not condition():
+            check(time.monotonic() < until, "waited too long for", what)
+            time.sleep(0.02)
+
+    def open_stream(self, **body):
+        """A connection on which a stream has begun: its first event was read, the rest is in the socket's file."""
+        s = socket.socket()
+        s.settimeout(LIMIT_S)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # so that what is not read stays with the server
+        s.connect(("127.0.0.1", self.port))
+        data = json.dumps(dict({"stream": True}, **body)).encode()
+        s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+        f = s.makefile("rb")
+        status = f.readline()
+        check(b" 200 " in status, status)
+        while not f.readline().startswith(b"data: "):
+            pass
+        return s, f
+
+    def stop(self, number=15):
+        self.process.send_signal(number)
+        check(self.process.wait(LIMIT_S) == 0, "exit code", self.process.returncode)
+        check("ERROR" not in open(self.errors.name).read(), open(self.errors.name).read())
+
+
+def generate(prompt, *options):
+    r = subprocess.run([RAPT, "generate", "--model", TINY, "--prompt", prompt, "--json", "--threads", "1", "--dtype", "reference", *options],
+                       capture_output=True, text=True)
+    check(r.returncode == 0, r.stderr)
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def events(text):
+    """The JSON of server-sent events; checks the framing."""
+    parts = text.decode().split("\n\n")
+    check(parts.pop() == "", "a stream ends with an empty line")
+    check(all(p.startswith("data: ") and "\n" not in p for p in parts), "framing", parts[:3])
+    check(parts.pop() == "data: [DONE]", "a stream ends with [DONE]")
+    return [json.loads(p[6:]) for p in parts]
+
+
+def text_of(answer, i=0):
+    return answer["choices"][i]["message"]["content"]
+
+
+def goals_and_sampling():
+    s = Server("--adapter", f"a={LORA},b={LORA2}", "--goal", "2", "--max-new-tokens", "64")
+    greedy = {"temperature": 0, "max_tokens": 24}
+    want = {(adapter, goal): generate("the cat", "--adapter", adapter, "--goal", str(goal), "--temperature", "0", "--max-new-tokens", "24")[0]
+            for adapter in (LORA, LORA2) for goal in (2, 4)}
+    check(len({w["text"] for w in want.values()}) > 1, "the goldens do not tell goals or adapters apart")
+    for name, adapter in (("a", LORA), ("b", LORA2)):
+        w = want[adapter, 4]
+        for body in ({"model": name, "goal": 4}, {"model": name + "@goal=4"}, {"model": name + "@goal=4", "goal": 4}):
+            r = s.chat("the cat", **body, **greedy)
+            check(text_of(r) == w["text"] and r["choices"][0]["finish_reason"] == w["finish"] and r["usage"]["completion_tokens"] == w["tokens"], body, r, w)
+            check(r["goal"] == 4 and r["model"] == name and r["object"] == "chat.completion", r)
+        check(text_of(s.chat("the cat", model=name, **greedy)) == want[adapter, 2]["text"], "the server's default goal")
+    # no model named: the first adapter; the base has no goal of its own
+    check(text_of(s.chat("the cat", **greedy)) == want[LORA, 2]["text"], "the default model")
+    plain = generate("the cat", "--temperature", "0", "--max-new-tokens", "24")[0]["text"]
+    check(text_of(s.chat("the cat", model="score_chat", **greedy)) == plain, "the base")
+    bare = generate("the cat", "--adapter", LORA, "--temperature", "0", "--max-new-tokens", "24")[0]["text"]
+    check(text_of(s.chat("the cat", model="a@goal=none", **greedy)) == text_of(s.chat("the cat", model="a", goal="none", **greedy)) == bare, "goal none")
+    # samples: the same as generate's
+    w = generate("the cat", "--adapter", LORA, "--goal", "3", "--n", "3", "--seed", "7", "--top-k", "20", "--top-p", "0.9", "--max-new-tokens", "20")
+    r = s.chat("the cat", model="a", goal=3, n=3, seed=7, top_k=20, top_p=0.9, max_completion_tokens=20)
+    check([c["message"]["content"] for c in r["choices"]] == [x["text"] for x in w] and [c["index"] for c in r["choices"]] == [0, 1, 2], r, w)
+    w = generate("the cat", "--adapter", LORA, "--goal", "3", "--seed", "7", "--min-p", "0.2", "--max-new-tokens", "20")
+    check(text_of(s.chat("the cat", model="a", goal=3, seed=7, min_p=0.2, max_tokens=20)) == w[0]["text"], "min_p")
+    unseeded = {text_of(s.chat("the cat", model="a", max_tokens=20)) for _ in range(4)}
+    check(len(unseeded) > 1, "without a seed every answer is another one")
+    # parts of text and the developer's role are what they stand for
+    parts = s.post("/v1/chat/completions", model="a", messages=[{"role": "developer", "content": "x"}, {"role": "user", "content": [
+        {"type": "text", "text": "the "}, {"type": "text", "text": "cat"}]}], **greedy)
+    system = s.post("/v1/chat/completions", model="a", messages=[{"role": "system", "content": "x"}, {"role": "user", "content": "the cat"}], **greedy)
+    check(text_of(parts) == text_of(system) != text_of(s.chat("the cat", model="a", **greedy)), "parts")
+    streams(s)
+    isolation(s)
+    models(s)
+    s.stop()
+
+
+def streams(s):
+    for body in ({"n": 3, "seed": 5, "max_tokens": 30}, {"n": 2, "seed": 6, "max_tokens": 30, "logprobs": True, "top_logprobs": 3}):
+        body = dict(body, model="a", messages=[{"role": "user", "content": "the cat"}])
+        whole = s.post("/v1/chat/completions", **body)
+        code, text, headers = s.ask("POST", "/v1/chat/completions", dict(body, stream=True, stream_options={"include_usage": True}))
+        check(code == 200 and headers["Content-Type"].startswith("text/event-stream"), code, headers)
+        got = events(text)
+        check(got[-1]["choices"] == [] and got[-1]["usage"]["completion_tokens"] == whole["usage"]["completion_tokens"], got[-1])
+        for c in whole["choices"]:
+            mine = [e["choices"][0] for e in got[:-1] if e["choices"][0]["index"] == c["index"]]
+            check(mine[0]["delta"] == {"role": "assistant", "content": ""}, mine[0])
+            check("".join(m["delta"]["content"] for m in mine) == c["message"]["content"], mine, c)
+            check([m["finish_reason"] for m in mine[:-1]] == [None] * (len(mine) - 1) and mine[-1]["finish_reason"] == c["finish_reason"], mine)
+            if c["logprobs"]:
+                check(sum((m["logprobs"]["content"] for m in mine if m["logprobs"]), []) == c["logprobs"]["content"], mine, c)
+                for t in c["logprobs"]["content"]:
+                    tops = [x["logprob"] for x in t["top_logprobs"]]
+                    check(len(tops) == 3 and tops == sorted(tops, reverse=True) and t["logprob"] <= tops[0] <= 0, t)
+    # stop strings: nothing of them or behind them is told, also where they lie across tokens
+    greedy = dict(model="a", goal=4, temperature=0, max_tokens=40)
+    whole = text_of(s.chat("the cat", **greedy))
+    at = next(i for i in range(4, len(whole) - 3) if "\ufffd" not in whole[i:i + 3])
+    stop = whole[at:at + 3]
+    cut = whole[:whole.index(stop)]
+    r = s.chat("the cat", stop=["never there", stop], **greedy)
+    check(text_of(r) == cut and r["choices"][0]["finish_reason"] == "stop", r, cut)
+    body = dict(greedy, messages=[{"role": "user", "content": "the cat"}], stop=stop, stream=True, logprobs=True)
+    got = events(s.ask("POST", "/v1/chat/completions", body)[1])
+    check("".join(e["choices"][0]["delta"]["content"] for e in got) == cut, got)
+    check(got[-1]["choices"][0]["finish_reason"] == "stop", got[-1])
+
+
+def isolation(s):
+    """Many clients at once on two adapters and the base: everyone gets exactly what they get alone."""
+    asks = [dict(model=("a", "b@goal=3", "score_chat")[i % 3], messages=[{"role": "user", "content": f"client {i} has the secret {i * 7919}"}], seed=i,
+                 max_tokens=24, stream=i % 2 == 1) for i in range(24)]
+    answer = lambda a: (lambda r: "".join(e["choices"][0]["delta"]["content"] for e in events(r[1])) if a["stream"] else text_of(json.loads(r[1])))(
+        s.ask("POST", "/v1/chat/completions", a))
+    alone = [answer(a) for a in asks]
+    together = [None] * len(asks)
+
+    def run(i):
+        together[i] = answer(asks[i])
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(asks))]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    check(alone == together, [i for i in range(len(asks)) if alone[i] != together[i]])
+
+
+def models(s):
+    code, text, _ = s.ask("GET", "/v1/models")
+    data = json.loads(text)["data"]
+    check(code == 200 and [m["id"] for m in data] == ["score_chat", "a", "b"], text)
+    check(data[1]["goal"] == {"low": 1, "high": 5, "best": None, "default": 2, "trained": True} and data[0]["goal"]["default"] is None, text)
+    code, text, _ = s.ask("GET", "/v1/models/b")
+    check(code == 200 and json.loads(text) == data[2], text)
+    check(s.ask("GET", "/v1/models/c")[0] == 404, "no such model")
+    check(s.ask("GET", "/health")[1] == b'{"status": "ok"}', "health")
+    check(s.metric("rapt_generated_tokens_total") > 100 and s.metric("rapt_prompt_tokens_total") > 100, "metrics")
+    check(s.metric("rapt_first_token_seconds_count") > 0 and s.metric("rapt_requests_total") > 30, "metrics")
+    out = subprocess.run(["curl", "-sS", "--fail", s.address + "/v1/chat/completions", "-H", "Content-Type: application/json", "-d",
+                          '{"model": "a@goal=4", "temperature": 0, "max_tokens": 24, "messages": [{"role": "user", "content": "the cat"}]}'],
+                         capture_output=True, text=True)
+    check(out.returncode == 0 and json.loads(out.stdout)["goal"] == 4, out)
+
+
+def prompt_logprobs():
+    """What lm-evaluation-harness asks for, against rapt logps."""
+    s = Server()
+    rows = [([3 + i, 40, 7 * i + 1, 99], [5, 250 - i, 17, 60 + i]) for i in range(6)]
+    path = os.path.join(FOLDER, "pairs.jsonl")
+    with open(path, "w") as f:
+        for a, b in rows:
+            f.write(json.dumps({"prompt_ids": a, "chosen_ids": b, "rejected_ids": b[::-1]}) + "\n")
+    r = subprocess.run([RAPT, "logps", "--model", TINY, "--input", path, "--output", "-", "--token-logps", "--dtype", "f32", "--threads", "1"], capture_output=True,
+                       text=True)
+    check(r.returncode == 0, r.stderr)
+    want = [json.loads(line)["token_logps_chosen"] for line in r.stdout.splitlines()]
+    for tokens in (0, 1):
+        got = s.post("/v1/completions", prompt=[a + b for a, b in rows], max_tokens=tokens, echo=True, logprobs=1, temperature=0, seed=1234)
+        for (a, b), c, w in zip(rows, got["choices"], want):
+            l = c["logprobs"]
+            check(all(len(l[k]) == 8 + tokens for k in ("tokens", "token_logprobs", "top_logprobs", "text_offset")), l)
+            check(l["token_logprobs"][0] is None and l["top_logprobs"][0] is None and l["text_offset"][0] == 0, l)
+            mine = l["token_logprobs"][4:8]
+            check(max(abs(x - y) for x, y in zip(mine, w)) < 1e-4, mine, w)
+            for name, p, top in list(zip(l["tokens"], l["token_logprobs"], l["top_logprobs"]))[1:]:
+                check(abs(top[name] - p) < 1e-6 and max(top.values()) >= p and 1 <= len(top) <= 2, name, p, top)
+        check(got["usage"]["prompt_tokens"] == 48 and got["usage"]["completion_tokens"] == 6 * tokens, got["usage"])
+    # text and ids are the same prompt; streams say the same
+    text = s.post("/v1/completions", prompt="the cat sat", max_tokens=8, echo=True, logprobs=2, temperature=0)
+    ids = s.post("/v1/completions", prompt=json.loads(subprocess.run([RAPT, "tokenize", "--model", TINY, "--text", "the cat sat", "--json"], capture_output=True,
+                                                                     text=True).stdout), max_tokens=8, echo=True, logprobs=2, temperature=0)
+    check(text["choices"] == ids["choices"] and text["choices"][0]["text"].startswith("the cat sat"), text, ids)
+    raw = generate("the cat sat", "--raw", "--temperature", "0", "--max-new-tokens", "8")[0]["text"]
+    check(text["choices"][0]["text"] == "the cat sat" + raw, text, raw)
+    got = events(s.ask("POST", "/v1/completions", dict(prompt="the cat sat", max_tokens=8, echo=True, logprobs=2, temperature=0, stream=True))[1])
+    whole = text["choices"][0]
+    check("".join(e["choices"][0]["text"] for e in got) == whole["text"], got)
+    for k in whole["logprobs"]:
+        check(sum((e["choices"][0]["logprobs"][k] for e in got), []) == whole["logprobs"][k], k, got)
+    # 16 tokens where nothing is said; several prompts with several samples
+    r = s.post("/v1/completions", prompt=["the cat", "go"], n=2, seed=3)
+    check([c["index"] for c in r["choices"]] == [0, 1, 2, 3] and r["usage"]["completion_tokens"] <= 64, r)
+    w = generate("the cat", "--raw", "--n", "2", "--seed", "3", "--max-new-tokens", "16")
+    check([c["text"] for c in r["choices"][:2]] == [x["text"] for x in w], r, w)
+    s.stop(2)
+
+
+MANY = dict(n=48, seed=1, max_tokens=900, messages=[{"role": "user", "content": "the cat"}])
+
+
+def gone_and_drained():
+    s = Server("--max-length", "1024")
+    ask = s.open_stream(**MANY)
+    for f in reversed(ask):  # the client goes away in the middle
+        f.close()
+    s.wait("the slots of a client that went away", lambda: s.metric("rapt_sequences_running") + s.metric("rapt_sequences_queued") == 0)
+    check(s.metric("rapt_generated_tokens_total") < 48 * 900, "all of it was written for nobody")
+    # the drain: a client that has not read its stream holds the server open; it still gets every byte, others get 503
+    sock, f = s.open_stream(**dict(MANY, max_tokens=200, logprobs=True, top_logprobs=5))  # megabytes
+    s.process.send_signal(15)
+    s.wait("the drain", lambda: s.ask("GET", "/health")[0] == 503)
+    code, text, headers = s.ask("POST", "/v1/chat/completions", dict(messages=[{"role": "user", "content": "a"}]))
+    check(code == 503 and json.loads(text)["error"]["code"] == "draining" and headers["Retry-After"], code, text)
+    rest = f.read()
+    check(rest.count(b'"finish_reason": "') == 48 and b"data: [DONE]" in rest, "the stream was not finished", rest[-300:])
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+
+
+def limits():
+    s = Server("--max-queue", "64", "--batch-size", "1", "--max-new-tokens", "900", "--max-body-bytes", "2048", "--timeout", "0.5", "--idle-timeout", "0.5",
+               key="secret-abc")
+    auth = {"Authorization": "Bearer secret-abc"}
+    chat = dict(messages=[{"role": "user", "content": "a"}], max_tokens=4)
+    for headers in ({}, {"Authorization": "secret-abc"}, {"Authorization": "Bearer secret-ab"}, {"Authorization": "Bearer secret-abcd"}, {"Authorization": "Bearer "}):
+        for method, path, body in (("POST", "/v1/chat/completions", chat), ("GET", "/v1/models", None), ("GET", "/metrics", None)):
+            code, text, _ = s.ask(method, path, body, headers)
+            check(code == 401 and json.loads(text)["error"]["code"] == "invalid_api_key" and b"secret" not in text, code, text)
+    check(s.ask("GET", "/health")[0] == 200, "health needs no key")
+    check(s.ask("POST", "/v1/chat/completions", chat, auth)[0] == 200, "the right key")
+    code, text, _ = s.ask("POST", "/v1/chat/completions", dict(chat, pad="x" * 3000), auth)
+    check(code == 413, code, text)
+    code, text, _ = s.ask("POST", "/v1/chat/completions", dict(chat, max_tokens=901), auth)
+    check(code == 400 and json.loads(text)["error"]["param"] == "max_tokens", code, text)
+    code, text, _ = s.ask("POST", "/v1/chat/completions", dict(chat, n=65), auth)
+    check(code == 400, code, text)
+    # one runs and the others wait, and as many again are too many; what takes too long gets 503
+    big, codes = dict(chat, n=64, max_tokens=900), []
+    until = time.monotonic() + LIMIT_S
+    while 429 not in codes:
+        check(time.monotonic() < until and set(codes) <= {503}, codes)
+        threads = [threading.Thread(target=lambda: codes.append(s.ask("POST", "/v1/chat/completions", big, auth)[0])) for _ in range(3)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+    check(503 in codes and set(codes) <= {429, 503}, codes)
+    # slow clients: half a head, half a body, nothing at all
+    for part in (b"", b"POST /v1/chat/comp", b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-abc\r\nContent-Length: 500\r\n\r\n{"):
+        c = socket.create_connection(("127.0.0.1", s.port), timeout=LIMIT_S)
+        c.sendall(part)
+        check(c.recv(100) == b"", "a slow client was answered", part)
+        c.close()
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+
+
+for case in (goals_and_sampling, prompt_logprobs, gone_and_drained, limits):
+    begun = time.monotonic()
+    case()
+    print(f"{case.__name__} ok, {time.monotonic() - begun:.1f} s")
