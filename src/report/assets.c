@@ -13,6 +13,7 @@ EMBED(html, RAPT_WEB_DIR "/report.html");
 EMBED(css, RAPT_WEB_DIR "/report.css");
 EMBED(js, RAPT_WEB_DIR "/report.js");
 EMBED(goals, RAPT_WEB_DIR "/report_goals.js");
+EMBED(playground, RAPT_WEB_DIR "/playground.html");
 EMBED(chart, RAPT_CHART_JS);
 
 #define ASSET(name) ((struct asset){rapt_asset_##name, (size_t)(rapt_asset_##name##_end - rapt_asset_##name)})
@@ -23,6 +24,7 @@ struct asset asset_get(enum asset_name name) {
     case ASSET_CSS: return ASSET(css);
     case ASSET_JS: return ASSET(js);
     case ASSET_GOALS: return ASSET(goals);
+    case ASSET_PLAYGROUND: return ASSET(playground);
     case ASSET_CHART: break;
     }
     return ASSET(chart);

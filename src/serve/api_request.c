@@ -251,20 +251,23 @@ static bool find_model(struct serve_target **target, double *goal, bool *goal_na
     *goal_named = false;
     *target = &engine->targets[engine->target_count - 1 > 0]; /* the first adapter, else the base */
     if (json_kind_of(value) != JSON_NONE && json_kind_of(value) != JSON_NULL) {
-        char *name = json_text(value), *suffix = name ? strstr(name, GOAL_SUFFIX) : NULL;
-        if (!name) return WRONG("model", "expected a string, found %s", json_kind_name(json_kind_of(value)));
-        if (suffix) *suffix = '\0';
-        size_t at = 0;
-        while (at < engine->target_count && strcmp(engine->targets[at].name, name) != 0) at++;
+        struct buf text = {0};
+        if (!json_string(&text, value)) return WRONG("model", "expected a string, found %s", json_kind_name(json_kind_of(value)));
+        char *name = text.data, *suffix = NULL;
+        size_t at = engine->target_count;
+        if (text.size && strlen(name) == text.size) { /* a NUL ends no name */
+            if ((suffix = strstr(name, GOAL_SUFFIX)) != NULL) *suffix = '\0';
+            for (at = 0; at < engine->target_count && strcmp(engine->targets[at].name, name) != 0;) at++;
+        }
         if (at == engine->target_count) {
-            api_refuse(e, 404, "model_not_found", "model", "there is no model '%.200s' here; GET /v1/models lists them", name);
-            free(name);
+            api_refuse(e, 404, "model_not_found", "model", "there is no model '%.200s' here; GET /v1/models lists them", buf_text(&text));
+            buf_release(&text);
             return false;
         }
         *target = &engine->targets[at];
         *goal_named = suffix != NULL;
         const bool ok = !suffix || parse_goal(goal, e, "model", *target, suffix + strlen(GOAL_SUFFIX));
-        free(name);
+        buf_release(&text);
         if (!ok) return false;
     }
     return true;
@@ -280,12 +283,12 @@ static bool find_goal(struct api_call *c, struct api_error *e, struct json root,
     c->goal = by_name ? named : c->kind == API_CHAT ? c->target->goal : (double)NAN;
     if (json_kind_of(v) == JSON_NONE || json_kind_of(v) == JSON_NULL) return true;
     const bool words = json_string(&string, v);
-    if (!words && (json_kind_of(v) != JSON_NUMBER || v.size >= sizeof text)) {
-        buf_release(&string);
-        return WRONG("goal", "a goal is a number, \"best\" or \"none\"");
-    }
-    snprintf(text, sizeof text, "%.*s", (int)(words ? (string.size < 63 ? string.size : 63) : v.size), words ? buf_text(&string) : v.text);
+    const char *from = words ? buf_text(&string) : v.text;
+    const size_t size = words ? string.size : v.size;
+    const bool fits = (words || json_kind_of(v) == JSON_NUMBER) && size < sizeof text && !memchr(from, '\0', size);
+    if (fits) snprintf(text, sizeof text, "%.*s", (int)size, from);
     buf_release(&string);
+    if (!fits) return WRONG("goal", "a goal is a number, \"best\" or \"none\"");
     if (!parse_goal(&asked, e, "goal", c->target, text)) return false;
     if (by_name && !(named == asked || (isnan(named) && isnan(asked)))) return WRONG("goal", "differs from the goal in the model's name");
     c->goal = asked;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "report/assets.h"
 
 #define WAIT_MS 200 /* how often a waiting thread looks whether its client is still there */
 
@@ -221,7 +222,26 @@ static enum MHD_Result run_model(struct exchange *x, struct MHD_Connection *c, c
     return refuse(x, c, 404, "model_not_found", "there is no model of that name here; GET /v1/models lists them");
 }
 
+/* The playground. It may run what it brings and ask this server; nothing else. */
+static enum MHD_Result run_page(struct exchange *x, struct MHD_Connection *c, const char *url) {
+    const struct asset page = asset_get(ASSET_PLAYGROUND);
+    struct buf text = {0};
+    (void)url;
+    buf_append(&text, page.data, page.size);
+    struct MHD_Response *r = MHD_create_response_from_buffer(text.size, text.data, MHD_RESPMEM_MUST_FREE);
+    if (!r) {
+        buf_release(&text);
+        return MHD_NO;
+    }
+    MHD_add_response_header(r, "Content-Security-Policy",
+                            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; "
+                            "form-action 'none'; frame-ancestors 'none'");
+    MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+    return send_response(x, c, 200, r, "text/html; charset=utf-8");
+}
+
 static const struct route routes[] = {
+    {"/", "GET", false, true, 0, run_page},
     {"/health", "GET", false, true, 0, run_health},
     {"/metrics", "GET", false, false, 0, run_metrics},
     {"/v1/models", "GET", false, false, 0, run_models},

@@ -189,6 +189,11 @@ def models(s):
     check(code == 200 and json.loads(text) == data[2], text)
     check(s.ask("GET", "/v1/models/c")[0] == 404, "no such model")
     check(s.ask("GET", "/health")[1] == b'{"status": "ok"}', "health")
+    code, page, headers = s.ask("GET", "/")
+    check(code == 200 and headers["Content-Type"].startswith("text/html") and "connect-src 'self'" in headers["Content-Security-Policy"], headers)
+    check(page == open(os.path.join(os.path.dirname(__file__), "../../web/playground.html"), "rb").read(), "the page")
+    for outside in (b"http://", b"https://", b"src=", b"@import", b"url("):
+        check(outside not in page, "the page asks for something outside", outside)
     check(s.metric("rapt_generated_tokens_total") > 100 and s.metric("rapt_prompt_tokens_total") > 100, "metrics")
     check(s.metric("rapt_first_token_seconds_count") > 0 and s.metric("rapt_requests_total") > 30, "metrics")
     out = subprocess.run(["curl", "-sS", "--fail", s.address + "/v1/chat/completions", "-H", "Content-Type: application/json", "-d",
