@@ -23,7 +23,8 @@ struct options {
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_LIST, FIELD(adapters), "NAME=D[,...]", NULL, NULL,
-     "PEFT adapters on top, each under a name that a request's model field can give; the base stays there under its own, and is held in memory once"},
+     "PEFT adapters on top, each under a name that a request's model field can give; the base stays there under its own, and is held in "
+     "memory once"},
     {"name", OPT_STR, FIELD(name), "NAME", NULL, NULL, "the model's own name; default: the last part of M"},
     {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL,
      "the score that chat requests aim at where they say nothing: a number, or best. With adapters it is theirs, and the base has none"},
@@ -35,9 +36,11 @@ static const struct opt_row rows[] = {
     {"port", OPT_INT, FIELD(port), "N", "8080", NULL, "0 takes any that is free; the address is printed"},
     {"Limits", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"max-body-bytes", OPT_INT, FIELD(max_body), "N", "1048576", NULL, "of a request; above: 413"},
-    {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "1024", NULL, "most tokens of an answer, and what a chat request gets that names no number; above: 400"},
+    {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "1024", NULL,
+     "most tokens of an answer, and what a chat request gets that names no number; above: 400"},
     {"max-queue", OPT_INT, FIELD(max_queue), "N", "256", NULL, "sequences that may wait for a place in the batch; above: 429"},
-    {"timeout", OPT_DOUBLE, FIELD(timeout_s), "SECONDS", "600", NULL, "from a request to the end of its answer; then it is broken off with 503"},
+    {"timeout", OPT_DOUBLE, FIELD(timeout_s), "SECONDS", "600", NULL,
+     "from a request to the end of its answer; then it is broken off with 503"},
     {"idle-timeout", OPT_DOUBLE, FIELD(idle_s), "SECONDS", "30", NULL,
      "for a client to send its request, or to take the next piece of its answer; then the connection is closed"},
     {"Execution", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
@@ -98,7 +101,8 @@ static status name_all(struct job *j) {
     }
     for (size_t i = 0; i < j->count; i++) {
         const char *name = j->served[i].name;
-        if (!*name || strchr(name, '@')) return FAIL(ST_USAGE, "'%s' is no name for a model: it is empty or has an @, which separates the goal (--name)", name);
+        if (!*name || strchr(name, '@'))
+            return FAIL(ST_USAGE, "'%s' is no name for a model: it is empty or has an @, which separates the goal (--name)", name);
         for (size_t k = 0; k < i; k++)
             if (strcmp(name, j->served[k].name) == 0) return FAIL(ST_USAGE, "two models have the name '%s'", name);
     }
@@ -149,7 +153,8 @@ static status open_all(struct job *j) {
         j->models[i] = (struct serve_model){.model = &s->model, .theta = s->adapter ? s->model.params.value : NULL};
     }
     j->started = true;
-    return serve_engine_init(&j->engine, j->targets, j->models, j->count, &(struct serve_sizes){(size_t)o->batch, (size_t)o->max_length}, (size_t)o->max_queue);
+    return serve_engine_init(&j->engine, j->targets, j->models, j->count, &(struct serve_sizes){(size_t)o->batch, (size_t)o->max_length},
+                             (size_t)o->max_queue);
 }
 
 static status run(struct job *j) {
@@ -166,7 +171,9 @@ static status run(struct job *j) {
         .idle_s = o->idle_s,
         .limits = {.max_new = (size_t)o->max_new, .choices_max = (size_t)o->max_queue},
     };
-    for (size_t i = 0; i < j->count; i++) log_info("model %s%s%s", j->targets[i].name, j->served[i].adapter ? ": adapter " : "", j->served[i].adapter ? j->served[i].adapter : "");
+    for (size_t i = 0; i < j->count; i++)
+        log_info("model %s%s%s", j->targets[i].name, j->served[i].adapter ? ": adapter " : "",
+                 j->served[i].adapter ? j->served[i].adapter : "");
     return serve_run(&j->engine, &so);
 }
 
@@ -196,7 +203,8 @@ static status check(const struct options *o) {
     if (!o->model) return FAIL(ST_USAGE, "--model is needed");
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
-            return FAIL(ST_USAGE, "--%s expects %lld to %lld, not %lld", ranges[i].name, (long long)ranges[i].low, (long long)ranges[i].high, (long long)ranges[i].value);
+            return FAIL(ST_USAGE, "--%s expects %lld to %lld, not %lld", ranges[i].name, (long long)ranges[i].low,
+                        (long long)ranges[i].high, (long long)ranges[i].value);
     if (!(o->timeout_s >= 0.1 && o->timeout_s <= 1e6)) return FAIL(ST_USAGE, "--timeout expects 0.1 to 1000000 seconds");
     if (!(o->idle_s >= 0.1 && o->idle_s <= 1e6)) return FAIL(ST_USAGE, "--idle-timeout expects 0.1 to 1000000 seconds");
     return ST_OK;

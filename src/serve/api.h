@@ -9,13 +9,14 @@ enum api_kind { API_CHAT = 1, API_TEXT = 2 }; /* /v1/chat/completions, /v1/compl
 
 /* Why a request is refused, in OpenAI's form. Zeroed: it is not. */
 struct api_error {
-    unsigned code; /* HTTP's */
+    unsigned code;      /* HTTP's */
     const char *reason; /* "code" of the form, e.g. "model_not_found"; NULL = null */
     char param[64];     /* the field; "" = null */
     struct buf message;
 };
 /* Sets all of it; the first one set stays. Returns false. */
-bool api_refuse(struct api_error *e, unsigned code, const char *reason, const char *param, const char *format, ...) __attribute__((format(printf, 5, 6)));
+bool api_refuse(struct api_error *e, unsigned code, const char *reason, const char *param, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 void api_put_error(struct buf *out, const struct api_error *e);
 void api_error_release(struct api_error *e);
 
@@ -44,7 +45,8 @@ struct api_call {
     struct api_shown *shown;      /* [choices] how much of each a stream has given */
 };
 /* Reads and checks a body. False: e says why. The call must be released either way. */
-bool api_read(struct api_call *c, struct api_error *e, enum api_kind kind, const char *body, size_t size, struct serve_engine *engine, const struct api_limits *limits);
+bool api_read(struct api_call *c, struct api_error *e, enum api_kind kind, const char *body, size_t size, struct serve_engine *engine,
+              const struct api_limits *limits);
 /* The request in it must be over, or never submitted. */
 void api_release(struct api_call *c);
 

@@ -9,7 +9,8 @@ void api_put_error(struct buf *out, const struct api_error *e) {
     static const struct {
         unsigned code;
         const char *type;
-    } types[] = {{401, "authentication_error"}, {404, "not_found_error"}, {429, "rate_limit_error"}, {500, "server_error"}, {503, "server_error"}};
+    } types[] = {
+        {401, "authentication_error"}, {404, "not_found_error"}, {429, "rate_limit_error"}, {500, "server_error"}, {503, "server_error"}};
     const char *type = "invalid_request_error";
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].code == e->code) type = types[i].type;
@@ -183,7 +184,8 @@ static size_t put_text_logprobs(struct buf *out, const struct rows *r) {
     return chars;
 }
 
-/* How many of the choice's tokens can be told now: those whose text is, without what lies behind a stop string, in a chat without the end-of-turn token. */
+/* How many of the choice's tokens can be told now: those whose text is, without what lies behind a stop string, in a chat without the
+ * end-of-turn token. */
 static size_t tokens_ready(const struct api_call *c, const struct serve_choice *x) {
     const bool done = x->finish != SERVE_RUNNING;
     size_t n = x->count;
@@ -209,14 +211,17 @@ static void put_usage(struct buf *out, const struct api_call *c) {
         if (i % (size_t)c->n == 0) reused += c->request.choices[i].reused;
     }
     for (size_t i = 0; i < c->prompt_count; i++) prompt += c->prompts[i].ids.count;
-    buf_printf(out, "\"usage\": {\"prompt_tokens\": %zu, \"completion_tokens\": %zu, \"total_tokens\": %zu, \"prompt_tokens_details\": {\"cached_tokens\": %zu}}",
+    buf_printf(out,
+               "\"usage\": {\"prompt_tokens\": %zu, \"completion_tokens\": %zu, \"total_tokens\": %zu, \"prompt_tokens_details\": "
+               "{\"cached_tokens\": %zu}}",
                prompt, answer, prompt + answer, reused);
 }
 
 /* Does a choice say that there is no answer? */
 static bool check_choice(struct api_error *e, const struct serve_request *r, const struct serve_choice *x) {
     if (x->finish == SERVE_FAILED) return api_refuse(e, 500, NULL, NULL, "the model failed: %s", r->why ? r->why : "");
-    if (x->finish == SERVE_CANCELLED) return api_refuse(e, 503, "timeout", NULL, "the answer was broken off: it took longer than this server allows, or the server ends");
+    if (x->finish == SERVE_CANCELLED)
+        return api_refuse(e, 503, "timeout", NULL, "the answer was broken off: it took longer than this server allows, or the server ends");
     return true;
 }
 
@@ -227,7 +232,8 @@ static void put_choice(struct buf *out, struct api_call *c, size_t i) {
     struct buf text = {0};
     if (c->echo) buf_append(&text, buf_text(&p->text), p->text.size);
     buf_append(&text, buf_text(&x->text), x->text.size);
-    buf_printf(out, "%s{\"index\": %zu, %s", i ? ", " : "", i, c->kind == API_CHAT ? "\"message\": {\"role\": \"assistant\", \"content\": " : "\"text\": ");
+    buf_printf(out, "%s{\"index\": %zu, %s", i ? ", " : "", i,
+               c->kind == API_CHAT ? "\"message\": {\"role\": \"assistant\", \"content\": " : "\"text\": ");
     put_clean_string(out, buf_text(&text), text.size);
     buf_append_text(out, c->kind == API_CHAT ? ", \"refusal\": null}, \"logprobs\": " : ", \"logprobs\": ");
     if (!c->logprobs)
@@ -276,7 +282,8 @@ static void put_event(struct buf *out, struct api_call *c, size_t i, bool role, 
     else if (chat)
         put_chat_logprobs(out, c, x, s->tokens, tokens);
     else
-        s->chars = put_text_logprobs(out, &(struct rows){.c = c, .x = x, .prompt = echo, .from = s->tokens, .to = tokens, .chars = s->chars});
+        s->chars =
+            put_text_logprobs(out, &(struct rows){.c = c, .x = x, .prompt = echo, .from = s->tokens, .to = tokens, .chars = s->chars});
     if (finish)
         buf_printf(out, ", \"finish_reason\": \"%s\"}]}\n\n", finish);
     else
@@ -339,8 +346,8 @@ void api_put_events(struct buf *out, struct api_call *c, bool *last, long timeou
 void api_put_model(struct buf *out, const struct serve_target *t, int64_t created) {
     buf_append_text(out, "{\"id\": ");
     json_put_text(out, t->name);
-    buf_printf(out, ", \"object\": \"model\", \"created\": %lld, \"owned_by\": \"rapt\", \"max_model_len\": %zu, \"chat\": %s, \"goal\": ", (long long)created,
-               t->decoder.options.length, t->chat ? "true" : "false");
+    buf_printf(out, ", \"object\": \"model\", \"created\": %lld, \"owned_by\": \"rapt\", \"max_model_len\": %zu, \"chat\": %s, \"goal\": ",
+               (long long)created, t->decoder.options.length, t->chat ? "true" : "false");
     if (t->baked) { /* its template asks for one, and no other can be asked for */
         buf_append_text(out, "null}");
         return;

@@ -34,9 +34,11 @@ static bool put_message(struct buf *out, struct api_error *e, struct json m, siz
     size_t role = 0;
     if (json_kind_of(m) != JSON_OBJECT) return WRONG("messages", "messages[%zu] should be an object", at);
     while (role < 4 && !json_equals(json_get(m, "role"), roles[role])) role++;
-    if (role == 4) return WRONG("messages", "messages[%zu].role should be \"system\", \"developer\" (the same), \"user\" or \"assistant\"", at);
+    if (role == 4)
+        return WRONG("messages", "messages[%zu].role should be \"system\", \"developer\" (the same), \"user\" or \"assistant\"", at);
     while (json_iter_next(&it, &key, &v))
-        if (!json_equals(key, "role") && !json_equals(key, "content") && json_kind_of(v) != JSON_NULL && !(json_kind_of(v) == JSON_ARRAY && !json_count(v)))
+        if (!json_equals(key, "role") && !json_equals(key, "content") && json_kind_of(v) != JSON_NULL &&
+            !(json_kind_of(v) == JSON_ARRAY && !json_count(v)))
             return WRONG("messages", "messages[%zu] has a field other than role and content, which this server does not read", at);
     buf_printf(out, "%s{\"role\": \"%s\", \"content\": ", at ? ", " : "", roles[role == 3 ? 0 : role]);
     if (!put_content(out, e, json_get(m, "content"), at)) return false;
@@ -49,7 +51,8 @@ static bool render(struct api_prompt *p, struct api_call *c, struct api_error *e
     struct buf asked = {0};
     struct json array = {buf_text(messages), messages->size};
     status s = ST_OK;
-    if (!t->chat) return WRONG("messages", "%s takes no conversations, since %s; POST /v1/completions continues plain text", t->name, t->why_no_chat);
+    if (!t->chat)
+        return WRONG("messages", "%s takes no conversations, since %s; POST /v1/completions continues plain text", t->name, t->why_no_chat);
     if (!isnan(c->goal)) {
         s = goal_put_messages(&asked, t->style, array, c->goal);
         array = (struct json){buf_text(&asked), asked.size};
@@ -66,6 +69,8 @@ static bool read_messages(struct api_call *c, struct api_error *e, struct json r
     struct buf array = {0};
     bool ok = true;
     if (json_kind_of(messages) != JSON_ARRAY || !json_count(messages)) return WRONG("messages", "expected a list of at least one message");
+    if (json_count(messages) > c->target->decoder.options.length) /* each is a token at least; templates may take long over many */
+        return WRONG("messages", "%zu messages do not fit %zu tokens (--max-length)", json_count(messages), c->target->decoder.options.length);
     if (json_kind_of(kwargs) == JSON_NULL) kwargs = (struct json){0};
     if (json_kind_of(kwargs) != JSON_NONE && json_kind_of(kwargs) != JSON_OBJECT)
         return WRONG("chat_template_kwargs", "expected an object, found %s", json_kind_name(json_kind_of(kwargs)));
@@ -85,7 +90,8 @@ static bool read_ids(struct api_prompt *p, struct api_call *c, struct api_error 
     int64_t id;
     if (!isnan(c->goal)) return WRONG("goal", "the prompt is made of token ids: no goal can be written into them");
     while (json_iter_next(&it, &key, &item)) {
-        if (!json_int(&id, item) || id < 0 || (uint64_t)id >= c->target->vocab) return WRONG("prompt", "'%.*s' is no token id of this model", (int)(item.size < 40 ? item.size : 40), item.text);
+        if (!json_int(&id, item) || id < 0 || (uint64_t)id >= c->target->vocab)
+            return WRONG("prompt", "'%.*s' is no token id of this model", (int)(item.size < 40 ? item.size : 40), item.text);
         ids_push(&p->ids, (int32_t)id);
     }
     if (c->echo) tokenizer_decode(c->target->tokenizer, &p->text, p->ids.data, p->ids.count, false);
@@ -100,15 +106,20 @@ static bool read_text(struct api_prompt *p, struct api_call *c, struct api_error
     if (!isnan(c->goal)) {
         if (t->style->placement == GOAL_SYSTEM) {
             buf_release(&text);
-            return WRONG("goal", "the goal of %s stands in the system turn, and the prompt is plain text; POST /v1/chat/completions takes conversations", t->name);
+            return WRONG(
+                "goal",
+                "the goal of %s stands in the system turn, and the prompt is plain text; POST /v1/chat/completions takes conversations",
+                t->name);
         }
         goal_put_prompt(&p->text, t->style, buf_text(&text), text.size, c->goal);
         buf_release(&text);
     } else {
         p->text = text;
     }
-    if (tokenizer_encode(t->tokenizer, &p->ids, buf_text(&p->text), p->text.size, true) != ST_OK) return WRONG("prompt", "%s", status_message());
-    p->hidden_bos = bos && p->ids.count && p->ids.data[0] == tokenizer_bos(t->tokenizer) && strncmp(buf_text(&p->text), bos, strlen(bos)) != 0;
+    if (tokenizer_encode(t->tokenizer, &p->ids, buf_text(&p->text), p->text.size, true) != ST_OK)
+        return WRONG("prompt", "%s", status_message());
+    p->hidden_bos =
+        bos && p->ids.count && p->ids.data[0] == tokenizer_bos(t->tokenizer) && strncmp(buf_text(&p->text), bos, strlen(bos)) != 0;
     return true;
 }
 
@@ -128,9 +139,11 @@ static bool check_prompt(const struct api_prompt *p, struct api_call *c, struct 
     const size_t length = c->target->decoder.options.length;
     if (!p->ids.count) return WRONG(param, "no tokens; an answer needs at least one token before it");
     if (p->ids.count >= length)
-        return api_refuse(e, 400, "context_length_exceeded", param, "%zu tokens leave no room for an answer within %zu (--max-length)", p->ids.count, length);
+        return api_refuse(e, 400, "context_length_exceeded", param, "%zu tokens leave no room for an answer within %zu (--max-length)",
+                          p->ids.count, length);
     for (size_t i = 0; i < p->ids.count; i++)
-        if ((size_t)p->ids.data[i] >= c->target->vocab) return WRONG(param, "token id %d is outside the model's vocabulary", p->ids.data[i]);
+        if ((size_t)p->ids.data[i] >= c->target->vocab)
+            return WRONG(param, "token id %d is outside the model's vocabulary", p->ids.data[i]);
     return true;
 }
 
@@ -141,8 +154,10 @@ static bool read_prompts(struct api_call *c, struct api_error *e, struct json v,
     const enum json_kind kind = json_kind_of(v);
     const size_t count = json_count(v);
     const bool first = json_iter_next(&it, &key, &item), several = kind == JSON_ARRAY && first && json_kind_of(item) != JSON_NUMBER;
-    if (kind != JSON_STRING && !(kind == JSON_ARRAY && first)) return WRONG("prompt", "expected a string, token ids, or an array of either that is not empty");
-    if (several && count > most) return WRONG("prompt", "%zu prompts are more than this server takes at once (%zu together with n)", count, most);
+    if (kind != JSON_STRING && !(kind == JSON_ARRAY && first))
+        return WRONG("prompt", "expected a string, token ids, or an array of either that is not empty");
+    if (several && count > most)
+        return WRONG("prompt", "%zu prompts are more than this server takes at once (%zu together with n)", count, most);
     c->prompt_count = several ? count : 1;
     c->prompts = mem_zero(c->prompt_count, sizeof *c->prompts);
     it = json_iter_begin(v);
@@ -153,7 +168,8 @@ static bool read_prompts(struct api_call *c, struct api_error *e, struct json v,
             json_iter_next(&it, &key, &item);
         const enum json_kind is = json_kind_of(item);
         if (is != JSON_STRING && is != JSON_ARRAY) return WRONG("prompt", "prompt %zu should be a string or an array of token ids", i);
-        if (!(is == JSON_STRING ? read_text : read_ids)(&c->prompts[i], c, e, item) || !check_prompt(&c->prompts[i], c, e, "prompt")) return false;
+        if (!(is == JSON_STRING ? read_text : read_ids)(&c->prompts[i], c, e, item) || !check_prompt(&c->prompts[i], c, e, "prompt"))
+            return false;
         if (c->echo) find_ends(&c->prompts[i], c->target->tokenizer);
     }
     return true;

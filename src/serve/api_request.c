@@ -49,19 +49,23 @@ static bool read_stop(struct api_call *c, struct api_error *e, struct json v, co
     struct json key, item;
     struct json_iter it = json_iter_begin(v);
     const bool one = json_kind_of(v) == JSON_STRING;
-    if (!one && json_kind_of(v) != JSON_ARRAY) return WRONG(name, "expected a string or an array of strings, found %s", json_kind_name(json_kind_of(v)));
+    if (!one && json_kind_of(v) != JSON_ARRAY)
+        return WRONG(name, "expected a string or an array of strings, found %s", json_kind_name(json_kind_of(v)));
     for (item = v; one ? !s->count : json_iter_next(&it, &key, &item);) {
         if (s->count == SERVE_STOPS_MAX) return WRONG(name, "at most %d stop strings are taken", SERVE_STOPS_MAX);
         struct buf *b = &s->text[s->count++];
-        if (!json_string(b, item) || !b->size || b->size > STOP_BYTES_MAX) return WRONG(name, "a stop string is a text of 1 to %d bytes", STOP_BYTES_MAX);
+        if (!json_string(b, item) || !b->size || b->size > STOP_BYTES_MAX)
+            return WRONG(name, "a stop string is a text of 1 to %d bytes", STOP_BYTES_MAX);
         if (b->size > s->longest) s->longest = b->size;
     }
     return true;
 }
 
 static bool read_logprobs(struct api_call *c, struct api_error *e, struct json v, const char *name) {
-    if (c->kind == API_CHAT) return json_bool(&c->logprobs, v) || WRONG(name, "expected true or false, found %s", json_kind_name(json_kind_of(v)));
-    if (!json_int(&c->top, v) || c->top < 0 || c->top > DECODE_TOP_MAX) return WRONG(name, "expected a whole number of 0 to %d", DECODE_TOP_MAX);
+    if (c->kind == API_CHAT)
+        return json_bool(&c->logprobs, v) || WRONG(name, "expected true or false, found %s", json_kind_name(json_kind_of(v)));
+    if (!json_int(&c->top, v) || c->top < 0 || c->top > DECODE_TOP_MAX)
+        return WRONG(name, "expected a whole number of 0 to %d", DECODE_TOP_MAX);
     c->logprobs = true;
     return true;
 }
@@ -90,7 +94,8 @@ static bool read_best_of(struct api_call *c, struct api_error *e, struct json v,
 }
 
 static bool read_top_k(struct api_call *c, struct api_error *e, struct json v, const char *name) {
-    if (!json_int(&c->request.sampler.top_k, v) || c->request.sampler.top_k < -1) return WRONG(name, "expected a whole number: 0 or -1 (off), or 1 and more");
+    if (!json_int(&c->request.sampler.top_k, v) || c->request.sampler.top_k < -1)
+        return WRONG(name, "expected a whole number: 0 or -1 (off), or 1 and more");
     if (c->request.sampler.top_k < 0) c->request.sampler.top_k = 0;
     return true;
 }
@@ -166,7 +171,8 @@ static bool read_field(struct api_call *c, struct api_error *e, const struct fie
     bool yes;
     switch (f->kind) {
     case NUMBER:
-        if (!json_double(&number, v) || !(number >= f->low && number <= f->high)) return WRONG(f->name, "expected a number of %g to %g", f->low, f->high);
+        if (!json_double(&number, v) || !(number >= f->low && number <= f->high))
+            return WRONG(f->name, "expected a number of %g to %g", f->low, f->high);
         memcpy(at, &number, sizeof number);
         return true;
     case WHOLE:
@@ -220,7 +226,8 @@ static bool check_together(struct api_call *c, struct api_error *e, struct json 
         return WRONG("max_tokens", "is the old name of max_completion_tokens: give one of them");
     if (c->max_new == 0 && !(c->kind == API_TEXT && c->echo)) return WRONG("max_tokens", "0 tokens are an answer only with \"echo\": true");
     if (c->max_new >= 0 && (uint64_t)c->max_new > limits->max_new)
-        return WRONG(json_kind_of(cap) == JSON_NUMBER ? "max_completion_tokens" : "max_tokens", "this server writes at most %zu tokens (--max-new-tokens)", limits->max_new);
+        return WRONG(json_kind_of(cap) == JSON_NUMBER ? "max_completion_tokens" : "max_tokens",
+                     "this server writes at most %zu tokens (--max-new-tokens)", limits->max_new);
     if (c->max_new < 0) c->max_new = c->kind == API_TEXT && limits->max_new > 16 ? 16 : (int64_t)limits->max_new;
     return true;
 }
@@ -247,7 +254,8 @@ static bool parse_goal(double *goal, struct api_error *e, const char *param, con
 
 #define GOAL_SUFFIX "@goal="
 /* Of a name in the model field: the target, and the goal where the name ends in @goal=G. Without a name the default target. */
-static bool find_model(struct serve_target **target, double *goal, bool *goal_named, struct api_error *e, struct json value, const struct serve_engine *engine) {
+static bool find_model(struct serve_target **target, double *goal, bool *goal_named, struct api_error *e, struct json value,
+                       const struct serve_engine *engine) {
     *goal_named = false;
     *target = &engine->targets[engine->target_count - 1 > 0]; /* the first adapter, else the base */
     if (json_kind_of(value) != JSON_NONE && json_kind_of(value) != JSON_NULL) {
@@ -301,7 +309,8 @@ static bool check_echo(const struct api_call *c, struct api_error *e) {
     if (!c->echo || !c->logprobs) return true;
     if (c->n > 1) return WRONG("n", "the prompt's log-probs are the same in every choice: with \"echo\" and \"logprobs\" n is 1");
     for (size_t i = 0; i < c->prompt_count; i++) tokens += c->prompts[i].ids.count;
-    return tokens <= ECHO_TOKENS_MAX || WRONG("prompt", "log-probs of %zu prompt tokens are asked for; at most %d at once", tokens, ECHO_TOKENS_MAX);
+    return tokens <= ECHO_TOKENS_MAX ||
+           WRONG("prompt", "log-probs of %zu prompt tokens are asked for; at most %d at once", tokens, ECHO_TOKENS_MAX);
 }
 
 /* The request's choices from its prompts. */
@@ -333,12 +342,14 @@ static void stamp(struct api_call *c) {
 }
 
 /* Fields into c, whose request has no choices yet; then the prompts, then the choices. */
-bool api_read(struct api_call *c, struct api_error *e, enum api_kind kind, const char *body, size_t size, struct serve_engine *engine, const struct api_limits *limits) {
+bool api_read(struct api_call *c, struct api_error *e, enum api_kind kind, const char *body, size_t size, struct serve_engine *engine,
+              const struct api_limits *limits) {
     struct json root;
     *c = (struct api_call){.kind = kind, .n = 1, .max_new = -1};
     c->request.sampler = sampler_options_default();
     if (json_parse(&root, body, size) != ST_OK) return WRONG("", "the body is no JSON: %s", status_message());
-    if (json_kind_of(root) != JSON_OBJECT) return WRONG("", "the body should be a JSON object, it is %s", json_kind_name(json_kind_of(root)));
+    if (json_kind_of(root) != JSON_OBJECT)
+        return WRONG("", "the body should be a JSON object, it is %s", json_kind_name(json_kind_of(root)));
     if (!find_goal(c, e, root, engine) || !read_fields(c, e, root) || !check_together(c, e, root, limits)) return false;
     if (!api_read_prompts(c, e, root, limits->choices_max / (size_t)c->n)) return false;
     if (!check_echo(c, e)) return false;

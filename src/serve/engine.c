@@ -12,7 +12,8 @@
 
 void serve_request_init(struct serve_request *r, struct serve_target *target, size_t choice_count) {
     pthread_condattr_t attributes;
-    *r = (struct serve_request){.target = target, .choice_count = choice_count, .sampler = sampler_options_default(), .begun_s = log_now_s()};
+    *r = (struct serve_request){
+        .target = target, .choice_count = choice_count, .sampler = sampler_options_default(), .begun_s = log_now_s()};
     r->choices = mem_zero(choice_count, sizeof *r->choices);
     for (size_t i = 0; i < choice_count; i++) r->choices[i].request = r;
     pthread_mutex_init(&r->lock, NULL);
@@ -49,8 +50,8 @@ void serve_request_wait(struct serve_request *r, long timeout_ms) {
     pthread_cond_timedwait(&r->changed, &r->lock, &until);
 }
 
-status serve_engine_init(struct serve_engine *e, struct serve_target *targets, const struct serve_model *models, size_t count, const struct serve_sizes *sizes,
-                         size_t queue_max) {
+status serve_engine_init(struct serve_engine *e, struct serve_target *targets, const struct serve_model *models, size_t count,
+                         const struct serve_sizes *sizes, size_t queue_max) {
     const struct sampler_options sampler = sampler_options_default();
     const size_t memory = pages_physical();
     size_t bytes = 0;
@@ -66,7 +67,9 @@ status serve_engine_init(struct serve_engine *e, struct serve_target *targets, c
                                          .sampler = sampler,
                                          .odds = true};
         if (!size_add(&bytes, bytes, decoder_bytes(m, &o)) || (memory && bytes > memory))
-            return FAIL(ST_NOMEM, "%zu sequences of %zu tokens for each of %zu models may need more than the %.1f GB that this machine has; lower --batch-size or --max-length",
+            return FAIL(ST_NOMEM,
+                        "%zu sequences of %zu tokens for each of %zu models may need more than the %.1f GB that this machine has; lower "
+                        "--batch-size or --max-length",
                         sizes->batch, o.length, count, (double)memory / 1e9);
         TRY(decoder_init(&targets[i].decoder, m, models[i].theta, &o));
     }

@@ -66,7 +66,7 @@ struct serve_choice {
     struct serve_token *tokens;
     struct decode_odds *odds; /* [count], where asked for */
     size_t count, capacity;
-    size_t reused; /* prompt tokens that were not computed again */
+    size_t reused;         /* prompt tokens that were not computed again */
     bool prompt_done, cut; /* cut: a stop string ended it */
     enum serve_finish finish;
 };
@@ -111,8 +111,8 @@ struct serve_model { /* of a target: what its decoder runs */
     struct model *model;
     const float *theta;
 };
-status serve_engine_init(struct serve_engine *e, struct serve_target *targets, const struct serve_model *models, size_t count, const struct serve_sizes *sizes,
-                         size_t queue_max);
+status serve_engine_init(struct serve_engine *e, struct serve_target *targets, const struct serve_model *models, size_t count,
+                         const struct serve_sizes *sizes, size_t queue_max);
 void serve_engine_release(struct serve_engine *e);
 /* On the thread that owns the model: works until serve_engine_drain was called and all that was taken is done. */
 void serve_engine_run(struct serve_engine *e);

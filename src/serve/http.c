@@ -65,7 +65,8 @@ static void set_deadline(struct exchange *x, double in_s) {
 }
 
 /* Answers. */
-static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *c, unsigned code, struct MHD_Response *r, const char *type) {
+static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *c, unsigned code, struct MHD_Response *r,
+                                     const char *type) {
     if (!r) return MHD_NO;
     x->code = code;
     MHD_add_response_header(r, "Content-Type", type);
@@ -82,7 +83,8 @@ static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *
 
 /* Takes the buffer's memory. */
 static enum MHD_Result send_text(struct exchange *x, struct MHD_Connection *c, unsigned code, struct buf *text, const char *type) {
-    struct MHD_Response *r = MHD_create_response_from_buffer(text->size, text->data, text->size ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(text->size, text->data, text->size ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (r) *text = (struct buf){0};
     buf_release(text);
     return send_response(x, c, code, r, type);
@@ -170,7 +172,8 @@ static enum MHD_Result run_generation(struct exchange *x, struct MHD_Connection 
     (void)url;
     set_deadline(x, 0);
     x->read = true;
-    if (!api_read(&x->call, &e, x->route->kind, buf_text(&x->body), x->body.size, h->engine, &h->options.limits)) return send_error(x, c, &e);
+    if (!api_read(&x->call, &e, x->route->kind, buf_text(&x->body), x->body.size, h->engine, &h->options.limits))
+        return send_error(x, c, &e);
     buf_release(&x->body);
     switch (serve_engine_submit(h->engine, &x->call.request)) {
     case SERVE_QUEUE_FULL: return refuse(x, c, 429, "queue_full", "too many requests wait already; try again");
@@ -233,9 +236,10 @@ static enum MHD_Result run_page(struct exchange *x, struct MHD_Connection *c, co
         buf_release(&text);
         return MHD_NO;
     }
-    MHD_add_response_header(r, "Content-Security-Policy",
-                            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; "
-                            "form-action 'none'; frame-ancestors 'none'");
+    MHD_add_response_header(
+        r, "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'");
     MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
     return send_response(x, c, 200, r, "text/html; charset=utf-8");
 }
@@ -267,9 +271,11 @@ static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *c, const
     const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
     *done = true;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0] && !x->route; i++)
-        if (routes[i].prefix ? strncmp(url, routes[i].path, strlen(routes[i].path)) == 0 : strcmp(url, routes[i].path) == 0) x->route = &routes[i];
+        if (routes[i].prefix ? strncmp(url, routes[i].path, strlen(routes[i].path)) == 0 : strcmp(url, routes[i].path) == 0)
+            x->route = &routes[i];
     if (!x->route) return refuse(x, c, 404, NULL, "there is nothing at this address");
-    if (!x->route->open && !has_key(x, c)) return refuse(x, c, 401, "invalid_api_key", "the key in 'Authorization: Bearer KEY' is missing or wrong");
+    if (!x->route->open && !has_key(x, c))
+        return refuse(x, c, 401, "invalid_api_key", "the key in 'Authorization: Bearer KEY' is missing or wrong");
     if (strcmp(method, x->route->method) != 0) return refuse(x, c, 405, "method_not_allowed", "this address takes another method");
     if (length && strtoull(length, NULL, 10) > (x->route->run == run_generation ? x->http->options.body_max : 0))
         return refuse(x, c, 413, "body_too_large", "the body is larger than this server takes (--max-body-bytes)");
@@ -279,8 +285,8 @@ static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *c, const
     return MHD_YES;
 }
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *data, size_t *size,
-                              void **state) {
+static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *url, const char *method, const char *version,
+                              const char *data, size_t *size, void **state) {
     struct serve_http *h = context;
     struct exchange *x = *state;
     (void)version;
@@ -298,7 +304,8 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
         return begin(x, c, url, method, &done);
     }
     if (*size) {
-        if (*size > h->options.body_max - x->body.size) return MHD_NO; /* chunked, so that its length was not known: the connection is closed */
+        if (*size > h->options.body_max - x->body.size)
+            return MHD_NO; /* chunked, so that its length was not known: the connection is closed */
         buf_append(&x->body, data, *size);
         *size = 0;
         return MHD_YES;
@@ -314,7 +321,8 @@ static void completed(void *context, struct MHD_Connection *c, void **state, enu
     if (!x) return;
     if (x->submitted) {
         if (!request_over(&x->call.request, 0)) serve_engine_cancel(h->engine, &x->call.request);
-        while (!request_over(&x->call.request, WAIT_MS)) {}
+        while (!request_over(&x->call.request, WAIT_MS)) {
+        }
     }
     if (x->code) serve_metrics_answer(&h->engine->metrics, x->code, x->submitted, log_now_s() - x->begun_s);
     set_deadline(x, h->options.idle_s);
@@ -372,11 +380,15 @@ size_t serve_http_open_requests(struct serve_http *h) {
 }
 
 static status listen_at(struct serve_http *h, const struct addrinfo *a) {
-    const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | (a->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, a->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, h,
-                                 MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->options.connections_max,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
-    if (!h->daemon) return FAIL(ST_IO, "cannot listen at %s port %u: %s", h->options.host, h->options.port, errno ? strerror(errno) : "the server did not start");
+    const unsigned flags =
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | (a->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+    h->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, a->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, h,
+                         MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->options.connections_max,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+    if (!h->daemon)
+        return FAIL(ST_IO, "cannot listen at %s port %u: %s", h->options.host, h->options.port,
+                    errno ? strerror(errno) : "the server did not start");
     return ST_OK;
 }
 

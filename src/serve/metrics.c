@@ -67,7 +67,8 @@ static void put_one(struct buf *b, const char *name, const char *kind, const cha
 static void put_histogram(struct buf *b, const char *name, const char *help, const struct serve_histogram *h) {
     uint64_t below = 0;
     put_head(b, name, "histogram", help);
-    for (size_t i = 0; i < SERVE_BUCKETS; i++) buf_printf(b, "%s_bucket{le=\"%g\"} %llu\n", name, edges[i], (unsigned long long)(below += h->bucket[i]));
+    for (size_t i = 0; i < SERVE_BUCKETS; i++)
+        buf_printf(b, "%s_bucket{le=\"%g\"} %llu\n", name, edges[i], (unsigned long long)(below += h->bucket[i]));
     buf_printf(b, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, (unsigned long long)h->count, name, h->sum_s, name,
                (unsigned long long)h->count);
 }

@@ -67,14 +67,14 @@ status serve_run(struct serve_engine *engine, const struct serve_options *o) {
     printf("http://%s%s%s:%u\n", brackets ? "[" : "", o->host, brackets ? "]" : "", serve_http_port(w.http));
     status s = fflush(stdout) == 0 ? ST_OK : FAIL(ST_IO, "cannot write to stdout");
     if (s == ST_OK && pthread_create(&watcher, NULL, watch, &w) != 0) s = FAIL(ST_NOMEM, "cannot start a thread");
-    if (s == ST_OK) {
-        serve_engine_run(engine);
+    const bool watched = s == ST_OK;
+    if (!watched) serve_engine_drain(engine);
+    serve_engine_run(engine);
+    if (watched) {
         wait_for_readers(w.http);
         atomic_store(&w.ended, true);
         sem_post(&told);
         pthread_join(watcher, NULL);
-    } else {
-        serve_engine_drain(engine);
     }
     serve_http_stop(w.http);
     sigaction(SIGTERM, &term, NULL);

@@ -91,7 +91,8 @@ refused("echo of many samples", post(dict(TEXT, n=2, echo=True, logprobs=1), pat
 refused("0 tokens", post(dict(TEXT, max_tokens=0), path="/v1/completions"))
 for v in ([], {}, "hi", [1], [{}], [{"role": "user"}], [{"role": 1, "content": "a"}], [{"role": "tool", "content": "a"}], [{"role": "user", "content": 1}],
           [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}], [{"role": "user", "content": [{"type": "text"}]}],
-          [{"role": "user", "content": "a", "tool_calls": [{}]}], [{"role": "user", "content": None}], [[]] * 9, [{"role": "user", "content": "x " * 3000}]):
+          [{"role": "user", "content": "a", "tool_calls": [{}]}], [{"role": "user", "content": None}], [[]] * 9, [{"role": "user", "content": "x " * 3000}],
+          [{"role": "user", "content": ""}] * 1100):
     refused(f"messages {str(v)[:60]}", post(dict(CHAT, messages=v)))
 for body in (dict(CHAT, max_completion_tokens=4), dict(CHAT, top_logprobs=2), dict(CHAT, model="a@goal=2", goal=3), dict(CHAT, chat_template_kwargs=[])):
     refused("fields that do not go together", post(body))
