@@ -22,6 +22,18 @@ static void add_token(struct tokenizer *t, int32_t id, int64_t type) {
     *a = (struct added_token){.content = t->bpe.text[id], .size = t->bpe.size[id], .id = id, .special = type != TYPE_USER};
     t->is_added[id] = 1;
     t->is_special[id] = a->special;
+    if (a->special || !t->bpe.chars || !memchr(a->content, ' ', a->size)) return;
+    /* The file has blanks where SentencePiece's model has marks, which it looks for in text whose blanks are marks: Gemma's runs of blanks. */
+    struct buf marked = {0};
+    for (size_t i = 0; i < a->size; i++)
+        if (a->content[i] == ' ')
+            buf_append_text(&marked, MARK);
+        else
+            buf_append_char(&marked, a->content[i]);
+    a->normalized = true;
+    a->match = arena_text(&t->arena, buf_text(&marked), marked.size);
+    a->match_size = marked.size;
+    buf_release(&marked);
 }
 
 /* t->bpe.chars says whether texts are byte-mapped. */

@@ -1,7 +1,7 @@
 """Small SentencePiece models (BPE, unigram) trained on a text of our own with a character map of our own, and sentencepiece's ids; the BPE
 one as a GGUF file of llama.cpp's kind too, and the unigram one as a tokenizer.json with Hugging Face tokenizers' ids.
 
-Writes OUTPUT_FOLDER/sentencepiece/{bpe,plain,unigram}.model, plain.gguf, unigram.json, cases.json. Needs: sentencepiece, gguf, tokenizers.
+Writes OUTPUT_FOLDER/sentencepiece/{bpe,plain,runs,unigram}.model, plain.gguf, runs.gguf, unigram.json, cases.json. Needs: sentencepiece, gguf, tokenizers.
 usage: make_sentencepiece.py OUTPUT_FOLDER"""
 import json
 import os
@@ -18,10 +18,15 @@ from mixed_text import SAMPLES, mixed_text
 # From, to: code points in hexadecimal, as spm_train's normalization_rule_tsv has them.
 RULES = [("FF11", "31"), ("FF12", "32"), ("FB01", "66 69"), ("41", "61"), ("FF76", "30AB"), ("FF76 FF9E", "30AC"), ("3000", "20"), ("A0", "20"), ("9", "20"), ("A", "20"), ("D", "20"),
          ("200B", ""), ("65 301", "E9"), ("2026", "2E 2E 2E")]
-TEXTS = ["", " ", "  a  b ", "Hello AB １２３ ﬁn", "x\u3000y\u00a0z\u200bw\tq\nr", "ｶﾞｶ e\u0301e", "foo bar baz<sep>１２x<sep>", "\u2581\u2581a \u2581", "unknown: \U0001f600\u0e40\U00020000 end"] + SAMPLES
+MARK = "\u2581"
+TEXTS = ["", " ", "  a  b ", "Hello AB １２３ ﬁn", "x\u3000y\u00a0z\u200bw\tq\nr", "ｶﾞｶ e\u0301e", "foo bar baz<sep>１２x<sep>", "\u2581\u2581a \u2581", "unknown: \U0001f600\u0e40\U00020000 end",
+         *(f"a{' ' * n}b{chr(10) * n} {MARK * (n % 4)}c " for n in (2, 3, 4, 6, 7, 8, 9, 16, 33))] + SAMPLES
 OPTIONS = {
     "bpe": dict(model_type="bpe", byte_fallback=True, user_defined_symbols=["<sep>", "foo bar", "１２"]),
     "plain": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True),
+    # As Gemma: runs of blanks are pieces of their own, and nothing is put in front.
+    "runs": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False,
+                 user_defined_symbols=["\n", "\n\n", "\u2581\u2581", "\u2581\u2581\u2581", "\u2581" * 7]),
     "unigram": dict(model_type="unigram", user_defined_symbols=["<sep>"]),
 }
 
@@ -46,14 +51,17 @@ def train(out, folder, name, options):
     return sentencepiece.SentencePieceProcessor(f"{out}/{name}.model")
 
 
-def write_gguf(path, sp):
+def write_gguf(path, sp, user=()):
+    """user: user-defined pieces, which llama.cpp's converter writes with blanks for marks."""
     n = sp.get_piece_size()
     w = gguf.GGUFWriter(path, "llama")
     w.add_tokenizer_model("llama")
     w.add_tokenizer_pre("default")
-    w.add_token_list([sp.id_to_piece(i) for i in range(n)])
+    w.add_token_list([sp.id_to_piece(i).replace(MARK, " ") if sp.id_to_piece(i) in user else sp.id_to_piece(i) for i in range(n)])
     w.add_token_scores([sp.get_score(i) for i in range(n)])
-    w.add_token_types([2 if sp.is_unknown(i) else 3 if sp.is_control(i) else 6 if sp.is_byte(i) else 1 for i in range(n)])
+    w.add_token_types([2 if sp.is_unknown(i) else 3 if sp.is_control(i) else 6 if sp.is_byte(i) else 4 if sp.id_to_piece(i) in user else 1 for i in range(n)])
+    if user:
+        w.add_add_space_prefix(False)
     w.add_unk_token_id(0), w.add_bos_token_id(1), w.add_eos_token_id(2)
     w.write_header_to_file(), w.write_kv_data_to_file(), w.write_tensors_to_file(), w.close()
 
@@ -105,6 +113,9 @@ def main(out):
             if name == "plain":
                 write_gguf(f"{out}/plain.gguf", sp)
                 cases["plain.gguf"] = cases["plain.model"]
+            if name == "runs":
+                write_gguf(f"{out}/runs.gguf", sp, options["user_defined_symbols"])
+                cases["runs.gguf"] = cases["runs.model"]
             if name == "unigram":
                 t = hugging_face(out, sp)
                 cases["unigram.json"] = [{"ids": t.encode(x).ids, "text": t.decode(t.encode(x).ids, skip_special_tokens=False)} for x in texts]

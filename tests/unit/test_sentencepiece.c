@@ -45,7 +45,7 @@ static void same_case(const struct tokenizer *t, struct json row, struct json te
 
 static void equals_peers(void **state) {
     (void)state;
-    static const char *const files[] = {"bpe.model", "plain.model", "plain.gguf", "unigram.model", "unigram.json"};
+    static const char *const files[] = {"bpe.model", "plain.model", "plain.gguf", "runs.model", "runs.gguf", "unigram.model", "unigram.json"};
     struct buf cases = {0};
     struct json root;
     assert_int_equal(file_read(&cases, GOLDEN "/cases.json"), ST_OK);
@@ -81,7 +81,7 @@ static void remove_folder(const char *folder) {
 /* What was saved encodes the same. */
 static void saves(void **state) {
     (void)state;
-    static const char *const files[] = {"bpe.model", "plain.gguf", "unigram.model", "unigram.json"};
+    static const char *const files[] = {"bpe.model", "plain.gguf", "runs.model", "runs.gguf", "unigram.model", "unigram.json"};
     const char *text = "The quick </s> brown \xf0\x9f\x98\x80 fox, 12 \xef\xac\x81"
                        "n  x";
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
