@@ -1,5 +1,5 @@
-/* gemm: products in fp32 as training has them, by rapt's matmul and by oneDNN's sgemm, in turns in one run: GFLOP/s of each (best of some),
- * their ratio, and the error of both against sums in double. usage: gemm [SECONDS_A_SHAPE] */
+/* gemm: products as training has them, by rapt's matmul and by oneDNN's sgemm, in turns in one run: GFLOP/s of each (best of some), their ratio, and
+ * the error of both against sums in double. usage: gemm [SECONDS_A_SHAPE [f32|f16]]; RAPT_ISA=avx512-fp16 hides the tile registers */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -42,10 +42,12 @@ static double error_of(const float *c, const float *a, const float *b, const str
     return sqrt(d / all);
 }
 
+static enum matmul_kind kind;
+
 static void once(int which, float *c, const float *a, const float *b, const struct shape *s) {
     const size_t lda = s->ta ? s->m : s->k, ldb = s->tb ? s->k : s->n;
     if (which == 0) {
-        if (matmul(c, s->n, MATMUL_F32, (struct mat){.f = a, .ld = lda}, s->ta, (struct mat){.f = b, .ld = ldb}, s->tb, s->m, s->n, s->k, false) != ST_OK)
+        if (matmul(c, s->n, kind, (struct mat){.f = a, .ld = lda}, s->ta, (struct mat){.f = b, .ld = ldb}, s->tb, s->m, s->n, s->k, false) != ST_OK)
             exit(1);
     } else {
         dnnl_sgemm(s->ta ? 'T' : 'N', s->tb ? 'T' : 'N', (dnnl_dim_t)s->m, (dnnl_dim_t)s->n, (dnnl_dim_t)s->k, 1.0f, a, (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, 0.0f, c, (dnnl_dim_t)s->n);
@@ -54,6 +56,7 @@ static void once(int which, float *c, const float *a, const float *b, const stru
 
 int main(int argc, char **argv) {
     const double seconds = argc > 1 ? atof(argv[1]) : 1.0;
+    kind = matmul_kind_parse(argc > 2 ? argv[2] : "f32");
     static const struct shape shapes[] = {
         {"qkv, forward", 1024, 960, 576, false, true},      {"o, forward", 1024, 576, 576, false, true},
         {"gate|up, forward", 1024, 3072, 576, false, true}, {"down, forward", 1024, 576, 1536, false, true},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/model.h"
+#include "num/cpu.h"
 
 status cli_memory(size_t *bytes, const char *text) {
     static const char units[] = "KMG";
@@ -20,7 +21,11 @@ status cli_memory(size_t *bytes, const char *text) {
     return ST_OK;
 }
 
-enum matmul_kind cli_dtype(const char *name) { return matmul_kind_parse(name); }
+status cli_dtype(enum matmul_kind *kind, const char *name) {
+    *kind = matmul_kind_parse(name);
+    if (*kind == MATMUL_F16 && !cpu_has_avx512_fp16()) return FAIL(ST_USAGE, "--dtype f16 needs a CPU with AVX512-FP16; --dtype f32 runs everywhere");
+    return ST_OK;
+}
 
 status cli_threads(int64_t threads) {
     if (threads < 0 || threads > 1024) return FAIL(ST_USAGE, "--threads expects 0 (all) to 1024, not %lld", (long long)threads);

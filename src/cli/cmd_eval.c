@@ -124,12 +124,12 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
                                .what = name,
                                .max_length = (size_t)o->max_length,
                                .budget = (size_t)o->budget,
-                               .kind = cli_dtype(o->dtype),
                                .kwargs = o->kwargs};
     uint64_t nulls;
     struct source_map map;
     char *first = NULL; /* the base model is asked as the first of those that are compared with it */
     TRY(cli_fields(&map, &o->fields));
+    TRY(cli_dtype(&so.kind, o->dtype));
     so.map = &map;
     if (!adapter && o->adapters.count) so.kwargs_from = split_name(&first, o->adapters.items[0]);
     free(first);

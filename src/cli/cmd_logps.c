@@ -77,6 +77,8 @@ static status work(const struct options *o) {
     struct score_summary summary;
     struct source_map map;
     TRY(cli_fields(&map, &o->fields));
+    enum matmul_kind kind;
+    TRY(cli_dtype(&kind, o->dtype));
     const struct score_options so = {
         .model = o->model,
         .adapter = o->adapter,
@@ -85,7 +87,7 @@ static status work(const struct options *o) {
         .max_length = (size_t)o->max_length,
         .budget = (size_t)o->budget,
         .beside = strcmp(o->output, "-") ? o->output : NULL,
-        .kind = cli_dtype(o->dtype),
+        .kind = kind,
         .tokens = o->tokens,
         .token_logps = o->token_logps,
         .map = &map,

@@ -195,7 +195,7 @@ static status read_model(struct reward_options *r, unsigned flags, const struct 
     for (size_t i = 0; i < o->attributes.count; i++) r->attributes[r->attribute_count++] = o->attributes.items[i];
     r->model = o->model;
     r->adapter = o->adapter;
-    r->kind = cli_dtype(o->dtype);
+    TRY(cli_dtype(&r->kind, o->dtype));
     r->budget = (size_t)o->budget;
     r->beta = o->beta;
     return cli_threads(o->threads);

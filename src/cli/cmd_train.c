@@ -260,7 +260,6 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->token_budget = (size_t)o->budget, t->seed = (uint64_t)o->seed, t->logging_steps = (uint64_t)o->logging_steps;
     t->save_steps = (uint64_t)o->save_steps, t->eval_steps = (uint64_t)o->eval_steps, t->save_limit = (uint64_t)o->save_limit;
     t->resume = o->resume, t->overwrite = o->overwrite, t->recompute = o->recompute, t->allow_drift = o->allow_drift, t->skip_bad = strcmp(o->bad_row, "skip") == 0;
-    t->kind = cli_dtype(o->dtype);
     t->completion_only = strcmp(o->completion_only, "false") != 0, t->assistant_only = o->assistant_only;
     t->score_prompts = !t->completion_only || t->assistant_only;
     t->ref_sync_steps = o->sync_ref ? (uint64_t)o->sync_steps : 0, t->ref_mixup_alpha = o->mixup_alpha;
@@ -286,6 +285,7 @@ status cmd_train_run(int argc, char **argv) {
     if (!o.full) TRY(set_lora(&t, &o));
     TRY(check_dropout(&t.lora));
     set_rest(&t, &o);
+    TRY(cli_dtype(&t.kind, o.dtype));
     if (t.order == ORDER_PAIRED && o.batch * o.accumulation % 2)
         return FAIL(ST_USAGE, "--order paired keeps both halves of a pair in one step: batch size x accumulation must be even, is %lld", (long long)(o.batch * o.accumulation));
     t.order_given = opt_given(&r, &cmd_train_spec, "order");

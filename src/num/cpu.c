@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* RAPT_ISA=avx2 or avx512 hides what is newer: how a test compares the twins on one machine. */
+/* RAPT_ISA=avx2, avx512 or avx512-fp16 hides what is newer: how a test compares the twins on one machine. */
 static bool limited_to(const char *isa) {
     const char *limit = getenv("RAPT_ISA");
     return limit && strcmp(limit, isa) == 0;
@@ -27,6 +27,14 @@ bool cpu_has_avx512_vnni(void) {
     return known;
 }
 
+bool cpu_has_avx512_fp16(void) {
+    static int known = -1;
+    unsigned a, b, c, d;
+    if (known < 0)
+        known = cpu_has_avx512() && !limited_to("avx512") && __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1);
+    return known;
+}
+
 /* Linux hands out the tile registers' state on request, once for the process: ARCH_REQ_XCOMP_PERM of XFEATURE_XTILEDATA. */
 static bool may_use_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
@@ -34,7 +42,8 @@ bool cpu_has_amx_bf16(void) {
     static int known = -1;
     unsigned a, b, c, d;
     if (known < 0)
-        known = cpu_has_avx512() && !limited_to("avx512") && __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+        known = cpu_has_avx512() && !limited_to("avx512") && !limited_to("avx512-fp16") && __builtin_cpu_supports("avx512bf16") &&
+                __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
                 (d >> 22 & 1) && (d >> 24 & 1) /* AMX-BF16, AMX-TILE */ && may_use_tiles();
     return known;
 }

@@ -10,6 +10,7 @@
 #include "num/cpu.h"
 #include "num/dtype.h"
 #include "num/gemm_amx.h"
+#include "num/gemm_fp16.h"
 #include "num/matmul_operand.h"
 
 /* One cached primitive. Shapes come from a fixed set (models have few, token counts are rounded by the caller), so the table stays small.
@@ -32,7 +33,7 @@ static dnnl_stream_t stream;
 static void *scratchpad; /* shared by all primitives: they run one at a time */
 static size_t scratchpad_size;
 struct operand_scratch matmul_scratch_a, matmul_scratch_b, matmul_strips;
-static struct operand_scratch split_a; /* of run_split */
+static struct operand_scratch split_a, fp16; /* of run_split and run_fp16 */
 
 #define DNNL_TRY(call)                                                                                                                     \
     do {                                                                                                                                   \
@@ -41,12 +42,12 @@ static struct operand_scratch split_a; /* of run_split */
     } while (0)
 
 const char *matmul_kind_name(enum matmul_kind kind) {
-    static const char *const names[] = {"f32", "bf16", "reference", "int8"};
+    static const char *const names[] = {"f32", "bf16", "reference", "f16", "int8"};
     return names[kind];
 }
 
 enum matmul_kind matmul_kind_parse(const char *name) {
-    for (int kind = MATMUL_F32; kind <= MATMUL_REFERENCE; kind++)
+    for (int kind = MATMUL_F32; kind <= MATMUL_F16; kind++)
         if (strcmp(name, matmul_kind_name((enum matmul_kind)kind)) == 0) return (enum matmul_kind)kind;
     return matmul_kind_auto();
 }
@@ -56,6 +57,8 @@ enum matmul_kind matmul_kind_auto(void) { return cpu_has_amx_bf16() ? MATMUL_BF1
 bool matmul_may_split(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }
 
 bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k) { return matmul_may_split(kind) && m >= 16 && n >= 64 && k >= 64; }
+
+bool matmul_packs_always(enum matmul_kind kind) { return matmul_may_split(kind) || kind == MATMUL_F16; }
 
 static status start_engine(void) {
     if (engine) return ST_OK;
@@ -244,6 +247,16 @@ static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat 
     return ST_OK;
 }
 
+/* Products too small to repay packing stay in fp32, as do a few rows by a head; others of a batch in training never have fewer than 16 rows, as
+ * with matmul_splits. */
+static bool suits_fp16(size_t m, size_t n, size_t k) { return m >= 16 && n >= 64 && k >= 64 && (m >= 512 || n * k <= (size_t)1 << 24); }
+
+static status run_fp16(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
+    TRY(matmul_grow_operand(&fp16, gemm_fp16_bytes(m, n, k), 1, 1));
+    gemm_fp16_run(&(struct gemm_fp16){m, n, k, a.f, a.ld, ta, b.f, b.ld, tb, c, ldc, accumulate}, fp16.data);
+    return ST_OK;
+}
+
 status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k,
               bool accumulate) {
     if (!m || !n || !k) return ST_OK;
@@ -254,6 +267,8 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     struct plan_key key = {
         .kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
     if (matmul_splits(kind, m, n, k)) return run_split(c, ldc, a, ta, b, tb, m, n, k, accumulate);
+    if (kind == MATMUL_F16 && suits_fp16(m, n, k)) return run_fp16(c, ldc, a, ta, b, tb, m, n, k, accumulate);
+    if (kind == MATMUL_F16) return matmul(c, ldc, MATMUL_F32, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
     size_t lda = 0, ldb = 0;
     if (!cpu_has_amx_bf16()) {
@@ -292,8 +307,9 @@ void matmul_shutdown(void) {
     free(matmul_scratch_a.data);
     free(matmul_scratch_b.data);
     free(split_a.data);
+    free(fp16.data);
     free(matmul_strips.data);
     scratchpad = NULL;
     scratchpad_size = 0;
-    matmul_scratch_a = matmul_scratch_b = split_a = matmul_strips = (struct operand_scratch){0};
+    matmul_scratch_a = matmul_scratch_b = split_a = fp16 = matmul_strips = (struct operand_scratch){0};
 }

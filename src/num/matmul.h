@@ -1,7 +1,7 @@
 /* matmul: every matrix product goes through here; the one file that calls oneDNN, with its plain reference twin.
  *
  * Matrices are row-major floats. Under MATMUL_BF16 operands are rounded to bf16 (nearest even), products accumulate in fp32 and results
- * are fp32; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_amx.h);
+ * are fp32; MATMUL_F16 sums 64 products at a time in fp16; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_amx.h);
  * MATMUL_REFERENCE is the twin: plain loops with double accumulation.
  * Same shapes, threads and machine give the same bits. */
 #ifndef RAPT_NUM_MATMUL_H
@@ -13,10 +13,11 @@ enum matmul_kind {
     MATMUL_F32,
     MATMUL_BF16,
     MATMUL_REFERENCE,
+    MATMUL_F16, /* products of fp16 in fp16 (gemm_fp16.h); small ones, and all else than products, in fp32 */
     MATMUL_INT8 /* of a model that only generates: quantised weights take the products of num/qdot.h; no operand of matmul() has this kind */
 };
 const char *matmul_kind_name(enum matmul_kind kind);
-/* "f32", "bf16", "reference"; all else, as "auto", is matmul_kind_auto(). */
+/* "f32", "bf16", "reference", "f16"; all else, as "auto", is matmul_kind_auto(). */
 enum matmul_kind matmul_kind_parse(const char *name);
 /* The kind that --dtype auto means on this CPU: bf16 where it has AMX, else f32. */
 enum matmul_kind matmul_kind_auto(void);
@@ -65,6 +66,8 @@ void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, 
  * b; but those of a batch in training are never fewer than 16, so that a row has the same value in every batch. */
 bool matmul_may_split(enum matmul_kind kind);
 bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k);
+/* Are operands packed anew in every product, so that a weight may as well stay as its file has it? */
+bool matmul_packs_always(enum matmul_kind kind);
 /* After `plain` changed (full training): packs again into the same memory. */
 status matmul_weight_update(struct matmul_weight *w, const float *plain);
 /* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself. */

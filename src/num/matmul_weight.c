@@ -155,7 +155,7 @@ static status plain_panel(const float **out, size_t *ld, const struct matmul_wei
 
 /* Without tiles. */
 static status plain_panels(float *out, size_t ldo, bool accumulate, struct mat in, const struct matmul_weight *w, bool forward, size_t m) {
-    const enum matmul_kind kind = w->kind == MATMUL_REFERENCE ? MATMUL_REFERENCE : MATMUL_F32;
+    const enum matmul_kind kind = w->kind == MATMUL_BF16 ? MATMUL_F32 : w->kind;
     const float *a = in.f, *b = NULL;
     const size_t most = panel_rows(w);
     size_t lda = in.ld, ldb = 0;

@@ -29,7 +29,7 @@ size_t train_memory_total(const struct train_memory *t) { return t->weights + t-
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
     const bool asked = plan->recompute;
     const enum model_storage last = m->use == MODEL_FULL ? STORAGE_PACKED : STORAGE_FILE;
-    const enum model_storage first = m->use != MODEL_FULL && matmul_may_split(m->kind) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
+    const enum model_storage first = m->use != MODEL_FULL && matmul_packs_always(m->kind) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
     size_t least = 0;
     for (m->storage = first;; m->storage++) {
         for (plan->recompute = asked;; plan->recompute = true) {

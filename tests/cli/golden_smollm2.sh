@@ -11,6 +11,10 @@ command -v python3 >/dev/null || { echo "skipped: python3 compares the numbers";
 
 "$RAPT" logps --model "$model" --dtype f32 --tokens --token-logps --input "$golden/smollm2_logps.jsonl" --output "$dir/f32.jsonl"
 "$RAPT" logps --model "$model" --dtype bf16 --tokens --token-logps --input "$golden/smollm2_logps.jsonl" --output "$dir/bf16.jsonl"
+# on CPUs that have such arithmetic
+if grep -qw avx512_fp16 /proc/cpuinfo; then
+  "$RAPT" logps --model "$model" --dtype f16 --token-logps --input "$golden/smollm2_logps.jsonl" --output "$dir/f16.jsonl"
+fi
 
 train() { # name, options
   local name=$1
@@ -25,7 +29,7 @@ train dpo_full --full --learning-rate 2e-5 --lr-scheduler-type linear
 "$RAPT" logps --model "$model" --dtype f32 --adapter "$dir/dpo_lora" --input "$golden/dpo_lora/pairs.jsonl" --output "$dir/trained.jsonl"
 
 python3 - "$golden" "$dir" <<'PY'
-import json, math, sys
+import json, math, os, sys
 golden, t = sys.argv[1:]
 rows = lambda path: [json.loads(line) for line in open(path)]
 bad = []
@@ -35,14 +39,17 @@ def check(what, value, limit):
     if not value <= limit:
         bad.append(what)
 
-want, f32, bf16 = rows(f"{golden}/smollm2_logps.jsonl"), rows(f"{t}/f32.jsonl"), rows(f"{t}/bf16.jsonl")
+want, f32 = rows(f"{golden}/smollm2_logps.jsonl"), rows(f"{t}/f32.jsonl")
 check("rows that differ in token ids", sum(a[k] != b[k] for a, b in zip(want, f32) for k in ("prompt_ids", "chosen_ids", "rejected_ids")), 0)
 rel = lambda a, b: abs(a - b) / max(abs(a), 1e-9)
 sides = ("chosen", "rejected")
 check("f32 sums, relative", max(rel(a["logps_" + s], b["logps_" + s]) for a, b in zip(want, f32) for s in sides), 1e-4)
 check("f32 tokens, absolute", max(abs(x - y) for a, b in zip(want, f32) for s in sides for x, y in zip(a["first_logps_" + s], b["token_logps_" + s])), 1e-3)
-d = [x - y for a, b in zip(f32, bf16) for s in sides for x, y in zip(a["token_logps_" + s], b["token_logps_" + s])]
-check("bf16 against f32, RMS of a token", math.sqrt(sum(x * x for x in d) / len(d)), 0.02)
+for name in ("bf16", "f16"):
+    if not os.path.exists(f"{t}/{name}.jsonl"):
+        continue
+    d = [x - y for a, b in zip(f32, rows(f"{t}/{name}.jsonl")) for s in sides for x, y in zip(a["token_logps_" + s], b["token_logps_" + s])]
+    check(f"{name} against f32, RMS of a token", math.sqrt(sum(x * x for x in d) / len(d)), 0.02)
 for name in ("dpo_lora", "dpo_lora_ref", "dpo_full"):
     log = json.load(open(f"{golden}/{name}/trace.json"))["log"]
     log = [x for x in log if "loss" in x]
