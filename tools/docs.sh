@@ -9,7 +9,7 @@ folder=$docs/commands
 mkdir -p "$folder"
 rm -f "$folder"/*.md
 "$rapt" help --markdown >"$folder/README.md"
-for name in $(sed -n 's/.*](\([a-z-]*\)\.md).*/\1/p' "$folder/README.md"); do
+for name in $(sed -n 's/.*](\([a-z0-9-]*\)\.md).*/\1/p' "$folder/README.md"); do
   "$rapt" help "$name" --markdown >"$folder/$name.md"
 done
 "$rapt" help --support "$root/tests/golden" >"$docs/support.md"

@@ -33,6 +33,17 @@ typedef status cmd_fn(int argc, char **argv);
     cmd_fn cmd_##name##_run;
 COMMAND_LIST(COMMAND_DECLARE)
 
+/* Tasks of rapt eval that have options of their own, in the same way: X(name, "NAME", "citation"), file src/cli/cmd_eval_*.c. */
+/* clang-format off */
+#define EVAL_COMMAND_LIST(X) \
+    X(eval_multiple_choice, "multiple-choice", "lm-evaluation-harness 0.4.13, api/task.py") \
+    X(eval_gsm8k, "gsm8k", "lm-evaluation-harness 0.4.13, tasks/gsm8k") \
+    X(eval_alpaca, "alpaca", "AlpacaEval 2: arXiv 2404.04475, alpaca_eval 0.6.6") \
+
+/* clang-format on */
+#define EVAL_COMMAND_DECLARE(name, task, citation) COMMAND_DECLARE(name, "Measure")
+EVAL_COMMAND_LIST(EVAL_COMMAND_DECLARE)
+
 struct cmd {
     const char *name;
     const char *group; /* heading in rapt --help */
@@ -41,6 +52,9 @@ struct cmd {
 };
 extern const struct cmd cmd_table[];
 extern const size_t cmd_count;
+/* The rows of EVAL_COMMAND_LIST: name is the task's, group its citation. */
+extern const struct cmd eval_cmd_table[];
+extern const size_t eval_cmd_count;
 
 /* opt_parse for commands: prints --help to stdout when asked. *done is then true and the command returns ST_OK. */
 status cmd_parse(struct opt_result *result, const struct opt_spec *spec, void *options, int argc, char **argv, bool *done);

@@ -82,12 +82,14 @@ const struct opt_spec cmd_eval_spec = {
                "rapt eval goal-curve --samples ra=scored.jsonl --samples plain=scored-plain.jsonl --best-output runs/ra/goal.json",
     .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum), unlearning (change of log-prob a token by score), midpoint (does the\n"
              "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).\n"
-             "summary puts what these found about any number of runs into one table and one picture.",
+             "summary puts what these found about any number of runs into one table and one picture.\n"
+             "Tasks with options of their own, rapt eval TASK --help: multiple-choice, gsm8k, alpaca.",
 };
 
 static status unknown_task(const char *name) {
     struct buf names = {0};
     for (size_t i = 0; i < eval_count; i++) buf_printf(&names, "%s, ", eval_table[i].name);
+    for (size_t i = 0; i < eval_cmd_count; i++) buf_printf(&names, "%s, ", eval_cmd_table[i].name);
     buf_append_text(&names, "summary");
     status code = name ? FAIL(ST_USAGE, "unknown task '%s'; expected one of: %s", name, buf_text(&names))
                        : FAIL(ST_USAGE, "expected one TASK: %s", buf_text(&names));
@@ -285,6 +287,8 @@ status cmd_eval_run(int argc, char **argv) {
     struct eval_options o = {0};
     struct opt_result result;
     bool done;
+    for (size_t i = 0; argc > 0 && i < eval_cmd_count; i++)
+        if (strcmp(argv[0], eval_cmd_table[i].name) == 0) return eval_cmd_table[i].run(argc - 1, argv + 1);
     TRY(cmd_parse(&result, &cmd_eval_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (result.positional_count == 1 && strcmp(result.positional[0], "summary") == 0) return run_summary(&o, &result);

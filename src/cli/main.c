@@ -29,6 +29,8 @@ static void print_markdown_index(void) {
            "|\n|---|---|---|\n");
     for (size_t i = 0; i < cmd_count; i++)
         printf("| [`rapt %s`](%s.md) | %s | %s |\n", cmd_table[i].name, cmd_table[i].name, cmd_table[i].group, cmd_table[i].spec->summary);
+    for (size_t i = 0; i < eval_cmd_count; i++)
+        printf("| [`rapt eval %s`](eval-%s.md) | Measure | %s |\n", eval_cmd_table[i].name, eval_cmd_table[i].name, eval_cmd_table[i].spec->summary);
 }
 
 /* rapt help --support [GOLDENS] */
@@ -41,6 +43,15 @@ static int help_support(const char *goldens) {
         log_error("%s", status_message());
     buf_release(&text);
     return s == ST_OK ? 0 : 1;
+}
+
+/* A command by its name; eval-NAME is the task NAME of rapt eval. */
+static const struct cmd *find_command(const char *name) {
+    for (size_t i = 0; i < cmd_count; i++)
+        if (strcmp(name, cmd_table[i].name) == 0) return &cmd_table[i];
+    for (size_t i = 0; i < eval_cmd_count; i++)
+        if (strncmp(name, "eval-", 5) == 0 && strcmp(name + 5, eval_cmd_table[i].name) == 0) return &eval_cmd_table[i];
+    return NULL;
 }
 
 /* rapt help [COMMAND] [--markdown] */
@@ -65,10 +76,10 @@ static int help(int argc, char **argv) {
             print_help();
         return 0;
     }
-    for (size_t i = 0; i < cmd_count; i++) {
-        if (strcmp(name, cmd_table[i].name) != 0) continue;
+    const struct cmd *command = find_command(name);
+    if (command) {
         struct buf text = {0};
-        (markdown ? opt_markdown : opt_help)(&text, cmd_table[i].spec);
+        (markdown ? opt_markdown : opt_help)(&text, command->spec);
         fputs(buf_text(&text), stdout);
         buf_release(&text);
         return 0;

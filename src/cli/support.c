@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "cli/cmd.h"
 #include "data/source.h"
 #include "eval/eval.h"
+#include "eval/mc_task.h"
 #include "export/handover.h"
 #include "format/gguf.h"
 #include "format/safetensors.h"
@@ -314,6 +316,9 @@ status support_put(struct buf *out, const char *goldens) {
     for (size_t i = 0; i < schedule_count; i++) ROW(out, schedule_table[i].name, schedule_table[i].help, schedule_table[i].takes);
     HEAD(out, "Evaluations", "", "task", "does", "source");
     for (size_t i = 0; i < eval_count; i++) ROW(out, eval_table[i].name, eval_table[i].help, eval_table[i].citation);
+    for (size_t i = 0; i < eval_cmd_count; i++) ROW(out, eval_cmd_table[i].name, eval_cmd_table[i].spec->summary, eval_cmd_table[i].group);
+    HEAD(out, "Tasks of rapt eval multiple-choice", "", "task", "is", "rows");
+    for (size_t i = 0; i < mc_task_count; i++) ROW(out, mc_task_table[i].name, mc_task_table[i].help, mc_task_table[i].fields);
     HEAD(out, "Sources of scores", "`rapt score --source`.", "source", "gives", "needs", "from");
     for (size_t i = 0; i < reward_count; i++) ROW(out, reward_table[i].name, reward_table[i].help, reward_table[i].needs, reward_table[i].citation);
     HEAD(out, "Rules", "`rapt score --source rule --rule`.", "rule", "right when");

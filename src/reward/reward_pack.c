@@ -20,14 +20,10 @@ void reward_pack_release(struct reward_pack *p) {
     free(p->items);
 }
 
-static status add(struct reward_pack *p, const struct ids *prompt, const struct ids *response, size_t number) {
+status reward_pack_push(struct reward_pack *p, const struct ids *prompt, const struct ids *response) {
     const size_t size = prompt->count + response->count, longest = p->scorer.model.config.max_position;
-    if (!response->count) return FAIL(ST_FORMAT, "response %zu: no tokens", number + 1);
-    if (!p->encoder.whole && !prompt->count) return FAIL(ST_FORMAT, "field prompt: no tokens; a response needs at least one token before it");
-    if (size > longest) return FAIL(ST_UNSUPPORTED, "response %zu: %zu tokens with its prompt, more than the model's %zu positions",
-        number + 1, size, longest);
-    if (size > p->budget)
-        return FAIL(ST_UNSUPPORTED, "response %zu: %zu tokens with its prompt; raise --micro-batch-tokens (%zu)", number + 1, size, p->budget);
+    if (size > longest) return FAIL(ST_UNSUPPORTED, "%zu tokens with its prompt, more than the model's %zu positions", size, longest);
+    if (size > p->budget) return FAIL(ST_UNSUPPORTED, "%zu tokens with its prompt; raise --micro-batch-tokens (%zu)", size, p->budget);
     TRY(scorer_need_positions(&p->scorer, size));
     if (p->count == p->capacity) {
         p->capacity = p->capacity ? 2 * p->capacity : 64;
@@ -37,6 +33,13 @@ static status add(struct reward_pack *p, const struct ids *prompt, const struct 
     ids_append(&p->ids, prompt->data, prompt->count);
     ids_append(&p->ids, response->data, response->count);
     return ST_OK;
+}
+
+static status add(struct reward_pack *p, const struct ids *prompt, const struct ids *response, size_t number) {
+    if (!response->count) return FAIL(ST_FORMAT, "response %zu: no tokens", number + 1);
+    if (!p->encoder.whole && !prompt->count) return FAIL(ST_FORMAT, "field prompt: no tokens; a response needs at least one token before it");
+    status s = reward_pack_push(p, prompt, response);
+    return s == ST_OK ? s : status_note(s, "response %zu: ", number + 1);
 }
 
 static status take_responses(struct reward_pack *p, const struct record *row) {

@@ -27,6 +27,8 @@ status reward_pack_open(struct reward_pack *p, const struct reward_options *o, b
 void reward_pack_release(struct reward_pack *p);
 /* Adds the row's responses. Nothing is added on failure: ST_FORMAT, ST_UNSUPPORTED (too long) mean that the row is unusable. */
 status reward_pack_take(struct reward_pack *p, const struct record *row);
+/* Adds one sequence of ids, of which the response is scored: both of them not empty. */
+status reward_pack_push(struct reward_pack *p, const struct ids *prompt, const struct ids *response);
 /* Takes back the last n sequences. */
 void reward_pack_undo(struct reward_pack *p, size_t n);
 /* How many of the first sequences are to be computed now: as many as fit, when more are held than that, or `all`; 0 for none. ids, sizes, from:
