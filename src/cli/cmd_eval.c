@@ -83,7 +83,8 @@ const struct opt_spec cmd_eval_spec = {
     .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum), unlearning (change of log-prob a token by score), midpoint (does the\n"
              "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).\n"
              "summary puts what these found about any number of runs into one table and one picture.\n"
-             "Tasks with options of their own, rapt eval TASK --help: multiple-choice, gsm8k, alpaca.",
+             "Tasks with options of their own, rapt eval TASK --help: multiple-choice, gsm8k, alpaca, arena-hard,\n"
+             "mt-bench, mt-answers.",
 };
 
 static status unknown_task(const char *name) {

@@ -67,13 +67,13 @@ static status get_shots(struct harness_shot **own, const struct harness_shot **s
     return ST_OK;
 }
 
-static status report(const struct options *o, const struct mc_set *set, const struct harness_prompt *prompt, const char *name, size_t truncated) {
+static status report(const struct options *o, const struct mc_set *set, const struct harness_prompt *prompt, const char *name, enum matmul_kind kind, size_t truncated) {
     struct harness_figure figures[3];
     struct buf json = {0}, text = {0}, samples = {0};
     const struct harness_run run = {.task = name,
                                     .model = o->h.model,
                                     .adapter = o->h.adapter,
-                                    .dtype = matmul_kind_name(cli_dtype(o->h.dtype)),
+                                    .dtype = matmul_kind_name(kind),
                                     .data = o->h.data,
                                     .prompt = prompt,
                                     .shots = (size_t)o->h.shots,
@@ -94,12 +94,14 @@ static status with_model(const struct options *o, struct mc_set *set, const stru
     struct goal_asker asker = {0};
     struct harness_prompt prompt;
     size_t truncated = 0;
-    const struct reward_options ro = {.model = o->h.model, .adapter = o->h.adapter, .kind = cli_dtype(o->h.dtype), .budget = (size_t)o->budget};
+    enum matmul_kind kind;
+    TRY(cli_dtype(&kind, o->h.dtype));
+    const struct reward_options ro = {.model = o->h.model, .adapter = o->h.adapter, .kind = kind, .budget = (size_t)o->budget};
     status s = reward_pack_open(&pack, &ro, false);
     if (s == ST_OK && o->h.kwargs) s = encoder_set_kwargs(&pack.encoder, o->h.kwargs, &(struct kwargs_places){0});
     if (s == ST_OK) s = cli_harness_prompt(&prompt, &asker, &o->h, &pack.encoder);
     if (s == ST_OK) s = mc_run(set, &truncated, &pack, &prompt, extra->description, shots, (size_t)o->h.shots, (size_t)o->max_length);
-    if (s == ST_OK) s = report(o, set, &prompt, extra->name ? extra->name : set->task->name, truncated);
+    if (s == ST_OK) s = report(o, set, &prompt, extra->name ? extra->name : set->task->name, kind, truncated);
     goal_asker_release(&asker);
     reward_pack_release(&pack);
     return s;

@@ -63,3 +63,36 @@ fails 2 '--gamed has no effect' "$RAPT" eval alpaca --annotations x --gamed y --
 fails 2 "there is no 'x'" "$RAPT" eval alpaca --annotations x --glm x
 fails 2 '--annotations FILE is needed' "$RAPT" eval alpaca
 fails 1 'df_gamed.csv:1: ' "$RAPT" eval alpaca --annotations "$gold/alpaca/df_gamed.csv"
+
+"$RAPT" eval arena-hard --bench v0.1 --judgments "$gold/arena/v01.jsonl" >"$dir/text" 2>/dev/null
+has "$dir/text" 'Arena-Hard v0.1 against gpt-4-0314: 794 battles'
+has "$dir/text" '8 games without a verdict'
+"$RAPT" eval arena-hard --judgments "$gold/arena/v2.jsonl" --style-control --answers "$gold/arena/answers.jsonl" --json --output "$dir/arena.json" >"$dir/json" 2>/dev/null
+has "$dir/json" '"style_control": true, "models": [{"model": "large"'
+has "$dir/json" '"styles": {"length": 1.2'
+cmp "$dir/json" "$dir/arena.json"
+fails 2 '--style-control is of --bench v2' "$RAPT" eval arena-hard --bench v0.1 --judgments x --style-control
+fails 2 '--category is of --bench v2' "$RAPT" eval arena-hard --bench v0.1 --judgments x --category y
+fails 2 '--style-control and --answers go together' "$RAPT" eval arena-hard --judgments x --style-control
+fails 2 '--judgments FILE is needed' "$RAPT" eval arena-hard
+fails 1 'no battles in the judgements of the category x' "$RAPT" eval arena-hard --judgments "$gold/arena/v2.jsonl" --category x
+fails 1 'field uid: expected a string' "$RAPT" eval arena-hard --judgments "$gold/mt_bench/question.jsonl" --category math
+
+"$RAPT" eval mt-bench --judgments "$gold/mt_bench/single.jsonl" --questions "$gold/mt_bench/question.jsonl" >"$dir/text" 2>/dev/null
+has "$dir/text" '  of its own '
+"$RAPT" eval mt-bench --judgments "$gold/mt_bench/pair.jsonl" --baseline two --json >"$dir/json" 2>/dev/null
+has "$dir/json" '"pairwise": {"win": 7, "loss": 0, "tie": 15'
+fails 2 '--baseline has no effect' "$RAPT" eval mt-bench --judgments "$gold/mt_bench/single.jsonl" --baseline x
+fails 2 '--questions has no effect' "$RAPT" eval mt-bench --judgments "$gold/mt_bench/pair.jsonl" --questions "$gold/mt_bench/question.jsonl"
+fails 1 'no judgements with the baseline' "$RAPT" eval mt-bench --judgments "$gold/mt_bench/pair.jsonl" --baseline x
+
+# two turns; the goal changes them, the seed is what decides sampled ones
+answers() { "$RAPT" eval mt-answers --model "$chat" --dtype f32 --questions "$gold/mt_bench/question.jsonl" --model-id m --max-new-tokens 6 --limit 3 "$@" 2>/dev/null | sed 's/, "tstamp".*//'; }
+answers >"$dir/a"
+answers >"$dir/b"
+answers --goal 7 >"$dir/with"
+[ "$(grep -c '"model_id": "m", "choices": \[{"index": 0, "turns": \[".*", ".*"\]}\]' "$dir/a")" = 3 ]
+cmp "$dir/a" "$dir/b"
+cmp -s "$dir/a" "$dir/with" && { echo "the goal changes nothing"; exit 1; }
+fails 2 '--model, --questions and --model-id are needed' "$RAPT" eval mt-answers --model x
+fails 1 'leave no room for an answer' "$RAPT" eval mt-answers --model "$chat" --questions "$gold/mt_bench/question.jsonl" --model-id m --max-length 8

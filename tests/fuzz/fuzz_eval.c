@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "eval/alpaca.h"
+#include "eval/arena_hard.h"
 #include "eval/gsm8k.h"
 #include "eval/mc_task.h"
+#include "eval/mt_answer.h"
+#include "eval/mt_bench.h"
 #include "format/csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,6 +41,22 @@ static void read_alpaca(struct json row) {
     alpaca_release(&set);
 }
 
+static void read_verdicts(struct json row) {
+    static char baseline[] = "b";
+    for (int v = 0; v < 2; v++) {
+        struct arena_set set = {.version = v ? ARENA_V2 : ARENA_V01, .baseline = mem_text(baseline), .keep_questions = true};
+        if (arena_hard_add(&set, row) == ST_OK) CHECK(set.count <= 6);
+        for (size_t i = 0; i < set.count; i++) CHECK(set.items[i].model < set.model_count && set.questions[i]);
+        arena_hard_release(&set);
+    }
+    struct mt_bench b = {0};
+    struct mt_asked_set asked = {0};
+    if (mt_add(&b, row) == ST_OK) CHECK(b.singles + b.pairs == 1);
+    if (mt_asked_add(&asked, row) == ST_OK) CHECK(asked.count == 1 && asked.items[0].turns[0]);
+    mt_release(&b);
+    mt_asked_release(&asked);
+}
+
 static void read_csv(const char *text, size_t size) {
     struct csv c;
     bool end = false;
@@ -57,6 +76,7 @@ static void read_response(const char *text, size_t size) {
         gsm8k_match(&out, "#### 7");
     }
     CHECK(gsm8k_cut(&found, text, size) <= size);
+    CHECK(mt_grade(text, size) >= -1);
     buf_release(&out);
 }
 
@@ -72,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (json_parse(&row, exact, size - 1) == ST_OK) {
         read_choices(&mc_task_table[data[0] % mc_task_count], row);
         read_alpaca(row);
+        read_verdicts(row);
     }
     free(exact);
     return 0;

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Makes the goldens of the benchmark evaluations again with the packages they come from, and compares: lm-eval 0.4.13, alpaca_eval 0.6.6. These
+# Makes the goldens of the benchmark evaluations again with the packages they come from, and compares: lm-eval 0.4.13, alpaca_eval 0.6.6, fschat 0.2.36. These
 # packages need a Python of their own: RAPT_EVAL_PYTHON. Exits 77 (skipped) without it. --write: store what was made.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${RAPT_EVAL_PYTHON:-}
-if [ -z "$python" ] || ! "$python" -c 'import lm_eval, accelerate, alpaca_eval' 2>/dev/null; then
-  echo "skipped: set RAPT_EVAL_PYTHON to a Python with lm-eval, accelerate and alpaca_eval (setuptools below 80)"
+if [ -z "$python" ] || ! "$python" -c 'import lm_eval, accelerate, alpaca_eval, importlib.metadata; importlib.metadata.version("fschat")' 2>/dev/null; then
+  echo "skipped: set RAPT_EVAL_PYTHON to a Python with lm-eval, accelerate, alpaca_eval (setuptools below 80) and fschat (--no-deps)"
   exit 77
 fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-for script in eval_harness eval_gsm8k eval_alpaca; do
+for script in eval_harness eval_gsm8k eval_alpaca eval_mt_bench; do
   "$python" "$here/$script.py" "$dir" "$here/../golden/score_chat" >"$dir.log" 2>&1 || { cat "$dir.log"; rm -f "$dir.log"; exit 1; }
   rm -f "$dir.log"
 done
+if [ -n "${RAPT_ARENA_HARD:-}" ]; then "$python" "$here/eval_arena.py" "$dir" "$RAPT_ARENA_HARD"
+else echo "eval_arena.py skipped: RAPT_ARENA_HARD, a git directory of lmarena/arena-hard-auto, is not set"; fi
 if [ "${1:-}" = --write ]; then
   for folder in "$dir"/*; do
     mkdir -p "$here/../golden/$(basename "$folder")"

@@ -59,7 +59,7 @@ static void filters_as_lm_eval(void **state) {
 static void collapse(char *text) {
     char *to = text;
     for (const char *at = text; *at; at++) {
-        if (to - text >= 3 && memcmp(at, "\xef\xbf\xbd", 3) == 0 && memcmp(to - 3, at, 3) == 0) at += 2;
+        if (to - text >= 3 && strncmp(at, "\xef\xbf\xbd", 3) == 0 && strncmp(to - 3, at, 3) == 0) at += 2;
         else *to++ = *at;
     }
     *to = '\0';
