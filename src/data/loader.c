@@ -210,8 +210,10 @@ static void add_fitted(struct loaded *d, const struct record *r, struct encoded 
 }
 
 /* The reward under the row's goal, where it has one. */
+static double reward_at(const struct record *r, double score) { return isnan(r->goal) ? score : -(r->goal - score) * (r->goal - score); }
+
 static status reward_of(double *out, const struct record *r, double score, const char *what, size_t number) {
-    *out = isnan(r->goal) ? score : -(r->goal - score) * (r->goal - score);
+    *out = reward_at(r, score);
     return isnan(score) ? FAIL(ST_FORMAT, "%s %zu has no score", what, number + 1) : ST_OK;
 }
 
@@ -267,6 +269,7 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
                                                           : "a pair (prompt, chosen, rejected)");
     double score[2] = {r->score_chosen, r->score_rejected};
     for (size_t i = 0; o->groups && i < 2; i++) TRY(reward_of(&score[i], r, score[i], "response", i));
+    for (size_t i = 0; o->rewards && !o->groups && i < 2; i++) score[i] = reward_at(r, score[i]);
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, o);
     TRY(check_size(d, x));

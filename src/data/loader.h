@@ -51,7 +51,8 @@ struct loader_options {
     bool completion_only; /* sft with marks: nothing of a prompt that its row has apart is trained on */
     bool unpaired;       /* single responses with a label: rows with one, pairs taken apart as TRL does, or any with scores under a threshold */
     double threshold;    /* unpaired: a score of at least this is desirable; NaN: labels come from the rows */
-    bool groups, pairs;  /* K scored responses (not where a loss needs pairs), or pairs with scores; under a goal g a score s counts as -(g - s)^2 */
+    bool groups, pairs;  /* K scored responses (not where a loss needs pairs), or pairs with scores */
+    bool rewards;        /* under a goal g a score s counts as -(g - s)^2: else the pair that a goal turned round would have a gap below 0 */
     bool reward;         /* whole conversations (encoder.whole), dropped when too long, never cut; prompt = what both begin with */
     int64_t pad;         /* reward: the padding token, -1 = none */
     const struct source_map *map; /* NULL: none */

@@ -1,4 +1,5 @@
-/* Losses that know by how much the chosen response was scored higher: gap = score_w - score_l, x = beta (s_w - s_l), s = policy - reference.
+/* Losses that know by how much the chosen response was scored higher: gap = score_w - score_l, x = beta (s_w - s_l), s = policy - reference. Under a goal g the
+ * loader gives -(g - score)^2 for a score, so that the gap is the reward's, (r_w - r_l)^2 in either half of a pair.
  * odpo (Amini et al. 2024, arXiv 2402.10571, section 4, and the authors' preference_loss): -log sigma(x - offset), offset = alpha log(gap), or
  *   alpha gap (the paper's identity as scaling function).
  * rpo_bwd_kl, rpo_fwd_kl, rpo_sq (Nemotron-4 340B, arXiv 2406.11704, section 3.3.2, reward-aware preference optimization; names and the

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Training with losses that TRL does not have: of the gap of the scores (odpo, rpo_*) and of a pair's two halves (joint), as a plain loop of torch over llama_tiny:
-tests/golden/trl_gaps: scored.jsonl, halves.jsonl, each with its _eval.jsonl, and cases.json in the form of make_trl_trace.py. Tokenisation, truncation, names and averages are TRL's (DPOTrainer); rows are taken in file order.
+tests/golden/trl_gaps: scored.jsonl, halves.jsonl, goals.jsonl (halves with scores), each with its _eval.jsonl, and cases.json in the form of make_trl_trace.py. Tokenisation, truncation, names and averages are TRL's (DPOTrainer); rows are taken in file order.
 usage: make_gap_traces.py OUTPUT_FOLDER (llama_tiny and llama_tiny_lora are read from the stored goldens)"""
 import json
 import sys
@@ -17,6 +17,7 @@ CASES = [
     ("odpo", dict(beta=0.5, odpo_alpha=1.0)), ("odpo_gap", dict(beta=0.5, odpo_alpha=0.2, odpo_offset="gap")), ("rpo_bwd_kl", dict(beta=0.5, rpo_eta=0.7)),
     ("rpo_fwd_kl", dict(beta=0.5, rpo_eta=0.5)), ("rpo_sq", dict(beta=0.3, rpo_eta=1.0)),
     ("joint", dict(beta=0.03)),
+    ("odpo_goals", dict(beta=0.05, odpo_alpha=0.5)), ("rpo_bwd_kl_goals", dict(beta=0.05, rpo_eta=0.2)), ("rpo_sq_goals", dict(beta=0.05, rpo_eta=0.1)),
 ]
 BATCH, EPOCHS, RATE = 4, 2, 2e-3
 
@@ -24,7 +25,10 @@ BATCH, EPOCHS, RATE = 4, 2, 2e-3
 def encode(tokenizer, row):
     prompt = tokenizer(row["prompt"])["input_ids"]
     sides = [tokenizer(row["prompt"] + row[side] + tokenizer.eos_token)["input_ids"][:MAX_LENGTH] for side in ("chosen", "rejected")]
-    return len(prompt), sides, row.get("score_chosen", 0) - row.get("score_rejected", 0)
+    chosen, rejected = row.get("score_chosen", 0), row.get("score_rejected", 0)
+    if "goal" in row:  # rewards, -(g - r)^2, stand for scores
+        chosen, rejected = -(row["goal"] - chosen) ** 2, -(row["goal"] - rejected) ** 2
+    return len(prompt), sides, chosen - rejected
 
 
 def sums(model, encoded):
@@ -87,16 +91,27 @@ def halves(part):
     return made
 
 
+def goals(part):
+    """Both halves of scored pairs, each under the score of its chosen response: in the one above the other's, in the other below."""
+    made = []
+    for pair, half in zip(scored(part) * 2, halves(part)[::2] + halves(part)[1::2]):
+        high, low = pair["score_chosen"], pair["score_rejected"]
+        first = half["chosen"] == pair["chosen"]
+        made.append(dict(half, goal=high if first else low, goal_of="chosen" if first else "rejected", score_chosen=high if first else low, score_rejected=low if first else high))
+    return sorted(made, key=lambda r: r["source_row"])
+
+
 def main():
     folder = out("trl_gaps")
     train_rows, eval_rows = scored(rows(24, 1)), scored(rows(6, 2))
-    for name, part in (("scored", train_rows), ("scored_eval", eval_rows), ("halves", halves(rows(12, 3))), ("halves_eval", halves(rows(3, 4)))):
+    for name, part in (("scored", train_rows), ("scored_eval", eval_rows), ("halves", halves(rows(12, 3))), ("halves_eval", halves(rows(3, 4))),
+                       ("goals", goals(rows(12, 5))), ("goals_eval", goals(rows(3, 6)))):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
     cases = []
     for name, o in CASES:
-        loss = name.removesuffix("_gap")
-        data = "halves" if loss == "joint" else "scored"
-        steps, final = train(loss, o, *((halves(rows(12, 3)), halves(rows(3, 4))) if loss == "joint" else (train_rows, eval_rows)))
+        loss = name.removesuffix("_gap").removesuffix("_goals")
+        data = "halves" if loss == "joint" else "goals" if name.endswith("_goals") else "scored"
+        steps, final = train(loss, o, *{"halves": (halves(rows(12, 3)), halves(rows(3, 4))), "goals": (goals(rows(12, 5)), goals(rows(3, 6))), "scored": (train_rows, eval_rows)}[data])
         words = f"--max-length {MAX_LENGTH} --logging-steps 1 --per-device-eval-batch-size 4 --no-shuffle --adapter llama_tiny_lora --learning-rate {RATE} --weight-decay 0 " \
                 f"--lr-scheduler-type constant --per-device-train-batch-size {BATCH} --num-train-epochs {EPOCHS} --loss-type {loss}".split()
         for key, value in o.items():
