@@ -56,7 +56,7 @@ static const struct opt_row rows[] = {
     {"cpo-alpha", OPT_DOUBLE, FIELD(loss.cpo_alpha), "A", NULL, NULL, "cpo, simpo: weight of the chosen responses' cross-entropy (default: 1 for cpo, 0 for simpo)"},
     {"odpo-alpha", OPT_DOUBLE, FIELD(loss.odpo_alpha), "A", "1", NULL, "odpo: what the offset is multiplied by"},
     {"odpo-offset", OPT_CHOICE, FIELD(loss.odpo_offset), NULL, "log", "log|gap", "odpo: the logarithm of score_chosen - score_rejected, or the gap itself"},
-    {"rpo-eta", OPT_DOUBLE, FIELD(loss.rpo_eta), "E", "1", NULL, "rpo_*: reward a point of score: the margin is drawn to E times score_chosen - score_rejected (under a goal g of the rewards -(g - score)^2)"},
+    {"rpo-eta", OPT_DOUBLE, FIELD(loss.rpo_eta), "E", "1", NULL, "rpo_*: reward a point of score: the margin is drawn to E times score_chosen - score_rejected"},
     {"temperature-alpha", OPT_DOUBLE, FIELD(loss.temperature_alpha), "A", "0.0001", NULL, "infonca, nca: labels are the softmax of scores / A; the paper's code has 0.0001, which is the best response alone; about a point of the scale shares them out"},
     {"desirable-weight", OPT_DOUBLE, FIELD(loss.desirable_weight), "W", "1", NULL, "kto: weight of the desirable rows' losses"},
     {"undesirable-weight", OPT_DOUBLE, FIELD(loss.undesirable_weight), "W", "1", NULL, "kto: weight of the undesirable rows' losses"},
