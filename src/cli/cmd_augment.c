@@ -20,7 +20,7 @@ struct augment_cli {
     const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
         *score_from, *exclude, *kwargs;
     struct pair_flags pairing;
-    const char *test_output, *test_goals, *fold, *compat, *on_bad_row;
+    const char *test_output, *test_goals, *without_goals, *fold, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
     int64_t limit, seed;
@@ -41,6 +41,9 @@ static const struct opt_row rows[] = {
     {"goals", OPT_STR, FIELD(goals), "own|prompt|G,G,...", "own", NULL,
      "Goals of a pair: its two scores, the scores of all responses to the prompt (of a row that is a pair: its " PAIR_SCORES_FIELD "), or a list. Under any goal the nearer score is "
      "preferred."},
+    {"without-goals", OPT_STR, FIELD(without_goals), "G,G,...", NULL, NULL,
+     "Goals that training never sees, as they are printed: pairs with such a score are dropped whole, responses too under --mode sft. The test split keeps "
+     "them."},
     {"goal-dropout", OPT_DOUBLE, FIELD(goal_dropout), "P", "0", NULL, "Share of pairs that are written once, without a goal."},
     {"swap", OPT_FLAG, FIELD(swap), NULL, "true", NULL,
      "Swap the responses under the rejected one's goal; --no-swap is --mode prefix-only."},
@@ -167,6 +170,17 @@ static status read_goals(struct augment_options *a, double **list, const char *t
     return ST_OK;
 }
 
+/* Numbers that options name; freed by lists_release. */
+struct lists {
+    double *goals, *test, *without;
+};
+
+static void lists_release(struct lists *l) {
+    free(l->goals);
+    free(l->test);
+    free(l->without);
+}
+
 /* Two that print the same would be one row twice. */
 static status read_test_goals(struct augment_options *a, double **list, const char *text) {
     if (!text) return ST_OK;
@@ -211,7 +225,7 @@ static status check_effects(const struct augment_options *a, const struct augmen
         if (a->ties == AUGMENT_TIES_PLAIN) return FAIL(ST_USAGE, "--ties plain has no effect with --mode plain; --ties keep keeps them");
     }
     if (a->mode == AUGMENT_SFT) {
-        static const char *const pairs_only[] = {"rule", "on-disagree", "top", "min-margin", "max-margin", "length-penalty", "tie-break", "ties"};
+        static const char *const pairs_only[] = {"rule", "on-disagree", "top", "min-margin", "max-margin", "length-penalty", "tie-break", "max-pairs", "ties"};
         for (size_t i = 0; i < sizeof pairs_only / sizeof pairs_only[0]; i++)
             if (given(r, pairs_only[i]) && (!split || strcmp(pairs_only[i], "ties") == 0))
                 return FAIL(ST_USAGE, "--%s has no effect with --mode sft, which writes each response by itself", pairs_only[i]);
@@ -239,7 +253,7 @@ static status check_values(const struct augment_options *a, const struct augment
     return ST_OK;
 }
 
-static status read_options(struct augment_options *a, double **list, double **test_list, const struct augment_cli *o, const struct opt_result *r) {
+static status read_options(struct augment_options *a, struct lists *lists, const struct augment_cli *o, const struct opt_result *r) {
     if (!o->swap) {
         if (a->mode != AUGMENT_OWN && a->mode != AUGMENT_PLAIN) return FAIL(ST_USAGE, "--no-swap goes with --mode own");
         if (a->mode == AUGMENT_OWN) a->mode = AUGMENT_PREFIX_ONLY;
@@ -252,8 +266,10 @@ static status read_options(struct augment_options *a, double **list, double **te
     a->on_bad_row = strcmp(o->on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP;
     a->map_scores = o->score_from != NULL;
     if (o->score_from) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));
-    TRY(read_goals(a, list, o->goals));
-    TRY(read_test_goals(a, test_list, o->test_goals));
+    TRY(read_goals(a, &lists->goals, o->goals));
+    TRY(read_test_goals(a, &lists->test, o->test_goals));
+    if (o->without_goals) TRY(read_list(&lists->without, &a->without_goal_count, a->style, "without-goals", "", o->without_goals));
+    a->without_goals = lists->without;
     TRY(read_fold(a, o->fold));
     TRY(check_values(a, o));
     return check_effects(a, o, r);
@@ -291,7 +307,7 @@ status cmd_augment_run(int argc, char **argv) {
                                 .limit = (uint64_t)o.limit,
                                 .seed = (uint64_t)o.seed};
     struct augment_counts counts;
-    double *list = NULL, *test_list = NULL;
+    struct lists lists = {0};
     struct pair_exclude exclude = {0};
     struct source_map map;
     status s = cli_fields(&map, &o.fields);
@@ -299,11 +315,10 @@ status cmd_augment_run(int argc, char **argv) {
     if (s == ST_OK) s = read_style(&style, &o);
     if (s == ST_OK && o.exclude) s = pair_exclude_load(&exclude, o.exclude);
     a.exclude = &exclude;
-    if (s == ST_OK) s = read_options(&a, &list, &test_list, &o, &result);
+    if (s == ST_OK) s = read_options(&a, &lists, &o, &result);
     if (s == ST_OK) s = augment_run(&counts, &a);
     if (s == ST_OK) print_counts(&counts, o.json);
-    free(list);
-    free(test_list);
+    lists_release(&lists);
     pair_exclude_release(&exclude);
     goal_style_release(&style);
     return s;

@@ -30,7 +30,8 @@ static const struct opt_row rows[] = {
     {"with models", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, offsetof(struct eval_options, model), "M", NULL, NULL, "the base model; it is evaluated too and is the reference"},
     {"adapter", OPT_LIST, offsetof(struct eval_options, adapters), "[NAME=]D", NULL, NULL,
-     "adapters trained on it, or folders of fully trained models. Several: differences are to the first."},
+     "adapters trained on it, or folders of fully trained models. Several: differences are to the first. Several of one NAME are one run with several seeds: "
+     "their pairs count together, and intervals stay over prompts."},
     {"data", OPT_STR, offsetof(struct eval_options, data), "F", NULL, NULL,
      "goal-conditioned test rows, both halves of each pair (rapt augment --test-output)"},
     CLI_FIELD_ROW(offsetof(struct eval_options, fields)),
@@ -42,13 +43,13 @@ static const struct opt_row rows[] = {
     {"threads", OPT_INT, offsetof(struct eval_options, threads), "N", "0", NULL, "0 = all cores"},
     {"with log-prob files", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"logps", OPT_LIST, offsetof(struct eval_options, logps), "[NAME=]FILE", NULL, NULL,
-     "Log-prob rows of a policy, as rapt logps writes them. Several: differences are to the first."},
+     "Log-prob rows of a policy, as rapt logps writes them. Several, and several of one NAME: as with --adapter."},
     {"reference", OPT_STR, offsetof(struct eval_options, reference), "FILE", NULL, NULL,
      "Log-prob rows of the reference model on the same data. Rows that carry ref_logps_chosen and ref_logps_rejected do without."},
     {"goal-curve", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"samples", OPT_LIST, offsetof(struct eval_options, samples), "[NAME=]FILE", NULL, NULL,
-     "Scored responses with the goal that each was written under: rapt generate --goal 2,6,10 --n 4, then rapt score. Several: differences are to the "
-     "first."},
+     "Scored responses with the goal that each was written under: rapt generate --goal 2,6,10 --n 4, then rapt score. Several, and several of one NAME: as "
+     "with --adapter."},
     {"above", OPT_DOUBLE, offsetof(struct eval_options, above), "R", NULL, NULL, "Also the share of scores above R at each goal."},
     {"best-output", OPT_STR, offsetof(struct eval_options, best_output), "D/goal.json", NULL, NULL,
      "Set \"best\", the goal with the highest mean score, in the goal.json of an adapter or model folder, for --goal best."},
@@ -106,15 +107,36 @@ static const char *split_name(char **name, const char *text) {
     return whole ? text : equals + 1;
 }
 
-static status load_files(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+/* Every run is of as many files, or differences would be over the seeds that happen to be there. */
+static status check_pooled(const char *name, size_t pooled, const char *first, size_t first_pooled) {
+    if (pooled == first_pooled) return ST_OK;
+    return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first, first_pooled + 1);
+}
+
+/* A file's rows, joined with the base's where there is one, become a run or go to the run of that name. Takes the file. */
+static status add_run(struct logps_rows *runs, size_t *count, struct logps_rows *file, const struct logps_rows *base) {
+    size_t at = 0;
+    status code = base->count ? logps_rows_join(file, base) : ST_OK;
+    while (at < *count && strcmp(runs[at].name, file->name) != 0) at++;
+    if (code == ST_OK && at == *count) {
+        runs[(*count)++] = *file;
+        return ST_OK;
+    }
+    if (code == ST_OK) code = logps_rows_pool(&runs[at], file);
+    logps_rows_release(file);
+    return code;
+}
+
+static status load_files(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
     if (o->reference) TRY(logps_rows_load(base, "reference", o->reference, sweep));
     for (size_t i = 0; i < o->logps.count; i++) {
         char *name;
+        struct logps_rows file;
         const char *path = split_name(&name, o->logps.items[i]);
-        status s = logps_rows_load(&runs[i], name, path, sweep);
+        status s = logps_rows_load(&file, name, path, sweep);
         free(name);
         TRY(s);
-        if (o->reference) TRY(logps_rows_join(&runs[i], base));
+        TRY(add_run(runs, count, &file, base));
     }
     return ST_OK;
 }
@@ -147,15 +169,16 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
     return ST_OK;
 }
 
-static status score_models(struct logps_rows *runs, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+static status score_models(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
     TRY(score_one(base, o, "base", NULL, sweep));
     for (size_t i = 0; i < o->adapters.count; i++) {
         char *name;
+        struct logps_rows file;
         const char *path = split_name(&name, o->adapters.items[i]);
-        status s = score_one(&runs[i], o, name, path, sweep);
+        status s = score_one(&file, o, name, path, sweep);
         free(name);
         TRY(s);
-        TRY(logps_rows_join(&runs[i], base));
+        TRY(add_run(runs, count, &file, base));
     }
     return ST_OK;
 }
@@ -189,7 +212,7 @@ static status check_samples(const struct eval_options *o, const struct opt_resul
     TRY(none_given(r, others, "on goal-curve, which looks at --samples"));
     if (o->samples.count == 0)
         return FAIL(ST_USAGE, "rapt eval goal-curve expects --samples FILE, responses under several goals with scores: rapt generate --goal 2,6,10, then rapt score");
-    if (o->best_output && o->samples.count != 1) return FAIL(ST_USAGE, "--best-output takes the samples of one model");
+    if (o->best_output && o->samples.count != 1) return FAIL(ST_USAGE, "--best-output takes the samples of one model, in one file");
     return ST_OK;
 }
 
@@ -213,9 +236,9 @@ static status check_inputs(const struct eval_options *o, const struct opt_result
 /* Tasks over log-probs: of models or of files. */
 static status run_logps(const struct eval_task *task, struct eval_input *in, const struct eval_options *o) {
     const bool sweep = task->rows == EVAL_SWEEPS;
-    in->run_count = o->model ? o->adapters.count : o->logps.count;
-    struct logps_rows *runs = mem_zero(in->run_count + 1, sizeof *runs), base = {0};
-    status code = o->model ? score_models(runs, &base, o, sweep) : load_files(runs, &base, o, sweep);
+    struct logps_rows *runs = mem_zero(o->adapters.count + o->logps.count + 1, sizeof *runs), base = {0};
+    status code = o->model ? score_models(runs, &in->run_count, &base, o, sweep) : load_files(runs, &in->run_count, &base, o, sweep);
+    for (size_t i = 1; code == ST_OK && i < in->run_count; i++) code = check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled);
     in->runs = runs;
     in->base = base.count ? &base : NULL;
     if (code == ST_OK) code = evaluate(task, in, o);
@@ -225,16 +248,27 @@ static status run_logps(const struct eval_task *task, struct eval_input *in, con
     return code;
 }
 
-static status load_samples(struct goal_samples *runs, const struct eval_options *o) {
+static status load_samples(struct goal_samples *runs, size_t *count, const struct eval_options *o) {
     struct source_map map;
     TRY(cli_fields(&map, &o->fields));
     for (size_t i = 0; i < o->samples.count; i++) {
         char *name;
+        struct goal_samples file;
         const char *path = split_name(&name, o->samples.items[i]);
-        status s = goal_samples_load(&runs[i], name, path, &map);
+        size_t at = 0;
+        while (at < *count && strcmp(runs[at].name, name) != 0) at++;
+        status s = goal_samples_load(at == *count ? &runs[at] : &file, name, path, &map);
         free(name);
         TRY(s);
+        if (at == *count) {
+            ++*count;
+            continue;
+        }
+        s = goal_samples_pool(&runs[at], &file);
+        goal_samples_release(&file);
+        TRY(s);
     }
+    for (size_t i = 1; i < *count; i++) TRY(check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled));
     return ST_OK;
 }
 
@@ -248,12 +282,11 @@ static status store_best(const struct goal_samples *run, const char *path) {
 
 static status run_samples(const struct eval_task *task, struct eval_input *in, const struct eval_options *o) {
     struct goal_samples *runs = mem_zero(o->samples.count, sizeof *runs);
-    in->run_count = o->samples.count;
-    status code = load_samples(runs, o);
+    status code = load_samples(runs, &in->run_count, o);
     in->samples = runs;
     if (code == ST_OK) code = evaluate(task, in, o);
     if (code == ST_OK && o->best_output) code = store_best(&runs[0], o->best_output);
-    for (size_t i = 0; i < o->samples.count; i++) goal_samples_release(&runs[i]);
+    for (size_t i = 0; i < in->run_count; i++) goal_samples_release(&runs[i]);
     free(runs);
     return code;
 }

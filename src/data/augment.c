@@ -99,6 +99,10 @@ static status one_pair(struct run *x, const struct buf *const text[2], const dou
         c->dropped_equal_text++;
         return ST_OK;
     }
+    if (pair_score_outside(&o->rules, raw[0]) || pair_score_outside(&o->rules, raw[1])) {
+        c->dropped_score++;
+        return ST_OK;
+    }
     double score[2], goal[2];
     for (int i = 0; i < 2; i++) {
         if (isnan(raw[i]) && (o->mode != AUGMENT_PLAIN || (test && !o->test_unconditioned)))
@@ -167,6 +171,7 @@ static status pairs_of_responses(struct run *x, bool test) {
     struct pair_counts counts = {0};
     pair_choose(&x->pairs, &counts, r, &x->o->rules);
     x->counts->dropped_no_score += counts.dropped_no_score;
+    x->counts->dropped_score += counts.dropped_score;
     x->counts->dropped_na += counts.dropped_na;
     x->counts->dropped_empty += counts.dropped_empty;
     x->counts->dropped_few_responses += counts.dropped_few_responses;
@@ -196,6 +201,10 @@ static status one_completion(struct run *x, const struct buf *text, double raw, 
     }
     double score = mapped(o, raw);
     struct augment_emit e = {.has_goal = true, .goal = augment_goal(o->style, score), .goal_of = goal_of};
+    if (pair_score_outside(&o->rules, raw) || augment_without(o, e.goal)) {
+        ++*(pair_score_outside(&o->rules, raw) ? &x->counts->dropped_score : &x->counts->dropped_goal);
+        return ST_OK;
+    }
     if (o->goal_dropout > 0) {
         struct rng r = rng_at(o->seed, x->record.index, RNG_SHUFFLED, number + 1);
         if (rng_uniform(&r) < o->goal_dropout) {

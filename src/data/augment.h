@@ -41,8 +41,10 @@ struct augment_options {
     enum augment_goals goals;
     const double *goal_list; /* [goal_count], as augment_goal gives them, for AUGMENT_GOALS_LIST */
     size_t goal_count;
+    const double *without_goals; /* [without_goal_count], as augment_goal gives them: never trained; a pair with such a score goes with both halves */
+    size_t without_goal_count;
     double goal_dropout;                /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
-    struct pair_rules rules;            /* for rows with K responses */
+    struct pair_rules rules;            /* for rows with K responses; its range of scores for all rows */
     const struct pair_exclude *exclude; /* NULL: none */
     const struct source_map *map;       /* NULL: none */
     const struct goal_style *style;     /* placement resolved, not GOAL_AUTO */
@@ -68,6 +70,8 @@ struct augment_options {
     X(dropped_few_responses, "rows dropped: fewer than two usable responses")                                                              \
     X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")                                                          \
     X(dropped_no_score, "responses dropped: no score")                                                                                     \
+    X(dropped_score, "responses (of rows that are pairs: pairs) dropped: score outside --min-score, --max-score")                          \
+    X(dropped_goal, "training pairs or responses dropped: a goal of --without-goals")                                                      \
     X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
     X(dropped_empty, "pairs or responses dropped: empty response")                                                                         \
     X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
@@ -96,6 +100,9 @@ status augment_run(struct augment_counts *counts, const struct augment_options *
 
 /* The goal that a score is printed as: the score itself, quantised when the style says so. */
 double augment_goal(const struct goal_style *style, double score);
+
+/* Is this goal one of without_goals? */
+bool augment_without(const struct augment_options *o, double goal);
 
 /* One row to be written for a pair. */
 struct augment_emit {

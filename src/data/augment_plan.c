@@ -52,9 +52,19 @@ size_t augment_fold(uint64_t prompt_key, size_t folds) {
     return (size_t)((hash_bytes(&prompt_key, sizeof prompt_key, 0x666f6c64u) >> 32) * folds >> 32);
 }
 
+bool augment_without(const struct augment_options *o, double goal) {
+    for (size_t i = 0; i < o->without_goal_count; i++)
+        if (o->without_goals[i] == goal) return true;
+    return false;
+}
+
 enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2], const double goal[2],
                                 bool test) {
     if (isnan(score[0]) || isnan(score[1])) return AUGMENT_USE; /* only plain pairs come without scores */
+    if (!test && (augment_without(o, goal[0]) || augment_without(o, goal[1]))) {
+        counts->dropped_goal++;
+        return AUGMENT_DROP;
+    }
     if (goal[0] == goal[1]) {
         if (test || o->ties == AUGMENT_TIES_DROP) {
             counts->dropped_tie++;
@@ -81,6 +91,7 @@ static void plan_goal(struct augment_emits *out, struct augment_counts *counts, 
                       const double score[2], double g) {
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i].goal == g) return;
+    if (augment_without(o, g)) return;
     double w = fabs(g - score[0]), l = fabs(g - score[1]), noise = 1e-9 * (o->style->high - o->style->low);
     if (fabs(w - l) <= noise) {
         counts->goals_equidistant++;

@@ -7,16 +7,19 @@
 #include "data/record.h"
 #include "data/source.h"
 
-#define PAIR_RULE_CHOICES "paper|best-worst|all|best-random|adjacent|top"
-enum pair_rule { PAIR_PAPER, PAIR_BEST_WORST, PAIR_ALL, PAIR_BEST_RANDOM, PAIR_ADJACENT, PAIR_TOP };
+#define PAIR_RULE_CHOICES "paper|best-worst|all|best-random|adjacent|cross|top"
+enum pair_rule { PAIR_PAPER, PAIR_BEST_WORST, PAIR_ALL, PAIR_BEST_RANDOM, PAIR_ADJACENT, PAIR_CROSS, PAIR_TOP };
 enum pair_rule pair_rule_parse(const char *name); /* CHECKs */
 
 /* How responses are paired. Zeroed: the paper's rule with seed 0. */
 struct pair_rules {
     enum pair_rule rule;
     size_t top;                    /* PAIR_TOP: pairs of a row at most */
+    size_t max_pairs;              /* of a row, drawn from all that the rule gives (keyed by seed and the row's index); 0: all */
     double length_penalty;         /* taken off a score for each character before responses are compared; the rows keep their scores */
     double min_margin, max_margin; /* of score_chosen - score_rejected; 0: none */
+    bool has_min_score, has_max_score;
+    double min_score, max_score;   /* responses with a score below, above, take no part */
     bool drop_ties;                /* pairs of equal scores; else they are kept and counted */
     bool random_ties;              /* which of equal scores comes first is drawn; else the first in the row */
     uint64_t seed;
@@ -37,6 +40,7 @@ void pair_list_release(struct pair_list *l);
     X(rows_skipped, "bad rows skipped")                                                                                                    \
     X(rows_excluded, "rows dropped: TruthfulQA or an excluded prompt")                                                                     \
     X(dropped_no_score, "responses dropped: no score")                                                                                     \
+    X(dropped_score, "responses dropped: score outside --min-score, --max-score")                                                          \
     X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
     X(dropped_empty, "responses dropped: empty")                                                                                           \
     X(dropped_few_responses, "rows dropped: fewer than two usable responses")                                                              \
@@ -63,9 +67,13 @@ struct pair_counts {
  *   all:        every two responses, the higher score chosen, ties in the row's order.
  *   best-random: first of the highest score, a random other (keyed by seed and the row's index).
  *   adjacent:   of the different scores in descending order each with the next: first of the one, first of the other.
+ *   cross:      what adjacent leaves: every two responses between whose scores another response's score lies.
  *   top:        the i-th best with the i-th worst, i = 1 .. top, while the one is above the other in that order.
  * Under a length penalty, "score" above is the score less the penalty (arXiv 2405.07863, section 3.2: r - lambda |y|). */
 void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct record *r, const struct pair_rules *rules);
+
+/* Do the rules leave a response with this score out? NaN is no score, and not for them to say. */
+bool pair_score_outside(const struct pair_rules *rules, double score);
 
 /* Is this row from TruthfulQA, as UltraFeedback's field `source` tells? The paper leaves those out. */
 bool pair_from_truthful_qa(const struct record *r);

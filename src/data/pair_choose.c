@@ -6,9 +6,9 @@
 #include "base/rng.h"
 #include "data/pair.h"
 
-enum { RNG_PAIR = 0x70616972, RNG_TIES = 0x74696573 }; /* keep this module's draws apart from others of the same seed and row */
+enum { RNG_PAIR = 0x70616972, RNG_TIES = 0x74696573, RNG_SOME = 0x736f6d65 }; /* keep this module's draws apart from others of the same seed and row */
 
-static const char *const rule_names[] = {"paper", "best-worst", "all", "best-random", "adjacent", "top"};
+static const char *const rule_names[] = {"paper", "best-worst", "all", "best-random", "adjacent", "cross", "top"};
 
 enum pair_rule pair_rule_parse(const char *name) {
     size_t i = 0;
@@ -36,11 +36,16 @@ struct choice {
     size_t count;
 };
 
+bool pair_score_outside(const struct pair_rules *rules, double score) {
+    return (rules->has_min_score && score < rules->min_score) || (rules->has_max_score && score > rules->max_score);
+}
+
 /* Why a response takes no part, or NULL; the reason is one of the counts. */
-static uint64_t *unusable(struct pair_counts *counts, const struct record *r, size_t i, enum pair_rule rule) {
+static uint64_t *unusable(struct pair_counts *counts, const struct record *r, size_t i, const struct pair_rules *rules) {
     const struct response *p = &r->responses[i];
     if (isnan(p->score)) return &counts->dropped_no_score;
-    if (rule == PAIR_PAPER && p->has_na) return &counts->dropped_na;
+    if (pair_score_outside(rules, p->score)) return &counts->dropped_score;
+    if (rules->rule == PAIR_PAPER && p->has_na) return &counts->dropped_na;
     return record_text_empty(&p->text, r->conversational) ? &counts->dropped_empty : NULL;
 }
 
@@ -69,7 +74,7 @@ static void find_candidates(struct choice *x) {
     const struct pair_rules *rules = x->rules;
     for (size_t i = 0; i < x->r->response_count; i++) {
         const struct response *p = &x->r->responses[i];
-        uint64_t *reason = unusable(x->counts, x->r, i, rules->rule);
+        uint64_t *reason = unusable(x->counts, x->r, i, rules);
         if (reason) {
             ++*reason;
             continue;
@@ -179,9 +184,28 @@ static void choose_adjacent(struct choice *x) {
     }
 }
 
+static void choose_cross(struct choice *x) {
+    qsort(x->items, x->count, sizeof *x->items, by_score);
+    for (size_t a = 0; a < x->count; a++)
+        for (size_t b = a + 1; b < x->count; b++) {
+            size_t between = a + 1; /* the first score below a's */
+            while (between < b && x->items[between].score == x->items[a].score) between++;
+            if (x->items[between].score > x->items[b].score && x->items[between].score < x->items[a].score) add(x, a, b);
+        }
+}
+
 static void choose_top(struct choice *x) {
     qsort(x->items, x->count, sizeof *x->items, by_score);
     for (size_t i = 0; i < x->rules->top && i < x->count - 1 - i; i++) add(x, i, x->count - 1 - i);
+}
+
+/* Keeps `most` pairs, every choice of so many as likely, in their order (Knuth, The Art of Computer Programming 2, algorithm 3.4.2S). */
+static void draw_some(struct pair_list *l, size_t most, uint64_t seed, uint64_t row) {
+    struct rng rng = rng_at(seed, row, RNG_SOME, 0);
+    size_t kept = 0;
+    for (size_t i = 0; i < l->count && kept < most; i++)
+        if (rng_below(&rng, l->count - i) < most - kept) l->items[kept++] = l->items[i];
+    l->count = kept;
 }
 
 void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct record *r, const struct pair_rules *rules) {
@@ -197,10 +221,12 @@ void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct
         case PAIR_ALL: choose_all(&x); break;
         case PAIR_BEST_WORST: choose_best_worst(&x); break;
         case PAIR_ADJACENT: choose_adjacent(&x); break;
+        case PAIR_CROSS: choose_cross(&x); break;
         case PAIR_TOP: choose_top(&x); break;
         case PAIR_PAPER:
         case PAIR_BEST_RANDOM: choose_random(&x); break;
         }
     }
+    if (rules->max_pairs && out->count > rules->max_pairs) draw_some(out, rules->max_pairs, rules->seed, r->index);
     if (x.items != few) free(x.items);
 }

@@ -140,6 +140,7 @@ static status finish(struct goal_samples *s) {
         return FAIL(ST_MISMATCH, "none of the %zu responses has a score; rapt score --input FILE --output SCORED --source NAME gives them one", s->unscored);
     if (!s->count) return FAIL(ST_MISMATCH, "no rows");
     qsort(s->items, s->count, sizeof *s->items, by_prompt);
+    s->prompts = 0;
     for (size_t i = 0; i < s->count; i++) {
         if (i && s->items[i].key != s->items[i - 1].key) s->prompts++;
         s->items[i].prompt = s->prompts;
@@ -178,6 +179,16 @@ status goal_samples_load(struct goal_samples *s, const char *name, const char *p
     if (code == ST_OK && s->unscored) log_warn("%s: %zu responses without a score are left out", path, s->unscored);
     if (code != ST_OK) goal_samples_release(s);
     return code;
+}
+
+status goal_samples_pool(struct goal_samples *s, const struct goal_samples *seed) {
+    s->pooled++;
+    s->unscored += seed->unscored;
+    for (size_t i = 0; i < seed->count; i++) {
+        TRY(add_goal(s, seed->items[i].goal));
+        TRY(add(s, &seed->items[i]));
+    }
+    return finish(s);
 }
 
 void goal_samples_release(struct goal_samples *s) {

@@ -27,9 +27,12 @@ struct goal_samples {
     double goals[GOAL_SAMPLES_GOALS_MAX]; /* [goal_count] different goals, ascending */
     size_t goal_count;
     bool without_goal; /* some have none */
+    size_t pooled;     /* files added to the first */
 };
 /* Errors name file, line and field. ST_MISMATCH where nothing is scored: rapt score is what is missing. map: NULL for none. */
 status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct source_map *map);
+/* Adds the samples of another seed's policy: a prompt's samples under one goal are then of all of them. */
+status goal_samples_pool(struct goal_samples *s, const struct goal_samples *seed);
 void goal_samples_release(struct goal_samples *s);
 
 #endif

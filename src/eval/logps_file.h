@@ -23,6 +23,7 @@ struct logps_rows {
     struct logps_row *rows;
     size_t count, capacity;
     size_t unscored; /* rows whose log-probs are null, left out */
+    size_t pooled;   /* files added to the first */
     bool sweep;      /* a pair has a row for each of several goals, sorted by them; else one for each half */
 };
 
@@ -40,6 +41,8 @@ status logps_rows_finish_sweep(struct logps_rows *r);
 status logps_rows_load(struct logps_rows *r, const char *name, const char *path, bool sweep);
 /* Fills ref from the rows of the base, matched by source row and half (goal, in a sweep). ST_MISMATCH when one is missing or has other token counts. */
 status logps_rows_join(struct logps_rows *r, const struct logps_rows *base);
+/* Adds the rows of another seed's run on the same data: its pairs stay apart (the k-th file's source_row by k 2^40), its prompts are the same clusters. */
+status logps_rows_pool(struct logps_rows *r, const struct logps_rows *seed);
 void logps_rows_release(struct logps_rows *r);
 
 #endif

@@ -1,5 +1,6 @@
 #include "pipeline/recipe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #define VARS_MAX 256
 #define NEST_MAX 16
+#define TURNS_MAX 4096
 
 /* A variable: filled in when first used, so that the order in the file does not matter. */
 struct var {
@@ -22,6 +24,7 @@ struct loader {
     recipe_find_fn *find;
     struct var vars[VARS_MAX];
     size_t var_count;
+    size_t turns; /* of all loops */
 };
 
 #define AT_LINE(code, line, ...) (FAIL((code), __VA_ARGS__), status_note((code), "%s:%zu: ", l->r->path, (size_t)(line)))
@@ -180,20 +183,88 @@ static void paths_add(struct recipe_paths *p, struct recipe *r, const char *path
     p->items[p->count++] = path;
 }
 
-/* A list of texts, or one text, into paths. */
-static status read_paths(struct loader *l, struct recipe_paths *out, const struct yaml_node *node, const char *what) {
-    const struct yaml_node *one[1] = {node};
-    size_t count = 1;
-    const struct yaml_node *const *items = one;
-    if (node->kind == YAML_LIST) items = (const struct yaml_node *const *)node->items, count = node->count;
-    for (size_t i = 0; i < count; i++) {
-        const char *text;
-        TRY(expect(l, items[i], YAML_SCALAR, what));
-        TRY(fill_text(l, &text, items[i]->text, items[i]->line, 0));
-        if (!*text) return AT_LINE(ST_FORMAT, items[i]->line, "'%s' holds an empty text", what);
-        paths_add(out, l->r, text);
+/* ---- loops ---- */
+
+/* What a loop does with `node` in each of its turns. */
+typedef status turn_fn(struct loader *l, const struct yaml_node *node, void *context);
+
+/* A variable that loops give values to; it goes when var_count goes back. */
+static status add_counter(struct loader *l, const char *name, size_t line, const char *loop) {
+    if (find_var(l, name, strlen(name)))
+        return AT_LINE(ST_FORMAT, line, "${%s} is what %s counts with; no variable of vars, --set or a loop around can be called so", name, loop);
+    return add_var(l, name, "", line);
+}
+
+static void set_counter(struct loader *l, size_t at, const char *value, size_t size) {
+    l->vars[at].value = arena_text(&l->r->arena, value, size);
+    l->vars[at].state = VAR_DONE;
+}
+
+/* `turn` with node for every combination of the values of the variables each->keys[at ..], the last one's changing first. Values stand between commas. */
+static status each_turn(struct loader *l, const struct yaml_node *each, size_t at, const struct yaml_node *node, turn_fn *turn, void *context) {
+    if (at == each->count) {
+        if (++l->turns > TURNS_MAX) return AT_LINE(ST_FORMAT, each->line, "loops of more than %d turns", TURNS_MAX);
+        return turn(l, node, context);
+    }
+    const struct yaml_node *values = each->items[at];
+    const size_t var = l->var_count;
+    const char *text;
+    TRY(expect(l, values, YAML_SCALAR, each->keys[at]));
+    TRY(fill_text(l, &text, values->text, values->line, 0));
+    TRY(add_counter(l, each->keys[at], values->line, "each"));
+    for (;;) {
+        const size_t size = strcspn(text, ",");
+        if (!size) return AT_LINE(ST_FORMAT, values->line, "%s expects values with commas between them, and one is empty", each->keys[at]);
+        set_counter(l, var, text, size);
+        TRY(each_turn(l, each, at + 1, node, turn, context));
+        if (!text[size]) break;
+        text += size + 1;
+    }
+    l->var_count = var;
+    return ST_OK;
+}
+
+/* {each: {NAME: "a,b"}, BODY: ..}: `turn` with the body. */
+static status read_each(struct loader *l, const struct yaml_node *node, const char *body, turn_fn *turn, void *context) {
+    const struct yaml_node *each = yaml_get(node, "each"), *inside = yaml_get(node, body);
+    char known[32] = "each ";
+    strcat(known, body);
+    TRY(only_keys(l, node, known, "a loop"));
+    TRY(expect(l, each, YAML_MAP, "each"));
+    if (!each->count || each->count > NEST_MAX) return AT_LINE(ST_FORMAT, node->line, "each expects 1 to %d variables", NEST_MAX);
+    if (!inside) return AT_LINE(ST_FORMAT, node->line, "a loop has no '%s'", body);
+    return each_turn(l, each, 0, inside, turn, context);
+}
+
+/* `turn` with every item of a list, or the one value that stands in its place; an item {each: .., text: ..} gives several. */
+static status read_items(struct loader *l, const struct yaml_node *node, turn_fn *turn, void *context) {
+    if (node->kind != YAML_LIST) return turn(l, node, context);
+    for (size_t i = 0; i < node->count; i++) {
+        const struct yaml_node *item = node->items[i];
+        TRY(item->kind == YAML_MAP && yaml_get(item, "each") ? read_each(l, item, "text", turn, context) : turn(l, item, context));
     }
     return ST_OK;
+}
+
+struct path_list {
+    struct recipe_paths *out;
+    const char *what;
+};
+
+static status read_path(struct loader *l, const struct yaml_node *node, void *context) {
+    const struct path_list *x = context;
+    const char *text;
+    TRY(expect(l, node, YAML_SCALAR, x->what));
+    TRY(fill_text(l, &text, node->text, node->line, 0));
+    if (!*text) return AT_LINE(ST_FORMAT, node->line, "'%s' holds an empty text", x->what);
+    paths_add(x->out, l->r, text);
+    return ST_OK;
+}
+
+/* A list of texts, or one text, into paths. */
+static status read_paths(struct loader *l, struct recipe_paths *out, const struct yaml_node *node, const char *what) {
+    struct path_list x = {out, what};
+    return read_items(l, node, read_path, &x);
 }
 
 /* ---- a stage's command line ---- */
@@ -239,10 +310,21 @@ static void add_arg(struct loader *l, struct recipe_paths *argv, const char *a, 
     paths_add(argv, l->r, text);
 }
 
-/* One value of an option. A row of NULL is an unknown option: opt_parse will say so, with the nearest name. */
-static status add_value(struct loader *l, struct recipe_stage *stage, struct recipe_paths *argv, const char *name,
-                        const struct opt_row *row, const struct yaml_node *value) {
-    const char *text;
+/* An option whose values are read. A row of NULL is an unknown option: opt_parse will say so, with the nearest name. */
+struct option {
+    struct recipe_stage *stage;
+    struct recipe_paths *argv;
+    const char *name;
+    const struct opt_row *row;
+};
+
+/* One value of an option. */
+static status add_value(struct loader *l, const struct yaml_node *value, void *context) {
+    const struct option *o = context;
+    struct recipe_stage *stage = o->stage;
+    struct recipe_paths *argv = o->argv;
+    const char *name = o->name, *text;
+    const struct opt_row *row = o->row;
     bool on;
     TRY(expect(l, value, YAML_SCALAR, name));
     if ((!row || row->kind == OPT_FLAG) && yaml_bool(&on, value)) {
@@ -265,14 +347,12 @@ static status add_value(struct loader *l, struct recipe_stage *stage, struct rec
 
 static status add_option(struct loader *l, struct recipe_stage *stage, struct recipe_paths *argv, const char *name,
                          const struct yaml_node *value) {
-    const struct opt_row *row = find_option(stage->spec, name);
+    struct option o = {stage, argv, name, find_option(stage->spec, name)};
     if (yaml_is_null(value)) return ST_OK;
     if (strcmp(name, "help") == 0) return AT_LINE(ST_USAGE, value->line, "help is no option of a stage");
-    if (value->kind != YAML_LIST) return add_value(l, stage, argv, name, row, value);
-    if (row && row->kind != OPT_LIST)
+    if (value->kind == YAML_LIST && o.row && o.row->kind != OPT_LIST)
         return AT_LINE(ST_USAGE, value->line, "%s of rapt %s takes one value, not a list", name, stage->spec->command);
-    for (size_t i = 0; i < value->count; i++) TRY(add_value(l, stage, argv, name, row, value->items[i]));
-    return ST_OK;
+    return read_items(l, value, add_value, &o);
 }
 
 /* Parses the command line as the command will, into memory of the options' size, and keeps the result as JSON. */
@@ -388,14 +468,7 @@ static status read_times(struct loader *l, int64_t *times, const struct yaml_nod
     return ST_OK;
 }
 
-/* Sets a variable that a loop gives values to. */
-static void set_counter(struct loader *l, struct var *v, int64_t value) {
-    struct buf b = {0};
-    buf_printf(&b, "%lld", (long long)value);
-    v->value = arena_text(&l->r->arena, buf_text(&b), b.size);
-    v->state = VAR_DONE;
-    buf_release(&b);
-}
+static status read_stages(struct loader *l, const struct yaml_node *list, void *context);
 
 /* {repeat: N, stages: [...]}: the stages N times, ${round} being 1 .. N and ${previous} 0 .. N - 1 in their texts. */
 static status read_repeat(struct loader *l, const struct yaml_node *node) {
@@ -406,19 +479,33 @@ static status read_repeat(struct loader *l, const struct yaml_node *node) {
     TRY(only_keys(l, node, "repeat stages", "a repeat"));
     TRY(read_times(l, &times, yaml_get(node, "repeat")));
     if (!stages) return AT_LINE(ST_FORMAT, node->line, "a repeat has no 'stages'");
-    TRY(expect(l, stages, YAML_LIST, "stages"));
-    if (!stages->count) return AT_LINE(ST_FORMAT, stages->line, "'stages' is empty");
-    for (size_t i = 0; i < 2; i++) {
-        if (find_var(l, counters[i], strlen(counters[i])))
-            return AT_LINE(ST_FORMAT, node->line, "${%s} is what repeat counts with; no variable of vars or --set can be called so", counters[i]);
-        TRY(add_var(l, counters[i], "", node->line));
-    }
+    for (size_t i = 0; i < 2; i++) TRY(add_counter(l, counters[i], node->line, "repeat"));
     for (int64_t round = 1; round <= times; round++) {
-        set_counter(l, &l->vars[before], round);
-        set_counter(l, &l->vars[before + 1], round - 1);
-        for (size_t i = 0; i < stages->count; i++) TRY(read_stage(l, stages->items[i]));
+        for (size_t i = 0; i < 2; i++) {
+            char digits[32];
+            const int size = snprintf(digits, sizeof digits, "%lld", (long long)(round - (int64_t)i));
+            set_counter(l, before + i, digits, (size_t)size);
+        }
+        TRY(read_stages(l, stages, NULL));
     }
     l->var_count = before;
+    return ST_OK;
+}
+
+/* Stages and loops of stages. The reader of YAML bounds how deep they nest. */
+static status read_stages(struct loader *l, const struct yaml_node *list, void *context) {
+    (void)context;
+    TRY(expect(l, list, YAML_LIST, "stages"));
+    if (!list->count) return AT_LINE(ST_FORMAT, list->line, "'stages' is empty");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct yaml_node *node = list->items[i];
+        if (yaml_get(node, "repeat"))
+            TRY(read_repeat(l, node));
+        else if (yaml_get(node, "each"))
+            TRY(read_each(l, node, "stages", read_stages, NULL));
+        else
+            TRY(read_stage(l, node));
+    }
     return ST_OK;
 }
 
@@ -482,7 +569,6 @@ static status read_recipe(struct loader *l) {
     if (!(output = yaml_get(root, "output"))) return FAIL(ST_FORMAT, "%s: no 'output', the folder of the results", r->path);
     if (!stages) return FAIL(ST_FORMAT, "%s: no 'stages'", r->path);
     TRY(expect(l, output, YAML_SCALAR, "output"));
-    TRY(expect(l, stages, YAML_LIST, "stages"));
     TRY(add_var(l, "output", output->text, output->line));
     if (vars && !yaml_is_null(vars)) {
         TRY(expect(l, vars, YAML_MAP, "vars"));
@@ -498,9 +584,8 @@ static status read_recipe(struct loader *l) {
     for (size_t i = 0; i < l->var_count; i++) TRY(var_value(l, &l->vars[i], l->vars[i].line, 0));
     r->output = find_var(l, "output", strlen("output"))->value;
     if (!*r->output) return AT_LINE(ST_FORMAT, output->line, "'output' is empty");
-    if (!stages->count) return AT_LINE(ST_FORMAT, stages->line, "'stages' is empty");
     r->stages = arena_take(&r->arena, RECIPE_STAGES_MAX, sizeof *r->stages);
-    for (size_t i = 0; i < stages->count; i++) TRY(yaml_get(stages->items[i], "repeat") ? read_repeat(l, stages->items[i]) : read_stage(l, stages->items[i]));
+    TRY(read_stages(l, stages, NULL));
     if ((closing = yaml_get(root, "closing"))) {
         TRY(expect(l, closing, YAML_SCALAR, "closing"));
         TRY(fill_text(l, &r->closing, closing->text, closing->line, 0));

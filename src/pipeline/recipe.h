@@ -13,10 +13,13 @@
  *       outputs: [c]                    # files it writes besides --output, --output-dir, --X-output, --picture; optional
  *     - repeat: 3                     # these stages three times; ${round} is 1, 2, 3 in their texts, ${previous} 0, 1, 2
  *       stages: [{name: "train-${round}", ...}]
+ *     - each: {seed: "1,2", mode: "own,plain"} # these stages for every combination, the last variable changing first
+ *       stages: [{name: "train-${mode}-${seed}", ...}]
  *
  *   closing: "see ${output}/report.html"  # what to say when all is done; optional
  *
  * A key under `with` is an option's name; true is the bare option, false --no-option, null no option, a list several values.
+ * Loops stand in loops. A list (of an option, args, inputs, outputs) may hold loops too: {each: {mode: "own,plain"}, text: "${mode}=runs/${mode}"}.
  * ${NAME} is a variable of `vars`, `output`, or the environment's; ${NAME:-text} has a default; $${ is a plain ${.
  * Which commands exist is the caller's to say: this file knows options, not commands. */
 #ifndef RAPT_PIPELINE_RECIPE_H

@@ -17,6 +17,21 @@ grep -q '"differences": \[{"name": "deaf", "minus": "ra", "curve": {"1": {"value
 "$RAPT" eval midpoint --logps t=sweep_turns.jsonl --logps s=sweep_still.jsonl --reference sweep_base.jsonl --resamples 200 >table
 grep -q '^t: 30 pairs$' table
 grep -q '^s minus t, the same pairs$' table
+# two seeds of a run: the same means over twice the samples of the same prompts
+"$RAPT" eval goal-curve --samples ra=obeys.jsonl --samples ra=obeys.jsonl --samples deaf=deaf.jsonl --samples deaf=deaf.jsonl --resamples 200 --json >twice.json
+python3 - <<'P' || exit 1
+import json
+one, two = (json.load(open(f)) for f in ("out.json", "twice.json"))
+for x, y in zip(one["runs"], two["runs"]):
+    assert y["samples"] == 2 * x["samples"] and y["prompts"] == x["prompts"]
+    for g, p in x["curve"].items():
+        q = y["curve"][g]["achieved"]
+        assert abs(p["achieved"]["value"] - q["value"]) < 1e-12 and abs(p["achieved"]["low"] - q["low"]) < 1e-12 and q["n"] == 2 * p["achieved"]["n"]
+for x, y in zip(one["differences"], two["differences"]):
+    for g, p in x["curve"].items():
+        assert p is None or abs(p["value"] - y["curve"][g]["value"]) < 1e-12
+P
+fails 2 'deaf is given 1 times, ra 2 times' "$RAPT" eval goal-curve --samples ra=obeys.jsonl --samples ra=obeys.jsonl --samples deaf=deaf.jsonl
 # samples of a model, scored by a rule, to the best goal
 tiny=$tests/golden/llama_tiny
 cp -r "$tests/golden/llama_tiny_lora" ra

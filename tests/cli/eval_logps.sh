@@ -32,6 +32,24 @@ r = json.load(open("u.json"))["runs"][0]
 assert r["own_goal"]["chosen"]["all"]["value"] == 1 and r["own_goal"]["rejected"]["below_5"]["n"] == 1
 assert r["other_goal"]["chosen"]["all"]["value"] == -1 and r["no_goal"] is None
 P
+# seeds: files of one name are one run over the same prompts; differences pair the k-th of one with the k-th of the other
+sed 's/"logps_chosen":-10/"logps_chosen":-30/' policy.jsonl >other.jsonl # every margin turned round
+"$RAPT" eval goal-accuracy --logps a=policy.jsonl --logps b=base.jsonl --logps a=other.jsonl --logps b=policy.jsonl --reference base.jsonl --json >seeds.json
+"$RAPT" eval unlearning --logps a=policy.jsonl --logps a=other.jsonl --reference base.jsonl --json >useeds.json
+python3 - <<'P' || exit 1
+import json
+r, u = json.load(open("seeds.json")), json.load(open("useeds.json"))["runs"]
+a, b = r["runs"]
+assert a["name"] == "a" and a["pairs"] == 4 and b["pairs"] == 4
+chosen = a["implicit"]["all"]["chosen"]
+assert chosen["value"] == 0.5 and chosen["n"] == 4 and chosen["low"] == chosen["high"] == 0.5, chosen # each prompt has one of each
+assert b["implicit"]["all"]["chosen"]["value"] == 0.75
+assert r["differences"][0]["implicit"]["chosen"]["value"] == 0.25 and r["differences"][0]["implicit"]["chosen"]["n"] == 4
+assert len(u) == 1 and u[0]["rows"] == 8 and u[0]["own_goal"]["rejected"]["all"]["value"] == -1, u
+P
+fails 2 'b is given 1 times, a 2 times; expected every run with as many seeds' "$RAPT" eval goal-accuracy --logps a=policy.jsonl --logps a=other.jsonl --logps b=base.jsonl --reference base.jsonl
+sed 's/"source_row":1,/"source_row":-1,/' other.jsonl >bad.jsonl
+fails 1 'a: source_row -1 lies outside 0 .. 2^40 - 1' "$RAPT" eval goal-accuracy --logps a=policy.jsonl --logps a=bad.jsonl
 fails 1 'no reference log-probs' "$RAPT" eval unlearning --logps policy.jsonl
 fails 2 'expected one of: goal-accuracy, unlearning' "$RAPT" eval nothing --logps policy.jsonl
 fails 2 'expects --model M --data F, or --logps FILE' "$RAPT" eval goal-accuracy

@@ -15,7 +15,7 @@ E
 diff want got
 grep -q 'pairs dropped: equal responses  *1$' err
 "$RAPT" pair --input - --output all.jsonl --rule all --json <in.jsonl 2>/dev/null >got
-echo '{"rows_read": 3, "rows_skipped": 0, "rows_excluded": 0, "dropped_no_score": 0, "dropped_na": 0, "dropped_empty": 0, "dropped_few_responses": 0, "dropped_equal_text": 1, "dropped_fine_order": 0, "dropped_margin": 0, "dropped_tie": 0, "ties": 0, "reversed": 0, "pairs_written": 4}' | diff - got
+echo '{"rows_read": 3, "rows_skipped": 0, "rows_excluded": 0, "dropped_no_score": 0, "dropped_score": 0, "dropped_na": 0, "dropped_empty": 0, "dropped_few_responses": 0, "dropped_equal_text": 1, "dropped_fine_order": 0, "dropped_margin": 0, "dropped_tie": 0, "ties": 0, "reversed": 0, "pairs_written": 4}' | diff - got
 [ "$(wc -l <all.jsonl)" = 4 ]
 "$RAPT" pair --input in.jsonl --output one.jsonl --rule all --limit 2 2>/dev/null
 head -2 all.jsonl | diff - one.jsonl
@@ -69,7 +69,24 @@ echo '{"prompt":"q","responses":["a","b"],"scores":[2,2]}' >tie.jsonl
 fails 2 '--top has no effect under --rule all' "$RAPT" pair --input in.jsonl --output o.jsonl --rule all --top 3
 fails 2 'takes neither --length-penalty nor' "$RAPT" pair --input in.jsonl --output o.jsonl --length-penalty 0.1
 fails 2 '--max-margin is below --min-margin' "$RAPT" augment --input in.jsonl --output o.jsonl --min-margin 2 --max-margin 1
-rm -f o.jsonl
+# a window of scores, goals that training does not see, some of the pairs
+"$RAPT" pair --input in.jsonl --output - --rule best-worst --max-score 5 2>/dev/null >got
+echo '{"prompt": "q1", "chosen": "c", "rejected": "a", "score_chosen": 5, "score_rejected": 3, "id": "x"}' | diff - got
+"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --max-score 5 --json 2>/dev/null | grep -q '"pairs_train": 1,.*"dropped_score": 2,'
+"$RAPT" augment --input all.jsonl --output o.jsonl --min-score 3 --max-score 8 --json 2>/dev/null | grep -q '"pairs_train": 3,.*"dropped_score": 1,' # a row that is a pair goes whole
+"$RAPT" augment --input in.jsonl --output o.jsonl --mode sft --max-score 5 --without-goals 3 --json 2>/dev/null | grep -q '"rows_written": 4,.*"dropped_score": 2, "dropped_goal": 1,'
+"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --without-goals 5.2 --quantize 1 --json 2>/dev/null | grep -q '"pairs_train": 2,.*"dropped_goal": 2,'
+if grep -q '"goal": 5,' o.jsonl; then echo "goal 5 is there"; exit 1; fi
+"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --goals 3,5,8 --without-goals 5 --json 2>/dev/null | grep -q '"pairs_train": 2,.*"rows_written": 4,.*"dropped_goal": 2,'
+"$RAPT" augment --input in.jsonl --output - --rule all --split 0.999 --test-output t.jsonl --without-goals 5 2>/dev/null
+[ "$(grep -c '"goal": 5,' t.jsonl)" = 2 ] # the test split keeps them
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule all --max-pairs 1 --seed 3 --json 2>/dev/null | grep -q '"pairs_written": 2}'
+"$RAPT" pair --input in.jsonl --output - --rule cross 2>/dev/null | grep -c '"chosen": "b", "rejected": "a"' | grep -qx 1
+fails 2 '--max-score is below --min-score' "$RAPT" pair --input in.jsonl --output o.jsonl --min-score 5 --max-score 4
+fails 2 "min-score expects a number, not 'nan'" "$RAPT" pair --input in.jsonl --output o.jsonl --min-score nan
+fails 2 '--max-pairs has no effect under --rule best-worst' "$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --max-pairs 2
+fails 2 '--without-goals expects numbers such as 2,5,10' "$RAPT" augment --input in.jsonl --output o.jsonl --without-goals own
+rm -f o.jsonl t.jsonl
 # broken rows
 printf '%s\n' '{"prompt":"q","chosen":"a","rejected":"b"}' '{"prompt":"q","responses":[{"text":5}]}' >bad.jsonl
 head -1 in.jsonl >>bad.jsonl

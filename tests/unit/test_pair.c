@@ -93,6 +93,63 @@ static void rules_beyond_the_paper(void **state) {
     pair_list_release(&l);
 }
 
+/* cross is what adjacent leaves: with one response a score they share no pair, and together they are all pairs. */
+static void cross_leaves_out_neighbours(void **state) {
+    (void)state;
+    struct record r = {0};
+    struct pair_list l = {0};
+    struct pair_counts counts;
+    bool seen[5][5] = {{0}};
+    read_text(&r, text_scores); /* a 3, b 8, c 8, d 1 */
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_CROSS});
+    expect_pairs(&l, (const size_t[][2]){{1, 3}, {2, 3}}, 2);
+    read_text(&r, "{\"prompt\":\"q\",\"responses\":[\"a\",\"b\",\"c\",\"d\",\"e\"],\"scores\":[4,9,1,8,2]}");
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ADJACENT});
+    expect_pairs(&l, (const size_t[][2]){{1, 3}, {3, 0}, {0, 4}, {4, 2}}, 4);
+    for (size_t i = 0; i < l.count; i++) seen[l.items[i].chosen][l.items[i].rejected] = true;
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_CROSS});
+    assert_int_equal(l.count, 6);
+    for (size_t i = 0; i < l.count; i++) {
+        assert_true(r.responses[l.items[i].chosen].score > r.responses[l.items[i].rejected].score);
+        assert_false(seen[l.items[i].chosen][l.items[i].rejected]);
+        seen[l.items[i].chosen][l.items[i].rejected] = true;
+    }
+    record_release(&r);
+    pair_list_release(&l);
+}
+
+/* The window of scores goes before the rule; of a rule's pairs as many as asked are drawn, each as often as another, in their order. */
+static void fewer_responses_and_pairs(void **state) {
+    (void)state;
+    struct record r = {0};
+    struct pair_list l = {0};
+    struct pair_counts counts;
+    unsigned drawn[4] = {0};
+    read_text(&r, text_scores); /* a 3, b 8, c 8, d 1 */
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .has_max_score = true, .max_score = 3});
+    expect_pairs(&l, (const size_t[][2]){{0, 3}}, 1);
+    assert_int_equal(counts.dropped_score, 2);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .has_min_score = true, .min_score = 3});
+    expect_pairs(&l, (const size_t[][2]){{1, 0}}, 1);
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .has_min_score = true, .min_score = 2, .has_max_score = true, .max_score = 7});
+    assert_true(l.count == 0 && counts.dropped_score == 3 && counts.dropped_few_responses == 1);
+    for (uint64_t seed = 0; seed < 4000; seed++) { /* 4 pairs: 8 over 3 and over 1, twice each; 2 of them */
+        const size_t all[4][2] = {{1, 0}, {2, 0}, {1, 3}, {2, 3}};
+        choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ALL, .min_margin = 5, .max_pairs = 2, .seed = seed});
+        assert_int_equal(l.count, 2);
+        for (size_t i = 0, at = 0; i < 2; i++, at++) {
+            while (at < 4 && (all[at][0] != l.items[i].chosen || all[at][1] != l.items[i].rejected)) at++;
+            assert_true(at < 4);
+            drawn[at]++;
+        }
+    }
+    for (size_t i = 0; i < 4; i++) assert_true(drawn[i] > 1880 && drawn[i] < 2120); /* 2000, deviation 32 */
+    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ALL, .min_margin = 5, .max_pairs = 4});
+    assert_int_equal(l.count, 4);
+    record_release(&r);
+    pair_list_release(&l);
+}
+
 /* The penalty counts characters, not bytes or JSON, and decides who wins; the margin is that of the scores. */
 static void length_penalty(void **state) {
     (void)state;
@@ -212,7 +269,7 @@ static void writes_rows(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule),
-        cmocka_unit_test(rules_beyond_the_paper), cmocka_unit_test(length_penalty), cmocka_unit_test(margins), cmocka_unit_test(what_takes_no_part),
+        cmocka_unit_test(rules_beyond_the_paper), cmocka_unit_test(cross_leaves_out_neighbours), cmocka_unit_test(fewer_responses_and_pairs), cmocka_unit_test(length_penalty), cmocka_unit_test(margins), cmocka_unit_test(what_takes_no_part),
         cmocka_unit_test(paper_rule_reads_ratings),
         cmocka_unit_test(writes_rows),
     };

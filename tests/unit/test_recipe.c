@@ -150,6 +150,38 @@ static void builds_command_lines(void **unused) {
     recipe_release(&r);
 }
 
+/* The last variable changes first; loops stand in loops and in lists; values come from variables. */
+static void loops_over_values(void **unused) {
+    (void)unused;
+    struct recipe r;
+    struct buf line = {0};
+    status s = load(&r,
+                    "output: o\n"
+                    "vars: {modes: \"a,b\"}\n"
+                    "stages:\n"
+                    "  - each: {seed: \"1,2\", mode: \"${modes}\"}\n"
+                    "    stages:\n"
+                    "      - {name: \"t-${mode}-${seed}\", run: tool, with: {output: \"${output}/${mode}-${seed}\"}}\n"
+                    "      - {repeat: 2, stages: [{name: \"r-${mode}-${seed}-${round}\", run: tool}]}\n"
+                    "  - name: all\n"
+                    "    run: tool\n"
+                    "    args: [x, {each: {mode: \"${modes}\"}, text: \"is-${mode}\"}]\n"
+                    "    with: {goal: [0, {each: {mode: \"${modes}\", seed: 3}, text: \"${mode}${seed}\"}]}\n"
+                    "    inputs: [{each: {seed: \"1,2\"}, text: \"${output}/a-${seed}\"}]\n",
+                    NULL);
+    if (s != ST_OK) fail_msg("%s", status_message());
+    static const char *const names[] = {"t-a-1", "r-a-1-1", "r-a-1-2", "t-b-1", "r-b-1-1", "r-b-1-2", "t-a-2", "r-a-2-1", "r-a-2-2", "t-b-2", "r-b-2-1", "r-b-2-2", "all"};
+    assert_int_equal(r.stage_count, sizeof names / sizeof names[0]);
+    for (size_t i = 0; i < r.stage_count; i++) assert_string_equal(r.stages[i].name, names[i]);
+    assert_string_equal(r.stages[9].outputs.items[0], "o/b-2");
+    recipe_shell_line(&line, &r.stages[12]);
+    assert_string_equal(buf_text(&line), "rapt tool x is-a is-b --goal 0 --goal a3 --goal b3");
+    assert_int_equal(r.stages[12].needs.count, 2);
+    assert_string_equal(r.stages[12].needs.items[1], "o/a-2");
+    buf_release(&line);
+    recipe_release(&r);
+}
+
 static void set_wins(void **unused) {
     (void)unused;
     struct recipe r;
@@ -196,6 +228,19 @@ static void refuses_bad_recipes(void **unused) {
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${x\"}}"), "without its }"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${1}\"}}"), "expected ${NAME}"},
         {ST_FORMAT, "output: o\nvars: {a: \"${b}\", b: \"${a}\"}\nstages: [{name: a, run: tool}]", "made of itself"},
+        {ST_FORMAT, STAGE("{each: {m: \"a,,b\"}, stages: [{name: \"${m}\", run: tool}]}"), "m expects values with commas between them, and one is empty"},
+        {ST_FORMAT, STAGE("{each: {m: \"a,a\"}, stages: [{name: \"${m}\", run: tool}]}"), "two stages are called a"},
+        {ST_FORMAT, STAGE("{each: {output: a}, stages: [{name: a, run: tool}]}"), "${output} is what each counts with"},
+        {ST_FORMAT, STAGE("{each: {m: a}, stages: [{each: {m: b}, stages: [{name: a, run: tool}]}]}"), "${m} is what each counts with"},
+        {ST_FORMAT, STAGE("{each: {m: a}, stages: []}"), "'stages' is empty"},
+        {ST_FORMAT, STAGE("{each: {m: a}}"), "a loop has no 'stages'"},
+        {ST_FORMAT, STAGE("{each: {}, stages: [{name: a, run: tool}]}"), "each expects 1 to"},
+        {ST_FORMAT, STAGE("{each: [m], stages: [{name: a, run: tool}]}"), "'each' is a list"},
+        {ST_FORMAT, STAGE("{each: {m: [a]}, stages: [{name: a, run: tool}]}"), "'m' is a list"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: [{each: {m: a}}]}}"), "a loop has no 'text'"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: [{each: {m: a}, text: b, more: c}]}}"), "unknown key 'more' in a loop"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: [{each: {a: \"1,2,3,4,5,6,7,8\", b: \"1,2,3,4,5,6,7,8\", c: \"1,2,3,4,5,6,7,8\", d: \"1,2,3,4,5,6,7,8\", e: \"1,2\"}, text: x}]}}"), "loops of more than 4096 turns"},
+        {ST_FORMAT, STAGE("{name: \"a-${m}\", run: tool}\n  - {each: {m: a}, stages: [{name: b, run: tool}]}"), "${m} is neither"},
         {ST_USAGE, STAGE("{name: a, run: tool, with: {input: nothere.txt}}"), "reads nothere.txt, which is not there"},
         {ST_USAGE, STAGE("{name: a, run: tool, inputs: nothere.txt}"), "reads nothere.txt"},
         {ST_USAGE, STAGE("{name: a, run: tool, with: {output: o/x}}\n  - {name: b, run: tool, with: {output: o/x}}"),
@@ -325,7 +370,7 @@ int main(void) {
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_tree),         cmocka_unit_test(refuses_bad_yaml), cmocka_unit_test(bounds_yaml),
-        cmocka_unit_test(builds_command_lines), cmocka_unit_test(set_wins),         cmocka_unit_test(refuses_bad_recipes),
+        cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values), cmocka_unit_test(set_wins),         cmocka_unit_test(refuses_bad_recipes),
         cmocka_unit_test(bounds_variables),     cmocka_unit_test(keys_see_changes), cmocka_unit_test(keeps_state),
         cmocka_unit_test(compares_paths),
     };
