@@ -20,7 +20,7 @@ struct eval_options {
     struct opt_list logps, adapters, fields, samples, results;
     const char *model, *data, *dtype, *kwargs;
     const char *reference, *output, *score_range;
-    const char *best_output, *picture;
+    const char *best_output, *picture, *goals;
     double above;
     bool json;
     int64_t resamples, seed, max_length, budget, threads;
@@ -50,6 +50,8 @@ static const struct opt_row rows[] = {
     {"samples", OPT_LIST, offsetof(struct eval_options, samples), "[NAME=]FILE", NULL, NULL,
      "Scored responses with the goal that each was written under: rapt generate --goal 2,6,10 --n 4, then rapt score. Several, and several of one NAME: as "
      "with --adapter."},
+    {"goals", OPT_STR, offsetof(struct eval_options, goals), "G,G,...", NULL, NULL,
+     "Samples under these goals alone, and those without one: with two goals span is the difference between them."},
     {"above", OPT_DOUBLE, offsetof(struct eval_options, above), "R", NULL, NULL, "Also the share of scores above R at each goal."},
     {"best-output", OPT_STR, offsetof(struct eval_options, best_output), "D/goal.json", NULL, NULL,
      "Set \"best\", the goal with the highest mean score, in the goal.json of an adapter or model folder, for --goal best."},
@@ -218,7 +220,7 @@ static status check_samples(const struct eval_options *o, const struct opt_resul
 
 static status check_inputs(const struct eval_options *o, const struct opt_result *r, const struct eval_task *task) {
     static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", "chat-template-kwargs", NULL},
-                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
+                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "goals", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
                              *const scale[] = {"score-range", NULL};
     if (task->rows == EVAL_SAMPLES) return check_samples(o, r);
     if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task->name);
@@ -248,9 +250,27 @@ static status run_logps(const struct eval_task *task, struct eval_input *in, con
     return code;
 }
 
+/* Numbers between commas, up to GOAL_SAMPLES_GOALS_MAX; text may be NULL: none. */
+static status read_goals(double *goals, size_t *count, const char *text) {
+    *count = 0;
+    for (const char *at = text; at; at++) {
+        char *end;
+        const double goal = strtod(at, &end);
+        if (end == at || !isfinite(goal) || (*end && *end != ',') || *count == GOAL_SAMPLES_GOALS_MAX)
+            return FAIL(ST_USAGE, "--goals expects up to %d numbers such as 7,10; found '%s'", GOAL_SAMPLES_GOALS_MAX, text);
+        goals[(*count)++] = goal;
+        at = end;
+        if (!*end) break;
+    }
+    return ST_OK;
+}
+
 static status load_samples(struct goal_samples *runs, size_t *count, const struct eval_options *o) {
     struct source_map map;
+    double goals[GOAL_SAMPLES_GOALS_MAX];
+    size_t goal_count;
     TRY(cli_fields(&map, &o->fields));
+    TRY(read_goals(goals, &goal_count, o->goals));
     for (size_t i = 0; i < o->samples.count; i++) {
         char *name;
         struct goal_samples file;
@@ -269,6 +289,7 @@ static status load_samples(struct goal_samples *runs, size_t *count, const struc
         TRY(s);
     }
     for (size_t i = 1; i < *count; i++) TRY(check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled));
+    for (size_t i = 0; goal_count && i < *count; i++) TRY(goal_samples_keep(&runs[i], goals, goal_count));
     return ST_OK;
 }
 

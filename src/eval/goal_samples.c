@@ -181,6 +181,27 @@ status goal_samples_load(struct goal_samples *s, const char *name, const char *p
     return code;
 }
 
+status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count) {
+    size_t kept = 0, goal_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (place_of(s, goals[i]) == SIZE_MAX && s->goal_count)
+            return FAIL(ST_MISMATCH, "%s has no samples under goal %g", s->name, goals[i]);
+    for (size_t i = 0; i < s->count; i++) {
+        bool keep = isnan(s->items[i].goal);
+        for (size_t j = 0; j < count; j++) keep = keep || s->items[i].goal == goals[j];
+        if (keep) s->items[kept++] = s->items[i];
+    }
+    for (size_t i = 0; i < s->goal_count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (s->goals[i] == goals[j]) {
+                s->goals[goal_count++] = goals[j];
+                break;
+            }
+    s->count = kept;
+    s->goal_count = goal_count;
+    return finish(s);
+}
+
 status goal_samples_pool(struct goal_samples *s, const struct goal_samples *seed) {
     s->pooled++;
     s->unscored += seed->unscored;

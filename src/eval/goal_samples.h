@@ -31,6 +31,8 @@ struct goal_samples {
 };
 /* Errors name file, line and field. ST_MISMATCH where nothing is scored: rapt score is what is missing. map: NULL for none. */
 status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct source_map *map);
+/* Leaves the samples of these goals, with those without a goal. ST_MISMATCH where a goal has none. */
+status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count);
 /* Adds the samples of another seed's policy: a prompt's samples under one goal are then of all of them. */
 status goal_samples_pool(struct goal_samples *s, const struct goal_samples *seed);
 void goal_samples_release(struct goal_samples *s);

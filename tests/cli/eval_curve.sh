@@ -31,6 +31,27 @@ for x, y in zip(one["differences"], two["differences"]):
     for g, p in x["curve"].items():
         assert p is None or abs(p["value"] - y["curve"][g]["value"]) < 1e-12
 P
+# two of the goals: their points stay, and span lies between them
+"$RAPT" eval goal-curve --samples ra=obeys.jsonl --samples deaf=deaf.jsonl --goals 10,4.5 --resamples 200 --json >some.json
+python3 - <<'P' || exit 1
+import json
+one, some = (json.load(open(f))["runs"] for f in ("out.json", "some.json"))
+for x, y in zip(one, some):
+    assert set(y["curve"]) - {"none"} == {"4.5", "10"}, y["curve"].keys()
+    for g, p in y["curve"].items():
+        assert p["achieved"] == x["curve"][g]["achieved"]
+rows = [json.loads(l) for l in open("obeys.jsonl")]
+mean = lambda v: sum(v) / len(v)
+spans = []
+for prompt in {json.dumps(r["prompt"]) for r in rows}:
+    at = {g: [r["score"] for r in rows if json.dumps(r["prompt"]) == prompt and r["goal"] == g and r["score"] is not None] for g in (4.5, 10)}
+    if at[4.5] and at[10]:
+        spans.append(mean(at[10]) - mean(at[4.5]))
+assert abs(mean(spans) - some[0]["overall"]["all"]["span"]["value"]) < 1e-9, mean(spans)
+P
+fails 1 'ra has no samples under goal 11' "$RAPT" eval goal-curve --samples ra=obeys.jsonl --goals 4.5,11
+fails 2 'goals expects up to 256 numbers such as 7,10' "$RAPT" eval goal-curve --samples ra=obeys.jsonl --goals 4.5,
+fails 2 'goals has no effect on a task other than goal-curve' "$RAPT" eval unlearning --logps p.jsonl --goals 3
 fails 2 'deaf is given 1 times, ra 2 times' "$RAPT" eval goal-curve --samples ra=obeys.jsonl --samples ra=obeys.jsonl --samples deaf=deaf.jsonl
 # samples of a model, scored by a rule, to the best goal
 tiny=$tests/golden/llama_tiny
