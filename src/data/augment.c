@@ -178,6 +178,7 @@ static status pairs_of_responses(struct run *x, bool test) {
     x->counts->dropped_equal_text += counts.dropped_equal_text;
     x->counts->dropped_fine_order += counts.dropped_fine_order;
     x->counts->dropped_margin += counts.dropped_margin;
+    x->counts->dropped_drawn += counts.dropped_drawn;
     collect_prompt_goals(x);
     for (size_t i = 0; i < x->pairs.count && !limit_reached(x); i++) {
         const struct response *w = &r->responses[x->pairs.items[i].chosen], *l = &r->responses[x->pairs.items[i].rejected];

@@ -76,6 +76,7 @@ struct augment_options {
     X(dropped_empty, "pairs or responses dropped: empty response")                                                                         \
     X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
     X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")                                                         \
+    X(dropped_drawn, "pairs not drawn: more than --max-pairs in their row")                                                                \
     X(dropped_tie, "pairs dropped: goals print the same")                                                                                  \
     X(ties_kept, "ties kept with both goals")                                                                                              \
     X(ties_plain, "ties written once without a goal")                                                                                      \

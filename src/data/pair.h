@@ -47,6 +47,7 @@ void pair_list_release(struct pair_list *l);
     X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
     X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")                                                          \
     X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")                                                         \
+    X(dropped_drawn, "pairs not drawn: more than --max-pairs in their row")                                                                \
     X(dropped_tie, "pairs dropped: equal scores")                                                                                          \
     X(ties, "pairs with equal scores, kept")                                                                                               \
     X(reversed, "pairs whose chosen response has the lower score: the length penalty decided")                                                                                               \

@@ -186,12 +186,11 @@ static void choose_adjacent(struct choice *x) {
 
 static void choose_cross(struct choice *x) {
     qsort(x->items, x->count, sizeof *x->items, by_score);
-    for (size_t a = 0; a < x->count; a++)
-        for (size_t b = a + 1; b < x->count; b++) {
-            size_t between = a + 1; /* the first score below a's */
-            while (between < b && x->items[between].score == x->items[a].score) between++;
-            if (x->items[between].score > x->items[b].score && x->items[between].score < x->items[a].score) add(x, a, b);
-        }
+    for (size_t a = 0, next = 0; a < x->count; a++) {
+        while (next < x->count && x->items[next].score == x->items[a].score) next++; /* to the next lower score */
+        for (size_t b = next; b < x->count; b++)
+            if (x->items[b].score != x->items[next].score) add(x, a, b);
+    }
 }
 
 static void choose_top(struct choice *x) {
@@ -200,11 +199,22 @@ static void choose_top(struct choice *x) {
 }
 
 /* Keeps `most` pairs, every choice of so many as likely, in their order (Knuth, The Art of Computer Programming 2, algorithm 3.4.2S). */
-static void draw_some(struct pair_list *l, size_t most, uint64_t seed, uint64_t row) {
-    struct rng rng = rng_at(seed, row, RNG_SOME, 0);
+static void draw_some(struct choice *x) {
+    struct pair_list *l = x->out;
+    const size_t most = x->rules->max_pairs;
+    struct rng rng = rng_at(x->rules->seed, x->r->index, RNG_SOME, 0);
     size_t kept = 0;
-    for (size_t i = 0; i < l->count && kept < most; i++)
-        if (rng_below(&rng, l->count - i) < most - kept) l->items[kept++] = l->items[i];
+    if (!most || l->count <= most) return;
+    for (size_t i = 0; i < l->count; i++) {
+        if (rng_below(&rng, l->count - i) < most - kept) {
+            l->items[kept++] = l->items[i];
+            continue;
+        }
+        const double margin = x->r->responses[l->items[i].chosen].score - x->r->responses[l->items[i].rejected].score;
+        x->counts->ties -= margin == 0;
+        x->counts->reversed -= margin < 0;
+        x->counts->dropped_drawn++;
+    }
     l->count = kept;
 }
 
@@ -227,6 +237,6 @@ void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct
         case PAIR_BEST_RANDOM: choose_random(&x); break;
         }
     }
-    if (rules->max_pairs && out->count > rules->max_pairs) draw_some(out, rules->max_pairs, rules->seed, r->index);
+    draw_some(&x);
     if (x.items != few) free(x.items);
 }

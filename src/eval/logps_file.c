@@ -279,13 +279,19 @@ status logps_rows_join(struct logps_rows *r, const struct logps_rows *base) {
     return ST_OK;
 }
 
+static status check_source_rows(const struct logps_rows *r, int64_t end) {
+    for (size_t i = 0; i < r->count; i++)
+        if (r->rows[i].source_row < 0 || r->rows[i].source_row >= end)
+            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " lies outside 0 .. 2^40 - 1, and files of one run cannot be told apart", r->name, r->rows[i].source_row);
+    return ST_OK;
+}
+
 status logps_rows_pool(struct logps_rows *r, const struct logps_rows *seed) {
     const int64_t step = (int64_t)1 << 40;
-    r->pooled++;
+    if (!r->pooled++) TRY(check_source_rows(r, step));
+    TRY(check_source_rows(seed, step));
     for (size_t i = 0; i < seed->count; i++) {
         struct logps_row row = seed->rows[i];
-        if (row.source_row < 0 || row.source_row >= step)
-            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " lies outside 0 .. 2^40 - 1, and files of one run cannot be told apart", r->name, row.source_row);
         row.source_row += (int64_t)r->pooled * step;
         TRY(logps_rows_add(r, &row));
     }

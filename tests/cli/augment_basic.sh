@@ -27,7 +27,7 @@ for pattern in 'rows read  *5$' 'pairs used for training  *1$' 'equal responses 
     grep -q "$pattern" err || { echo "no '$pattern'"; cat err; exit 1; }
 done
 $A --json 2>/dev/null >got
-echo '{"rows_read": 5, "rows_skipped": 0, "rows_excluded": 0, "rows_other_folds": 0, "pairs_read": 5, "pairs_train": 1, "pairs_test": 0, "rows_written": 2, "test_rows_written": 0, "dropped_few_responses": 0, "dropped_fine_order": 0, "dropped_no_score": 0, "dropped_score": 0, "dropped_goal": 0, "dropped_na": 0, "dropped_empty": 1, "dropped_equal_text": 1, "dropped_margin": 0, "dropped_tie": 1, "ties_kept": 0, "ties_plain": 0, "dropped_disagree": 1, "disagree_relabelled": 0, "disagree_kept": 0, "dropped_half": 0, "goals_equidistant": 0, "goals_above_both": 0, "goals_dropped_out": 0, "scores_off_scale": 0}' | diff - got
+echo '{"rows_read": 5, "rows_skipped": 0, "rows_excluded": 0, "rows_other_folds": 0, "pairs_read": 5, "pairs_train": 1, "pairs_test": 0, "rows_written": 2, "test_rows_written": 0, "dropped_few_responses": 0, "dropped_fine_order": 0, "dropped_no_score": 0, "dropped_score": 0, "dropped_goal": 0, "dropped_na": 0, "dropped_empty": 1, "dropped_equal_text": 1, "dropped_margin": 0, "dropped_drawn": 0, "dropped_tie": 1, "ties_kept": 0, "ties_plain": 0, "dropped_disagree": 1, "disagree_relabelled": 0, "disagree_kept": 0, "dropped_half": 0, "goals_equidistant": 0, "goals_above_both": 0, "goals_dropped_out": 0, "scores_off_scale": 0}' | diff - got
 # ties and disagreement
 $A --ties plain --on-disagree relabel --placement user 2>/dev/null
 [ "$(wc -l <o.jsonl)" = 5 ]

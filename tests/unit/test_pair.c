@@ -145,7 +145,14 @@ static void fewer_responses_and_pairs(void **state) {
     }
     for (size_t i = 0; i < 4; i++) assert_true(drawn[i] > 1880 && drawn[i] < 2120); /* 2000, deviation 32 */
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ALL, .min_margin = 5, .max_pairs = 4});
-    assert_int_equal(l.count, 4);
+    assert_true(l.count == 4 && counts.dropped_drawn == 0);
+    for (uint64_t seed = 0, tied = 0; seed < 64; seed++) { /* 8 over 8 is one of 6 pairs; a tie that is not drawn is not kept */
+        choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_ALL, .max_pairs = 1, .seed = seed});
+        assert_true(l.count == 1 && counts.dropped_drawn == 5);
+        assert_int_equal(counts.ties, l.items[0].chosen == 1 && l.items[0].rejected == 2);
+        tied += counts.ties;
+        assert_true(seed < 63 || (tied > 0 && tied < 32));
+    }
     record_release(&r);
     pair_list_release(&l);
 }
