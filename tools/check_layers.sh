@@ -19,6 +19,7 @@ allowed() {
     export) echo export base num format text data model ;;
     report) echo report base num format ;;
     serve) echo serve base format text model infer reward report ;;
+    library) echo library base num format text data model infer reward ;;
     pipeline) echo base num format net text data model loss train infer reward eval export report serve pipeline ;;
     cli) echo base num format net text data model loss train infer reward eval export report serve pipeline cli ;;
     *) echo ;;

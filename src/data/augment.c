@@ -53,7 +53,7 @@ static status tuple_take(struct run *x, double goal[2]) {
         memcpy(x->tuples[x->tuple_count++], goal, sizeof *x->tuples);
         return ST_OK;
     }
-    if (x->tuple_next == x->tuple_count) return FAIL(ST_MISMATCH, "%s changed while it was read", x->o->input);
+    if (x->tuple_next == x->tuple_count) return FAIL(ST_MISMATCH, "%s changed while it was read", rows_path(&x->source.rows));
     memcpy(goal, x->tuples[x->tuple_next++], sizeof *x->tuples);
     return ST_OK;
 }
@@ -258,6 +258,11 @@ static status one_row(struct run *x) {
                     r->index + x->extra, test);
 }
 
+static status put_lines(struct run *x, bool test) {
+    if (!test && x->o->put) return x->o->put(x->o->put_context, x->line.data, x->line.size);
+    return file_out_write(test ? &x->test : &x->train, x->line.data, x->line.size);
+}
+
 /* A row that turns out unusable leaves no trace in the counts. */
 static status guarded_row(struct run *x) {
     struct augment_counts before = *x->counts;
@@ -265,8 +270,7 @@ static status guarded_row(struct run *x) {
     buf_clear(&x->line);
     status s = one_row(x);
     if (s == ST_OK && (x->collect || !x->line.size)) return ST_OK;
-    if (s == ST_OK)
-        return file_out_write(x->counts->test_rows_written > before.test_rows_written ? &x->test : &x->train, x->line.data, x->line.size);
+    if (s == ST_OK) return put_lines(x, x->counts->test_rows_written > before.test_rows_written);
     if (s == ST_FORMAT) {
         *x->counts = before;
         x->tuple_count = x->collect ? tuples : x->tuple_count;
@@ -291,11 +295,17 @@ static status all_rows(struct run *x) {
     return ST_OK;
 }
 
+static status open_source(struct run *x, const char *output) {
+    TRY(source_open(&x->source, x->o->input, x->o->on_bad_row, output));
+    x->source.map = x->o->map;
+    if (x->o->input_name) rows_set_path(&x->source.rows, x->o->input_name);
+    return ST_OK;
+}
+
 /* The first pass of AUGMENT_SHUFFLED: the goals of all used pairs, in a random order. */
 static status collect_tuples(struct run *x) {
     struct augment_counts counts = {0}, *kept = x->counts;
-    TRY(source_open(&x->source, x->o->input, x->o->on_bad_row, NULL));
-    x->source.map = x->o->map;
+    TRY(open_source(x, NULL));
     x->collect = true;
     x->counts = &counts;
     status s = all_rows(x);
@@ -333,13 +343,13 @@ static status put_sidecar(const struct augment_options *o, const struct goal_cou
 static status run_all(struct run *x) {
     const struct augment_options *o = x->o;
     if (o->mode == AUGMENT_SHUFFLED) TRY(collect_tuples(x));
-    TRY(source_open(&x->source, o->input, o->on_bad_row, o->output));
-    x->source.map = o->map;
-    TRY(file_out_open(&x->train, o->output));
+    TRY(open_source(x, o->output));
+    if (!o->put) TRY(file_out_open(&x->train, o->output));
     if (o->test_output) TRY(file_out_open(&x->test, o->test_output));
     TRY(all_rows(x));
     TRY(source_commit(&x->source));
     if (o->test_output) TRY(file_out_commit(&x->test));
+    if (o->put) return ST_OK;
     TRY(put_sidecar(o, &x->goals));
     return file_out_commit(&x->train);
 }

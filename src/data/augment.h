@@ -29,6 +29,9 @@ enum augment_goals { AUGMENT_GOALS_OWN, AUGMENT_GOALS_PROMPT, AUGMENT_GOALS_LIST
 
 struct augment_options {
     const char *input, *output; /* "-" is stdin, stdout */
+    const char *input_name;     /* what messages call the input; NULL: its path */
+    status (*put)(void *context, const char *lines, size_t size); /* takes the training rows in place of output, and of OUTPUT.goal.json; may be NULL */
+    void *put_context;
     const char *test_output;    /* NULL: no split */
     size_t fold, folds;         /* training rows of the prompts of fold 0 .. folds - 1 alone (augment_fold); folds 0: of all */
     double test_split;          /* fraction of the prompts that go to test_output, by a hash of the goal-free prompt alone */

@@ -36,13 +36,9 @@ static void put_ids(struct buf *out, const char *key, const int32_t *ids, size_t
     buf_append_char(out, ']');
 }
 
-/* Log-probs of one sequence's tokens, in order: the entries are sorted by node, so positions sort them back. */
 static void put_token_logps(struct buf *out, const char *key, const struct scorer *s, int32_t sequence, size_t prompt, size_t count) {
     float *values = mem_zero(count + 1, sizeof *values);
-    for (int32_t i = 0; i < s->tree.score_count; i++) {
-        const struct seqtree_score *e = &s->tree.scores[i];
-        if (e->sequence == sequence) values[(size_t)s->tree.depth[e->node] + 1 - prompt] = s->run.logp[i];
-    }
+    scorer_token_logps(values, s, sequence, prompt, count);
     buf_printf(out, ", \"%s\": [", key);
     for (size_t i = 0; i < count; i++) buf_printf(out, "%s%.7g", i ? ", " : "", (double)values[i]);
     buf_append_char(out, ']');

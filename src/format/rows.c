@@ -1,5 +1,6 @@
 #include "format/rows.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/json.h"
@@ -7,6 +8,11 @@
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 const char *rows_path(const struct rows_in *r) { return r->lines.in.path; }
+
+void rows_set_path(struct rows_in *r, const char *name) {
+    free(r->lines.in.path);
+    r->lines.in.path = mem_text(name);
+}
 
 /* ---- the end of a value: brackets and strings are followed, nothing else is looked at ---- */
 

@@ -26,6 +26,8 @@ status rows_open(struct rows_in *r, const char *path);
 status rows_next(struct rows_in *r, const char **text, size_t *size);
 /* The file's name as messages show it. A view. */
 const char *rows_path(const struct rows_in *r);
+/* Another one from now on. */
+void rows_set_path(struct rows_in *r, const char *name);
 void rows_release(struct rows_in *r);
 
 #endif
