@@ -125,3 +125,13 @@ void buf_append_shell_word(struct buf *out, const char *word) {
     }
     buf_append_char(out, '\'');
 }
+
+void buf_append_shell_argument(struct buf *out, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,=:+@%";
+    buf_append_char(out, ' ');
+    if (*word && strspn(word, plain) == strlen(word)) {
+        buf_append_text(out, word);
+        return;
+    }
+    buf_append_shell_word(out, word);
+}

@@ -44,5 +44,7 @@ void mem_count_one(void);
 
 /* A word as a POSIX shell reads it: in single quotes. */
 void buf_append_shell_word(struct buf *out, const char *word);
+/* A blank, and the word as it is where the shell reads nothing into it, else in quotes. */
+void buf_append_shell_argument(struct buf *out, const char *word);
 
 #endif

@@ -177,12 +177,22 @@ static void row_syntax(struct buf *out, const struct opt_row *row) {
 }
 
 /* A row's help, and behind it what a table lists. */
-static void row_text(struct buf *out, const struct opt_spec *spec, const struct opt_row *row) {
+static void put_row_text(struct buf *out, const struct opt_spec *spec, const struct opt_row *row) {
     struct buf names = {0};
     buf_append_text(out, row->help);
     if (spec->put_names) spec->put_names(&names, row->name);
     if (names.size) buf_printf(out, " %s", buf_text(&names));
     buf_release(&names);
+}
+
+static void put_default(struct buf *out, const struct opt_row *row) {
+    if (row->preset && row->kind != OPT_FLAG) buf_printf(out, " (default: %s)", row->preset);
+    if (row->preset && row->kind == OPT_FLAG && strcmp(row->preset, "true") == 0) buf_printf(out, " (default: on; --no-%s)", row->name);
+}
+
+void opt_row_text(struct buf *out, const struct opt_spec *spec, const struct opt_row *row) {
+    put_row_text(out, spec, row);
+    put_default(out, row);
 }
 
 void opt_help(struct buf *out, const struct opt_spec *spec) {
@@ -202,10 +212,7 @@ void opt_help(struct buf *out, const struct opt_spec *spec) {
         if (used > 30) buf_append_char(out, '\n'), used = 0;
         buf_printf(out, "%*s", (int)(32 - used), "");
         struct buf text = {0};
-        row_text(&text, spec, row);
-        if (row->preset && row->kind != OPT_FLAG) buf_printf(&text, " (default: %s)", row->preset);
-        if (row->preset && row->kind == OPT_FLAG && strcmp(row->preset, "true") == 0)
-            buf_printf(&text, " (default: on; --no-%s)", row->name);
+        opt_row_text(&text, spec, row);
         wrap(out, buf_text(&text), 32, 110);
         buf_release(&text);
     }
@@ -242,7 +249,7 @@ static void markdown_row(struct buf *out, const struct opt_spec *spec, const str
     else if (row->kind != OPT_FLAG && row->preset)
         buf_printf(out, "`%s`", row->preset);
     buf_append_text(out, " | ");
-    row_text(&text, spec, row);
+    put_row_text(&text, spec, row);
     markdown_text(out, buf_text(&text));
     buf_append_text(out, " |\n");
     buf_release(&text);

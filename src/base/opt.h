@@ -37,6 +37,7 @@ struct opt_spec {
     const struct opt_row *rows;
     size_t row_count;
     void (*put_names)(struct buf *out, const char *option); /* appends what a table lists for this option to its help; or NULL */
+    void (*put_values)(struct buf *out, const char *option); /* the same as words "a|b|c" that a shell completes; "" is the positional; or NULL */
     const char *example; /* one or more whole command lines, separated by line breaks */
     const char *notes;   /* further text for --help, or NULL */
 };
@@ -56,6 +57,15 @@ bool opt_given(const struct opt_result *result, const struct opt_spec *spec, con
 /* The --help text; and the same as a Markdown page for docs/commands. */
 void opt_help(struct buf *out, const struct opt_spec *spec);
 void opt_markdown(struct buf *out, const struct opt_spec *spec);
+/* A row's help with what a table lists behind it, and its default. */
+void opt_row_text(struct buf *out, const struct opt_spec *spec, const struct opt_row *row);
+/* opt_man.c: the same as a manual page; and its pieces, for pages of other things. kind: "SH" or "SS". italic may be NULL. */
+void opt_man(struct buf *out, const struct opt_spec *spec, const char *version);
+void opt_man_title(struct buf *out, const char *page, const char *version);
+void opt_man_section(struct buf *out, const char *kind, const char *name);
+void opt_man_item(struct buf *out, const char *bold, const char *italic);
+void opt_man_text(struct buf *out, const char *text);
+void opt_man_example(struct buf *out, const char *lines);
 /* The resolved options as one JSON object, for manifests: {"beta": 0.1, ...}. Strings that are NULL become null. */
 void opt_json(struct buf *out, const struct opt_spec *spec, const void *options);
 

@@ -70,10 +70,18 @@ static const struct opt_row rows[] = {
     {"output", OPT_STR, offsetof(struct eval_options, output), "FILE", NULL, NULL, "Write the JSON to this file too."},
 };
 
+static void put_values(struct buf *out, const char *option) {
+    if (option[0]) return;
+    buf_append_text(out, "summary");
+    for (size_t i = 0; i < eval_count; i++) buf_printf(out, "|%s", eval_table[i].name);
+    for (size_t i = 0; i < eval_cmd_count; i++) buf_printf(out, "|%s", eval_cmd_table[i].name);
+}
+
 const struct opt_spec cmd_eval_spec = {
     .command = "eval",
     .summary = "measure what training changed: goal accuracy, midpoint, unlearning, goal curve",
     .positional = "TASK",
+    .put_values = put_values,
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt eval goal-accuracy --model M.gguf --adapter ra=runs/ra --adapter plain=runs/plain --data test.jsonl\n"

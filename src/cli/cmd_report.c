@@ -7,14 +7,19 @@
 #include "cli/cmd.h"
 #include "format/json.h"
 #include "report/report.h"
+#include "report/tensorboard.h"
 
 struct options {
     struct opt_list eval, samples;
-    const char *output, *title;
+    const char *output, *title, *format, *tensorboard;
 };
 
 static const struct opt_row rows[] = {
-    {"output", OPT_STR, offsetof(struct options, output), "R.html", NULL, NULL, "The page: one file that needs no network. - is stdout."},
+    {"output", OPT_STR, offsetof(struct options, output), "FILE", NULL, NULL, "The page: one file that needs no network. - is stdout."},
+    {"format", OPT_CHOICE, offsetof(struct options, format), NULL, "html", "html|md|json",
+     "html: the page. md: the same tables and texts as Markdown. json: what the page is made from."},
+    {"tensorboard", OPT_STR, offsetof(struct options, tensorboard), "D", NULL, NULL,
+     "Also writes D/NAME/events.out.tfevents.rapt for each run, its metrics for TensorBoard. May stand without --output."},
     {"title", OPT_STR, offsetof(struct options, title), "TEXT", NULL, NULL, "Heading of the page; the runs' names otherwise."},
     {"eval", OPT_LIST, offsetof(struct options, eval), "[NAME=]FILE", NULL, NULL,
      "Further output of rapt eval TASK --json. NAME is the model's, where the file has one."},
@@ -30,7 +35,8 @@ const struct opt_spec cmd_report_spec = {
     .row_count = sizeof rows / sizeof rows[0],
     .example =
         "rapt report runs/paired --output report.html\n"
-        "rapt report runs/paired plain=runs/dpo-plain --eval goal-accuracy.json --title 'SmolLM2, UltraFeedback' --output report.html",
+        "rapt report runs/paired plain=runs/dpo-plain --eval goal-accuracy.json --title 'SmolLM2, UltraFeedback' --output report.html\n"
+        "rapt report runs/* --format md --output report.md --tensorboard tb",
     .notes = "DIR is the --output-dir of rapt train: metrics.jsonl and manifest.json. In each DIR, files named eval*.json, "
              "goal-accuracy*.json, midpoint*.json,\n"
              "unlearning*.json, goal-curve*.json (rapt eval --json) and samples.jsonl, samples-NAME.jsonl (rapt generate) are taken too.\n"
@@ -97,6 +103,26 @@ static status check_labels(const struct inputs *list) {
     return ST_OK;
 }
 
+static enum report_format format_of(const char *name) {
+    return strcmp(name, "md") == 0 ? REPORT_MARKDOWN : strcmp(name, "json") == 0 ? REPORT_JSON : REPORT_HTML;
+}
+
+/* A label is a folder's name below D. */
+static status write_events(const char *output, const struct inputs *folders) {
+    size_t count = 0;
+    for (size_t i = 0; i < folders->count; i++) {
+        const struct report_input *in = &folders->items[i];
+        bool written;
+        if (strchr(in->label, '/') || strcmp(in->label, ".") == 0 || strcmp(in->label, "..") == 0)
+            return FAIL(ST_USAGE, "--tensorboard: '%s' cannot be a folder's name; name the run: NAME=DIR", in->label);
+        TRY(tensorboard_write(&written, output, in->path, in->label));
+        count += written;
+    }
+    if (!count) return FAIL(ST_MISMATCH, "--tensorboard: no run folder holds a metrics.jsonl");
+    log_info("wrote %zu event files to %s", count, output);
+    return ST_OK;
+}
+
 static status make_page(const struct options *o, const struct inputs *folders, const struct inputs *evals, const struct inputs *samples) {
     const struct report_options ro = {.folders = folders->items,
                                       .folder_count = folders->count,
@@ -105,12 +131,15 @@ static status make_page(const struct options *o, const struct inputs *folders, c
                                       .samples = samples->items,
                                       .sample_count = samples->count,
                                       .title = o->title,
-                                      .output = o->output};
+                                      .output = o->output,
+                                      .format = format_of(o->format)};
     TRY(check_labels(folders));
     TRY(check_inputs(folders));
     TRY(check_inputs(evals));
     TRY(check_inputs(samples));
     if (o->title) TRY(check_text("--title", o->title));
+    if (o->tensorboard) TRY(write_events(o->tensorboard, folders));
+    if (!o->output) return ST_OK;
     TRY(report_write(&ro));
     log_info("wrote %s", o->output);
     return ST_OK;
@@ -122,7 +151,9 @@ status cmd_report_run(int argc, char **argv) {
     bool done;
     TRY(cmd_parse(&result, &cmd_report_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
-    if (!o.output) return FAIL(ST_USAGE, "rapt report expects --output R.html");
+    if (!o.output && !o.tensorboard) return FAIL(ST_USAGE, "rapt report expects --output FILE, or --tensorboard D");
+    if (!o.output && opt_given(&result, &cmd_report_spec, "format")) return FAIL(ST_USAGE, "--format has no effect without --output");
+    if (!o.output && (o.title || o.eval.count || o.samples.count)) return FAIL(ST_USAGE, "--title, --eval and --samples have no effect without --output");
     if (!result.positional_count && !o.eval.count && !o.samples.count)
         return FAIL(ST_USAGE, "rapt report expects a run folder, --eval or --samples");
     struct inputs folders = {.count = 0}, evals = {.count = 0}, samples = {.count = 0};

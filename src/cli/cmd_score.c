@@ -96,12 +96,18 @@ static void put_names(struct buf *out, const char *option) {
         for (size_t i = 0; i < rule_count; i++) buf_printf(out, "%s%s: %s", i ? "; " : " ", rule_table[i].name, rule_table[i].help);
 }
 
+static void put_values(struct buf *out, const char *option) {
+    for (size_t i = 0; i < reward_count && strcmp(option, "source") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", reward_table[i].name);
+    for (size_t i = 0; i < rule_count && strcmp(option, "rule") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", rule_table[i].name);
+}
+
 const struct opt_spec cmd_score_spec = {
     .command = "score",
     .summary = "give every response a score, from a column, a rule, a judge or a model",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .put_names = put_names,
+    .put_values = put_values,
     .example = "rapt score --input nectar.jsonl --output scored.jsonl --source column --column rank\n"
                "rapt score --input helpsteer.jsonl --output scored.jsonl --source column --overwrite \\\n"
                "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "cli/cli_lora.h"
 #include "cli/cli_loss.h"
 #include "cli/cli_model.h"
@@ -133,12 +134,19 @@ static void put_names(struct buf *out, const char *option) {
     }
 }
 
+static void put_values(struct buf *out, const char *option) {
+    for (size_t i = 0; i < loss_count && strcmp(option, "loss-type") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", loss_table[i].name);
+    for (size_t i = 0; i < optim_count && strcmp(option, "optim") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", optim_table[i].name);
+    for (size_t i = 0; i < schedule_count && strcmp(option, "lr-scheduler-type") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", schedule_table[i].name);
+}
+
 const struct opt_spec cmd_train_spec = {
     .command = "train",
     .summary = "Train a goal-conditioned model: DPO and its kin on pairs, SFT, or a reward model; LoRA by default.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .put_names = put_names,
+    .put_values = put_values,
     .example = "rapt train --model SmolLM2-135M-Instruct.Q4_1.gguf --train-data pairs.aug.jsonl --eval-data test.aug.jsonl \\\n    --output-dir runs/ra --learning-rate 3e-4 --per-device-train-batch-size 4",
 };
 
@@ -268,6 +276,12 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && pairs ? ORDER_PAIRED : ORDER_SHUFFLED;
 }
 
+/* The command line to run again, in a shell. */
+static void put_command(struct buf *out, int argc, char **argv) {
+    buf_append_text(out, "rapt train");
+    for (int i = 0; i < argc; i++) buf_append_shell_argument(out, argv[i]);
+}
+
 status cmd_train_run(int argc, char **argv) {
     struct options o = {0};
     struct opt_result r;
@@ -298,12 +312,15 @@ status cmd_train_run(int argc, char **argv) {
     TRY(cli_fields(&map, &o.fields));
     t.map = &map;
     if (strcmp(o.memory, "auto") != 0) TRY(cli_memory(&t.memory, o.memory));
-    struct buf json = {0};
+    struct buf json = {0}, command = {0};
     opt_json(&json, &cmd_train_spec, &o);
+    put_command(&command, argc, argv);
     t.options_json = buf_text(&json);
+    if (utf8_valid_prefix(command.data, command.size) == command.size) t.command = buf_text(&command); /* the manifest is JSON */
     catch_interrupts();
     status s = trainer_run(&t);
     buf_release(&json);
+    buf_release(&command);
     TRY(s);
     const char *kind = o.full ? "model" : "adapter", *base = o.full ? o.output_dir : o.model;
     const char *with = o.full ? "" : " --adapter ", *adapter = o.full ? "" : o.output_dir;

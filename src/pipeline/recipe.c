@@ -628,21 +628,11 @@ status recipe_stage_index(size_t *out, const struct recipe *r, const char *name)
     return s;
 }
 
-static void shell_word(struct buf *out, const char *word) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,=:+@%";
-    buf_append_char(out, ' ');
-    if (*word && strspn(word, plain) == strlen(word)) {
-        buf_append_text(out, word);
-        return;
-    }
-    buf_append_shell_word(out, word);
-}
-
 void recipe_shell_line(struct buf *out, const struct recipe_stage *stage) {
     buf_printf(out, "rapt %s", stage->spec->command);
-    for (int i = 0; i < stage->argc; i++) shell_word(out, stage->argv[i]);
+    for (int i = 0; i < stage->argc; i++) buf_append_shell_argument(out, stage->argv[i]);
     if (stage->stdout_path) {
         buf_append_text(out, " >");
-        shell_word(out, stage->stdout_path);
+        buf_append_shell_argument(out, stage->stdout_path);
     }
 }

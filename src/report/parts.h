@@ -36,6 +36,9 @@ struct samples {
 status samples_read(struct samples *s, const char *path, const char *label, bool given);
 void samples_release(struct samples *s);
 
+/* markdown.c. Appends the report as Markdown: what was measured, training, samples, what was dropped, how to run it again. */
+status markdown_put(struct buf *out, const struct buf *json);
+
 /* page.c. Appends the page with `json` in it. */
 void page_put(struct buf *out, const char *title, const struct buf *json);
 

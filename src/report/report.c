@@ -139,8 +139,13 @@ status report_write(const struct report_options *o) {
     if (s == ST_OK) {
         put_title(&title, o);
         put_all(&json, &b, buf_text(&title));
-        page_put(&page, buf_text(&title), &json);
-        s = file_write(o->output, page.data, page.size);
+        if (o->format == REPORT_JSON)
+            buf_append(&page, json.data, json.size), buf_append_char(&page, '\n');
+        else if (o->format == REPORT_HTML)
+            page_put(&page, buf_text(&title), &json);
+        else
+            s = markdown_put(&page, &json);
+        if (s == ST_OK) s = file_write(o->output, page.data, page.size);
     }
     buf_release(&b.runs);
     buf_release(&b.evals);

@@ -12,6 +12,8 @@ struct report_input {
     const char *path;
     const char *label; /* what the page calls the run or the model; unique among folders; NULL for files that say it themselves */
 };
+enum report_format { REPORT_HTML, REPORT_MARKDOWN, REPORT_JSON };
+
 struct report_options {
     const struct report_input *folders;
     size_t folder_count;
@@ -19,9 +21,10 @@ struct report_options {
     size_t eval_count, sample_count;
     const char *title; /* NULL: made from the labels */
     const char *output;
+    enum report_format format;
 };
 
-/* Writes the page, whole or not at all. A broken line or field fails with file, line and field; ST_MISMATCH when there is nothing to show.
+/* Writes the page (or the same as Markdown, or the object itself), whole or not at all. A broken line or field fails with file, line and field; ST_MISMATCH when there is nothing to show.
  */
 status report_write(const struct report_options *o);
 

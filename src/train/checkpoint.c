@@ -355,8 +355,13 @@ status checkpoint_save_final(struct trainer *t, const char *folder) {
 status manifest_write(struct trainer *t, bool finished) {
     struct buf b = {0};
     if (t->comm.rank > 0) return ST_OK;
-    buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n  \"options\": %s,\n", RAPT_VERSION, finished ? "true" : "false",
-               t->o->options_json);
+    buf_printf(&b, "{\n  \"rapt_version\": \"%s\",\n  \"finished\": %s,\n", RAPT_VERSION, finished ? "true" : "false");
+    if (t->o->command) {
+        buf_append_text(&b, "  \"command\": ");
+        json_put_text(&b, t->o->command);
+        buf_append_text(&b, ",\n");
+    }
+    buf_printf(&b, "  \"options\": %s,\n", t->o->options_json);
     buf_printf(&b, "  \"model_hash\": \"%s\",\n  \"data_hash\": \"%s\",\n", t->model_hash, t->data_hash);
     buf_printf(&b,
                "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, "

@@ -54,6 +54,7 @@ struct train_options {
     bool resume, overwrite, skip_bad, recompute, allow_drift;
     enum matmul_kind kind;
     const char *options_json; /* resolved options, for the manifest */
+    const char *command;      /* the command line as a shell reads it, likewise; NULL: not known */
 };
 
 /* Runs to the end, or to the next step after trainer_interrupt. Under mpirun as one of several ranks, of which the first writes and tells what all

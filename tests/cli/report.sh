@@ -21,6 +21,34 @@ grep -q '"label": "plain"' r.html
 grep -q 'hello <\\/script>\\u003ci id=leak>' r.html
 grep -q 'Chart.js v3' r.html
 if ls | grep -q tmp; then echo "a temporary is left"; exit 1; fi
+# the same as Markdown and as JSON
+"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --samples s.jsonl --title 'T & t' --format md --output r.md 2>/dev/null
+has r.md '# T & t'
+has r.md '| run | implicit, all | flip 0.875 [0.750, 0.938], both 0.875 [0.750, 0.938] |'
+has r.md '| loss | plain | training | 0.69 | 0.5 | 0.5 | 0.69 |'
+has r.md '> an answer'
+has r.md '### hello \</script\>\<i id=leak\>'
+"$RAPT" report a/run/ plain=b/run --eval eval.json --samples s.jsonl --format json --output r.json 2>/dev/null
+if command -v python3 >/dev/null; then
+  python3 -c 'import json; d = json.load(open("r.json")); assert [r["label"] for r in d["runs"]] == ["run", "plain"] and len(d["samples"]) == 1 and len(d["evals"]) == 2'
+fi
+# TensorBoard's event files; what they hold is tests/unit/test_tfrecord.c's, and tensorboard's own where it is
+"$RAPT" report a/run/ plain=b/run --tensorboard tb 2>/dev/null
+[ "$(find tb -type f | sort | tr '\n' ' ')" = "tb/plain/events.out.tfevents.rapt tb/run/events.out.tfevents.rapt " ]
+for tag in eval/loss train/loss train/learning_rate; do grep -aq "$tag" tb/run/events.out.tfevents.rapt; done
+if "${RAPT_PYTHON:-python3}" -c 'import tensorboard' 2>/dev/null; then
+  "${RAPT_PYTHON:-python3}" "$tests/oracle/tfevents.py" --read tb/run >read.json 2>/dev/null
+  python3 - <<'P'
+import json
+read = {tag: [(step, round(value, 6)) for step, value, _ in points] for tag, points in json.load(open("read.json")).items()}
+assert read == {"eval/loss": [(0, 0.7)], "train/loss": [(1, 0.69), (2, 0.5)], "train/learning_rate": [(1, 0.001), (2, 0.0)]}, read
+P
+fi
+fails 2 'cannot be a folder' "$RAPT" report a/b=a/run --tensorboard tb
+fails 2 'no effect without --output' "$RAPT" report a/run --tensorboard tb --format md
+fails 2 'no effect without --output' "$RAPT" report a/run --tensorboard tb --title x
+mkdir -p empty && cp b/run/midpoint.json empty/
+fails 1 'no run folder holds a metrics.jsonl' "$RAPT" report empty --tensorboard tb
 fails 2 "would both be called 'run'" "$RAPT" report a/run b/run --output x.html
 fails 2 'expects --output' "$RAPT" report a/run
 fails 2 'expects a run folder' "$RAPT" report --output x.html

@@ -60,6 +60,7 @@ echo '{"text": "S {s}", "placement": "user", "low": 1, "high": 10, "quantum": 0}
 "$RAPT" train --model "$dir/model" --train-data "$dir/pair.jsonl" --output-dir "$dir/kwargs" --dtype f32 --max-steps 1 --order shuffled \
   --chat-template-kwargs '{"word": "so"}' 2>/dev/null >/dev/null
 has "$dir/kwargs/manifest.json" '"chat_template_kwargs": {"word": "so"}'
+has "$dir/kwargs/manifest.json" '"command": "rapt train --'
 has "$dir/kwargs/goal.json" '"chat_template_kwargs": {"word": "so"}'
 ids() { "$RAPT" logps --model "$dir/model" --input "$dir/pair.jsonl" --dtype f32 --tokens "$@" 2>/dev/null | sed 's/.*"prompt_ids": *\(\[[^]]*\]\).*/\1/'; }
 plain=$(ids) given=$(ids --chat-template-kwargs '{"word": "so"}') kept=$(ids --adapter "$dir/kwargs")

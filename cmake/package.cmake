@@ -1,0 +1,20 @@
+# The Debian package: cmake --preset package && cmake --build --preset package && cpack --config build/package/CPackConfig.cmake
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME rapt)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(RAPT_PACKAGE_CONTACT "rapt maintainers <rapt@localhost>" CACHE STRING "maintainer of the Debian package")
+set(CPACK_PACKAGE_CONTACT ${RAPT_PACKAGE_CONTACT})
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "reward-augmented preference training of language models on CPUs")
+set(CPACK_PACKAGE_DESCRIPTION "Relabels scored preference data with goals, trains adapters on it, and\nmeasures, serves and exports the result (arXiv 2410.08067). Holds the\nprogram, the library with its header, manual pages and completions.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_SOURCE_DIR}/cmake/package_finish.cmake)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # Depends: the packages of the linked libraries, at least in the versions that are needed
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS python3)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_SOURCE_DIR}/cmake/triggers) # dpkg runs ldconfig
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_VERBATIM_VARIABLES ON)
+include(CPack)
