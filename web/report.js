@@ -1,9 +1,10 @@
 /* The page of rapt report. Reads the JSON of #data (src/report/report.h says what it holds) and builds the page. Whatever came from a
- * file reaches the page as text only: textContent and canvas, never markup. report.html puts report_goals.js before it, into the same function. */
+ * file reaches the page as text only: textContent and canvas, never markup. report.html puts report_goals.js and report_more.js before it, into the same function. */
 const data = JSON.parse(document.getElementById('data').textContent);
 const page = document.getElementById('page');
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const narrow = matchMedia('(max-width: 760px)');
+let printing = false; /* paper is light */
 
 /* ---- small helpers ---- */
 function el(tag, className, ...children) {
@@ -45,9 +46,9 @@ function model(label) {
   return label;
 }
 function color(label) {
-  if (label.startsWith(BASE)) return dark.matches ? '#8f8b84' : '#96928a';
+  if (label.startsWith(BASE)) return dark.matches && !printing ? '#8f8b84' : '#96928a';
   const i = models.filter((m) => !m.startsWith(BASE)).indexOf(label);
-  return (dark.matches ? night : light)[Math.max(i, 0) % light.length];
+  return (dark.matches && !printing ? night : light)[Math.max(i, 0) % light.length];
 }
 const faded = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, '0');
 
@@ -474,7 +475,8 @@ function sampleCards() {
   const top = Math.max(10, ...data.samples.map((r) => r.goal).filter(isNumber));
   const s = section('The same prompt under different scores', 'What the model writes when only the requested score changes.');
   const several = new Set(data.samples.map(labelOfSample)).size > 1;
-  const rest = [];
+  const rest = [], cards = [], place = el('div');
+  s.append(place);
   all.forEach((p, i) => {
     const c = el('article', 'card sample', promptBlock(p.prompt));
     const goalsHere = [...new Set([...p.labels.values()].flatMap((m) => [...m.keys()]))].sort((a, b) => (a === null ? -1 : b === null ? 1 : a - b));
@@ -501,20 +503,23 @@ function sampleCards() {
       c.append(row);
     }
     s.append(c);
+    cards.push(c);
     if (i >= 4) {
       c.hidden = true;
       rest.push(c);
     }
   });
+  const more = el('button', 'wide', `Show ${rest.length} more ${rest.length === 1 ? 'prompt' : 'prompts'}`);
+  const showAll = () => {
+    for (const c of rest.splice(0)) c.hidden = false;
+    more.remove();
+  };
   if (rest.length) {
-    const more = el('button', 'wide', `Show ${rest.length} more ${rest.length === 1 ? 'prompt' : 'prompts'}`);
     more.type = 'button';
-    more.addEventListener('click', () => {
-      for (const c of rest) c.hidden = false;
-      more.remove();
-    });
+    more.addEventListener('click', showAll);
     s.append(more);
   }
+  if (cards.length > 1) sampleSearch(place, cards, showAll);
   const counts = data.sample_counts;
   if (counts.rows > counts.shown) s.append(el('p', 'note', `${whole(counts.shown)} of ${whole(counts.rows)} samples are on this page.`));
 }
@@ -678,7 +683,7 @@ function provenance() {
     ['training data', (r) => o(r)['train-data'], true],
     ['data hash', (r) => m(r).data_hash, true],
     ['held-out data', (r) => o(r)['eval-data'], true],
-    ['objective', (r) => [o(r).objective, o(r)['loss-type'] && `${o(r)['loss-type']} loss`, isNumber(o(r).beta) ? `\u03b2 ${value(o(r).beta)}` : null].filter(Boolean).join(', ') || null],
+    ['objective', (r) => [o(r).objective, value(o(r)['loss-type'] ?? '') && `${value(o(r)['loss-type'])} loss`, isNumber(o(r).beta) ? `\u03b2 ${value(o(r).beta)}` : null].filter(Boolean).join(', ') || null],
     ['steps', (r) => (isNumber(m(r).steps) ? `${whole(m(r).steps)}${isNumber(m(r).total_steps) && m(r).total_steps !== m(r).steps ? ` of ${whole(m(r).total_steps)}` : ''}` : isNumber(sum(r).step) ? whole(sum(r).step) : null)],
     ['rows', (r) => (m(r).rows ? Object.entries(m(r).rows).filter(([k, v]) => v || k === 'read' || k === 'trained').map(([k, v]) => `${value(v)} ${k.replace(/_/g, ' ')}`).join(', ') : null)],
     ['trained parameters', (r) => m(r).trained_parameters],
@@ -702,6 +707,7 @@ function provenance() {
     const differing = runs.length > 1 ? names.filter((n) => !same(n)).length : 0;
     details(c, differing ? `All options, the ${differing} that differ first` : 'All options', table(['', ...runs.map((r) => r.label)], sorted.map((n) => [n, ...runs.map((r) => el('span', 'mono', value(o(r)[n])))]), 99));
   }
+  commands(c);
   const files = data.evals.map((e) => [el('span', 'mono', e.file), e.data.task]);
   if (files.length) details(c, 'Evaluation files', table(['file', 'task'], files, 99));
 }
@@ -715,9 +721,12 @@ curveCharts();
 midpointCharts();
 sampleCards();
 unlearningCharts();
+otherEvaluations();
 trainingCurves();
+leftOut();
 provenance();
 page.append(el('footer', '', `Made with rapt ${data.rapt_version}` + (data.generated ? ` on ${data.generated.slice(0, 10)}` : '') + '. This file is complete in itself: it loads nothing from the network.'));
 drawAll();
+preparePrint();
 dark.addEventListener('change', drawAll);
 narrow.addEventListener('change', drawAll);

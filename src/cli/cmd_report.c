@@ -22,7 +22,7 @@ static const struct opt_row rows[] = {
      "Also writes D/NAME/events.out.tfevents.rapt for each run, its metrics for TensorBoard. May stand without --output."},
     {"title", OPT_STR, offsetof(struct options, title), "TEXT", NULL, NULL, "Heading of the page; the runs' names otherwise."},
     {"eval", OPT_LIST, offsetof(struct options, eval), "[NAME=]FILE", NULL, NULL,
-     "Further output of rapt eval TASK --json. NAME is the model's, where the file has one."},
+     "Further output of rapt eval TASK --json, or results JSON of lm-evaluation-harness. NAME is the model's, where the file has one."},
     {"samples", OPT_LIST, offsetof(struct options, samples), "[NAME=]FILE", NULL, NULL,
      "Further texts as rapt generate --output writes them. NAME is the model's; else the rows' adapter or model field."},
 };
@@ -39,7 +39,8 @@ const struct opt_spec cmd_report_spec = {
         "rapt report runs/* --format md --output report.md --tensorboard tb",
     .notes = "DIR is the --output-dir of rapt train: metrics.jsonl and manifest.json. In each DIR, files named eval*.json, "
              "goal-accuracy*.json, midpoint*.json,\n"
-             "unlearning*.json, goal-curve*.json (rapt eval --json) and samples.jsonl, samples-NAME.jsonl (rapt generate) are taken too.\n"
+             "unlearning*.json, goal-curve*.json (rapt eval --json), results*.json (lm-evaluation-harness), augment*.json,\n"
+             "pair*.json (their --json) and samples.jsonl, samples-NAME.jsonl (rapt generate) are taken too.\n"
              "Sections without data are left out. Evaluations of several models in one file are matched to the runs by name.",
 };
 

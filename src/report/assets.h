@@ -8,7 +8,7 @@ struct asset {
     const char *data;
     size_t size;
 };
-enum asset_name { ASSET_HTML, ASSET_CSS, ASSET_JS, ASSET_GOALS, ASSET_PLAYGROUND, ASSET_CHART };
+enum asset_name { ASSET_HTML, ASSET_CSS, ASSET_JS, ASSET_GOALS, ASSET_MORE, ASSET_PLAYGROUND, ASSET_CHART };
 struct asset asset_get(enum asset_name name);
 
 #endif

@@ -1,4 +1,4 @@
-/* eval_file: what rapt eval TASK --json printed. Every task's runs are groups of estimates two levels deep (kind of figure, stratum,
+/* eval_file: what rapt eval TASK --json printed. The runs of the tasks that the page has sections for are groups of estimates two levels deep (kind of figure, stratum,
  * bucket or goal), their differences one level; that is all that is checked, so new strata and figures need no change here. */
 #include <stdlib.h>
 
@@ -107,11 +107,24 @@ static bool task_known(struct json task) {
     return false;
 }
 
+/* Of another task: whatever its runs hold, the page looks for estimates by itself. */
+static bool has_runs(struct json file) {
+    struct json key, run;
+    const struct json runs = json_get(file, "runs");
+    struct json_iter it = json_iter_begin(runs);
+    if (json_kind_of(json_get(file, "task")) != JSON_STRING || !json_count(runs)) return false;
+    while (json_iter_next(&it, &key, &run))
+        if (json_kind_of(json_get(run, "name")) != JSON_STRING) return false;
+    return true;
+}
+
 static status put_checked(struct buf *out, const char *path, struct json file, const char *label) {
-    struct place at = {.path = path};
-    status s = check_file(&at, file);
-    buf_release(&at.field);
-    TRY(s);
+    if (task_known(json_get(file, "task"))) {
+        struct place at = {.path = path};
+        status s = check_file(&at, file);
+        buf_release(&at.field);
+        TRY(s);
+    }
     buf_append_text(out, "{\"file\": ");
     json_put_text(out, path);
     buf_append_text(out, ", \"label\": ");
@@ -120,7 +133,10 @@ static status put_checked(struct buf *out, const char *path, struct json file, c
     else
         buf_append_text(out, "null");
     buf_append_text(out, ", \"data\": ");
-    buf_append(out, file.text, file.size);
+    if (harness_is_results(file))
+        harness_put(out, file, label);
+    else
+        buf_append(out, file.text, file.size);
     buf_append_char(out, '}');
     return ST_OK;
 }
@@ -133,13 +149,13 @@ status eval_file_put(struct buf *out, const char *path, const char *label, bool 
     if (s == ST_OK && (s = json_parse(&file, buf_text(&text), text.size)) != ST_OK) s = status_note(s, "%s: ", path);
     if (s == ST_OK) {
         struct json task = json_get(file, "task");
-        *put = task_known(task);
+        *put = task_known(task) || has_runs(file) || harness_is_results(file);
         if (*put)
             s = put_checked(out, path, file, label);
         else if (found)
             log_warn("%s: left out: not the output of rapt eval TASK --json", path);
         else
-            s = field_fail(path, "task", "\"goal-accuracy\", \"midpoint\", \"unlearning\" or \"goal-curve\", as rapt eval --json prints", task);
+            s = field_fail(path, "task", "a task with runs, as rapt eval TASK --json prints, or lm-evaluation-harness's results", task);
     }
     buf_release(&text);
     return s;

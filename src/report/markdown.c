@@ -224,6 +224,25 @@ static void put_members(struct buf *out, struct json object, struct json label) 
     }
 }
 
+/* What the relabelling did not use; zeros say nothing. */
+static void put_counts(struct buf *out, struct json counts) {
+    struct json key, file, name, value;
+    struct json_iter it = json_iter_begin(counts);
+    int64_t number;
+    while (json_iter_next(&it, &key, &file)) {
+        buf_append_text(out, "## Counts of ");
+        put_string(out, json_get(file, "file"));
+        buf_append_text(out, "\n\n| | |\n|---|---|\n");
+        for (struct json_iter each = json_iter_begin(json_get(file, "counts")); json_iter_next(&each, &name, &value);) {
+            if (!json_int(&number, value) || !number) continue;
+            buf_append_text(out, "| ");
+            put_string(out, name);
+            buf_printf(out, " | %lld |\n", (long long)number);
+        }
+        buf_append_char(out, '\n');
+    }
+}
+
 static void put_provenance(struct buf *out, struct json runs) {
     static const struct {
         const char *title, *member;
@@ -273,6 +292,7 @@ status markdown_put(struct buf *out, const struct buf *text) {
     while (json_iter_next(&it, &key, &eval)) put_eval(out, eval);
     put_samples(out, json_get(root, "samples"));
     put_training(out, runs);
+    put_counts(out, json_get(root, "counts"));
     put_provenance(out, runs);
     return ST_OK;
 }

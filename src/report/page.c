@@ -58,6 +58,8 @@ void page_put(struct buf *out, const char *title, const struct buf *json) {
     put_asset(out, ASSET_CHART);
     put_until(out, &rest, "{{goals.js}}");
     put_asset(out, ASSET_GOALS);
+    put_until(out, &rest, "{{more.js}}");
+    put_asset(out, ASSET_MORE);
     put_until(out, &rest, "{{js}}");
     put_asset(out, ASSET_JS);
     buf_append(out, rest.data, rest.size);

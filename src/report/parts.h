@@ -16,6 +16,12 @@ status metrics_file_put(struct buf *out, const char *path);
  * whether something was appended. */
 status eval_file_put(struct buf *out, const char *path, const char *label, bool found, bool *put);
 
+/* harness_file.c: is it lm-evaluation-harness's results JSON; appends the same as rapt eval's. label may be NULL. */
+bool harness_is_results(struct json file);
+void harness_put(struct buf *out, struct json file, const char *label);
+/* counts_file.c. Appends {"file", "counts"} for what rapt augment --json or rapt pair --json printed; else nothing, with a warning. */
+status counts_file_put(struct buf *out, const char *path, bool *put);
+
 /* samples.c: rows of generated text; the first prompts are kept with all their goals and models. */
 #define SAMPLE_PROMPTS_MAX 40
 #define SAMPLE_REPEATS_MAX 3  /* of one prompt, goal and model */

@@ -11,9 +11,9 @@
 #include "report/parts.h"
 
 struct building {
-    struct buf runs, evals;
+    struct buf runs, evals, counts;
     struct samples samples;
-    size_t run_count, eval_count;
+    size_t run_count, eval_count, counts_count;
 };
 
 static bool begins(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
@@ -23,13 +23,14 @@ static bool ends(const char *text, const char *with) {
 }
 
 static bool is_eval_name(const char *name) {
-    static const char *const tasks[] = {"eval", "goal-accuracy", "midpoint", "unlearning", "goal-curve"};
+    static const char *const tasks[] = {"eval", "goal-accuracy", "midpoint", "unlearning", "goal-curve", "results"};
     for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
         if (begins(name, tasks[i])) return ends(name, ".json");
     return false;
 }
+static bool is_counts_name(const char *name) { return (begins(name, "augment") || begins(name, "pair")) && ends(name, ".json"); }
 static bool is_samples_name(const char *name) { return begins(name, "samples") && ends(name, ".jsonl"); }
-static int is_wanted(const struct dirent *e) { return is_eval_name(e->d_name) || is_samples_name(e->d_name); }
+static int is_wanted(const struct dirent *e) { return is_eval_name(e->d_name) || is_samples_name(e->d_name) || is_counts_name(e->d_name); }
 
 static status add_eval(struct building *b, const char *path, const char *label, bool found) {
     bool put;
@@ -40,6 +41,18 @@ static status add_eval(struct building *b, const char *path, const char *label, 
         b->eval_count++;
     else if (b->evals.data)
         b->evals.data[b->evals.size = size] = '\0';
+    return ST_OK;
+}
+
+static status add_counts(struct building *b, const char *path) {
+    bool put;
+    const size_t size = b->counts.size;
+    if (b->counts_count) buf_append_text(&b->counts, ",\n");
+    TRY(counts_file_put(&b->counts, path, &put));
+    if (put)
+        b->counts_count++;
+    else if (b->counts.data)
+        b->counts.data[b->counts.size = size] = '\0';
     return ST_OK;
 }
 
@@ -63,7 +76,10 @@ static status add_found_files(struct building *b, const struct report_input *fol
         const char *name = names[i]->d_name;
         char *path = file_join(folder->path, name);
         const size_t evals = b->eval_count, samples = b->samples.read;
-        if (s == ST_OK) s = is_eval_name(name) ? add_eval(b, path, folder->label, true) : add_found_samples(b, path, name, folder->label);
+        if (s == ST_OK)
+            s = is_eval_name(name)     ? add_eval(b, path, folder->label, true)
+                : is_counts_name(name) ? add_counts(b, path)
+                                       : add_found_samples(b, path, name, folder->label);
         if (b->eval_count > evals || b->samples.read > samples) *found = true;
         free(path);
         free(names[i]);
@@ -126,7 +142,7 @@ static void put_all(struct buf *json, const struct building *b, const char *titl
     put_now(json);
     buf_printf(json, ", \"rapt_version\": \"%s\",\n\"runs\": [%s],\n\"evals\": [", RAPT_VERSION, buf_text(&b->runs));
     buf_append(json, buf_text(&b->evals), b->evals.size);
-    buf_append_text(json, "],\n\"samples\": [");
+    buf_printf(json, "],\n\"counts\": [%s],\n\"samples\": [", buf_text(&b->counts));
     buf_append(json, buf_text(&b->samples.rows), b->samples.rows.size);
     buf_printf(json, "],\n\"sample_counts\": {\"rows\": %zu, \"shown\": %zu, \"prompts\": %zu}}", b->samples.read, b->samples.shown,
                b->samples.prompt_count);
@@ -149,6 +165,7 @@ status report_write(const struct report_options *o) {
     }
     buf_release(&b.runs);
     buf_release(&b.evals);
+    buf_release(&b.counts);
     samples_release(&b.samples);
     buf_release(&title);
     buf_release(&json);

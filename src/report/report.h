@@ -1,7 +1,7 @@
 /* report: one self-contained HTML page from run folders. The page is web/report.* with Chart.js, all embedded in the program; what was
  * measured goes in as one JSON object, checked here field by field, so that the page's script may rely on its shape.
  *
- * The object: {"title", "generated", "rapt_version", "runs": [run_folder.c], "evals": [eval_file.c], "samples": [samples.c],
+ * The object: {"title", "generated", "rapt_version", "runs": [run_folder.c], "evals": [eval_file.c, harness_file.c], "counts": [counts_file.c], "samples": [samples.c],
  * "sample_counts": {"rows", "shown", "prompts"}}. */
 #ifndef RAPT_REPORT_REPORT_H
 #define RAPT_REPORT_REPORT_H

@@ -9,12 +9,21 @@ done
 estimate='{"value": 0.875, "low": 0.75, "high": 0.9375, "n": 8, "prompts": 8}'
 echo "{\"task\": \"goal-accuracy\", \"runs\": [{\"name\": \"run\", \"pairs\": 8, \"incomplete\": 0, \"implicit\": {\"all\": {\"flip\": $estimate, \"both\": $estimate}}, \"raw\": null}], \"base\": null, \"differences\": []}" >eval.json
 echo '{"prompt": "hello </script><i id=leak>", "goal": 10, "text": "an answer"}' >s.jsonl
+echo '{"prompt": "bye", "goal": 10, "text": "another"}' >>s.jsonl
 golden=$tests/golden/goal_curve
 "$RAPT" eval goal-curve --samples run="$golden/obeys.jsonl" --resamples 100 --json >goal-curve.json
 "$RAPT" eval midpoint --logps run="$golden/sweep_turns.jsonl" --reference "$golden/sweep_base.jsonl" --resamples 100 --json >b/run/midpoint.json
+# an evaluation of another task, results of lm-evaluation-harness, counts of the relabelling, and a manifest with its command
+echo "{\"task\": \"win-rate\", \"runs\": [{\"name\": \"run\", \"win_rate\": $estimate}]}" >win.json
+cat >results_arc.json <<'J'
+{"results": {"arc_challenge": {"alias": "arc", "acc,none": 0.3, "acc_stderr,none": 0.01, "exact_match,strict-match": 0.05, "exact_match_stderr,strict-match": "N/A"}},
+ "config": {"model": "run"}, "n-samples": {"arc_challenge": {"original": 9, "effective": 8}}}
+J
+echo '{"rows_read": 40, "pairs_train": 30, "dropped_tie": 4, "dropped_na": 0}' >b/run/augment.json
+echo '{"rapt_version": "0", "command": "rapt train --train-data '"'a </script> b'"' --max-steps 2", "rows": {"read": 30, "trained": 27, "dropped_too_long": 3}, "options": {}}' >b/run/manifest.json
 export SOURCE_DATE_EPOCH=0
-"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --samples s.jsonl --title 'T & t' --output r.html 2>err
-"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --samples s.jsonl --title 'T & t' --output - 2>/dev/null | cmp - r.html
+"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --eval win.json --eval results_arc.json --samples s.jsonl --title 'T & t' --output r.html 2>err
+"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --eval win.json --eval results_arc.json --samples s.jsonl --title 'T & t' --output - 2>/dev/null | cmp - r.html
 grep -q '<title>T &amp; t</title>' r.html
 grep -q '"label": "run"' r.html
 grep -q '"label": "plain"' r.html
@@ -22,15 +31,20 @@ grep -q 'hello <\\/script>\\u003ci id=leak>' r.html
 grep -q 'Chart.js v3' r.html
 if ls | grep -q tmp; then echo "a temporary is left"; exit 1; fi
 # the same as Markdown and as JSON
-"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --samples s.jsonl --title 'T & t' --format md --output r.md 2>/dev/null
+"$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --eval win.json --eval results_arc.json --samples s.jsonl --title 'T & t' --format md --output r.md 2>/dev/null
 has r.md '# T & t'
 has r.md '| run | implicit, all | flip 0.875 [0.750, 0.938], both 0.875 [0.750, 0.938] |'
 has r.md '| loss | plain | training | 0.69 | 0.5 | 0.5 | 0.69 |'
 has r.md '> an answer'
+has r.md '| run |  | win\_rate 0.875 [0.750, 0.938] |'
+has r.md '| run | arc\_challenge | acc 0.300 [0.280, 0.320], exact\_match, strict-match 0.050 [0.050, 0.050] |'
+has r.md '| dropped\_tie | 4 |'
+has r.md '| plain | dropped\_too\_long | 3 |'
+has r.md "    rapt train --train-data 'a </script> b' --max-steps 2"
 has r.md '### hello \</script\>\<i id=leak\>'
 "$RAPT" report a/run/ plain=b/run --eval eval.json --samples s.jsonl --format json --output r.json 2>/dev/null
 if command -v python3 >/dev/null; then
-  python3 -c 'import json; d = json.load(open("r.json")); assert [r["label"] for r in d["runs"]] == ["run", "plain"] and len(d["samples"]) == 1 and len(d["evals"]) == 2'
+  python3 -c 'import json; d = json.load(open("r.json")); assert [r["label"] for r in d["runs"]] == ["run", "plain"] and len(d["samples"]) == 2 and len(d["evals"]) == 2 and d["counts"][0]["counts"]["pairs_train"] == 30'
 fi
 # TensorBoard's event files; what they hold is tests/unit/test_tfrecord.c's, and tensorboard's own where it is
 "$RAPT" report a/run/ plain=b/run --tensorboard tb 2>/dev/null
@@ -55,6 +69,11 @@ fails 2 'expects a run folder' "$RAPT" report --output x.html
 fails 1 'not a folder' "$RAPT" report nothere --output x.html
 echo '{"loss": 1, "step": 1.5}' >>a/run/metrics.jsonl
 fails 1 "a/run/metrics.jsonl:4: field 'step': expected a whole number" "$RAPT" report a/run --output x.html
+echo '{"task": "win-rate", "runs": [{"win_rate": 1}]}' >bad.json
+fails 1 "field 'task': expected a task with runs" "$RAPT" report --eval bad.json --output x.html
+echo '{"rows_read": 1, "note": "x"}' >b/run/pair.json
+"$RAPT" report b/run --output - 2>err >/dev/null
+has err 'b/run/pair.json: left out'
 fails 1 "s.jsonl: " "$RAPT" report --eval s.jsonl --output x.html
 [ ! -e x.html ]
 command -v chromium >/dev/null || exit 0
@@ -64,5 +83,11 @@ grep -q '<p class="finding">' dom
 grep -q '<canvas' dom
 grep -q 'Requested and achieved score' dom
 grep -q 'Does the preference turn in the middle' dom
+grep -q '<h2>Win rates' dom
+grep -q '<h2>Benchmarks' dom
+grep -q '<h2>What was left out' dom
+grep -q 'Relabelling: augment' dom
+grep -q -- '--max-steps 2</pre>' dom
+grep -q '<input type="search"' dom
 grep -q '<footer>' dom # the last thing the script does before drawing
 if grep -q '<i id="leak">' dom; then echo "a sample became markup"; exit 1; fi
