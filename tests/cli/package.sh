@@ -20,7 +20,7 @@ dpkg-deb --ctrl-tarfile "$package" | tar -t | grep -q triggers
 dpkg-deb -x "$package" root
 dpkg-deb -c "$package" | awk '{ print $6 }' >files
 for file in bin/rapt include/rapt.h share/doc/rapt/copyright share/doc/rapt/changelog.gz share/doc/rapt/docs/TOUR.md share/man/man1/rapt.1.gz \
-  share/man/man1/rapt-train.1.gz share/bash-completion/completions/rapt share/zsh/site-functions/_rapt share/fish/vendor_completions.d/rapt.fish \
+  share/man/man1/rapt-train.1.gz share/bash-completion/completions/rapt share/zsh/vendor-completions/_rapt share/fish/vendor_completions.d/rapt.fish \
   share/rapt/recipes share/rapt/examples/quickstart.yaml share/rapt/examples/library/goals.c; do
   grep -qE "^\./usr/$file/?$" files || { echo "the package lacks $file:"; cat files; exit 1; }
 done
