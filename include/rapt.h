@@ -72,7 +72,7 @@ struct rapt_model_options {
     const char *chat_kwargs;  /* chat_template_kwargs as a JSON object; NULL: those kept with the adapter or the model */
     size_t max_length;        /* most tokens of prompt and response together; 0: 2048, cut to what the model takes */
     size_t batch;             /* responses written at a time; 0: 8. Memory is taken where it is used */
-    int threads;              /* 0: all cores */
+    int threads;              /* 0: all cores, or OMP_NUM_THREADS. Give models of one process the same: products are prepared for one number */
 };
 #define RAPT_MODEL_OPTIONS_INIT {sizeof(struct rapt_model_options), 0, 0, 0, 0, 0, 0, 0}
 

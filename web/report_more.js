@@ -76,7 +76,7 @@ function commands(parent) {
     const command = r.manifest && r.manifest.command;
     if (typeof command !== 'string') continue;
     /* one option a line; quoted words stay whole */
-    const broken = command.replace(/ (--[a-z0-9-]+)(?=( |=|$))/g, ' \\\n    $1');
+    const broken = command.split("'").map((part, i) => (i % 2 ? part : part.replace(/ (--[a-z0-9-]+)(?=( |=|$))/g, ' \\\n    $1'))).join("'");
     parent.append(el('div', 'command', el('h3', '', data.runs.length > 1 ? `To run ${r.label} again` : 'To run it again'), el('pre', 'mono', broken), copyButton(() => command)));
   }
 }

@@ -36,9 +36,11 @@ status library_enter(struct library_turn *turn, int threads) {
     if (pthread_mutex_lock(&mutex) != 0) return FAIL(ST_USAGE, "a callback must not call the library");
     *turn = (struct library_turn){.threads = omp_get_max_threads(), .dynamic = omp_get_dynamic()};
     omp_set_dynamic(0);
-    omp_set_num_threads(threads ? threads : omp_get_num_procs());
+    if (threads) omp_set_num_threads(threads);
     return ST_OK;
 }
+
+int library_threads(int asked) { return asked ? asked : omp_get_max_threads(); }
 
 void library_leave(const struct library_turn *turn) {
     omp_set_num_threads(turn->threads);

@@ -6,12 +6,14 @@
 #include "model/scorer.h"
 #include "rapt.h"
 
-/* Products share their scratch (num/matmul.c), so all that computes takes turns; `threads` are the cores of what follows, 0 = all. RAPT_USAGE
- * from inside a callback. Every library_enter that gave ST_OK is followed by a library_leave. */
+/* Products share their scratch (num/matmul.c), so all that computes takes turns; `threads` are the cores of what follows, 0 = as many
+ * as OpenMP has for the caller. RAPT_USAGE from inside a callback. Every library_enter that gave ST_OK is followed by a library_leave. */
 struct library_turn {
     int threads, dynamic; /* the caller's own settings of OpenMP */
 };
 status library_enter(struct library_turn *turn, int threads);
+/* What a handle keeps, for memory is planned by it: the number asked for, or what 0 is where the handle is opened. */
+int library_threads(int asked);
 void library_leave(const struct library_turn *turn);
 
 /* A struct that the caller fills, of the size that its first member tells, over the defaults in own[0..size). given: NULL leaves those.

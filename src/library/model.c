@@ -67,7 +67,7 @@ RAPT_API rapt_status rapt_model_open(struct rapt_model **out, const char *path, 
     m->path = mem_text(path);
     m->adapter = copied(o.adapter);
     m->goal_style = copied(o.goal_style);
-    m->threads = o.threads;
+    m->threads = library_threads(o.threads);
     s = open_model(m, &o);
     if (s == ST_OK)
         *out = m;

@@ -32,7 +32,7 @@ RAPT_API rapt_status rapt_scorer_open(struct rapt_scorer **out, const char *path
     if (s != ST_OK) return (rapt_status)s;
     const struct reward_options reward = {.model = path, .adapter = o.adapter, .kind = matmul_kind_parse(o.dtype), .budget = o.max_length};
     struct rapt_scorer *scorer = mem_zero(1, sizeof *scorer);
-    scorer->threads = o.threads;
+    scorer->threads = library_threads(o.threads);
     s = reward_open(&scorer->reward, reward_find("reward-model"), &reward);
     if (s == ST_OK)
         *out = scorer;
