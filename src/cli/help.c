@@ -67,8 +67,14 @@ static void put_man_index(struct buf *out) {
     opt_man_text(out, "0 on success, 1 when the work failed, 2 for wrong usage.");
     opt_man_section(out, "SH", "SEE ALSO");
     for (size_t i = 0; i < cmd_count; i++) buf_printf(out, ".BR rapt\\-%s (1),\n", cmd_table[i].name);
-    for (size_t i = 0; i < eval_cmd_count; i++)
-        buf_printf(out, ".BR rapt\\-eval\\-%s (1)%s\n", eval_cmd_table[i].name, i + 1 < eval_cmd_count ? "," : "");
+    for (size_t i = 0; i < eval_cmd_count; i++) {
+        buf_append_text(out, ".BR rapt\\-eval");
+        for (const char *p = eval_cmd_table[i].name; p; p = strchr(p, '-')) { /* every hyphen as one that can be searched for */
+            p += *p == '-';
+            buf_printf(out, "\\-%.*s", (int)strcspn(p, "-"), p);
+        }
+        buf_printf(out, " (1)%s\n", i + 1 < eval_cmd_count ? "," : "");
+    }
 }
 
 /* A command by its name; eval-NAME is the task NAME of rapt eval. */
