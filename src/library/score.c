@@ -16,7 +16,7 @@ static status read_options(struct rapt_model_options *o, const struct rapt_model
     TRY(library_options(o, sizeof *o, given, "rapt_model_options"));
     if (o->goal_style || o->chat_kwargs || o->batch) return FAIL(ST_USAGE, "goal_style, chat_kwargs and batch have no effect on a reward model");
     if (!o->dtype) o->dtype = "auto";
-    if (strcmp(o->dtype, "auto") != 0 && strcmp(o->dtype, matmul_kind_name(matmul_kind_parse(o->dtype))) != 0)
+    if (strcmp(o->dtype, "auto") != 0 && strcmp(o->dtype, "reference") != 0 && strcmp(o->dtype, "bf16") != 0 && strcmp(o->dtype, "f32") != 0)
         return FAIL(ST_USAGE, "dtype expects auto, f32, bf16 or reference for a reward model, not '%s'", o->dtype);
     if (!o->max_length) o->max_length = 2048;
     if (o->max_length < 16 || o->max_length > 1 << 22) return FAIL(ST_USAGE, "max_length expects 16 to 4194304, not %zu", o->max_length);
