@@ -10,7 +10,6 @@
 #include "base/log.h"
 
 #define SWEEP_MS 500
-#define FLUSH_S 10.0 /* after the last token: so long may clients take to read the rest */
 
 static sem_t told;
 static atomic_int signals;
@@ -48,8 +47,9 @@ static void *watch(void *context) {
     return NULL;
 }
 
-static void wait_for_readers(struct serve_http *h) {
-    const double until = log_now_s() + FLUSH_S;
+/* After the last token clients read the rest. One that does not is cut after its idle time, one that reads slowly after that of a whole answer. */
+static void wait_for_readers(struct serve_http *h, double timeout_s) {
+    const double until = log_now_s() + timeout_s;
     while (serve_http_open_requests(h) && log_now_s() < until && atomic_load(&signals) < 2)
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
@@ -71,7 +71,7 @@ status serve_run(struct serve_engine *engine, const struct serve_options *o) {
     if (!watched) serve_engine_drain(engine);
     serve_engine_run(engine);
     if (watched) {
-        wait_for_readers(w.http);
+        wait_for_readers(w.http, o->timeout_s);
         atomic_store(&w.ended, true);
         sem_post(&told);
         pthread_join(watcher, NULL);
