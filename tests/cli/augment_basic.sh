@@ -64,11 +64,11 @@ for mode in own random-order shuffled half-pairs half-goals sft; do
     cmp a b
     ! cmp -s a c || { echo "$mode: the seed changes nothing"; exit 1; }
 done
-"$RAPT" augment --input many.jsonl --output a --limit 7 --json 2>/dev/null | grep -q '"pairs_train": 7,.*"rows_written": 14'
-"$RAPT" augment --input many.jsonl --output a --mode half-pairs --json 2>/dev/null | grep -q '"rows_written": 300,.*"dropped_half": 150'
+"$RAPT" augment --input many.jsonl --output a --limit 7 --json 2>/dev/null | seen '"pairs_train": 7,.*"rows_written": 14'
+"$RAPT" augment --input many.jsonl --output a --mode half-pairs --json 2>/dev/null | seen '"rows_written": 300,.*"dropped_half": 150'
 "$RAPT" augment --input many.jsonl --output a --split 0.25 --test-output t --json 2>/dev/null >got
 [ "$(cat a t | wc -l)" = 600 ]
-! grep -o '"content": "p[0-9]*"' a | sort -u | grep -qxFf - <(grep -o '"content": "p[0-9]*"' t) || { echo "a prompt stands in both splits"; exit 1; }
+! grep -o '"content": "p[0-9]*"' a | sort -u | seen -xFf - <(grep -o '"content": "p[0-9]*"' t) || { echo "a prompt stands in both splits"; exit 1; }
 # broken input
 echo '{"prompt":"q","chosen":"a","rejected":' >bad.jsonl
 cat in.jsonl >>bad.jsonl
@@ -78,7 +78,7 @@ fails 1 'bad.jsonl:1: byte 39: text ends, expected a value' "$RAPT" augment --in
 "$RAPT" augment --input bad.jsonl --output o.jsonl --on-bad-row skip 2>err
 grep -q 'bad rows skipped  *1$' err
 head -1 bad.jsonl | diff - o.jsonl.rejected.jsonl
-"$RAPT" augment --input bad.jsonl --output o.jsonl --on-bad-row skip --mode shuffled --json 2>/dev/null | grep -q '"rows_skipped": 1,'
+"$RAPT" augment --input bad.jsonl --output o.jsonl --on-bad-row skip --mode shuffled --json 2>/dev/null | seen '"rows_skipped": 1,'
 fails 1 'nothere: cannot' "$RAPT" augment --input nothere --output o.jsonl
 fails 1 'cannot create' "$RAPT" augment --input in.jsonl --output nofolder/o.jsonl
 # refusals

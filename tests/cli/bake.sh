@@ -44,5 +44,5 @@ printf '%s' "$chat" >model/chat_template.jinja
 rm model/goal.json
 "$RAPT" export --model model --output default --bake-goal 3 2>err
 has err 'comes without a goal.json'
-shown default prompt.jsonl | grep -q 'Overall score: 3\.'
+shown default prompt.jsonl | seen 'Overall score: 3\.'
 fails 2 'no best goal is known' "$RAPT" export --model model --output x --bake-goal best

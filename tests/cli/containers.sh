@@ -28,7 +28,7 @@ done
 # lines: of the unpacked text; of an array those at which its rows begin
 printf '%s\n' '[' '{"prompt":"q","chosen":"a","rejected":"b","score_chosen":2,"score_rejected":1},' '' '{"prompt":"q",' '"chosen":7,"rejected":"b"}]' >bad.array
 fails 1 'bad.array:4: field chosen: expected a string' "$RAPT" augment --input bad.array --output o
-"$RAPT" augment --input bad.array --output o --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 2, "rows_skipped": 1,'
+"$RAPT" augment --input bad.array --output o --on-bad-row skip --json 2>/dev/null | seen '"rows_read": 2, "rows_skipped": 1,'
 echo '{"prompt":"q", "chosen":7,"rejected":"b"}' | diff - o.rejected.jsonl
 head -c 150 rows.gzip >cut.jsonl
 fails 1 'cut.jsonl: byte 150: damaged gzip data (the file ends too early)' "$RAPT" pair --input cut.jsonl --output o
@@ -41,7 +41,7 @@ echo '{"prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assist
 "$RAPT" inspect other.jsonl "${fields[@]}" >o; has o '  pair: 1'; has o 'chosen_scores'
 "$RAPT" inspect other.jsonl >o; has o 'rows_of_no_form: 1'
 echo '{"query":"q","best":[{"text":"a","score":1},{"text":"b","score":2}]}' >k.jsonl
-"$RAPT" pair --input k.jsonl --field prompt=query,responses=best --output - 2>/dev/null | grep -q '^{"prompt": "q", "chosen": "b", "rejected": "a", "score_chosen": 2, "score_rejected": 1}$'
+"$RAPT" pair --input k.jsonl --field prompt=query,responses=best --output - 2>/dev/null | seen '^{"prompt": "q", "chosen": "b", "rejected": "a", "score_chosen": 2, "score_rejected": 1}$'
 fails 2 'no form of rows has a field of that name; the names are: prompt, chosen,' "$RAPT" augment --input other.jsonl --output o --field promt=query
 fails 1 'other.jsonl:1: field ask: missing; --field prompt=ask asks for it' "$RAPT" augment --input other.jsonl --output o --field prompt=ask
 fails 2 'no effect without --input' "$RAPT" generate --model "$golden/llama_tiny" --prompt x --field prompt=ask

@@ -57,4 +57,4 @@ fails 1 "its goal: " "$RAPT" generate --model "$(sed 's/"placement": "user"/"pla
 
 # An adapter for llama.cpp.
 export_ --model "$model" --adapter adapter --format gguf-lora --dtype f16 --output lora.gguf
-head -c 4 lora.gguf | grep -q GGUF
+head -c 4 lora.gguf | seen GGUF

@@ -13,6 +13,8 @@ fails() { # exit code, pattern on stderr, command...
   grep -q -- "$pattern" "$dir/err" || { echo "no '$pattern' in:"; cat "$dir/err"; exit 1; }
   [ ! -s "$dir/out" ] || { echo "stdout is not empty: $*"; exit 1; }
 }
+# grep -q that reads to the end: a writer that it leaves early dies of SIGPIPE, and pipefail makes a failure of that.
+seen() { grep "$@" >/dev/null; }
 has() { # file, text
   grep -qF -- "$2" "$1" || { echo "expected '$2' in:"; cat "$1"; exit 1; }
 }

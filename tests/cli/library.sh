@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build=$(dirname "$RAPT")
 [ -e "$build/librapt.so" ] || { echo "skipped: no librapt.so beside the program"; exit 77; }
-nm "$build/librapt.so" | grep -q __asan && { echo "skipped: a sanitized library loads into sanitized programs only"; exit 77; }
+nm "$build/librapt.so" | seen __asan && { echo "skipped: a sanitized library loads into sanitized programs only"; exit 77; }
 for tool in cmake pkg-config cc; do
   command -v "$tool" >/dev/null || { echo "skipped: needs $tool"; exit 77; }
 done
@@ -16,14 +16,14 @@ cd "$dir"
 cmake --install "$build" --prefix "$dir/prefix" >install.log || { cat install.log; exit 1; }
 pc=$(dirname "$(find prefix -name rapt.pc)")
 export PKG_CONFIG_PATH=$dir/$pc LD_LIBRARY_PATH=$dir/${pc%/pkgconfig}
-"prefix/bin/rapt" --version | grep -qx "rapt $(pkg-config --modversion rapt)"
+"prefix/bin/rapt" --version | seen -x "rapt $(pkg-config --modversion rapt)"
 
 # nothing but rapt.h is shown, and all of it
 nm -D --defined-only "$LD_LIBRARY_PATH/librapt.so" | sed 's/.* //' | sort >shown
 sed -nE 's/^RAPT_API .*\b(rapt_[a-z_]+)\(.*/\1/p' prefix/include/rapt.h | sort >declared
 cmp shown declared || { diff shown declared; exit 1; }
 [ "$(wc -l <declared)" -gt 20 ]
-readelf -d "$LD_LIBRARY_PATH/librapt.so" | grep -q "SONAME.*librapt.so.$(sed -nE 's/^#define RAPT_ABI_VERSION //p' prefix/include/rapt.h)\]"
+readelf -d "$LD_LIBRARY_PATH/librapt.so" | seen "SONAME.*librapt.so.$(sed -nE 's/^#define RAPT_ABI_VERSION //p' prefix/include/rapt.h)\]"
 # the header is C and C++ without a warning
 echo '#include <rapt.h>' >alone.c
 cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $(pkg-config --cflags rapt) alone.c

@@ -19,16 +19,16 @@ echo '{"rows_read": 3, "rows_skipped": 0, "rows_excluded": 0, "dropped_no_score"
 [ "$(wc -l <all.jsonl)" = 4 ]
 "$RAPT" pair --input in.jsonl --output one.jsonl --rule all --limit 2 2>/dev/null
 head -2 all.jsonl | diff - one.jsonl
-"$RAPT" pair --input in.jsonl --output paper.jsonl --json 2>/dev/null | grep -q '"rows_excluded": 1,.*"pairs_written": 1}'
+"$RAPT" pair --input in.jsonl --output paper.jsonl --json 2>/dev/null | seen '"rows_excluded": 1,.*"pairs_written": 1}'
 "$RAPT" pair --input in.jsonl --output paper2.jsonl --seed 42 2>/dev/null
 cmp paper.jsonl paper2.jsonl
 grep -q '"chosen": "b"' paper.jsonl
 # a benchmark's prompts
 printf 'Type,Question,Answer\r\nx,"q1",a\r\ny,"a ""quoted"",\nlong one",b\r\n' >ex.csv
-"$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.csv --json 2>/dev/null | grep -q '"rows_excluded": 1,.*"pairs_written": 1}'
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.csv --json 2>/dev/null | seen '"rows_excluded": 1,.*"pairs_written": 1}'
 grep -q '"q3"' o.jsonl
 echo '{"prompt":"a \"quoted\",\nlong one","responses":["a","b"],"scores":[2,1]}' >quoted.jsonl
-"$RAPT" pair --input quoted.jsonl --output o.jsonl --exclude-prompts ex.csv --json 2>/dev/null | grep -q '"rows_excluded": 1,'
+"$RAPT" pair --input quoted.jsonl --output o.jsonl --exclude-prompts ex.csv --json 2>/dev/null | seen '"rows_excluded": 1,'
 printf 'q3\n\n' >ex.txt
 "$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.txt 2>/dev/null
 [ "$(wc -l <o.jsonl)" = 1 ] && grep -q '"q1"' o.jsonl
@@ -44,7 +44,7 @@ done
 printf '[INST] q3\n{q1}\nq3\n' >ex.words
 "$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --exclude-prompts ex.words 2>/dev/null
 [ "$(wc -l <o.jsonl)" = 1 ] && grep -q '"q1"' o.jsonl
-"$RAPT" augment --input all.jsonl --output o.jsonl --exclude-prompts ex.jsonl --json 2>/dev/null | grep -q '"rows_excluded": 4,'
+"$RAPT" augment --input all.jsonl --output o.jsonl --exclude-prompts ex.jsonl --json 2>/dev/null | seen '"rows_excluded": 4,'
 printf 'a,b\n' >no.csv
 printf 'Question\n"never' >open.csv
 fails 1 'no.csv: line 1: no column Question' "$RAPT" pair --input in.jsonl --output o.jsonl --exclude-prompts no.csv
@@ -52,10 +52,10 @@ fails 1 'open.csv: line 2: a quote is never closed' "$RAPT" pair --input in.json
 fails 1 'nothere.txt' "$RAPT" augment --input in.jsonl --output o.jsonl --exclude-prompts nothere.txt
 rm -f o.jsonl
 # margins, ties, length; the picture; all scores of a prompt for augment
-"$RAPT" pair --input in.jsonl --output o.jsonl --rule all --min-margin 3 --json --picture m.svg 2>err | grep -q '"dropped_margin": 1,.*"pairs_written": 3}'
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule all --min-margin 3 --json --picture m.svg 2>err | seen '"dropped_margin": 1,.*"pairs_written": 3}'
 grep -q 'margin: mean 5, median 5, 10% 3.4, 90% 6.6; mean score: chosen 8.33, rejected 3.33$' err
 grep -q ' 3 to 3.5  *#* 1$' err
-head -c 60 m.svg | grep -q '^<svg xmlns'
+head -c 60 m.svg | seen '^<svg xmlns'
 python3 -c 'import xml.dom.minidom; xml.dom.minidom.parse("m.svg")'
 "$RAPT" pair --input in.jsonl --output o.jsonl --rule adjacent --max-margin 2 --keep-scores 2>/dev/null
 echo '{"prompt": "q1", "chosen": "c", "rejected": "a", "score_chosen": 5, "score_rejected": 3, "prompt_scores": [3, 8, 5], "id": "x"}' | diff - o.jsonl
@@ -65,23 +65,23 @@ printf '%s\n' '5 5' '3 3' '8 5' | diff - got # goal, score of who is preferred u
 echo '{"prompt": "q", "chosen": "c", "rejected": "a", "score_chosen": 5, "score_rejected": 3, "prompt_scores": [3, "x"]}' >bad.jsonl
 fails 1 'bad.jsonl:1: field prompt_scores' "$RAPT" augment --input bad.jsonl --output o.jsonl --goals prompt
 echo '{"prompt":"q","responses":["a","b"],"scores":[2,2]}' >tie.jsonl
-"$RAPT" pair --input tie.jsonl --output o.jsonl --rule best-worst --ties drop --json 2>/dev/null | grep -q '"dropped_tie": 1, "ties": 0, "reversed": 0, "pairs_written": 0}'
+"$RAPT" pair --input tie.jsonl --output o.jsonl --rule best-worst --ties drop --json 2>/dev/null | seen '"dropped_tie": 1, "ties": 0, "reversed": 0, "pairs_written": 0}'
 fails 2 '--top has no effect under --rule all' "$RAPT" pair --input in.jsonl --output o.jsonl --rule all --top 3
 fails 2 'takes neither --length-penalty nor' "$RAPT" pair --input in.jsonl --output o.jsonl --length-penalty 0.1
 fails 2 '--max-margin is below --min-margin' "$RAPT" augment --input in.jsonl --output o.jsonl --min-margin 2 --max-margin 1
 # a window of scores, goals that training does not see, some of the pairs
 "$RAPT" pair --input in.jsonl --output - --rule best-worst --max-score 5 2>/dev/null >got
 echo '{"prompt": "q1", "chosen": "c", "rejected": "a", "score_chosen": 5, "score_rejected": 3, "id": "x"}' | diff - got
-"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --max-score 5 --json 2>/dev/null | grep -q '"pairs_train": 1,.*"dropped_score": 2,'
-"$RAPT" augment --input all.jsonl --output o.jsonl --min-score 3 --max-score 8 --json 2>/dev/null | grep -q '"pairs_train": 3,.*"dropped_score": 1,' # a row that is a pair goes whole
-"$RAPT" augment --input in.jsonl --output o.jsonl --mode sft --max-score 5 --without-goals 3 --json 2>/dev/null | grep -q '"rows_written": 4,.*"dropped_score": 2, "dropped_goal": 1,'
-"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --without-goals 5.2 --quantize 1 --json 2>/dev/null | grep -q '"pairs_train": 2,.*"dropped_goal": 2,'
+"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --max-score 5 --json 2>/dev/null | seen '"pairs_train": 1,.*"dropped_score": 2,'
+"$RAPT" augment --input all.jsonl --output o.jsonl --min-score 3 --max-score 8 --json 2>/dev/null | seen '"pairs_train": 3,.*"dropped_score": 1,' # a row that is a pair goes whole
+"$RAPT" augment --input in.jsonl --output o.jsonl --mode sft --max-score 5 --without-goals 3 --json 2>/dev/null | seen '"rows_written": 4,.*"dropped_score": 2, "dropped_goal": 1,'
+"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --without-goals 5.2 --quantize 1 --json 2>/dev/null | seen '"pairs_train": 2,.*"dropped_goal": 2,'
 if grep -q '"goal": 5,' o.jsonl; then echo "goal 5 is there"; exit 1; fi
-"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --goals 3,5,8 --without-goals 5 --json 2>/dev/null | grep -q '"pairs_train": 2,.*"rows_written": 4,.*"dropped_goal": 2,'
+"$RAPT" augment --input in.jsonl --output o.jsonl --rule all --goals 3,5,8 --without-goals 5 --json 2>/dev/null | seen '"pairs_train": 2,.*"rows_written": 4,.*"dropped_goal": 2,'
 "$RAPT" augment --input in.jsonl --output - --rule all --split 0.999 --test-output t.jsonl --without-goals 5 2>/dev/null
 [ "$(grep -c '"goal": 5,' t.jsonl)" = 2 ] # the test split keeps them
-"$RAPT" pair --input in.jsonl --output o.jsonl --rule all --max-pairs 1 --seed 3 --json 2>/dev/null | grep -q '"dropped_drawn": 2,.*"pairs_written": 2}'
-"$RAPT" pair --input in.jsonl --output - --rule cross 2>/dev/null | grep -c '"chosen": "b", "rejected": "a"' | grep -qx 1
+"$RAPT" pair --input in.jsonl --output o.jsonl --rule all --max-pairs 1 --seed 3 --json 2>/dev/null | seen '"dropped_drawn": 2,.*"pairs_written": 2}'
+"$RAPT" pair --input in.jsonl --output - --rule cross 2>/dev/null | grep -c '"chosen": "b", "rejected": "a"' | seen -x 1
 fails 2 '--max-score is below --min-score' "$RAPT" pair --input in.jsonl --output o.jsonl --min-score 5 --max-score 4
 fails 2 "min-score expects a number, not 'nan'" "$RAPT" pair --input in.jsonl --output o.jsonl --min-score nan
 fails 2 '--max-pairs has no effect under --rule best-worst' "$RAPT" pair --input in.jsonl --output o.jsonl --rule best-worst --max-pairs 2
@@ -92,7 +92,7 @@ printf '%s\n' '{"prompt":"q","chosen":"a","rejected":"b"}' '{"prompt":"q","respo
 head -1 in.jsonl >>bad.jsonl
 fails 1 'bad.jsonl:1: expected a row with several responses, found a pair' "$RAPT" pair --input bad.jsonl --output o.jsonl
 [ ! -e o.jsonl ]
-"$RAPT" pair --input bad.jsonl --output o.jsonl --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 3, "rows_skipped": 2'
+"$RAPT" pair --input bad.jsonl --output o.jsonl --on-bad-row skip --json 2>/dev/null | seen '"rows_read": 3, "rows_skipped": 2'
 [ "$(wc -l <o.jsonl)" = 1 ]
 head -2 bad.jsonl | diff - o.jsonl.rejected.jsonl
 fails 1 'nothere.jsonl' "$RAPT" pair --input nothere.jsonl --output o.jsonl

@@ -2,7 +2,7 @@
 # The recipe of ./quickstart from its first stage to its report, on a tiny random model and few rows; kept, stopped and gone on with.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 root=$(dirname "$tests")
-"$root/quickstart" --help | grep -q -- '--build'
+"$root/quickstart" --help | seen -- '--build'
 for script in "$root"/quickstart "$root"/check "$root"/tools/*.sh; do bash -n "$script"; done
 model=$dir/model
 cp -r "$root/tests/golden/llama_tiny" "$model"

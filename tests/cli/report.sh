@@ -29,7 +29,7 @@ grep -q '"label": "run"' r.html
 grep -q '"label": "plain"' r.html
 grep -q 'hello <\\/script>\\u003ci id=leak>' r.html
 grep -q 'Chart.js v3' r.html
-if ls | grep -q tmp; then echo "a temporary is left"; exit 1; fi
+if ls | seen tmp; then echo "a temporary is left"; exit 1; fi
 # the same as Markdown and as JSON
 "$RAPT" report a/run/ plain=b/run --eval eval.json --eval goal-curve.json --eval win.json --eval results_arc.json --samples s.jsonl --title 'T & t' --format md --output r.md 2>/dev/null
 has r.md '# T & t'

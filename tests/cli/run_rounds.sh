@@ -35,8 +35,8 @@ Y
 grep -q '^# \[11/17\] sample-2$' lines
 grep -q -- '--adapter runs/a/round-1/policy' lines
 [ "$(grep -c '^rapt ' lines)" = 17 ]
-"$RAPT" run rounds.yaml --dry-run --set rounds=1 2>/dev/null | grep -c '^rapt ' | grep -q '^11$'
-"$RAPT" run rounds.yaml --dry-run --set reference=runs/a/round-0/policy 2>/dev/null | grep '^rapt logps' | grep -c -- '--adapter runs/a/round-0/policy' | grep -q '^2$'
+"$RAPT" run rounds.yaml --dry-run --set rounds=1 2>/dev/null | grep -c '^rapt ' | seen '^11$'
+"$RAPT" run rounds.yaml --dry-run --set reference=runs/a/round-0/policy 2>/dev/null | grep '^rapt logps' | grep -c -- '--adapter runs/a/round-0/policy' | seen '^2$'
 "$RAPT" run rounds.yaml >out 2>err || { tail -5 err; exit 1; }
 grep -q '17 stages run, 0 kept' err
 "$RAPT" run rounds.yaml 2>err # the best goal, written into the policy's folder, makes nothing run again

@@ -60,7 +60,7 @@ scored $C --column fine-mean >s.jsonl
 has s.jsonl '{"prompt": "q", "responses": [{"text": "a", "model": "m", "overall_score": 8, "annotations": {"helpfulness":{"Rating":"4"},"honesty":{"Rating":"5"}}, "score": 4.5}, {"text": "b"'
 has s.jsonl '"source": "s"}'
 # what comes out goes in: into pair, whose paper rule still sees ratings of N/A
-"$RAPT" pair --input s.jsonl --output p.jsonl --rule paper --json 2>/dev/null | grep -q '"dropped_na": 1,.*"pairs_written": 1}'
+"$RAPT" pair --input s.jsonl --output p.jsonl --rule paper --json 2>/dev/null | seen '"dropped_na": 1,.*"pairs_written": 1}'
 has p.jsonl '"chosen": "a", "rejected": "c", "score_chosen": 4.5, "score_rejected": 3.5, "avg_fine_score_chosen": 4.5, "avg_fine_score_rejected": 3.5'
 check '4.5 2 3.5' --input s.jsonl --source column --overwrite --column fine-mean
 # HelpSteer2's weights (0.65 + 3.2 + 1.8 + 1.1 - 0.4; 1.95 + 1.6 + 1.8 + 1.1 - 0.4); adjacent rows are one prompt's
@@ -117,12 +117,12 @@ check "$REWARDS" --input "$G/score/rows.jsonl" --source reward-model --model "$G
 check '0.24 0.37 -1.83 1.2 -0.36 -0.46 -0.17 -0.17 0.24 0.5 -1.06' --input "$G/score/rows.jsonl" --source reward-model --model "$G/reward_tiny" --adapter "$G/reward_tiny_lora" $M
 head -2 "$G/score/rows.jsonl" >few.jsonl
 scored --input few.jsonl --source reward-model --model "$G/score_multi" $M >got
-grep -oE '"scores": \{[^}]*\}' got | head -1 | grep -qE '"helpful": 0\.9324[0-9]*, "correct": -1\.3610[0-9]*, "brief": 1\.1054[0-9]*\}$'
-grep -oE '"scores_chosen": \{.*' got | grep -qE '^"scores_chosen": \{"helpful": 3\.509[0-9]*, "correct": 0\.3946[0-9]*, "brief": -0\.3644[0-9]*\}, "score_rejected": 2\.62, "scores_rejected": \{"helpful": 2\.619'
+grep -oE '"scores": \{[^}]*\}' got | head -1 | seen -E '"helpful": 0\.9324[0-9]*, "correct": -1\.3610[0-9]*, "brief": 1\.1054[0-9]*\}$'
+grep -oE '"scores_chosen": \{.*' got | seen -E '^"scores_chosen": \{"helpful": 3\.509[0-9]*, "correct": 0\.3946[0-9]*, "brief": -0\.3644[0-9]*\}, "score_rejected": 2\.62, "scores_rejected": \{"helpful": 2\.619'
 [ "$(scores <got)" = '0.93 -0.46 1.39 3.51 2.62 ' ]
 # 2 x correct - 0.5 x brief of the numbers above: -2.7222 - 0.5527; -0.1504 + 0.4720; -2.5708 + 0.2457; 0.7892 + 0.1822; 3.2981 - 0.0851
 check '-3.27 0.32 -2.33 0.97 3.21' --input few.jsonl --source reward-model --model "$G/score_multi" $M --weights correct=2,brief=-0.5
-scored --input few.jsonl --source reward-model --model "$G/score_multi" $M --attributes a,b,c | grep -q '"scores": {"a": 0.9324[0-9]*, "b": '
+scored --input few.jsonl --source reward-model --model "$G/score_multi" $M --attributes a,b,c | seen '"scores": {"a": 0.9324[0-9]*, "b": '
 # scored again: the old attributes go too
 scored --input few.jsonl --source reward-model --model "$G/score_multi" $M >again.jsonl
 scored --input again.jsonl --source reward-model --model "$G/reward_tiny" $M --overwrite >got
@@ -133,7 +133,7 @@ check '1.22 2.35 0.73 0.68' --input "$G/score/chat.jsonl" --source reward-model 
 IMPLICIT="--source implicit --model $G/llama_tiny --adapter $G/llama_tiny_lora $M"
 check '0.54 0.4 0.33 -1.31 1.04 -1.03 -1.2 -1.2 0.54 2.2 -2.95' --input "$G/score/rows.jsonl" $IMPLICIT --scale raw
 check '5.36 3.97 3.34 -13.06 10.4 -10.33 -11.95 -11.95 5.36 22.01 -29.49' --input "$G/score/rows.jsonl" $IMPLICIT --scale raw --beta 1
-"$RAPT" score --input "$G/score/rows.jsonl" --output im.jsonl $IMPLICIT --json 2>/dev/null | grep -q '"responses_scored": 11,.*"scores_at_lowest": 1, "scores_at_highest": 1}'
+"$RAPT" score --input "$G/score/rows.jsonl" --output im.jsonl $IMPLICIT --json 2>/dev/null | seen '"responses_scored": 11,.*"scores_at_lowest": 1, "scores_at_highest": 1}'
 # place / 10: 7.5 6 5 1 9 4 2.5 2.5 7.5 10 0; times 9, plus 1
 [ "$(scores <im.jsonl)" = '7.75 6.4 5.5 1.9 9.1 4.6 3.25 3.25 7.75 10 1 ' ]
 has im.jsonl.map.json '{"source": "implicit, beta 0.1", "low": 1, "high": 10, "made_of": 11, "quantiles": [-2.949'
@@ -148,7 +148,7 @@ fails 1 "the map is for 'implicit" "$RAPT" score --input few.jsonl --output - --
 # rows that are skipped are skipped both times; few.jsonl's others keep their scores
 { head -1 few.jsonl; echo '{"prompt":"only"}'; echo broken; echo '{"prompt":"one","responses":["two",""," "]}'; tail -1 few.jsonl; } >holes.jsonl
 sed -i 's/,""," "\]/,"'"$(printf 'the cat %.0s' {1..80})"'"]/' holes.jsonl
-"$RAPT" score --input holes.jsonl --output h.jsonl --source reward-model --model "$G/reward_tiny" $M --scale quantiles --score-range 0,4 --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 5, "rows_skipped": 3, "rows_written": 2,'
+"$RAPT" score --input holes.jsonl --output h.jsonl --source reward-model --model "$G/reward_tiny" $M --scale quantiles --score-range 0,4 --on-bad-row skip --json 2>/dev/null | seen '"rows_read": 5, "rows_skipped": 3, "rows_written": 2,'
 diff q.jsonl h.jsonl
 sed -n 2,4p holes.jsonl | diff - h.jsonl.rejected.jsonl
 fails 1 'holes.jsonl:2: expected a row with responses' "$RAPT" score --input holes.jsonl --output h2.jsonl --source reward-model --model "$G/reward_tiny"
@@ -176,7 +176,7 @@ cat >bad.jsonl <<'E'
 E
 fails 1 'bad.jsonl:1: response 1 has no x: neither a member' "$RAPT" score --input bad.jsonl --output o3.jsonl --source column --column x
 [ ! -e o3.jsonl ]
-"$RAPT" score --input bad.jsonl --output o3.jsonl --source column --column x --on-bad-row skip --json 2>/dev/null | grep -q '"rows_read": 5, "rows_skipped": 4, "rows_written": 1,'
+"$RAPT" score --input bad.jsonl --output o3.jsonl --source column --column x --on-bad-row skip --json 2>/dev/null | seen '"rows_read": 5, "rows_skipped": 4, "rows_written": 1,'
 echo '{"prompt": "q", "responses": [{"text": "a", "x": 1, "score": 1}, {"text": "b", "x": 2, "score": 2}]}' | diff - o3.jsonl
 sed 4d bad.jsonl | diff - o3.jsonl.rejected.jsonl
 sed -n 2p bad.jsonl >one.jsonl
