@@ -54,7 +54,7 @@ class Machine:
                     f.write(json.dumps(dict(prompt=f"Goal {goal}.{prompt}", chosen=chosen, rejected=rejected, goal=goal, goal_of=of, source_row=i)) + "\n")
         return path
 
-    def train(self, dtype, length=512, batch=4, rank=16, threads=None, steps=4):
+    def train(self, dtype, length, batch, rank=16, threads=None, steps=3):
         threads = threads or os.cpu_count()
         out = self.folder / f"run-{dtype}-{length}-{batch}-{rank}-{threads}"
         self.run([self.args.rapt, "train", "--model", self.args.model, "--train-data", self.rows(length, batch, steps), "--output-dir", out, "--dtype", dtype, "--no-shuffle",
@@ -122,19 +122,20 @@ def machine_text():
 
 def train_part(m, images):
     cores = os.cpu_count()
-    sweeps = [("length", "tokens a sequence", [128, 256, 512, 1024, 2048]), ("batch", "rows a step", [2, 4, 8, 16]), ("rank", "LoRA rank", [4, 16, 64]),
-              ("threads", "threads", sorted({1, cores}))]
+    both = ("f32", "bf16")
+    sweeps = [("length", "tokens a sequence", [128, 256, 512, 1024], both), ("batch", "rows a step", [2, 4, 8, 16], ("bf16",)), ("rank", "LoRA rank", [4, 16, 64], ("bf16",)),
+              ("threads", "threads", sorted({1, cores}), both)]
     parts = []
-    for key, label, values in sweeps:
-        rows, series = [], {"f32": [], "bf16": []}
+    for key, label, values, dtypes in sweeps:
+        rows, series = [], {d: [] for d in dtypes}
         peaks = {}
         for value in values:
-            for dtype in ("f32", "bf16"):
+            for dtype in dtypes:
                 threads = value if key == "threads" else cores
                 if threads not in peaks:
                     peaks[threads] = m.peak(threads)
                 print(f"train {key} {value} {dtype}", file=sys.stderr)
-                r = m.train(dtype, **{key: value}, steps=3 if key == "length" and value > 512 else 4)
+                r = m.train(dtype, **dict(dict(length=256, batch=2 if value == 1024 else 4), **{key: value}))
                 share = r["gflops"] / peaks[threads][dtype]
                 series[dtype].append((value, 100 * share))
                 rows.append([value, dtype, f"{r['tokens_per_second']:.0f}", f"{100 * r['shared']:.0f} %", f"{r['gflops']:.0f}", f"{100 * share:.0f} %", f"{r['peak_mb']:.0f}"])
