@@ -111,27 +111,9 @@ status arena_hard_add(struct arena_set *s, struct json row) {
     return ST_OK;
 }
 
-static status each_row(const char *path, status (*take)(void *context, struct json row), void *context) {
-    struct rows_in rows;
-    const char *text;
-    size_t size;
-    TRY(rows_open(&rows, path));
-    status code = ST_OK;
-    while (code == ST_OK) {
-        struct json row;
-        code = rows_next(&rows, &text, &size);
-        if (code != ST_OK || !text) break;
-        code = json_parse(&row, text, size);
-        if (code == ST_OK) code = take(context, row);
-        if (code != ST_OK) status_note(code, "%s:%llu: ", rows_path(&rows), (unsigned long long)rows.number);
-    }
-    rows_release(&rows);
-    return code;
-}
-
 static status take_judgement(void *context, struct json row) { return arena_hard_add(context, row); }
 
-status arena_hard_load(struct arena_set *s, const char *path) { return each_row(path, take_judgement, s); }
+status arena_hard_load(struct arena_set *s, const char *path) { return rows_each(path, take_judgement, s); }
 
 /* ---- answers ---- */
 
@@ -208,7 +190,7 @@ status arena_hard_load_styles(struct arena_set *s, const char *const *paths, siz
     struct answers a = {.set = s};
     status code = ST_OK;
     CHECK(s->keep_questions);
-    for (size_t i = 0; code == ST_OK && i < count; i++) code = each_row(paths[i], take_answer, &a);
+    for (size_t i = 0; code == ST_OK && i < count; i++) code = rows_each(paths[i], take_answer, &a);
     if (code == ST_OK && a.count) qsort(a.items, a.count, sizeof *a.items, by_key);
     for (size_t i = 0; code == ST_OK && i < s->count; i++) {
         const char *model = s->models[s->items[i].model], *question = s->questions[i];

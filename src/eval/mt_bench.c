@@ -57,23 +57,19 @@ double mt_grade(const char *text, size_t size) {
 
 /* ---- rows ---- */
 
-static status each_row(const char *path, status (*take)(struct mt_bench *b, struct json row), struct mt_bench *b) {
-    struct rows_in rows;
-    const char *text;
-    size_t size;
-    TRY(rows_open(&rows, path));
-    status code = ST_OK;
-    while (code == ST_OK) {
-        struct json row;
-        code = rows_next(&rows, &text, &size);
-        if (code != ST_OK || !text) break;
-        code = json_parse(&row, text, size);
-        if (code == ST_OK && json_kind_of(row) != JSON_OBJECT) code = FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(row)));
-        if (code == ST_OK) code = take(b, row);
-        if (code != ST_OK) status_note(code, "%s:%llu: ", rows_path(&rows), (unsigned long long)rows.number);
-    }
-    rows_release(&rows);
-    return code;
+struct taker {
+    status (*take)(struct mt_bench *b, struct json row);
+    struct mt_bench *b;
+};
+
+static status take_object(void *context, struct json row) {
+    const struct taker *t = context;
+    if (json_kind_of(row) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(row)));
+    return t->take(t->b, row);
+}
+
+static status each_object(const char *path, status (*take)(struct mt_bench *b, struct json row), struct mt_bench *b) {
+    return rows_each(path, take_object, &(struct taker){take, b});
 }
 
 static status number_field(int64_t *out, struct json row, const char *name) {
@@ -106,7 +102,7 @@ static int by_id(const void *a, const void *b) {
 
 status mt_load_questions(struct mt_bench *b, const char *path) {
     CHECK(!b->model_count);
-    TRY(each_row(path, add_question, b));
+    TRY(each_object(path, add_question, b));
     if (!b->question_count) return FAIL(ST_FORMAT, "%s: no questions", path);
     qsort(b->questions, b->question_count, sizeof *b->questions, by_id);
     for (size_t i = 1; i < b->question_count; i++)
@@ -191,7 +187,7 @@ static status add_pair(struct mt_bench *b, struct json row) {
 
 status mt_add(struct mt_bench *b, struct json row) { return json_kind_of(json_get(row, "g1_winner")) != JSON_NONE ? add_pair(b, row) : add_single(b, row); }
 
-status mt_load_judgements(struct mt_bench *b, const char *path) { return each_row(path, mt_add, b); }
+status mt_load_judgements(struct mt_bench *b, const char *path) { return each_object(path, mt_add, b); }
 
 /* ---- output ---- */
 

@@ -273,3 +273,21 @@ void rows_release(struct rows_in *r) {
     file_lines_release(&r->lines);
     *r = (struct rows_in){0};
 }
+
+status rows_each(const char *path, status (*each)(void *context, struct json row), void *context) {
+    struct rows_in rows;
+    const char *text;
+    size_t size;
+    TRY(rows_open(&rows, path));
+    status code = ST_OK;
+    while (code == ST_OK) {
+        struct json row;
+        code = rows_next(&rows, &text, &size);
+        if (code != ST_OK || !text) break;
+        code = json_parse(&row, text, size);
+        if (code == ST_OK) code = each(context, row);
+        if (code != ST_OK) status_note(code, "%s:%llu: ", rows_path(&rows), (unsigned long long)rows.number);
+    }
+    rows_release(&rows);
+    return code;
+}

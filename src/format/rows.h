@@ -6,6 +6,7 @@
 #define RAPT_FORMAT_ROWS_H
 
 #include "base/file.h"
+#include "format/json.h"
 
 enum rows_form { ROWS_LINES, ROWS_ARRAY };
 
@@ -29,5 +30,7 @@ const char *rows_path(const struct rows_in *r);
 /* Another one from now on. */
 void rows_set_path(struct rows_in *r, const char *name);
 void rows_release(struct rows_in *r);
+/* Opens the file and takes each row, parsed; stops at the first error, to which file and line are added. */
+status rows_each(const char *path, status (*each)(void *context, struct json row), void *context);
 
 #endif
