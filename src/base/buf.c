@@ -89,15 +89,18 @@ status buf_reserve(struct buf *b, size_t extra) {
     return ST_OK;
 }
 
-void buf_append(struct buf *b, const void *data, size_t size) {
-    if (b->size + size + 1 > b->capacity && buf_reserve(b, size) != ST_OK) out_of_memory(size);
-    if (size) memcpy(b->data + b->size, data, size);
-    b->size += size;
-    b->data[b->size] = '\0';
+void buf_grow(struct buf *b, size_t extra) {
+    if (buf_reserve(b, extra) != ST_OK) out_of_memory(extra);
 }
 
-void buf_append_text(struct buf *b, const char *text) { buf_append(b, text, strlen(text)); }
-void buf_append_char(struct buf *b, char c) { buf_append(b, &c, 1); }
+void buf_append_int(struct buf *b, int64_t value) {
+    char text[24], *at = text + sizeof text;
+    uint64_t n = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    if (value < 0) *--at = '-';
+    buf_append(b, at, (size_t)(text + sizeof text - at));
+}
 
 void buf_printf(struct buf *b, const char *format, ...) {
     va_list args, again;

@@ -2,6 +2,8 @@
 #ifndef RAPT_BASE_BUF_H
 #define RAPT_BASE_BUF_H
 
+#include <string.h>
+
 #include "base/status.h"
 
 struct buf {
@@ -20,9 +22,26 @@ void buf_clear(struct buf *b);
 status buf_reserve(struct buf *b, size_t extra);
 
 /* Appending never returns a status: small buffers are used everywhere and a failed allocation of one ends the process with a message. */
-void buf_append(struct buf *b, const void *data, size_t size);
-void buf_append_text(struct buf *b, const char *text);
-void buf_append_char(struct buf *b, char c);
+void buf_grow(struct buf *b, size_t extra); /* buf_room's slow path */
+/* Where `extra` bytes and a NUL may be written; whoever writes n of them adds n to size and sees to the NUL. */
+static inline char *buf_room(struct buf *b, size_t extra) {
+    if (b->capacity - b->size <= extra) buf_grow(b, extra);
+    return b->data + b->size;
+}
+static inline void buf_append(struct buf *b, const void *data, size_t size) {
+    char *to = buf_room(b, size);
+    if (size) memcpy(to, data, size);
+    to[size] = '\0';
+    b->size += size;
+}
+static inline void buf_append_char(struct buf *b, char c) {
+    char *to = buf_room(b, 1);
+    to[0] = c;
+    to[1] = '\0';
+    b->size++;
+}
+static inline void buf_append_text(struct buf *b, const char *text) { buf_append(b, text, strlen(text)); }
+void buf_append_int(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The contents as a C string ("" while empty). View, do not free. */
 const char *buf_text(const struct buf *b);

@@ -1,7 +1,5 @@
 #include "data/augment_row.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -132,9 +130,8 @@ static void put_goal(struct buf *out, const struct augment_writer *w, const stru
 }
 
 static void put_tail(struct buf *out, const struct augment_writer *w) {
-    char text[48];
-    int size = snprintf(text, sizeof text, ", \"source_row\": %" PRId64, w->source_row);
-    buf_append(out, text, (size_t)size);
+    buf_append_text(out, ", \"source_row\": ");
+    buf_append_int(out, w->source_row);
     buf_append(out, buf_text(&w->others), w->others.size);
     buf_append_text(out, "}\n");
 }

@@ -25,7 +25,7 @@ static const struct field_name *find_name(struct json key) {
     bool escaped = memchr(key.text, '\\', key.size) != NULL;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const struct field_name *n = &field_names[i];
-        if (escaped ? json_equals(key, n->text) : key.size == n->size + 2 && memcmp(key.text + 1, n->text, n->size) == 0) return n;
+        if (escaped ? json_equals(key, n->text) : key.size == n->size + 2 && key.text[1] == n->text[0] && memcmp(key.text + 1, n->text, n->size) == 0) return n;
     }
     return NULL;
 }

@@ -31,10 +31,12 @@ static status read_side(double *score, const char **name, const struct fields *f
     const size_t count = field_is_mapped(f, score_names[0].name[side]) ? 1 : sizeof score_names / sizeof score_names[0];
     for (size_t i = 0; i < count; i++) {
         const char *here = score_names[i].name[side];
+        const struct json text = value_at(f, score_names[i].offset[side]);
         char path[48];
         double value;
+        if (!text.size) continue; /* before the printing: most rows have one of the names */
         snprintf(path, sizeof path, "%s%s", inner ? "metadata." : "", here);
-        TRY(field_score(&value, value_at(f, score_names[i].offset[side]), path));
+        TRY(field_score(&value, text, path));
         if (isnan(value)) continue;
         if (*name && value != *score)
             return FAIL(ST_FORMAT, "fields %s and %s hold different scores, %g and %g; say which is meant: --field %s=%s", *name, path, *score, value,

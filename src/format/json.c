@@ -24,16 +24,48 @@ static inline const char *skip_blank(const char *at, const char *end) {
     return at;
 }
 
+/* One bit for each of 64 bytes. */
+struct string_bits {
+    uint64_t quote, slash, control, high;
+};
+
+static inline void bits_of_half(struct string_bits *b, const char *at, int shift) {
+    const __m256i quote = _mm256_set1_epi8('"'), slash = _mm256_set1_epi8('\\'), limit = _mm256_set1_epi8(31);
+    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    b->quote |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, quote)) << shift;
+    b->slash |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, slash)) << shift;
+    b->control |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(x, limit), x)) << shift;
+    b->high |= (uint64_t)(uint32_t)_mm256_movemask_epi8(x) << shift;
+}
+
+static inline struct string_bits string_bits(const char *at) {
+    struct string_bits b = {0};
+    bits_of_half(&b, at, 0);
+    bits_of_half(&b, at + 32, 32);
+    return b;
+}
+
+/* The bytes that a backslash stands before and makes its own, of 64; `*carry`: the last backslash belongs to the next block's first byte.
+ * Where backslashes stand in a row every second one is escaped itself. */
+static inline uint64_t escaped_bits(uint64_t slash, uint64_t *carry) {
+    uint64_t escaped = *carry;
+    *carry = 0;
+    slash &= ~escaped;
+    while (slash) {
+        uint64_t first = slash & -slash, next = first << 1;
+        if (!next) *carry = 1;
+        escaped |= next;
+        slash &= ~(first | next);
+    }
+    return escaped;
+}
+
 /* The first byte at or after `at` that is a quote, a backslash, a control or (when `ascii`) not ASCII. */
 static inline const char *string_stop(const char *at, const char *end, bool ascii) {
-    const __m256i quote = _mm256_set1_epi8('"'), slash = _mm256_set1_epi8('\\'), limit = _mm256_set1_epi8(31);
-    for (; end - at >= 32; at += 32) {
-        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)at);
-        __m256i low = _mm256_cmpeq_epi8(_mm256_min_epu8(x, limit), x);
-        __m256i hit = _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(x, quote), _mm256_cmpeq_epi8(x, slash)), low);
-        if (ascii) hit = _mm256_or_si256(hit, x);
-        unsigned mask = (unsigned)_mm256_movemask_epi8(hit);
-        if (mask) return at + __builtin_ctz(mask);
+    for (; end - at >= 64; at += 64) {
+        struct string_bits b = string_bits(at);
+        uint64_t hit = b.quote | b.slash | b.control | (ascii ? b.high : 0);
+        if (hit) return at + __builtin_ctzll(hit);
     }
     for (; at < end; at++) {
         unsigned char c = (unsigned char)*at;
@@ -42,19 +74,10 @@ static inline const char *string_stop(const char *at, const char *end, bool asci
     return at;
 }
 
-/* What backslash and `c` stand for; 0 when that is no escape (\\u apart). */
+/* What a backslash and `c` stand for; 0 when that is no escape (\\u apart). */
 static inline char escape_value(char c) {
-    switch (c) {
-    case 'n': return '\n';
-    case '"':
-    case '\\':
-    case '/': return c;
-    case 't': return '\t';
-    case 'r': return '\r';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    default: return 0;
-    }
+    static const char meaning[256] = {['n'] = '\n', ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['t'] = '\t', ['r'] = '\r', ['b'] = '\b', ['f'] = '\f'};
+    return meaning[(unsigned char)c];
 }
 
 static int hex_value(char c) {
@@ -64,9 +87,28 @@ static int hex_value(char c) {
     return -1;
 }
 
+/* Passes blocks of 64 bytes inside a string that have nothing in them to complain of, up to its quote, and stops before the first other
+ * one. A \\u and what stands at a block's end is left to the caller. */
+static void scan_plain_blocks(struct scan *s) {
+    while (s->end - s->at >= 64) {
+        struct string_bits b = string_bits(s->at);
+        uint64_t carry = 0, escaped = escaped_bits(b.slash, &carry), quotes = b.quote & ~escaped;
+        uint64_t inside = quotes ? (quotes & -quotes) - 1 : ~(uint64_t)0;
+        if ((b.control | b.high) & inside || (carry && !quotes)) return;
+        for (uint64_t left = escaped & inside; left; left &= left - 1)
+            if (!escape_value(s->at[__builtin_ctzll(left)])) return;
+        if (quotes) {
+            s->at += __builtin_ctzll(quotes);
+            return;
+        }
+        s->at += 64;
+    }
+}
+
 static status scan_string(struct scan *s) {
     s->at++; /* the quote */
     for (;;) {
+        scan_plain_blocks(s);
         s->at = string_stop(s->at, s->end, true);
         if (s->at >= s->end) return bad(s, "the closing quote of a string");
         unsigned char c = (unsigned char)*s->at;
@@ -209,7 +251,17 @@ const char *json_kind_name(enum json_kind kind) {
 
 /* Past the string that starts at `at`; the text is known to be valid. */
 static const char *pass_string(const char *at, const char *end) {
-    for (at++;;) {
+    uint64_t carry = 0;
+    for (at++; end - at >= 64; at += 64) {
+        struct string_bits b = string_bits(at);
+        if (!(b.quote | b.slash >> 63)) { /* no quote, and no backslash that reaches into the next block: most of a text */
+            carry = 0;
+            continue;
+        }
+        uint64_t quotes = b.quote & ~escaped_bits(b.slash, &carry);
+        if (quotes) return at + __builtin_ctzll(quotes) + 1;
+    }
+    for (at += carry;;) {
         at = string_stop(at, end, false);
         if (at >= end || *at == '"') return at + 1;
         at += 2;
@@ -308,32 +360,50 @@ static void put_codepoint(struct buf *out, unsigned c) {
     buf_append(out, u, n);
 }
 
+/* Copies up to the first byte among 32 that `stops`; `to` has room for 32. The bytes copied. */
+static inline size_t copy_until(char *to, const char *at, const char *end, bool slash_only) {
+    if (end - at < 32) {
+        size_t n = 0;
+        while (at + n < end && at[n] != '\\' && (slash_only || (at[n] != '"' && (unsigned char)at[n] >= 32))) to[n] = at[n], n++;
+        return n;
+    }
+    struct string_bits b = {0};
+    bits_of_half(&b, at, 0);
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_loadu_si256((const __m256i *)(const void *)at));
+    uint64_t stop = slash_only ? b.slash : b.slash | b.quote | b.control;
+    return stop ? (size_t)__builtin_ctzll(stop) : 32;
+}
+
+/* Past the escape that begins behind the backslash before `at`. */
+static const char *put_escaped(struct buf *out, const char *at, const char *end) {
+    if (*at != 'u') {
+        buf_append_char(out, escape_value(*at));
+        return at + 1;
+    }
+    unsigned c = hex4(at + 1);
+    at += 5;
+    if (c >= 0xd800 && c < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
+        unsigned d = hex4(at + 2);
+        if (d >= 0xdc00 && d < 0xe000) {
+            c = 0x10000 + ((c - 0xd800) << 10) + (d - 0xdc00);
+            at += 6;
+        }
+    }
+    put_codepoint(out, c >= 0xd800 && c < 0xe000 ? 0xfffd : c);
+    return at;
+}
+
 bool json_string(struct buf *out, struct json value) {
     if (json_kind_of(value) != JSON_STRING) return false;
     const char *at = value.text + 1, *end = value.text + value.size - 1;
     buf_append(out, "", 0);
     while (at < end) {
-        const char *slash = memchr(at, '\\', (size_t)(end - at));
-        const char *stop = slash ? slash : end;
-        buf_append(out, at, (size_t)(stop - at));
-        if (!slash) break;
-        at = slash + 1;
-        if (*at != 'u') {
-            buf_append_char(out, escape_value(*at));
-            at++;
-            continue;
-        }
-        unsigned c = hex4(at + 1);
-        at += 5;
-        if (c >= 0xd800 && c < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
-            unsigned d = hex4(at + 2);
-            if (d >= 0xdc00 && d < 0xe000) {
-                c = 0x10000 + ((c - 0xd800) << 10) + (d - 0xdc00);
-                at += 6;
-            }
-        }
-        put_codepoint(out, c >= 0xd800 && c < 0xe000 ? 0xfffd : c);
+        size_t n = copy_until(buf_room(out, 32), at, end, true);
+        out->size += n;
+        at += n;
+        if (at < end && *at == '\\') at = put_escaped(out, at + 1, end);
     }
+    buf_append(out, "", 0);
     return true;
 }
 
@@ -370,26 +440,23 @@ bool json_bool(bool *out, struct json value) {
     return true;
 }
 
+static void put_escape_of(struct buf *out, unsigned char c) {
+    static const char letter[32] = {['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    char escape[2] = {'\\', (char)(c < 32 ? letter[c] : c)};
+    if (escape[1])
+        buf_append(out, escape, 2);
+    else
+        buf_printf(out, "\\u%04x", c);
+}
+
 void json_put_string(struct buf *out, const char *text, size_t size) {
     const char *at = text, *end = text + size;
     buf_append_char(out, '"');
     while (at < end) {
-        const char *stop = string_stop(at, end, false);
-        buf_append(out, at, (size_t)(stop - at));
-        if (stop >= end) break;
-        char c = *stop;
-        if (c == '"' || c == '\\') {
-            char escape[2] = {'\\', c};
-            buf_append(out, escape, 2);
-        } else if (c == '\n')
-            buf_append(out, "\\n", 2);
-        else if (c == '\r')
-            buf_append(out, "\\r", 2);
-        else if (c == '\t')
-            buf_append(out, "\\t", 2);
-        else
-            buf_printf(out, "\\u%04x", (unsigned char)c);
-        at = stop + 1;
+        size_t n = copy_until(buf_room(out, 32), at, end, false);
+        out->size += n;
+        at += n;
+        if (n < 32 && at < end) put_escape_of(out, (unsigned char)*at++);
     }
     buf_append_char(out, '"');
 }

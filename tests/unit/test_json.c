@@ -101,11 +101,94 @@ static void writes_shortest_numbers(void **state) {
     }
 }
 
+/* The plain twin of the scanner's string reader, byte by byte: decodes into `out`, and returns where the string ends, or 0 where it is none.
+ * Bytes from 0x80 on come in the pairs that random_string makes; \\u only as \\u0041. */
+static size_t plain_string(char *out, size_t *out_size, const char *text, size_t size) {
+    static const char from[] = "n\"\\/trbf", to[] = "\n\"\\/\t\r\b\f";
+    size_t n = 0, at = 1;
+    while (at < size && text[at] != '"') {
+        unsigned char c = (unsigned char)text[at++];
+        if (c < 32) return 0;
+        if (c >= 0x80) {
+            if (c != 0xc3 || at >= size || text[at] != '\xa9') return 0;
+            out[n++] = (char)c;
+            out[n++] = text[at++];
+        } else if (c != '\\') {
+            out[n++] = (char)c;
+        } else if (size - at >= 5 && memcmp(text + at, "u0041", 5) == 0) {
+            out[n++] = 'A';
+            at += 5;
+        } else {
+            const char *e = at < size && text[at] ? strchr(from, text[at]) : NULL;
+            if (!e) return 0;
+            out[n++] = to[e - from];
+            at++;
+        }
+    }
+    *out_size = n;
+    return at < size ? at + 1 : 0;
+}
+
+/* Mostly plain text, with runs of backslashes and escapes that fall on every place of the blocks which the scanner takes at once. */
+static size_t random_string(char *text, size_t limit, uint64_t *seed) {
+    static const char *const parts[] = {"a", "xcdefgh", "\\\\", "\\n", "\\\"", "\\/", "\\u0041", "\xc3\xa9", "0123456789012345678901234567890123456789"};
+    static const char *const bad[] = {"\\", "\x01", "\xc3", "\\u00g4", "\"", "\\q"};
+    size_t n = 0;
+    text[n++] = '"';
+    while (n + 48 < limit) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        unsigned draw = (unsigned)(*seed >> 40);
+        const char *part = draw % 199 == 0 ? bad[draw / 199 % 6] : parts[draw % 9];
+        memcpy(text + n, part, strlen(part));
+        n += strlen(part);
+    }
+    text[n++] = '"';
+    return n;
+}
+
+static void strings_agree_with_the_plain_reader(void **state) {
+    (void)state;
+    uint64_t seed = 7;
+    size_t valid = 0, refused = 0;
+    for (int round = 0; round < 40000; round++) {
+        char text[400], want[400];
+        size_t size = random_string(text, 50 + (size_t)round % 350, &seed), want_size = 0;
+        size_t stop = plain_string(want, &want_size, text, size);
+        char *exact = malloc(size + 2); /* in an array, so that the iterator passes over it, without a byte to spare */
+        assert_non_null(exact);
+        exact[0] = '[';
+        memcpy(exact + 1, text, size);
+        exact[size + 1] = ']';
+        struct json v, key, item;
+        bool ok = json_parse(&v, exact, size + 2) == ST_OK;
+        assert_int_equal(ok, stop == size);
+        if (ok) {
+            struct json_iter it = json_iter_begin(v);
+            assert_true(json_iter_next(&it, &key, &item) && item.size == size && !json_iter_next(&it, &key, &v));
+            struct buf decoded = {0}, written = {0};
+            assert_true(json_string(&decoded, item));
+            assert_int_equal(decoded.size, want_size);
+            assert_memory_equal(decoded.data, want, want_size);
+            assert_int_equal(decoded.data[want_size], 0);
+            json_put_string(&written, decoded.data, decoded.size);
+            assert_int_equal(plain_string(text, &want_size, written.data, written.size), written.size);
+            assert_int_equal(want_size, decoded.size);
+            assert_memory_equal(text, decoded.data, want_size);
+            buf_release(&decoded);
+            buf_release(&written);
+        }
+        free(exact);
+        ok ? valid++ : refused++;
+    }
+    assert_true(valid > 10000 && refused > 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_and_reads),
         cmocka_unit_test(refuses_with_position),
         cmocka_unit_test(writes_shortest_numbers),
+        cmocka_unit_test(strings_agree_with_the_plain_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
