@@ -25,6 +25,7 @@ struct score_cli {
 
 #define FIELD(name) offsetof(struct score_cli, name)
 #define JUDGE(name) offsetof(struct score_cli, judge.name)
+#define JUDGE_ENDPOINT(name) offsetof(struct score_cli, judge.endpoint.name)
 static const struct opt_row rows[] = {
     {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL,
      "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs, several responses each, or completions; - is stdin."},

@@ -3,19 +3,15 @@
 #ifndef RAPT_REWARD_JUDGE_H
 #define RAPT_REWARD_JUDGE_H
 
-#include "base/hash.h"
+#include "net/remote.h"
 #include "reward/judge_answer.h"
 #include "reward/reward.h"
 
-enum judge_state { JUDGE_ASKED, JUDGE_ANSWERED, JUDGE_GIVEN_UP };
 struct judge_question {
-    struct judge_question *next; /* of those that wait for an answer */
+    struct remote_question remote;   /* first; its state is that of any judge's question, its number the row's line */
+    struct judge_question *next; /* judge_local: of those that wait for an answer */
     struct buf text;             /* what the judge reads; released once answered */
-    uint64_t line;               /* of the row, for messages */
-    enum judge_state state;
     double value;                /* 0 .. 1: of a rating its place on the scale; of a comparison 1 where the response shown first is the better */
-    int64_t tries;               /* answers that could not be read */
-    char key[HASH_HEX_SIZE];     /* of the request that is under way */
 };
 
 struct judge_backend {

@@ -6,27 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-static uint64_t count_of(struct json usage, const char *name) {
-    int64_t n;
-    return json_int(&n, json_get(usage, name)) && n > 0 && n <= 1000000000 ? (uint64_t)n : 0; /* more is no count */
-}
-
-status judge_answer_parse(struct buf *text, struct json *logprobs, struct judge_usage *usage, struct json answer) {
-    const struct json counts = json_get(answer, "usage");
-    *usage = (struct judge_usage){count_of(counts, "prompt_tokens"), count_of(counts, "completion_tokens")};
-    *logprobs = (struct json){0};
-    buf_clear(text);
-    struct json_iter it = json_iter_begin(json_get(answer, "choices"));
-    struct json key, choice;
-    if (json_kind_of(answer) != JSON_OBJECT) return FAIL(ST_FORMAT, "the answer is no JSON object");
-    if (json_kind_of(json_get(answer, "choices")) != JSON_ARRAY || !json_iter_next(&it, &key, &choice))
-        return FAIL(ST_FORMAT, "the answer has no choices");
-    if (!json_string(text, json_get(json_get(choice, "message"), "content"))) return FAIL(ST_FORMAT, "the answer's message has no text");
-    *logprobs = json_get(json_get(choice, "logprobs"), "content");
-    if (json_kind_of(*logprobs) != JSON_ARRAY) *logprobs = (struct json){0};
-    return ST_OK;
-}
-
 size_t judge_choices(const struct judge_scale *scale) { return scale->pairwise ? 3 : (size_t)(scale->high - scale->low) + 1; }
 
 double judge_value(const struct judge_scale *scale, int choice) {

@@ -1,4 +1,4 @@
-/* judge_answer: what a judge said, read strictly. A chat completion's JSON -> its text -> a rating or a verdict; what is not clearly one is none.
+/* judge_answer: what a judge said, read strictly. A chat completion (net/remote.h) -> a rating or a verdict; what is not clearly one is none.
  * Everything in it is hostile. */
 #ifndef RAPT_REWARD_JUDGE_ANSWER_H
 #define RAPT_REWARD_JUDGE_ANSWER_H
@@ -10,15 +10,6 @@ struct judge_scale {
     bool pairwise; /* verdicts A, B, C (a tie) instead of ratings */
     int low, high; /* of ratings: whole numbers, low the worst */
 };
-
-struct judge_usage {
-    uint64_t prompt, completion; /* tokens that the endpoint counted; 0 where it says nothing */
-};
-
-/* OpenAI's form: {"choices": [{"message": {"content": TEXT}, "logprobs": {"content": [{token, bytes, logprob, top_logprobs: [{token, logprob}]}]}}],
- * "usage": {prompt_tokens, completion_tokens}}. text (cleared) and *logprobs (JSON_NONE without) are those of the first choice. *usage is
- * filled also where the status is ST_FORMAT: no answer of that form. */
-status judge_answer_parse(struct buf *text, struct json *logprobs, struct judge_usage *usage, struct json answer);
 
 /* *value: 0 for the low end of the scale or the verdict B, 1 for the high end or A, 1/2 for a tie. *at, *size: where the number or the letter
  * stands in the text. ST_FORMAT for anything but

@@ -89,7 +89,7 @@ static void answer(struct judge_question *q, const struct local *x) {
         sum += p * judge_value(&x->scale, (int)i);
     }
     q->value = x->weighted ? sum / total : judge_value(&x->scale, (int)best);
-    q->state = isfinite(sum) ? JUDGE_ANSWERED : JUDGE_GIVEN_UP;
+    q->remote.state = isfinite(sum) ? REMOTE_ANSWERED : REMOTE_GIVEN_UP;
 }
 
 static status work(void *state, bool all, bool *stuck) {
@@ -107,7 +107,7 @@ static status work(void *state, bool all, bool *stuck) {
     while (x->first && x->sums.count >= n) {
         struct judge_question *q = x->first;
         answer(q, x);
-        if (q->state == JUDGE_GIVEN_UP) return FAIL(ST_MISMATCH, "the judge's log-probs are not finite: a broken checkpoint or adapter");
+        if (q->remote.state == REMOTE_GIVEN_UP) return FAIL(ST_MISMATCH, "the judge's log-probs are not finite: a broken checkpoint or adapter");
         x->first = q->next;
         if (!x->first) x->last = &x->first;
         reward_values_drop(&x->sums, n);

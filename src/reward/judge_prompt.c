@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "reward/judge.h"
+#include "text/places.h"
 
 static const char rating_text[] =
     "Please act as an impartial judge. Below are an instruction and a response to it. Rate the response: does it do what the instruction asks, is "
@@ -51,24 +52,12 @@ void judge_prompt_release(struct judge_prompt *p) {
 void judge_prompt_put(struct buf *out, const struct judge_prompt *p, const struct judge_scale *scale, const struct buf *prompt,
     const struct buf *first, const struct buf *second) {
     char low[16], high[16];
-    struct buf ends[2] = {{low, 0, 0}, {high, 0, 0}}; /* views */
-    ends[0].size = (size_t)snprintf(low, sizeof low, "%d", scale->low);
-    ends[1].size = (size_t)snprintf(high, sizeof high, "%d", scale->high);
-    const struct {
-        const char *name;
-        const struct buf *text;
-    } places[] = {{"{prompt}", prompt}, {"{a}", &ends[0]}, {"{b}", &ends[1]}, {scale->pairwise ? "{response_a}" : "{response}", first},
-                  {"{response_b}", second}};
-    for (const char *at = p->text; *at;) {
-        size_t i = 0;
-        while (i < 5 && (!places[i].text || strncmp(at, places[i].name, strlen(places[i].name)) != 0)) i++;
-        if (i == 5) {
-            buf_append_char(out, *at++);
-            continue;
-        }
-        buf_append(out, buf_text(places[i].text), places[i].text->size);
-        at += strlen(places[i].name);
-    }
+    const struct place places[] = {{"{prompt}", buf_text(prompt), prompt->size},
+                                   {"{a}", low, (size_t)snprintf(low, sizeof low, "%d", scale->low)},
+                                   {"{b}", high, (size_t)snprintf(high, sizeof high, "%d", scale->high)},
+                                   {scale->pairwise ? "{response_a}" : "{response}", buf_text(first), first->size},
+                                   {"{response_b}", second ? buf_text(second) : NULL, second ? second->size : 0}};
+    places_put(out, p->text, places, sizeof places / sizeof places[0]);
 }
 
 status judge_prompt_of_row(struct buf *out, const struct record *row) {

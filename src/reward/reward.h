@@ -4,6 +4,7 @@
 
 #include "data/record.h"
 #include "model/scorer.h"
+#include "net/remote.h"
 #include "reward/judge_answer.h"
 
 #define REWARD_NAMES_MAX 64
@@ -16,16 +17,7 @@ struct judge_options {
     struct judge_scale scale;
     bool logprobs;             /* the mean over answers, weighted with their probabilities */
     const char *prompt_file;   /* NULL: our own */
-    const char *endpoint;      /* NULL: the model of reward_options, in this process. All below is of endpoints only */
-    const char *model;         /* as the endpoint names it */
-    const char *secret;        /* NULL: none */
-    const char *cache;         /* file; NULL: none */
-    struct json extra;         /* members of every request, or JSON_NONE */
-    int64_t concurrency, timeout_ms, request_tries, wait_ms, max_tokens;
-    double per_minute;         /* 0: no limit */
-    int64_t answer_tries;      /* answers that cannot be read, until the question is given up */
-    bool stop_on_bad;          /* then the run ends */
-    double price_input, price_output; /* of a million tokens */
+    struct remote_options remote;  /* endpoint NULL: the model of reward_options, in this process */
 };
 
 /* Of all sources; each looks at its own. Checked beforehand by the caller against the table's flags. */

@@ -30,7 +30,7 @@ status reward_judge_open(struct reward *r, const struct reward_options *o) {
     x->last = &x->first;
     x->scale = o->judge.scale;
     x->weighted = o->judge.logprobs;
-    x->backend = o->judge.endpoint ? &judge_remote : &judge_local;
+    x->backend = o->judge.remote.endpoint ? &judge_remote : &judge_local;
     buf_printf(&setting, "judge, %s", x->scale.pairwise ? "pairwise" : "rating");
     r->setting = setting.data;
     TRY(judge_prompt_open(&x->prompt, o->judge.prompt_file, &x->scale));
@@ -77,9 +77,9 @@ static void write_questions(struct judged_row *out, const struct judge *x, uint6
             for (size_t order = 0; order < (x->scale.pairwise ? 2u : 1u); order++) {
                 const struct buf *a = &x->texts[order ? j : i], *b = x->scale.pairwise ? &x->texts[order ? i : j] : NULL;
                 struct judge_question *q = &out->questions[k++];
-                q->line = line;
+                q->remote.number = line;
                 if (b && a->size == b->size && memcmp(buf_text(a), buf_text(b), a->size) == 0) {
-                    q->state = JUDGE_ANSWERED; /* equal texts are equally good: nobody is asked */
+                    q->remote.state = REMOTE_ANSWERED; /* equal texts are equally good: nobody is asked */
                     q->value = 0.5;
                     continue;
                 }
@@ -90,7 +90,7 @@ static void write_questions(struct judged_row *out, const struct judge *x, uint6
 /* Both orders of a comparison -> what the first of the two gets. */
 static double combined(const struct judge *x, struct reward_tally *tally, const struct judge_question q[2]) {
     const double forth = q[0].value, back = 1 - q[1].value;
-    if (q[0].state == JUDGE_GIVEN_UP || q[1].state == JUDGE_GIVEN_UP) return (double)NAN;
+    if (q[0].remote.state == REMOTE_GIVEN_UP || q[1].remote.state == REMOTE_GIVEN_UP) return (double)NAN;
     tally->judge_orders_disagree += x->weighted ? (forth - 0.5) * (back - 0.5) < 0 : forth != back;
     if (x->weighted) return (forth + back) / 2;
     return forth == back ? forth : 0.5;
@@ -100,7 +100,7 @@ static void put_scores(struct reward *r, struct reward_values *out, const struct
     const struct judge *x = r->state;
     const size_t n = row->responses, from = out->count;
     if (!x->scale.pairwise) {
-        for (size_t i = 0; i < n; i++) reward_values_add(out, row->questions[i].state == JUDGE_ANSWERED ? row->questions[i].value : (double)NAN);
+        for (size_t i = 0; i < n; i++) reward_values_add(out, row->questions[i].remote.state == REMOTE_ANSWERED ? row->questions[i].value : (double)NAN);
         return;
     }
     for (size_t i = 0; i < n; i++) reward_values_add(out, 0);
@@ -114,7 +114,7 @@ static void put_scores(struct reward *r, struct reward_values *out, const struct
 
 static bool is_done(const struct judged_row *row) {
     for (size_t i = 0; i < row->count; i++)
-        if (row->questions[i].state == JUDGE_ASKED) return false;
+        if (row->questions[i].remote.state == REMOTE_ASKED) return false;
     return true;
 }
 
@@ -132,7 +132,7 @@ static void emit(struct reward *r, struct reward_values *out) {
 static status ask_all(const struct judge *x, struct judged_row *row) {
     size_t asked = 0;
     for (size_t i = 0; i < row->count; i++) {
-        if (row->questions[i].state != JUDGE_ASKED) continue;
+        if (row->questions[i].remote.state != REMOTE_ASKED) continue;
         status s = x->backend->ask(x->state, &row->questions[i]);
         if (s != ST_OK && asked && x->backend->undo) x->backend->undo(x->state, asked);
         if (s != ST_OK) return s;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/remote.h"
 #include "reward/judge_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,21 +21,20 @@ static void read_text(const struct judge_scale *scale, const char *text, size_t 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const struct judge_scale scales[] = {{.low = 1, .high = 10}, {.low = 0, .high = 4}, {.pairwise = true, .high = 1}};
     char *exact = malloc(size ? size : 1); /* exactly sized: a read past the end is seen */
-    struct buf text = {0};
-    struct json root, logprobs;
-    struct judge_usage usage;
+    struct remote_answer a = {0};
+    struct json root;
     if (!exact) return 0;
     if (size) memcpy(exact, data, size);
     for (size_t i = 0; i < 3; i++) {
         read_text(&scales[i], exact, size, (struct json){0});
-        if (json_parse(&root, exact, size) != ST_OK || judge_answer_parse(&text, &logprobs, &usage, root) != ST_OK) continue;
-        char *copy = malloc(text.size ? text.size : 1);
+        if (json_parse(&root, exact, size) != ST_OK || remote_answer_parse(&a, root) != ST_OK) continue;
+        char *copy = malloc(a.text.size ? a.text.size : 1);
         if (!copy) break;
-        if (text.size) memcpy(copy, text.data, text.size);
-        read_text(&scales[i], copy, text.size, logprobs);
+        if (a.text.size) memcpy(copy, a.text.data, a.text.size);
+        read_text(&scales[i], copy, a.text.size, a.logprobs);
         free(copy);
     }
-    buf_release(&text);
+    buf_release(&a.text);
     free(exact);
     return 0;
 }

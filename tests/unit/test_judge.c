@@ -17,6 +17,7 @@
 #include "data/augment.h"
 #include "data/source.h"
 #include "net/cache.h"
+#include "net/remote.h"
 #include "reward/judge_answer.h"
 #include "score_rows.h"
 
@@ -148,18 +149,17 @@ static void completions_are_parsed(void **state) {
         {"{\"choices\": [], \"usage\": {\"prompt_tokens\": 7}}", NULL, 7, 0, false},
         {"{\"choices\": [{\"message\": {\"content\": null}}], \"usage\": {\"prompt_tokens\": -7, \"completion_tokens\": 1e300}}", NULL, 0, 0, false},
         {"{\"choices\": {\"message\": 1}}", NULL, 0, 0, false}, {"{\"choices\": [7]}", NULL, 0, 0, false}, {"\"8\"", NULL, 0, 0, false}, {"[]", NULL, 0, 0, false}};
-    struct buf text = {0};
+    struct remote_answer a = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct json root, logprobs;
-        struct judge_usage usage;
+        struct json root;
         ok(json_parse(&root, cases[i].json, strlen(cases[i].json)));
-        status s = judge_answer_parse(&text, &logprobs, &usage, root);
+        status s = remote_answer_parse(&a, root);
         assert_int_equal(s, cases[i].text ? ST_OK : ST_FORMAT);
-        if (cases[i].text) assert_string_equal(buf_text(&text), cases[i].text);
-        assert_true(usage.prompt == cases[i].prompt && usage.completion == cases[i].completion);
-        assert_int_equal(logprobs.size > 0, cases[i].logprobs);
+        if (cases[i].text) assert_string_equal(buf_text(&a.text), cases[i].text);
+        assert_true(a.prompt_tokens == cases[i].prompt && a.completion_tokens == cases[i].completion);
+        assert_int_equal(a.logprobs.size > 0, cases[i].logprobs);
     }
-    buf_release(&text);
+    buf_release(&a.text);
 }
 
 static struct json text_of(struct buf *b, const char *text) {
