@@ -20,5 +20,5 @@ install(FILES ${PAGES}/completions/_rapt DESTINATION ${CMAKE_INSTALL_DATADIR}/zs
 install(FILES ${PAGES}/completions/rapt.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 # What one reads and copies: the documents, recipes and examples.
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs prompts DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY recipes examples DESTINATION ${CMAKE_INSTALL_DATADIR}/rapt)

@@ -38,6 +38,7 @@ COMMAND_LIST(COMMAND_DECLARE)
 #define EVAL_COMMAND_LIST(X) \
     X(eval_multiple_choice, "multiple-choice", "lm-evaluation-harness 0.4.13, api/task.py") \
     X(eval_gsm8k, "gsm8k", "lm-evaluation-harness 0.4.13, tasks/gsm8k") \
+    X(eval_judge, "judge", "the judges of AlpacaEval 2, MT-Bench and Arena-Hard: docs/evaluation.md") \
     X(eval_alpaca, "alpaca", "AlpacaEval 2: arXiv 2404.04475, alpaca_eval 0.6.6") \
     X(eval_arena_hard, "arena-hard", "lmarena/arena-hard-auto, v0.1 and v2") \
     X(eval_mt_bench, "mt-bench", "arXiv 2306.05685; fschat 0.2.36, show_result.py") \

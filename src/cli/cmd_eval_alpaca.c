@@ -38,7 +38,7 @@ const struct opt_spec cmd_eval_alpaca_spec = {
     .put_names = put_names,
     .example = "rapt eval alpaca --annotations annotations.json --gamed df_gamed.csv\n"
                "rapt eval alpaca --annotations a.json --annotations b.json --glm length_controlled_minimal --json",
-    .notes = "The judging itself is another program's, alpaca_eval's for one; docs/evaluation.md has the form of its file.",
+    .notes = "rapt eval judge --bench alpaca writes such files, and so does alpaca_eval; docs/evaluation.md has their form.",
 };
 
 static void put_rates(struct buf *json, struct buf *text, const struct alpaca_set *s, const struct alpaca_rates *r) {

@@ -1,5 +1,10 @@
 #include "eval/twister.h"
 
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/sha512.h"
+
 #define N 624
 #define M 397
 
@@ -8,12 +13,15 @@ static void seed_one(struct twister *r, uint32_t seed) {
     for (uint32_t i = 1; i < N; i++) r->state[i] = 1812433253u * (r->state[i - 1] ^ (r->state[i - 1] >> 30)) + i;
 }
 
-void twister_seed_python(struct twister *r, uint32_t seed) {
+/* init_by_array of MT19937: key [count], count > 0. */
+static void seed_array(struct twister *r, const uint32_t *key, size_t count) {
     uint32_t *s = r->state, i = 1;
+    size_t at = 0;
     seed_one(r, 19650218u);
-    for (uint32_t k = 0; k < N; k++) { /* the key is one word: its index stays 0 */
-        s[i] = (s[i] ^ ((s[i - 1] ^ (s[i - 1] >> 30)) * 1664525u)) + seed;
+    for (size_t k = count > N ? count : N; k; k--) {
+        s[i] = (s[i] ^ ((s[i - 1] ^ (s[i - 1] >> 30)) * 1664525u)) + key[at] + (uint32_t)at;
         if (++i == N) s[0] = s[N - 1], i = 1;
+        if (++at == count) at = 0;
     }
     for (uint32_t k = 1; k < N; k++) {
         s[i] = (s[i] ^ ((s[i - 1] ^ (s[i - 1] >> 30)) * 1566083941u)) - i;
@@ -21,6 +29,24 @@ void twister_seed_python(struct twister *r, uint32_t seed) {
     }
     s[0] = 0x80000000u;
     r->at = N;
+}
+
+void twister_seed_python(struct twister *r, uint32_t seed) { seed_array(r, &seed, 1); }
+
+void twister_seed_python_text(struct twister *r, const char *text, size_t size) {
+    struct buf number = {0}; /* big endian */
+    unsigned char hash[SHA512_SIZE];
+    sha512(hash, text, size);
+    buf_append(&number, text, size);
+    buf_append(&number, hash, sizeof hash);
+    size_t first = 0;
+    while (first + 1 < number.size && !number.data[first]) first++;
+    const size_t bytes = number.size - first, count = (bytes + 3) / 4;
+    uint32_t *key = mem_zero(count, sizeof *key);
+    for (size_t i = 0; i < bytes; i++) key[i / 4] |= (uint32_t)(unsigned char)number.data[number.size - 1 - i] << (8 * (i % 4));
+    seed_array(r, key, count);
+    free(key);
+    buf_release(&number);
 }
 
 static void refill(struct twister *r) {
@@ -39,6 +65,12 @@ static uint32_t next(struct twister *r) {
     y ^= (y << 7) & 0x9d2c5680u;
     y ^= (y << 15) & 0xefc60000u;
     return y ^ (y >> 18);
+}
+
+bool twister_coin_python(struct twister *r) {
+    const bool second = next(r) >> 31; /* random() is made of two draws, of which the first holds its first bits */
+    (void)next(r);
+    return second;
 }
 
 uint32_t twister_below_python(struct twister *r, uint32_t n) {

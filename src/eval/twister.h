@@ -3,6 +3,7 @@
 #ifndef RAPT_EVAL_TWISTER_H
 #define RAPT_EVAL_TWISTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,9 @@ struct twister {
 };
 /* random.seed(n) (Modules/_randommodule.c), and random._randbelow: uniform in [0, n), n > 0. */
 void twister_seed_python(struct twister *r, uint32_t seed);
+/* random.seed(text) of version 2: the text's bytes and their SHA-512 as one number; and random.choices([False, True])[0]. */
+void twister_seed_python_text(struct twister *r, const char *text, size_t size);
+bool twister_coin_python(struct twister *r);
 uint32_t twister_below_python(struct twister *r, uint32_t n);
 /* numpy.random.seed(n), and RandomState.randint(0, n), n > 0 (numpy/random, masked rejection). */
 void twister_seed_numpy(struct twister *r, uint32_t seed);

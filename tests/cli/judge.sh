@@ -2,24 +2,9 @@
 # rapt score --source judge against a real HTTP server (tests/server/judge_server.c) that is late, fails, drops connections, asks to wait and talks
 # nonsense. Nothing is lost, and after kill -9 nothing that was answered is asked again: the server counts.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-[ -x "${JUDGE_SERVER:-}" ] || { echo "no judge_server: libmicrohttpd-dev is not installed"; exit 77; }
-cd "$dir"
-unset OPENAI_API_KEY http_proxy HTTP_PROXY all_proxy ALL_PROXY
-server=
-serve() { # mode, port: a fresh server with a fresh log.txt
-  stop
-  rm -f port log.txt
-  "$JUDGE_SERVER" port log.txt "$@" &
-  server=$!
-  for ((i = 0; i < 200; i++)); do [ -s port ] && break; sleep 0.05; done
-  url=http://127.0.0.1:$(cat port)/v1
-}
-stop() { [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; server=; }; }
-trap 'stop; rm -rf "$dir"' EXIT
+. "$tests/cli/judge_lib.sh"
 judge() { "$RAPT" score --source judge --endpoint "$url" --endpoint-model m --retry-wait 0.05 "$@"; }
 scores() { grep -oE '"score(_chosen|_rejected)?": (null|-?[0-9.]+)' "$1" | sed 's/.*: //' | tr '\n' ' '; }
-is() { [ "$1" = "$2" ] || { echo "found '$1', expected '$2'"; exit 1; }; }
-count() { grep -c -- "$1" "$2" || true; } # lines
 
 cat >few.jsonl <<'J'
 {"prompt":"q1","responses":[{"text":"a SCORE=3","model":"m1"},{"text":"b SCORE=10"},"c SCORE=1"],"id":7}

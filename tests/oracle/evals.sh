@@ -10,7 +10,7 @@ if [ -z "$python" ] || ! "$python" -c 'import lm_eval, accelerate, alpaca_eval, 
 fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-for script in eval_harness eval_gsm8k eval_alpaca eval_mt_bench; do
+for script in eval_harness eval_gsm8k eval_alpaca eval_judge_alpaca eval_mt_bench; do
   "$python" "$here/$script.py" "$dir" "$here/../golden/score_chat" >"$dir.log" 2>&1 || { cat "$dir.log"; rm -f "$dir.log"; exit 1; }
   rm -f "$dir.log"
 done

@@ -1,7 +1,8 @@
-/* judge_server PORT_FILE LOG [MODE]: an HTTP server with /v1/chat/completions for the tests of rapt score --source judge. It answers by a rule, and
+/* judge_server PORT_FILE LOG [MODE]: an HTTP server with /v1/chat/completions for the tests of rapt score --source judge and rapt eval judge. It answers by a rule, and
  * as real ones do it fails, drops connections, asks to wait, is late, and talks nonsense.
  *
- * A response that holds SCORE=n is rated n; of two the higher is better, but where the prompt holds BIAS the first always is. What else happens is
+ * A response that holds SCORE=n is rated n; of two the higher is better, but where the prompt holds BIAS the first always is. Benchmarks' questions are known by
+ * their texts. What else happens is
  * chosen by a hash of the request's body, so that it is the same in every run. Each answer is a line of LOG: seconds, hash of the body, what.
  *
  * MODE: fair (no trouble), mixed (all of it, once each), or one thing always: nonsense, 500, 401, 400, long (429 for hours), huge, slow, key. */
@@ -57,10 +58,39 @@ static void put_message(struct buf *out, const char *content, int rating, bool l
     buf_append_text(out, "}], \"usage\": {\"prompt_tokens\": 100, \"completion_tokens\": 1}}");
 }
 
+/* Whose question is it? */
+static bool of_alpaca(const char *body) { return strstr(body, "model_identifier") != NULL; }
+static bool of_mt(const char *body) { return strstr(body, "[[rating]]") != NULL; }
+static bool of_arena(const char *body) { return strstr(body, "[[A>>B]]") != NULL; }
+
+/* Of benchmarks: m or M with 3/4 on the better; a grade, the last response's; a verdict, strong from 4 apart. */
+static void put_bench_answer(struct buf *out, const char *body, const char *a, const char *b) {
+    const int x = a ? atoi(a + 6) : 1, y = b ? atoi(b + 6) : x;
+    char text[64];
+    if (of_alpaca(body)) {
+        buf_printf(out, "{\"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"m\"}, \"logprobs\": {\"content\": [{\"token\": \"m\", \"logprob\": -1, "
+                        "\"top_logprobs\": [{\"token\": \"m\", \"logprob\": %.17g}, {\"token\": \"M\", \"logprob\": %.17g}]}]}}], \"usage\": {\"prompt_tokens\": 100, \"completion_tokens\": 1}}",
+            log(x > y ? 0.75 : x < y ? 0.25 : 0.5), log(x > y ? 0.25 : x < y ? 0.75 : 0.5));
+        return;
+    }
+    if (of_mt(body)) {
+        const char *last = a;
+        for (const char *at = a; at; at = strstr(at + 1, "SCORE=")) last = at;
+        snprintf(text, sizeof text, "It is so. Rating: [[%d]]", last ? atoi(last + 6) : 1);
+    } else {
+        snprintf(text, sizeof text, "My final verdict is: [[%s]]", x - y >= 4 ? "A>>B" : x > y ? "A>B" : x == y ? "A=B" : y - x >= 4 ? "B>>A" : "B>A");
+    }
+    put_message(out, text, -1, false);
+}
+
 static void put_answer(struct buf *out, const char *body) {
     const bool logprobs = strstr(body, "\"logprobs\": true") != NULL;
     const char *a = strstr(body, "SCORE="), *b = a ? strstr(a + 1, "SCORE=") : NULL;
     char text[16];
+    if (of_alpaca(body) || of_mt(body) || of_arena(body)) {
+        put_bench_answer(out, body, a, b);
+        return;
+    }
     if (!b) {
         const int rating = a ? atoi(a + 6) : 1;
         snprintf(text, sizeof text, "%d", rating);
@@ -72,13 +102,13 @@ static void put_answer(struct buf *out, const char *body) {
 }
 
 /* What is no answer to the question, though the server says that it is. */
-static const char *put_nonsense(struct buf *out, uint64_t hash) {
+static const char *put_nonsense(struct buf *out, const char *body, uint64_t hash) {
     static const char *const texts[] = {"I think that it is quite good.", "11", "7 out of 8", "[[3]] or [[4]]", ""};
     switch (hash % 8) {
     case 0: buf_append_text(out, "<html>\xff Bad gateway</html>"); break;
     case 1: buf_append_text(out, "{\"choices\": []}"); break;
     case 2: buf_append_text(out, "{\"choices\": [{\"message\": {\"content\": null}}], \"usage\": {\"prompt_tokens\": -5}}"); break;
-    default: put_message(out, texts[hash % 8 - 3], -1, false);
+    default: put_message(out, texts[of_mt(body) ? 0 : hash % 8 - 3], -1, false);
     }
     return "nonsense";
 }
@@ -111,7 +141,7 @@ static struct reply decide(struct buf *out, const char *body, size_t size, const
         buf_printf(out, "{\"error\": {\"message\": \"no: %s\"}}", key ? key : "none");
         r.what = r.code == 429 ? "limited" : r.code >= 500 ? "failed" : "refused";
     } else if (is("nonsense") || (mixed && cold && hash / 8 % 8 == 4)) {
-        r.what = put_nonsense(out, hash);
+        r.what = put_nonsense(out, body, hash);
     } else if (is("huge")) {
         for (size_t i = 0; i < 3 << 20; i++) buf_append_char(out, 'x');
     } else {

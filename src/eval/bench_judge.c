@@ -1,0 +1,127 @@
+#include "eval/bench_judge.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+const struct bench_protocol *const bench_protocols[] = {&bench_alpaca};
+const size_t bench_protocol_count = sizeof bench_protocols / sizeof bench_protocols[0];
+
+const struct bench_protocol *bench_protocol_find(const char *name) {
+    for (size_t i = 0; i < bench_protocol_count; i++)
+        if (strcmp(bench_protocols[i]->name, name) == 0) return bench_protocols[i];
+    return NULL;
+}
+
+size_t bench_add(struct bench *b) {
+    if (b->count == b->capacity) {
+        b->capacity = b->capacity ? 2 * b->capacity : 256;
+        b->questions = mem_resize(b->questions, b->capacity * sizeof *b->questions);
+    }
+    b->questions[b->count] = (struct bench_question){.value = (double)NAN, .remote.number = b->count + 1};
+    return b->count++;
+}
+
+void bench_put_message(struct buf *messages, const char *role, const char *text, size_t size) {
+    buf_append_text(messages, messages->size ? ", {\"role\": " : "[{\"role\": ");
+    json_put_text(messages, role);
+    buf_append_text(messages, ", \"content\": ");
+    json_put_string(messages, text, size);
+    buf_append_char(messages, '}');
+}
+
+void bench_end_messages(struct buf *messages) { buf_append_char(messages, ']'); }
+
+status bench_open(struct bench *b, const struct bench_protocol *protocol, const struct bench_options *o) {
+    *b = (struct bench){.protocol = protocol, .o = o};
+    status s = protocol->open(b);
+    if (s == ST_OK && !b->count && !b->equal) s = FAIL(ST_FORMAT, "%s: no answers to judge", o->answers);
+    if (s != ST_OK) bench_release(b);
+    return s;
+}
+
+void bench_release(struct bench *b) {
+    for (size_t i = 0; i < b->count; i++) {
+        buf_release(&b->questions[i].messages);
+        buf_release(&b->questions[i].said);
+        buf_release(&b->questions[i].raw);
+    }
+    free(b->questions);
+    if (b->state) b->protocol->release(b->state);
+    *b = (struct bench){0};
+}
+
+/* ---- asking ---- */
+
+struct asking {
+    struct bench *b;
+    const struct remote_options *remote;
+};
+
+/* A judgement without a verdict is gone on with: the conversation so far, and what arena-hard-auto (4ce0f00, gen_judgment.py) says then. */
+static void put_continued(struct buf *out, const struct bench_question *q) {
+    static const char more[] = "continue your judgment and finish by outputting a final verdict label";
+    buf_append(out, q->messages.data, q->messages.size - 1);
+    bench_put_message(out, "assistant", buf_text(&q->said) + 1, q->said.size - 1); /* said begins with a line break */
+    bench_put_message(out, "user", more, sizeof more - 1);
+    bench_end_messages(out);
+}
+
+void bench_put_request(struct buf *out, const struct bench *b, const struct bench_question *q, const struct remote_options *remote) {
+    const struct bench_protocol *p = b->protocol;
+    const bool again = q->remote.tries > 0, goes_on = again && p->continues && q->said.size > 1;
+    buf_append_text(out, "{\"model\": ");
+    json_put_text(out, remote->model);
+    buf_append_text(out, ", \"messages\": ");
+    if (goes_on) put_continued(out, q);
+    else buf_append(out, q->messages.data, q->messages.size);
+    buf_append_text(out, ", \"temperature\": ");
+    json_put_double(out, again && !goes_on ? 1 : p->temperature); /* at 0 the same answer would come again */
+    if (again && !goes_on) buf_printf(out, ", \"seed\": %lld", (long long)q->remote.tries);
+    buf_printf(out, ", \"max_tokens\": %lld%s}", (long long)remote->max_tokens, p->members);
+}
+
+static void put(void *context, struct buf *out, const struct remote_question *asked) {
+    const struct asking *x = context;
+    bench_put_request(out, x->b, (const struct bench_question *)asked, x->remote);
+}
+
+static status read(void *context, struct remote_question *asked, const struct remote_answer *a) {
+    const struct asking *x = context;
+    struct bench_question *q = (struct bench_question *)asked;
+    return x->b->protocol->read(q, a);
+}
+
+static status ask_all(struct bench *b, struct remote *r, struct progress *bar) {
+    for (size_t i = 0; i < b->count; i++) {
+        TRY(remote_ask(r, &b->questions[i].remote));
+        while (remote_waiting(r) >= REMOTE_WAITING_MAX) {
+            TRY(remote_work(r));
+            progress_update(bar, i + 1 - remote_waiting(r), NULL);
+        }
+    }
+    while (remote_waiting(r)) {
+        TRY(remote_work(r));
+        progress_update(bar, b->count - remote_waiting(r), NULL);
+    }
+    return ST_OK;
+}
+
+status bench_ask(struct bench *b, struct remote_counts *counts, struct remote_options *remote) {
+    struct asking x = {b, remote};
+    const struct remote_calls calls = {&x, put, read};
+    struct remote *r;
+    struct progress bar;
+    *counts = (struct remote_counts){0};
+    if (!remote->max_tokens) remote->max_tokens = b->protocol->max_tokens;
+    if (!remote->answer_tries) remote->answer_tries = b->protocol->tries;
+    TRY(remote_open(&r, remote, &calls));
+    progress_begin(&bar, "judge", "judgements", b->count);
+    status s = ask_all(b, r, &bar);
+    progress_end(&bar, b->count - remote_waiting(r), NULL);
+    *counts = *remote_counted(r);
+    remote_free(r);
+    return s;
+}

@@ -1,0 +1,190 @@
+/* What benchmarks' judges are asked and how their answers are read, against the benchmarks' own programs (tests/oracle/eval_judge_*.py): each request is one
+ * that they made too, each answer that they got gives what they made of it. */
+#define _POSIX_C_SOURCE 200809L
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sha512.h"
+#include "eval/bench_judge.h"
+#include "format/rows.h"
+
+#define GOLDEN TEST_SOURCE_DIR "/golden/bench_judge/"
+
+static void ok(status s) {
+    if (s != ST_OK) fail_msg("%s", status_message());
+}
+
+/* ---- what the benchmark's program asked, and what it was told ---- */
+
+struct asked {
+    char **lines; /* {"request": .., "answer": ..} */
+    size_t count;
+};
+
+static status keep_line(void *context, struct json row) {
+    struct asked *x = context;
+    x->lines = mem_resize(x->lines, (x->count + 1) * sizeof *x->lines);
+    x->lines[x->count++] = mem_text_n(row.text, row.size);
+    return ST_OK;
+}
+
+static void asked_release(struct asked *x) {
+    for (size_t i = 0; i < x->count; i++) free(x->lines[i]);
+    free(x->lines);
+}
+
+static bool same_text(struct json a, struct json b) {
+    char *text = json_text(a);
+    const bool same = text && json_equals(b, text);
+    free(text);
+    return same;
+}
+
+static bool same_messages(struct json a, struct json b) {
+    struct json_iter x = json_iter_begin(a), y = json_iter_begin(b);
+    struct json key, m, n;
+    if (json_count(a) != json_count(b)) return false;
+    while (json_iter_next(&x, &key, &m) && json_iter_next(&y, &key, &n))
+        if (!same_text(json_get(m, "role"), json_get(n, "role")) || !same_text(json_get(m, "content"), json_get(n, "content"))) return false;
+    return true;
+}
+
+static double number(struct json object, const char *name) {
+    double x = (double)NAN;
+    json_double(&x, json_get(object, name));
+    return x;
+}
+
+/* Asks one question as often as the protocol says; every request is one of theirs, with their settings. */
+static void ask_theirs(struct bench *b, struct bench_question *q, const struct asked *theirs) {
+    const struct remote_options remote = {.model = "judge", .max_tokens = b->protocol->max_tokens};
+    static const char *const settings[] = {"temperature", "max_tokens", "top_logprobs", "top_p"};
+    struct remote_answer a = {0};
+    for (q->remote.tries = 0; q->remote.tries < b->protocol->tries; q->remote.tries++) {
+        struct buf body = {0};
+        struct json mine, root = {0}, request = {0};
+        bench_put_request(&body, b, q, &remote);
+        ok(json_parse(&mine, buf_text(&body), body.size));
+        size_t i = 0;
+        for (; i < theirs->count; i++) {
+            ok(json_parse(&root, theirs->lines[i], strlen(theirs->lines[i])));
+            request = json_get(root, "request");
+            if (same_messages(json_get(mine, "messages"), json_get(request, "messages"))) break;
+        }
+        if (i == theirs->count) fail_msg("they never asked: %.3000s", buf_text(&body));
+        for (size_t k = 0; k < sizeof settings / sizeof settings[0]; k++) {
+            const double x = number(mine, settings[k]), y = number(request, settings[k]);
+            if (!isnan(y) && x != y) fail_msg("%s: %g, theirs is %g", settings[k], x, y);
+        }
+        buf_release(&body);
+        ok(remote_answer_parse(&a, json_get(root, "answer")));
+        const status s = b->protocol->read(q, &a);
+        if (s == ST_OK) break;
+        assert_int_equal(s, ST_FORMAT);
+    }
+    buf_release(&a.text);
+}
+
+/* All questions asked, the file written and read again: its rows. */
+static void judge_as_they(struct asked *rows, const char *name, struct bench_options *o, const char *asked_file) {
+    struct bench b;
+    struct asked theirs = {0};
+    struct buf out = {0};
+    o->judge = "judge";
+    ok(rows_each(asked_file, keep_line, &theirs));
+    ok(bench_open(&b, bench_protocol_find(name), o));
+    for (size_t i = 0; i < b.count; i++) ask_theirs(&b, &b.questions[i], &theirs);
+    b.protocol->write(&out, &b);
+    char path[] = "/tmp/rapt_bench_XXXXXX";
+    const int f = mkstemp(path);
+    assert_true(f >= 0);
+    ok(file_write(path, out.data, out.size));
+    ok(rows_each(path, keep_line, rows));
+    remove(path);
+    close(f);
+    buf_release(&out);
+    bench_release(&b);
+    asked_release(&theirs);
+}
+
+/* Row by row the members of theirs: the same texts, numbers within 1e-12. */
+static void same_rows(const struct asked *mine, const char *file, const char *const *texts, const char *value) {
+    struct asked theirs = {0};
+    ok(rows_each(file, keep_line, &theirs));
+    assert_int_equal(mine->count, theirs.count);
+    for (size_t i = 0; i < theirs.count; i++) {
+        struct json a, b;
+        ok(json_parse(&a, mine->lines[i], strlen(mine->lines[i])));
+        ok(json_parse(&b, theirs.lines[i], strlen(theirs.lines[i])));
+        for (size_t k = 0; texts[k]; k++)
+            if (!same_text(json_get(b, texts[k]), json_get(a, texts[k]))) fail_msg("row %zu: %s is another", i, texts[k]);
+        const double x = number(a, value), y = number(b, value);
+        if (isnan(x) != isnan(y) || fabs(x - y) > 1e-12) fail_msg("row %zu: %s is %.17g, theirs %.17g", i, value, x, y);
+    }
+    asked_release(&theirs);
+}
+
+static void alpaca_asks_and_reads_as_theirs(void **state) {
+    (void)state;
+    static const char *const texts[] = {"instruction", "output_1", "generator_1", "output_2", "generator_2", "dataset", NULL};
+    struct bench_options o = {.answers = GOLDEN "alpaca_own.json", .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1};
+    struct asked rows = {0};
+    judge_as_they(&rows, "alpaca", &o, GOLDEN "alpaca_asked.jsonl");
+    same_rows(&rows, GOLDEN "alpaca_expected.json", texts, "preference");
+    asked_release(&rows);
+}
+
+/* FIPS 180-4's examples, and a text that ends where the length does not fit. */
+static void sha512_is_theirs(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *begins;
+    } cases[] = {{"abc", "ddaf35a193617abacc417349ae204131"}, {"", "cf83e1357eefb8bdf1542850d66d8007"},
+                 {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu", "8e959b75dae313da8cf4f72814fc143f"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unsigned char hash[SHA512_SIZE];
+        char hex[33] = {0};
+        sha512(hash, cases[i].text, strlen(cases[i].text));
+        for (size_t k = 0; k < 16; k++) snprintf(hex + 2 * k, 3, "%02x", hash[k]);
+        assert_string_equal(hex, cases[i].begins);
+    }
+}
+
+static void files_are_checked(void **state) {
+    (void)state;
+    static const struct {
+        const char *own, *message;
+    } cases[] = {{"[{\"instruction\": \"x\", \"output\": \"y\"}]", "field generator"}, {"[{\"instruction\": 7}]", "field instruction"}, {"[3]", "expected an object"},
+                 {"[]", "no answers"}, {"[{\"instruction\": \"x\", \"output\": \"y\", \"generator\": \"z\"}]", "none of its instructions"},
+                 {"[{\"instruction\": \"Do number 1.\", \"output\": \"y\", \"generator\": \"z\"}, {\"instruction\": \"x\", \"output\": \"y\", \"generator\": \"z\"}]", "1 of its instructions are none of"},
+                 {"[{\"instruction\": \"Do number 1.\", \"output\": \"y\", \"generator\": \"z\"}, {\"instruction\": \"Do number 2.\", \"output\": \"y\", \"generator\": \"a\"}]", "one file a model"}};
+    char path[] = "/tmp/rapt_bench_XXXXXX";
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bench b;
+        const struct bench_options o = {.answers = path, .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1};
+        ok(file_write(path, cases[i].own, strlen(cases[i].own)));
+        assert_true(bench_open(&b, bench_protocol_find("alpaca"), &o) != ST_OK);
+        if (!strstr(status_message(), cases[i].message)) fail_msg("'%s', expected '%s'", status_message(), cases[i].message);
+    }
+    remove(path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sha512_is_theirs),
+        cmocka_unit_test(alpaca_asks_and_reads_as_theirs),
+        cmocka_unit_test(files_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
