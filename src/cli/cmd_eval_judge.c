@@ -61,7 +61,11 @@ const struct opt_spec cmd_eval_judge_spec = {
     .put_names = put_names,
     .put_values = put_values,
     .example = "rapt eval judge --bench alpaca --answers model_outputs.json --baseline-answers gpt4_turbo.json --output annotations.json \\\n"
-               "    --endpoint https://api.openai.com/v1 --endpoint-model gpt-4-1106-preview",
+               "    --endpoint https://api.openai.com/v1 --endpoint-model gpt-4-1106-preview\n"
+               "rapt eval judge --bench mt-bench --questions question.jsonl --reference-answers gpt-4.jsonl --answers mine.jsonl --output single.jsonl \\\n"
+               "    --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
+               "rapt eval judge --bench arena-hard-v2 --questions question.jsonl --answers mine.jsonl \\\n"
+               "    --baseline-answers o3-mini.jsonl,gemini.jsonl --output judged.jsonl --endpoint http://localhost:8000/v1 --endpoint-model NAME",
     .notes = "rapt eval alpaca, mt-bench and arena-hard read what it writes, and so do the benchmarks' own scripts. docs/evaluation.md has the protocols.",
 };
 

@@ -191,12 +191,6 @@ static status read(struct bench_question *q, const struct remote_answer *a) {
 
 /* ---- annotations.json ---- */
 
-static void put_field(struct buf *out, const char *name, const char *text) {
-    buf_printf(out, "\"%s\": ", name);
-    json_put_text(out, text);
-    buf_append_text(out, ", ");
-}
-
 static void write(struct buf *out, const struct bench *b) {
     const struct alpaca *x = b->state;
     buf_append_text(out, "[\n");
@@ -205,13 +199,13 @@ static void write(struct buf *out, const struct bench *b) {
         const struct bench_question *q = row->question == SIZE_MAX ? NULL : &b->questions[row->question];
         const double shown = q ? q->value : 1.5;
         buf_append_char(out, '{');
-        put_field(out, "instruction", row->base->id);
-        if (row->base->dataset) put_field(out, "dataset", row->base->dataset);
-        put_field(out, "output_1", row->base->turns[0]);
-        put_field(out, "generator_1", row->base->model);
-        put_field(out, "output_2", row->own->turns[0]);
-        put_field(out, "generator_2", row->own->model);
-        put_field(out, "annotator", b->o->judge);
+        bench_put_text(out, "instruction", row->base->id);
+        if (row->base->dataset) bench_put_text(out, "dataset", row->base->dataset);
+        bench_put_text(out, "output_1", row->base->turns[0]);
+        bench_put_text(out, "generator_1", row->base->model);
+        bench_put_text(out, "output_2", row->own->turns[0]);
+        bench_put_text(out, "generator_2", row->own->model);
+        bench_put_text(out, "annotator", b->o->judge);
         buf_append_text(out, "\"preference\": ");
         json_put_double(out, q && row->switched ? 3 - shown : shown);
         buf_append_text(out, ", \"preference_raw_completion\": ");

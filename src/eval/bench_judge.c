@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-const struct bench_protocol *const bench_protocols[] = {&bench_alpaca};
+const struct bench_protocol *const bench_protocols[] = {&bench_alpaca, &bench_mt_single, &bench_mt_pair, &bench_arena_v01, &bench_arena_v2};
 const size_t bench_protocol_count = sizeof bench_protocols / sizeof bench_protocols[0];
 
 const struct bench_protocol *bench_protocol_find(const char *name) {
@@ -34,6 +34,12 @@ void bench_put_message(struct buf *messages, const char *role, const char *text,
 
 void bench_end_messages(struct buf *messages) { buf_append_char(messages, ']'); }
 
+void bench_put_text(struct buf *out, const char *name, const char *text) {
+    buf_printf(out, "\"%s\": ", name);
+    json_put_text(out, text);
+    buf_append_text(out, ", ");
+}
+
 status bench_open(struct bench *b, const struct bench_protocol *protocol, const struct bench_options *o) {
     *b = (struct bench){.protocol = protocol, .o = o};
     status s = protocol->open(b);
@@ -60,26 +66,16 @@ struct asking {
     const struct remote_options *remote;
 };
 
-/* A judgement without a verdict is gone on with: the conversation so far, and what arena-hard-auto (4ce0f00, gen_judgment.py) says then. */
-static void put_continued(struct buf *out, const struct bench_question *q) {
-    static const char more[] = "continue your judgment and finish by outputting a final verdict label";
-    buf_append(out, q->messages.data, q->messages.size - 1);
-    bench_put_message(out, "assistant", buf_text(&q->said) + 1, q->said.size - 1); /* said begins with a line break */
-    bench_put_message(out, "user", more, sizeof more - 1);
-    bench_end_messages(out);
-}
-
 void bench_put_request(struct buf *out, const struct bench *b, const struct bench_question *q, const struct remote_options *remote) {
     const struct bench_protocol *p = b->protocol;
-    const bool again = q->remote.tries > 0, goes_on = again && p->continues && q->said.size > 1;
+    const bool fresh = q->remote.tries > 0 && !(p->continues && q->said.size); /* at 0 the same answer would come again */
     buf_append_text(out, "{\"model\": ");
     json_put_text(out, remote->model);
     buf_append_text(out, ", \"messages\": ");
-    if (goes_on) put_continued(out, q);
-    else buf_append(out, q->messages.data, q->messages.size);
+    buf_append(out, q->messages.data, q->messages.size);
     buf_append_text(out, ", \"temperature\": ");
-    json_put_double(out, again && !goes_on ? 1 : p->temperature); /* at 0 the same answer would come again */
-    if (again && !goes_on) buf_printf(out, ", \"seed\": %lld", (long long)q->remote.tries);
+    json_put_double(out, fresh ? 1 : p->temperature);
+    if (fresh) buf_printf(out, ", \"seed\": %lld", (long long)q->remote.tries);
     buf_printf(out, ", \"max_tokens\": %lld%s}", (long long)remote->max_tokens, p->members);
 }
 

@@ -21,11 +21,11 @@ struct bench_options {
 /* A question to the judge. */
 struct bench_question {
     struct remote_question remote; /* first */
-    struct buf messages;           /* as it is asked first: a JSON array */
+    struct buf messages;           /* what is asked: a JSON array */
     struct buf said;               /* the judge's text, of all tries that count */
     struct buf raw;                /* its choice as JSON; of protocols that keep it */
     double value;                  /* a preference 1 .. 2 of what was shown, or a grade */
-    char verdict[8];               /* A>>B, ..; "" none */
+    char verdict[16];              /* A>>B, ..; "" none */
 };
 
 struct bench;
@@ -35,7 +35,7 @@ struct bench_protocol {
     double temperature;
     int64_t max_tokens, tries;  /* of an answer; askings until one can be read, as the benchmark's own script has it */
     const char *members;        /* further ones of the request, ", \"top_p\": 1"; "" */
-    bool continues;             /* a second asking goes on with the conversation */
+    bool continues;             /* read puts more behind the messages: a second asking goes on with the conversation, at the same temperature */
     /* Reads the files and makes the questions. */
     status (*open)(struct bench *b);
     /* ST_FORMAT: nothing that can be read. */
@@ -74,6 +74,8 @@ const char *bench_prompts_alpaca(void), *bench_prompts_mt(void), *bench_prompts_
 /* Appends [{"role": .., "content": ..}, ..] piece by piece: the first call opens the array, bench_end_messages closes it. */
 void bench_put_message(struct buf *messages, const char *role, const char *text, size_t size);
 void bench_end_messages(struct buf *messages);
+/* Appends "name": "text", with a comma and a blank. */
+void bench_put_text(struct buf *out, const char *name, const char *text);
 
 /* A model's answers, by the identity of their questions. */
 struct bench_answer {

@@ -67,6 +67,81 @@ n=10
 alpaca_file base 5 0 >base.json
 alpaca_file own 1 1 >own.json
 
+# ---- MT-Bench: grades, and pairs in both orders ----
+for ((i = 0; i < 6; i++)); do
+  category=$([ $((i % 2)) = 0 ] && echo writing || echo math)
+  echo "{\"question_id\": $((81 + i)), \"category\": \"$category\", \"turns\": [\"Do $i.\", \"And $i.\"]}" >>question.jsonl
+  for m in own base reference; do
+    score=$([ $m = own ] && echo $((i + 2)) || echo 5)
+    [ $m = reference ] && score=none
+    echo "{\"question_id\": $((81 + i)), \"model_id\": \"$m\", \"choices\": [{\"index\": 0, \"turns\": [\"$m SCORE=$score\", \"$m again SCORE=$score\"]}]}" | sed 's/SCORE=none/said/g' >>$m.jsonl
+  done
+done
+M="--questions question.jsonl --reference-answers reference.jsonl --answers own.jsonl"
+serve mixed
+judge --bench mt-bench $M --output mt.jsonl --answer-tries 4 --json >counts 2>err
+is "$(grep -oE '"score": [0-9.-]+' mt.jsonl | sed 's/.*: //' | tr '\n' ' ')" "2 4 6 3 5 7 2 4 6 3 5 7 "
+has counts '"judgements": 12, "equal": 0, "asked": 12,'
+is "$(count '"judge": \["m", "single-math-v1-multi-turn"\]' mt.jsonl)" 3
+"$RAPT" eval mt-bench --judgments mt.jsonl --questions question.jsonl >text 2>err
+has text 'own                               4.50    4.50    4.50'
+judge --bench mt-bench-pair $M --baseline-answers base.jsonl --output pair.jsonl --answer-tries 4 2>err
+"$RAPT" eval mt-bench --judgments pair.jsonl --baseline base >text 2>err
+has text '4 won, 6 lost, 2 tied' # 2 to 7 against 5, in two turns
+fails 1 'question 82: there is no answer of --reference-answers, which the judge of its category reads' judge --bench mt-bench --questions question.jsonl --answers own.jsonl --output x.jsonl
+head -3 own.jsonl >some.jsonl
+judge --bench mt-bench ${M/own.jsonl/some.jsonl} --output some_mt.jsonl --answer-tries 4 2>err
+has err 'some.jsonl: 3 questions have no answer in it'
+is "$(wc -l <some_mt.jsonl)" 6
+sed 's/{answer}/{answers}/' "$tests/../prompts/mt_bench.jsonl" >p.jsonl
+fails 1 "p.jsonl:.*'{answers}' is no place of this prompt" judge --bench mt-bench $M --output x.jsonl --judge-prompts p.jsonl
+grep -v '"single-v1"' "$tests/../prompts/mt_bench.jsonl" >p.jsonl
+fails 1 'p.jsonl: there is no prompt single-v1' judge --bench mt-bench $M --output x.jsonl --judge-prompts p.jsonl
+
+# ---- Arena-Hard ----
+for ((i = 0; i < 6; i++)); do
+  echo "{\"question_id\": \"q$i\", \"category\": \"arena-hard-v0.1\", \"turns\": [{\"content\": \"Do $i.\"}]}" >>question1.jsonl
+  echo "{\"uid\": \"q$i\", \"category\": \"$([ $i = 0 ] && echo creative_writing || echo hard_prompt)\", \"prompt\": \"Do $i.\"}" >>question2.jsonl
+  for m in own gpt-4-0314 o3-mini-2025-01-31 gemini-2.0-flash-001; do
+    score=$([ $m = own ] && echo $((i * 2 + 1)) || echo 5)
+    echo "{\"question_id\": \"q$i\", \"model_id\": \"$m\", \"choices\": [{\"index\": 0, \"turns\": [{\"content\": \"$m SCORE=$score\"}]}]}" >>$m.1.jsonl
+    echo "{\"uid\": \"q$i\", \"model\": \"$m\", \"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"assistant\", \"content\": {\"answer\": \"$m SCORE=$score\"}}]}" >>$m.2.jsonl
+  done
+done
+verdicts() { grep -oE '"score": ("[^"]*"|null)' "$1" | sed 's/.*: //' | tr -d '"' | tr '\n' ' '; }
+want="A>>B B>>A A>B B>A A=B A=B B>A A>B B>>A A>>B B>>A A>>B "
+V1="--bench arena-hard-v0.1 --questions question1.jsonl --answers own.1.jsonl"
+V2="--bench arena-hard-v2 --questions question2.jsonl --answers own.2.jsonl"
+judge $V1 --baseline-answers gpt-4-0314.1.jsonl --output v1.jsonl --answer-tries 4 2>err
+is "$(verdicts v1.jsonl)" "$want"
+"$RAPT" eval arena-hard --bench v0.1 --judgments v1.jsonl >text 2>err
+has text 'Arena-Hard v0.1 against gpt-4-0314: 24 battles'
+judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl,gemini-2.0-flash-001.2.jsonl --output v2.jsonl --answer-tries 4 2>err
+is "$(verdicts v2.jsonl)" "$want"
+has v2.jsonl '"baseline": "gemini-2.0-flash-001"'
+"$RAPT" eval arena-hard --judgments v2.jsonl >text 2>err
+has text 'against o3-mini-2025-01-31: 18 battles'
+fails 1 'has no answer of gemini-2.0-flash-001 (--baseline NAME' judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl --output x.jsonl
+judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl --baseline o3-mini-2025-01-31 --output v2o.jsonl --answer-tries 4 2>err
+is "$(verdicts v2o.jsonl)" "$want"
+printf 'system_prompt: "Say [[A>>B]] to [[B>>A]]."\nprompt_template: ["{question_1} {answer_1} {answer_2}"]\nregex_pattern: \\[\\[([AB<>=]+)\\]\\]\n' >p.yaml
+judge $V1 --baseline-answers gpt-4-0314.1.jsonl --output v1p.jsonl --answer-tries 4 --judge-prompts p.yaml 2>err
+is "$(verdicts v1p.jsonl)" "$want"
+has v1p.jsonl '"user_prompt": "Do 0. gpt-4-0314 SCORE=5 own SCORE=1"'
+printf 'prompt_template: "{question_1} {answer_1} {answer_2}"\nregex_pattern: x\n' >p.yaml
+fails 1 'p.yaml:2: verdicts are read by' judge $V1 --baseline-answers gpt-4-0314.1.jsonl --output x.jsonl --judge-prompts p.yaml
+echo 'model_list: [a]' >p.yaml
+fails 1 'p.yaml: there is none of prompt_template' judge $V1 --baseline-answers gpt-4-0314.1.jsonl --output x.jsonl --judge-prompts p.yaml
+# v0.1 asks once more for a verdict, in the same conversation; v2 does not
+serve nonsense
+judge $V1 --baseline-answers gpt-4-0314.1.jsonl --output v1n.jsonl --json >counts 2>err
+has counts '"bad_answers": 24, "given_up": 12'
+judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl,gemini-2.0-flash-001.2.jsonl --output v2n.jsonl --json >counts 2>err
+has counts '"bad_answers": 12, "given_up": 12'
+serve 400
+judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl,gemini-2.0-flash-001.2.jsonl --output v2n.jsonl 2>err
+has v2n.jsonl '"games": [null, null]}'
+
 # Nonsense: no preference, as in the package, or stop. Refusals of a question likewise; of the client they end the run.
 serve nonsense
 judge $A --output n.json --json >counts 2>err

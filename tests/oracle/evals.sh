@@ -10,12 +10,13 @@ if [ -z "$python" ] || ! "$python" -c 'import lm_eval, accelerate, alpaca_eval, 
 fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-for script in eval_harness eval_gsm8k eval_alpaca eval_judge_alpaca eval_mt_bench; do
+for script in eval_harness eval_gsm8k eval_alpaca eval_judge_alpaca eval_judge_mt eval_mt_bench; do
   "$python" "$here/$script.py" "$dir" "$here/../golden/score_chat" >"$dir.log" 2>&1 || { cat "$dir.log"; rm -f "$dir.log"; exit 1; }
   rm -f "$dir.log"
 done
-if [ -n "${RAPT_ARENA_HARD:-}" ]; then "$python" "$here/eval_arena.py" "$dir" "$RAPT_ARENA_HARD"
-else echo "eval_arena.py skipped: RAPT_ARENA_HARD, a git directory of lmarena/arena-hard-auto, is not set"; fi
+if [ -n "${RAPT_ARENA_HARD:-}" ]; then
+  for script in eval_arena eval_judge_arena; do "$python" "$here/$script.py" "$dir" "$RAPT_ARENA_HARD"; done
+else echo "eval_arena.py, eval_judge_arena.py skipped: RAPT_ARENA_HARD, a git directory of lmarena/arena-hard-auto, is not set"; fi
 if [ "${1:-}" = --write ]; then
   for folder in "$dir"/*; do
     mkdir -p "$here/../golden/$(basename "$folder")"

@@ -61,11 +61,15 @@ static void put_message(struct buf *out, const char *content, int rating, bool l
 /* Whose question is it? */
 static bool of_alpaca(const char *body) { return strstr(body, "model_identifier") != NULL; }
 static bool of_mt(const char *body) { return strstr(body, "[[rating]]") != NULL; }
+static bool of_mt_pair(const char *body) { return strstr(body, "[[C]]") != NULL; }
 static bool of_arena(const char *body) { return strstr(body, "[[A>>B]]") != NULL; }
 
-/* Of benchmarks: m or M with 3/4 on the better; a grade, the last response's; a verdict, strong from 4 apart. */
-static void put_bench_answer(struct buf *out, const char *body, const char *a, const char *b) {
-    const int x = a ? atoi(a + 6) : 1, y = b ? atoi(b + 6) : x;
+/* Of benchmarks: m or M with 3/4 on the better; a grade, the last response's; a verdict, strong from 4 apart. Of two answers the first's first score and the
+ * second's last one count. */
+static void put_bench_answer(struct buf *out, const char *body, const char *a) {
+    const char *last = a;
+    for (const char *at = a; at; at = strstr(at + 1, "SCORE=")) last = at;
+    const int x = a ? atoi(a + 6) : 1, y = last ? atoi(last + 6) : 1;
     char text[64];
     if (of_alpaca(body)) {
         buf_printf(out, "{\"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"m\"}, \"logprobs\": {\"content\": [{\"token\": \"m\", \"logprob\": -1, "
@@ -73,13 +77,12 @@ static void put_bench_answer(struct buf *out, const char *body, const char *a, c
             log(x > y ? 0.75 : x < y ? 0.25 : 0.5), log(x > y ? 0.25 : x < y ? 0.75 : 0.5));
         return;
     }
-    if (of_mt(body)) {
-        const char *last = a;
-        for (const char *at = a; at; at = strstr(at + 1, "SCORE=")) last = at;
-        snprintf(text, sizeof text, "It is so. Rating: [[%d]]", last ? atoi(last + 6) : 1);
-    } else {
+    if (of_mt(body))
+        snprintf(text, sizeof text, "It is so. Rating: [[%d]]", y);
+    else if (of_mt_pair(body))
+        snprintf(text, sizeof text, "So it is [[%c]]", x > y ? 'A' : x < y ? 'B' : 'C');
+    else
         snprintf(text, sizeof text, "My final verdict is: [[%s]]", x - y >= 4 ? "A>>B" : x > y ? "A>B" : x == y ? "A=B" : y - x >= 4 ? "B>>A" : "B>A");
-    }
     put_message(out, text, -1, false);
 }
 
@@ -87,8 +90,8 @@ static void put_answer(struct buf *out, const char *body) {
     const bool logprobs = strstr(body, "\"logprobs\": true") != NULL;
     const char *a = strstr(body, "SCORE="), *b = a ? strstr(a + 1, "SCORE=") : NULL;
     char text[16];
-    if (of_alpaca(body) || of_mt(body) || of_arena(body)) {
-        put_bench_answer(out, body, a, b);
+    if (of_alpaca(body) || of_mt(body) || of_mt_pair(body) || of_arena(body)) {
+        put_bench_answer(out, body, a);
         return;
     }
     if (!b) {

@@ -117,8 +117,32 @@ static void judge_as_they(struct asked *rows, const char *name, struct bench_opt
     asked_release(&theirs);
 }
 
-/* Row by row the members of theirs: the same texts, numbers within 1e-12. */
-static void same_rows(const struct asked *mine, const char *file, const char *const *texts, const char *value) {
+/* Texts, and numbers within 1e-12; of objects the members that theirs has. */
+static bool same_value(struct json mine, struct json theirs) {
+    struct json_iter x = json_iter_begin(mine), y = json_iter_begin(theirs);
+    struct json key, m, n;
+    double p, q;
+    bool same = true;
+    if (json_kind_of(mine) != json_kind_of(theirs)) return false;
+    switch (json_kind_of(theirs)) {
+    case JSON_STRING: return same_text(mine, theirs);
+    case JSON_NUMBER: return json_double(&p, mine) && json_double(&q, theirs) && fabs(p - q) <= 1e-12;
+    case JSON_ARRAY:
+        if (json_count(mine) != json_count(theirs)) return false;
+        while (same && json_iter_next(&x, &key, &m) && json_iter_next(&y, &key, &n)) same = same_value(m, n);
+        return same;
+    case JSON_OBJECT:
+        while (same && json_iter_next(&y, &key, &n)) {
+            char *name = json_text(key);
+            same = same_value(json_get(mine, name), n);
+            free(name);
+        }
+        return same;
+    default: return mine.size == theirs.size && memcmp(mine.text, theirs.text, mine.size) == 0;
+    }
+}
+
+static void same_rows(const struct asked *mine, const char *file) {
     struct asked theirs = {0};
     ok(rows_each(file, keep_line, &theirs));
     assert_int_equal(mine->count, theirs.count);
@@ -126,22 +150,34 @@ static void same_rows(const struct asked *mine, const char *file, const char *co
         struct json a, b;
         ok(json_parse(&a, mine->lines[i], strlen(mine->lines[i])));
         ok(json_parse(&b, theirs.lines[i], strlen(theirs.lines[i])));
-        for (size_t k = 0; texts[k]; k++)
-            if (!same_text(json_get(b, texts[k]), json_get(a, texts[k]))) fail_msg("row %zu: %s is another", i, texts[k]);
-        const double x = number(a, value), y = number(b, value);
-        if (isnan(x) != isnan(y) || fabs(x - y) > 1e-12) fail_msg("row %zu: %s is %.17g, theirs %.17g", i, value, x, y);
+        if (!same_value(a, b)) fail_msg("%s, row %zu:\n%s\nours is\n%s", file, i, theirs.lines[i], mine->lines[i]);
     }
     asked_release(&theirs);
 }
 
-static void alpaca_asks_and_reads_as_theirs(void **state) {
+static void asks_and_reads_as_theirs(void **state) {
     (void)state;
-    static const char *const texts[] = {"instruction", "output_1", "generator_1", "output_2", "generator_2", "dataset", NULL};
-    struct bench_options o = {.answers = GOLDEN "alpaca_own.json", .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1};
-    struct asked rows = {0};
-    judge_as_they(&rows, "alpaca", &o, GOLDEN "alpaca_asked.jsonl");
-    same_rows(&rows, GOLDEN "alpaca_expected.json", texts, "preference");
-    asked_release(&rows);
+    const struct {
+        const char *name, *asked, *expected;
+        struct bench_options o;
+    } cases[] = {
+        {"alpaca", GOLDEN "alpaca_asked.jsonl", GOLDEN "alpaca_expected.json", {.answers = GOLDEN "alpaca_own.json", .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1}},
+        {"mt-bench", GOLDEN "mt_single_asked.jsonl", GOLDEN "mt_single_expected.jsonl",
+         {.answers = GOLDEN "mt_own.jsonl", .questions = GOLDEN "mt_question.jsonl", .references = GOLDEN "mt_reference.jsonl", .seconds = 1.5}},
+        {"mt-bench-pair", GOLDEN "mt_pair_asked.jsonl", GOLDEN "mt_pair_expected.jsonl",
+         {.answers = GOLDEN "mt_own.jsonl", .questions = GOLDEN "mt_question.jsonl", .references = GOLDEN "mt_reference.jsonl", .baselines = {GOLDEN "mt_base.jsonl"}, .baseline_count = 1, .seconds = 1.5}},
+        {"arena-hard-v0.1", GOLDEN "arena_v01_asked.jsonl", GOLDEN "arena_v01_expected.jsonl",
+         {.answers = GOLDEN "arena_v01_own.jsonl", .questions = GOLDEN "arena_v01_question.jsonl", .baselines = {GOLDEN "arena_v01_base.jsonl"}, .baseline_count = 1}},
+        {"arena-hard-v2", GOLDEN "arena_v2_asked.jsonl", GOLDEN "arena_v2_expected.jsonl",
+         {.answers = GOLDEN "arena_v2_own.jsonl", .questions = GOLDEN "arena_v2_question.jsonl", .baselines = {GOLDEN "arena_v2_base.jsonl", GOLDEN "arena_v2_base_creative.jsonl"}, .baseline_count = 2}}};
+    assert_int_equal(sizeof cases / sizeof cases[0], bench_protocol_count); /* a new row needs its golden */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct asked rows = {0};
+        struct bench_options o = cases[i].o;
+        judge_as_they(&rows, cases[i].name, &o, cases[i].asked);
+        same_rows(&rows, cases[i].expected);
+        asked_release(&rows);
+    }
 }
 
 /* FIPS 180-4's examples, and a text that ends where the length does not fit. */
@@ -183,7 +219,7 @@ static void files_are_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha512_is_theirs),
-        cmocka_unit_test(alpaca_asks_and_reads_as_theirs),
+        cmocka_unit_test(asks_and_reads_as_theirs),
         cmocka_unit_test(files_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
