@@ -9,23 +9,24 @@
 #include "cli/cli_judge.h"
 #include "cli/cli_model.h"
 #include "cli/cli_range.h"
+#include "cli/cli_reward.h"
 #include "cli/cmd.h"
-#include "reward/reward_rule.h"
 #include "reward/score.h"
 
 struct score_cli {
-    const char *input, *output, *source, *column, *rule, *pattern, *answer_field, *extract, *unit, *score_range, *on_bad_row, *model,
-        *adapter, *dtype, *scale, *map, *command, *goals, *self_read;
+    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *goals, *self_read;
     struct opt_list weights, attributes, cross_fit, fields;
-    int64_t length, budget, threads, command_batch;
-    double quantize, beta, command_timeout;
+    int64_t budget, threads;
+    double quantize, beta;
     bool overwrite, json, per_token;
+    struct rule_flags rule;
     struct judge_flags judge;
 };
 
 #define FIELD(name) offsetof(struct score_cli, name)
 #define JUDGE(name) offsetof(struct score_cli, judge.name)
 #define JUDGE_ENDPOINT(name) offsetof(struct score_cli, judge.endpoint.name)
+#define RULE(name) offsetof(struct score_cli, rule.name)
 static const struct opt_row rows[] = {
     {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL,
      "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs, several responses each, or completions; - is stdin."},
@@ -40,19 +41,8 @@ static const struct opt_row rows[] = {
     {"weights", OPT_LIST, FIELD(weights), "NAME=W,...", NULL, NULL,
      "The sum of W times the column NAME, or with --source reward-model the attribute NAME: helpfulness=0.65,correctness=0.8."},
     {"--source rule", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"rule", OPT_STR, FIELD(rule), "NAME", NULL, NULL, "What is checked:"},
-    {"answer-field", OPT_STR, FIELD(answer_field), "NAME", "answer", NULL,
-     "gsm8k: the row's field with the right answer, a number or \"... #### n\"."},
-    {"extract", OPT_CHOICE, FIELD(extract), NULL, "flexible", "flexible|strict",
-     "gsm8k: flexible takes the last number of the response, strict the first behind \"#### \"."},
-    {"pattern", OPT_STR, FIELD(pattern), "P", NULL, NULL, "regex: a PCRE2 pattern (UTF-8, Unicode classes)."},
-    {"length", OPT_INT, FIELD(length), "N", NULL, NULL, "length: the length that is best."},
-    {"unit", OPT_CHOICE, FIELD(unit), NULL, "words", "words|characters", "length: words are what blanks part."},
-    {"command", OPT_STR, FIELD(command), "TEXT", NULL, NULL,
-     "command: a command line for sh. Its standard input has a line {\"prompt\", \"response\", \"row\"} for each response; it prints as many lines, "
-     "numbers from 0 (wrong) to 1 (right) or null, and ends with code 0."},
-    {"command-batch", OPT_INT, FIELD(command_batch), "N", "256", NULL, "command: responses for which it is started once."},
-    {"command-timeout", OPT_DOUBLE, FIELD(command_timeout), "S", "60", NULL, "command: seconds that it may take for them."},
+    RULE_ROWS(RULE),
+    RULE_ROW_ROWS(RULE),
     {"--source judge", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     JUDGE_ROWS(JUDGE),
     {"--source self", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
@@ -93,13 +83,12 @@ static const struct opt_row rows[] = {
 static void put_names(struct buf *out, const char *option) {
     if (strcmp(option, "source") == 0)
         for (size_t i = 0; i < reward_count; i++) buf_printf(out, "%s%s: %s", i ? "; " : " ", reward_table[i].name, reward_table[i].help);
-    if (strcmp(option, "rule") == 0)
-        for (size_t i = 0; i < rule_count; i++) buf_printf(out, "%s%s: %s", i ? "; " : " ", rule_table[i].name, rule_table[i].help);
+    if (strcmp(option, "rule") == 0) cli_rule_names(out, false);
 }
 
 static void put_values(struct buf *out, const char *option) {
     for (size_t i = 0; i < reward_count && strcmp(option, "source") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", reward_table[i].name);
-    for (size_t i = 0; i < rule_count && strcmp(option, "rule") == 0; i++) buf_printf(out, "%s%s", i ? "|" : "", rule_table[i].name);
+    if (strcmp(option, "rule") == 0) cli_rule_values(out, false);
 }
 
 const struct opt_spec cmd_score_spec = {
@@ -122,53 +111,12 @@ const struct opt_spec cmd_score_spec = {
              "A response that the source has no number for gets null, and is counted.",
 };
 
-static bool among(const char *const *names, const char *name) {
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0) return true;
-    return false;
-}
-
-/* Options that belong to other sources, or other rules. */
-static status check_effects(const struct opt_result *result, const struct reward_source *source, const struct rule_row *rule) {
+/* Options that belong to other sources. */
+static status check_effects(const struct opt_result *result, const struct reward_source *source) {
     for (size_t i = 0; i < reward_count; i++)
         for (const char *const *name = reward_table[i].options; *name; name++)
-            if (!among(source->options, *name) && opt_given(result, &cmd_score_spec, *name))
+            if (!cli_among(source->options, *name) && opt_given(result, &cmd_score_spec, *name))
                 return FAIL(ST_USAGE, "--%s has no effect with --source %s", *name, source->name);
-    for (size_t i = 0; rule && i < rule_count; i++)
-        for (const char *const *name = rule_table[i].options; *name; name++)
-            if (!among(rule->options, *name) && opt_given(result, &cmd_score_spec, *name))
-                return FAIL(ST_USAGE, "--%s has no effect with --rule %s", *name, rule->name);
-    return ST_OK;
-}
-
-static status read_weights(struct reward_options *r, const struct opt_list *list) {
-    _Static_assert(REWARD_NAMES_MAX >= OPT_LIST_MAX, "every weight has its place");
-    for (size_t i = 0; i < list->count; i++) {
-        const char *mark = strrchr(list->items[i], '='), *text = list->items[i];
-        char *end = NULL;
-        const double weight = mark ? strtod(mark + 1, &end) : 0;
-        if (!mark || mark == text || end == mark + 1 || *end || !isfinite(weight))
-            return FAIL(ST_USAGE, "--weights expects NAME=W such as helpfulness=0.65, found '%s'", text);
-        r->weights[r->weight_count++] = (struct reward_weight){mem_keep(mem_text_n(text, (size_t)(mark - text))), weight};
-    }
-    return ST_OK;
-}
-
-static status read_rule(const struct rule_row **rule, const struct score_cli *o) {
-    struct buf names = {0};
-    *rule = o->rule ? rule_find(o->rule) : NULL;
-    if (!*rule) {
-        for (size_t i = 0; i < rule_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", rule_table[i].name);
-        status s = FAIL(ST_USAGE, "--source rule expects --rule NAME, one of %s%s%s", buf_text(&names), o->rule ? "; found " : "",
-            o->rule ? o->rule : "");
-        buf_release(&names);
-        return s;
-    }
-    if (among((*rule)->options, "command") && !o->command) return FAIL(ST_USAGE, "--rule %s expects --command TEXT", o->rule);
-    if (o->command_batch < 1 || o->command_batch > 1 << 20) return FAIL(ST_USAGE, "--command-batch expects 1 to 1048576");
-    if (!(o->command_timeout >= 0.001 && o->command_timeout <= 86400)) return FAIL(ST_USAGE, "--command-timeout expects 0.001 to 86400");
-    if (among((*rule)->options, "pattern") && !o->pattern) return FAIL(ST_USAGE, "--rule %s expects --pattern P", o->rule);
-    if (among((*rule)->options, "length") && o->length < 1) return FAIL(ST_USAGE, "--rule %s expects --length N, 1 or more", o->rule);
     return ST_OK;
 }
 
@@ -230,7 +178,6 @@ static status read_goals(struct reward_options *r, const struct score_cli *o) {
 
 static status read_source(struct score_options *s, const struct score_cli *o, const struct opt_result *result) {
     struct buf names = {0};
-    const struct rule_row *rule = NULL;
     s->source = o->source ? reward_find(o->source) : NULL;
     if (!s->source) {
         for (size_t i = 0; i < reward_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", reward_table[i].name);
@@ -239,9 +186,9 @@ static status read_source(struct score_options *s, const struct score_cli *o, co
         buf_release(&names);
         return code;
     }
-    if (strcmp(s->source->name, "rule") == 0) TRY(read_rule(&rule, o));
-    TRY(check_effects(result, s->source, rule));
-    TRY(read_weights(&s->reward, &o->weights));
+    TRY(check_effects(result, s->source));
+    if (strcmp(s->source->name, "rule") == 0) TRY(cli_rule(&s->reward, &o->rule, "--source rule", false, result, &cmd_score_spec));
+    TRY(cli_weights(&s->reward, &o->weights));
     if (strcmp(s->source->name, "column") == 0 && (o->column != NULL) == (s->reward.weight_count != 0))
         return FAIL(ST_USAGE, "--source column expects --column NAME or --weights NAME=W,...");
     TRY(read_model(&s->reward, s->source->flags, o));
@@ -271,9 +218,7 @@ status cmd_score_run(int argc, char **argv) {
     if (!(o.quantize >= 0)) return FAIL(ST_USAGE, "--quantize must be 0 or more");
     struct score_options s = {.input = o.input,
                               .output = o.output,
-                              .reward = {.column = o.column, .rule = o.rule, .pattern = o.pattern, .answer_field = o.answer_field,
-                                  .extract = o.extract, .unit = o.unit, .length = o.length, .command = o.command,
-                                  .command_batch = o.command_batch, .command_timeout_ms = (int64_t)(o.command_timeout * 1000)},
+                              .reward = {.column = o.column},
                               .quantum = o.quantize,
                               .overwrite = o.overwrite,
                               .map = &map,

@@ -8,8 +8,10 @@
 #include "cli/cli_infer.h"
 #include "cli/cli_kwargs.h"
 #include "cli/cli_model.h"
+#include "cli/cli_scorer.h"
 #include "cli/cmd.h"
 #include "model/peft_io.h"
+#include "serve/scorer.h"
 #include "serve/serve.h"
 
 struct options {
@@ -17,9 +19,11 @@ struct options {
     struct opt_list adapters;
     int64_t port, max_body, max_new, max_queue, batch, max_length, threads;
     double timeout_s, idle_s;
+    struct scorer_flags scorer;
 };
 
 #define FIELD(name) offsetof(struct options, name)
+#define SCORER_AT(name) offsetof(struct options, scorer.name)
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_LIST, FIELD(adapters), "NAME=D[,...]", NULL, NULL,
@@ -31,6 +35,7 @@ static const struct opt_row rows[] = {
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapters' goal.json"},
     CLI_KWARGS_ROW(FIELD(kwargs)),
+    SCORER_ROWS,
     {"Network", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"host", OPT_STR, FIELD(host), "ADDRESS", "127.0.0.1", NULL, "0.0.0.0 or :: for all of the machine's addresses"},
     {"port", OPT_INT, FIELD(port), "N", "8080", NULL, "0 takes any that is free; the address is printed"},
@@ -51,12 +56,23 @@ static const struct opt_row rows[] = {
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "of the model; 0 = all cores"},
 };
 
+static void put_names(struct buf *out, const char *option) {
+    if (strcmp(option, "rule") == 0) cli_rule_names(out, true);
+}
+
+static void put_values(struct buf *out, const char *option) {
+    if (strcmp(option, "rule") == 0) cli_rule_values(out, true);
+}
+
 const struct opt_spec cmd_serve_spec = {
     .command = "serve",
     .summary = "The model behind an OpenAI-compatible API, with the goal as a field.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt serve --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter aligned=out --goal 10",
+    .put_names = put_names,
+    .put_values = put_values,
+    .example = "rapt serve --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter aligned=out --goal 10\n"
+               "rapt serve --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter aligned=out --scorer rule --rule length --length 60",
     .notes = "The goal of a request: a field \"goal\" in its body, a model name that ends in @goal=8, or --goal.\n"
              "RAPT_API_KEY in the environment is the key that clients must send; without it none is asked for.\n"
              "SIGTERM and Ctrl-C: what runs is finished, new requests get 503, and the exit code is 0.\n",
@@ -77,6 +93,8 @@ struct job {
     size_t count;
     struct serve_engine engine;
     bool started;
+    struct score_options score;
+    struct serve_scorer scorer; /* where score has a source */
 };
 
 /* The last part of a path, slashes at its end left out. */
@@ -160,7 +178,9 @@ static status open_all(struct job *j) {
 static status run(struct job *j) {
     const struct options *o = j->o;
     const char *key = getenv("RAPT_API_KEY");
+    if (j->score.source) TRY(serve_scorer_open(&j->scorer, &j->score));
     TRY(open_all(j));
+    j->engine.scorer = j->score.source ? &j->scorer : NULL;
     const struct serve_options so = {
         .host = o->host,
         .port = (uint16_t)o->port,
@@ -179,6 +199,7 @@ static status run(struct job *j) {
 
 static void release(struct job *j) {
     if (j->started) serve_engine_release(&j->engine);
+    if (j->scorer.one.o) serve_scorer_release(&j->scorer);
     for (size_t i = j->count; i-- > 0;) { /* the base last: the others stand on its weights */
         struct served *s = &j->served[i];
         model_release(&s->model);
@@ -220,7 +241,8 @@ status cmd_serve_run(int argc, char **argv) {
     TRY(cli_threads(o.threads));
     struct job *j = mem_zero(1, sizeof *j);
     j->o = &o;
-    const status s = run(j);
+    status s = cli_scorer(&j->score, &o.scorer, (size_t)o.max_length, &r, &cmd_serve_spec);
+    if (s == ST_OK) s = run(j);
     release(j);
     return s;
 }

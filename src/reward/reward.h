@@ -33,6 +33,7 @@ struct reward_options {
     const char *model, *adapter; /* adapter may be NULL */
     enum matmul_kind kind;
     size_t budget;                        /* positions computed at a time */
+    const char *budget_option;            /* what the command calls it; NULL: micro-batch-tokens */
     double beta;                          /* implicit */
     const char *attributes[REWARD_NAMES_MAX]; /* names for the labels of a head; none: the model's own */
     size_t attribute_count;
@@ -90,7 +91,8 @@ enum {
     REWARD_RAW = 2,          /* its numbers have no scale of their own: they stay raw or go through a quantile map */
     REWARD_MAPPED = 4,       /* of those: mapped unless told otherwise */
     REWARD_NEEDS_MODEL = 8,
-    REWARD_NEEDS_ADAPTER = 16
+    REWARD_NEEDS_ADAPTER = 16,
+    REWARD_LONE = 32 /* scores a response that comes alone, and has forgotten it when flush fails */
 };
 struct reward_source {
     const char *name, *help, *citation;

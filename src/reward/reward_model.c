@@ -153,4 +153,9 @@ status reward_model_score(struct reward *r, struct reward_values *out, const str
     return compute(x, out, false);
 }
 
-status reward_model_flush(struct reward *r, struct reward_values *out) { return compute(r->state, out, true); }
+status reward_model_flush(struct reward *r, struct reward_values *out) {
+    struct scored_model *x = r->state;
+    const status s = compute(x, out, true);
+    if (s != ST_OK) reward_pack_undo(&x->pack, x->pack.count);
+    return s;
+}

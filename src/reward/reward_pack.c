@@ -5,6 +5,7 @@
 
 status reward_pack_open(struct reward_pack *p, const struct reward_options *o, bool rewards) {
     p->budget = o->budget;
+    p->budget_option = o->budget_option ? o->budget_option : "micro-batch-tokens";
     TRY(encoder_open(&p->encoder, o->model));
     TRY(encoder_set_kwargs(&p->encoder, NULL, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
     p->encoder.whole = rewards;
@@ -23,7 +24,7 @@ void reward_pack_release(struct reward_pack *p) {
 status reward_pack_push(struct reward_pack *p, const struct ids *prompt, const struct ids *response) {
     const size_t size = prompt->count + response->count, longest = p->scorer.model.config.max_position;
     if (size > longest) return FAIL(ST_UNSUPPORTED, "%zu tokens with its prompt, more than the model's %zu positions", size, longest);
-    if (size > p->budget) return FAIL(ST_UNSUPPORTED, "%zu tokens with its prompt; raise --micro-batch-tokens (%zu)", size, p->budget);
+    if (size > p->budget) return FAIL(ST_UNSUPPORTED, "%zu tokens with its prompt; raise --%s (%zu)", size, p->budget_option, p->budget);
     TRY(scorer_need_positions(&p->scorer, size));
     if (p->count == p->capacity) {
         p->capacity = p->capacity ? 2 * p->capacity : 64;

@@ -16,6 +16,7 @@ struct reward_pack {
     struct encoder encoder;
     struct scorer scorer;
     size_t budget; /* positions computed at a time */
+    const char *budget_option;
     struct ids ids;
     struct pack_sequence *items; /* [count] held back, in order */
     size_t count, capacity;

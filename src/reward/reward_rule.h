@@ -16,6 +16,7 @@ struct rule_row {
     status (*hold)(struct rule *r, struct reward_values *out, const struct record *row, const struct buf *text);
     status (*flush)(struct rule *r, struct reward_values *out);
     void (*close)(struct rule *r);
+    bool reads_row; /* looks at other fields of the row than the response: no response can be judged alone */
 };
 extern const struct rule_row rule_table[];
 extern const size_t rule_count;

@@ -68,9 +68,7 @@ static status read_value(double *value, const struct rule_command *c, size_t i, 
         i + 1, (unsigned long long)c->row[i], (int)(size < 60 ? size : 60), line);
 }
 
-status rule_command_flush(struct rule *r, struct reward_values *out) {
-    struct rule_command *c = r->command;
-    if (!c->held) return ST_OK;
+static status judge_held(struct rule_command *c, struct reward_values *out) {
     TRY(read_output(c));
     const char *at = buf_text(&c->output), *end = at + c->output.size;
     for (size_t i = 0; i < c->held; i++) {
@@ -83,10 +81,17 @@ status rule_command_flush(struct rule *r, struct reward_values *out) {
         at = stop < end ? stop + 1 : end;
     }
     if (at != end) return FAIL(ST_IO, "%s: more lines of output than the %zu responses", c->line, c->held);
+    return ST_OK;
+}
+
+status rule_command_flush(struct rule *r, struct reward_values *out) {
+    struct rule_command *c = r->command;
+    if (!c->held) return ST_OK;
+    const status s = judge_held(c, out);
     fclose(c->in);
     c->in = NULL;
     c->held = 0;
-    return ST_OK;
+    return s;
 }
 
 status rule_command_hold(struct rule *r, struct reward_values *out, const struct record *row, const struct buf *text) {

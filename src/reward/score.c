@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "text/goal.h"
+#include "reward/score_one.h"
 
 /* What happens with the numbers of a pass over the input. */
 enum pass {
@@ -36,39 +36,16 @@ struct job {
 
 static size_t width(const struct job *x) { return 1 + x->reward.name_count; }
 
-static void put_score(struct job *x, double value) {
-    const struct score_options *o = x->o;
-    const struct goal_style style = {.low = o->low, .high = o->high, .quantum = o->quantum};
-    if (isnan(value)) {
-        x->counts->responses_unscored++;
-        buf_append_text(&x->line, "null");
-        return;
-    }
-    if (o->scale == SCORE_LINEAR) value = o->low + (o->high - o->low) * value;
-    if (o->scale == SCORE_QUANTILES) value = quantiles_map(&x->map, value);
-    x->counts->responses_scored++;
-    x->counts->scores_at_lowest += o->scale != SCORE_AS_IS && value <= o->low;
-    x->counts->scores_at_highest += o->scale != SCORE_AS_IS && value >= o->high;
-    goal_put_score(&x->line, &style, value);
-}
-
-/* What goes into a hole: "score": 7, and where there are attributes "scores": {...}. */
+/* What goes into a hole. */
 static void put_values(struct job *x, const char *side, const double *values) {
-    buf_printf(&x->line, "\"score%s\": ", side);
-    put_score(x, values[0]);
-    if (isnan(values[0]) && x->o->source->unscored) {
-        buf_printf(&x->line, ", \"score_error%s\": ", side);
-        json_put_text(&x->line, x->o->source->unscored);
-    }
-    if (!x->reward.name_count) return;
-    buf_printf(&x->line, ", \"scores%s\": {", side);
-    for (size_t i = 0; i < x->reward.name_count; i++) {
-        if (i) buf_append(&x->line, ", ", 2);
-        json_put_text(&x->line, x->reward.names[i]);
-        buf_append(&x->line, ": ", 2);
-        json_put_double(&x->line, values[1 + i]);
-    }
-    buf_append_char(&x->line, '}');
+    const struct score_options *o = x->o;
+    const double score = score_scaled(o, &x->map, values[0]);
+    struct score_counts *n = x->counts;
+    n->responses_unscored += isnan(score);
+    n->responses_scored += !isnan(score);
+    n->scores_at_lowest += o->scale != SCORE_AS_IS && score <= o->low; /* NaN is neither */
+    n->scores_at_highest += o->scale != SCORE_AS_IS && score >= o->high;
+    score_put(&x->line, o, &x->reward, side, score, values + 1);
 }
 
 static status write_row(struct job *x, const struct score_row *row) {

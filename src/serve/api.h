@@ -56,6 +56,10 @@ bool api_put_answer(struct buf *out, struct api_error *e, struct api_call *c);
 void api_put_events(struct buf *out, struct api_call *c, bool *last, long timeout_ms);
 /* An event that tells why a stream breaks off. */
 void api_put_error_event(struct buf *out, const struct api_error *e);
+/* A body {"messages": [.., the answer]} or {"prompt", "completion"} as a row {"prompt", "completion"} for the scorer. False: e says why. */
+bool api_read_score(struct buf *row, struct api_error *e, const char *body, size_t size);
+/* members: of the score. */
+void api_put_score(struct buf *out, const struct buf *members);
 void api_put_model(struct buf *out, const struct serve_target *t, int64_t created);
 void api_put_models(struct buf *out, const struct serve_engine *engine, int64_t created);
 

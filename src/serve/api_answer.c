@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "serve/api_parts.h"
+#include "serve/scorer.h"
 
 void api_put_error(struct buf *out, const struct api_error *e) {
     static const struct {
@@ -369,5 +370,10 @@ void api_put_models(struct buf *out, const struct serve_engine *engine, int64_t 
         buf_append_text(out, i ? ", " : "");
         api_put_model(out, &engine->targets[i], created);
     }
-    buf_append_text(out, "]}");
+    buf_append_text(out, "], \"scorer\": ");
+    if (engine->scorer)
+        serve_scorer_describe(out, engine->scorer);
+    else
+        buf_append_text(out, "null");
+    buf_append_char(out, '}');
 }

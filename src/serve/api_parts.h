@@ -11,6 +11,10 @@ struct api_shown {
     size_t chars; /* text_offset of the next token */
 };
 
+/* Of a field that nothing reads; key: as it stands in the body. Returns false. */
+bool api_refuse_unknown(struct api_error *e, struct json key);
+/* Appends a message as {"role", "content": text}; at: its place, for errors. */
+bool api_put_message(struct buf *out, struct api_error *e, struct json m, size_t at);
 /* Messages or prompts to token ids in c->prompts; at most `most` prompts. */
 bool api_read_prompts(struct api_call *c, struct api_error *e, struct json root, size_t most);
 

@@ -27,7 +27,7 @@ static bool put_content(struct buf *out, struct api_error *e, struct json v, siz
     return true;
 }
 
-static bool put_message(struct buf *out, struct api_error *e, struct json m, size_t at) {
+bool api_put_message(struct buf *out, struct api_error *e, struct json m, size_t at) {
     static const char *const roles[] = {"system", "user", "assistant", "developer"};
     struct json key, v;
     struct json_iter it = json_iter_begin(m);
@@ -40,7 +40,7 @@ static bool put_message(struct buf *out, struct api_error *e, struct json m, siz
         if (!json_equals(key, "role") && !json_equals(key, "content") && json_kind_of(v) != JSON_NULL &&
             !(json_kind_of(v) == JSON_ARRAY && !json_count(v)))
             return WRONG("messages", "messages[%zu] has a field other than role and content, which this server does not read", at);
-    buf_printf(out, "%s{\"role\": \"%s\", \"content\": ", at ? ", " : "", roles[role == 3 ? 0 : role]);
+    buf_printf(out, "{\"role\": \"%s\", \"content\": ", roles[role == 3 ? 0 : role]);
     if (!put_content(out, e, json_get(m, "content"), at)) return false;
     buf_append_char(out, '}');
     return true;
@@ -77,7 +77,10 @@ static bool read_messages(struct api_call *c, struct api_error *e, struct json r
     c->prompts = mem_zero(1, sizeof *c->prompts);
     c->prompt_count = 1;
     buf_append_char(&array, '[');
-    for (size_t at = 0; ok && json_iter_next(&it, &key, &m); at++) ok = put_message(&array, e, m, at);
+    for (size_t at = 0; ok && json_iter_next(&it, &key, &m); at++) {
+        if (at) buf_append_text(&array, ", ");
+        ok = api_put_message(&array, e, m, at);
+    }
     buf_append_char(&array, ']');
     ok = ok && render(&c->prompts[0], c, e, &array, kwargs);
     buf_release(&array);

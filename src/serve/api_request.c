@@ -29,6 +29,12 @@ bool api_refuse(struct api_error *e, unsigned code, const char *reason, const ch
     return false;
 }
 
+bool api_refuse_unknown(struct api_error *e, struct json key) {
+    char name[64] = "";
+    snprintf(name, sizeof name, "%.*s", (int)(key.size - 2 < 60 ? key.size - 2 : 60), key.text + 1);
+    return api_refuse(e, 400, NULL, name, "unknown field: this server reads none of that name");
+}
+
 void api_error_release(struct api_error *e) { buf_release(&e->message); }
 
 #define WRONG(param, ...) api_refuse(e, 400, NULL, param, __VA_ARGS__)
@@ -203,11 +209,7 @@ static bool read_fields(struct api_call *c, struct api_error *e, struct json roo
     _Static_assert(sizeof fields / sizeof fields[0] <= 64, "a bit a field");
     while (json_iter_next(&it, &key, &v)) {
         const struct field *f = find_field(key, c->kind);
-        if (!f) {
-            char name[64] = "";
-            snprintf(name, sizeof name, "%.*s", (int)(key.size - 2 < 60 ? key.size - 2 : 60), key.text + 1);
-            return WRONG(name, "unknown field: this server reads none of that name");
-        }
+        if (!f) return api_refuse_unknown(e, key);
         const uint64_t bit = UINT64_C(1) << (f - fields);
         if (seen & bit) return WRONG(f->name, "the field stands there twice");
         seen |= bit;

@@ -59,6 +59,7 @@ status serve_engine_init(struct serve_engine *e, struct serve_target *targets, c
     e->last = &e->first;
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->work, NULL);
+    pthread_cond_init(&e->visited, NULL);
     serve_metrics_init(&e->metrics);
     for (size_t i = 0; i < count; i++) {
         struct model *m = models[i].model;
@@ -81,6 +82,7 @@ void serve_engine_release(struct serve_engine *e) {
         if (e->targets[i].decoder.model) decoder_release(&e->targets[i].decoder);
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->work);
+    pthread_cond_destroy(&e->visited);
     serve_metrics_release(&e->metrics);
     *e = (struct serve_engine){0};
 }
@@ -303,16 +305,46 @@ static void take_turn(struct serve_engine *e, struct serve_target *target) {
     }
 }
 
+bool serve_engine_visit(struct serve_engine *e, void (*run)(void *context), void *context) {
+    struct serve_visit v = {.run = run, .context = context};
+    pthread_mutex_lock(&e->lock);
+    const bool taken = !e->ended;
+    if (taken) {
+        CHECK(!e->visit);
+        e->visit = &v;
+        pthread_cond_signal(&e->work);
+        while (!v.done) pthread_cond_wait(&e->visited, &e->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return taken;
+}
+
+static void receive_visit(struct serve_engine *e) {
+    pthread_mutex_lock(&e->lock);
+    struct serve_visit *v = e->visit;
+    pthread_mutex_unlock(&e->lock);
+    if (!v) return;
+    v->run(v->context);
+    pthread_mutex_lock(&e->lock);
+    e->visit = NULL;
+    v->done = true; /* it is gone as soon as the lock is */
+    pthread_cond_signal(&e->visited);
+    pthread_mutex_unlock(&e->lock);
+}
+
 /* Waits for work. False when there will be none any more. */
 static bool has_work(struct serve_engine *e) {
     pthread_mutex_lock(&e->lock);
-    while (!e->queued && !e->running && !e->draining) pthread_cond_wait(&e->work, &e->lock);
-    const bool work = e->queued || e->running;
+    while (!e->queued && !e->running && !e->visit && !e->draining) pthread_cond_wait(&e->work, &e->lock);
+    const bool work = e->queued || e->running || e->visit;
+    e->ended = !work;
     pthread_mutex_unlock(&e->lock);
     return work;
 }
 
 void serve_engine_run(struct serve_engine *e) {
-    while (has_work(e))
+    while (has_work(e)) {
+        receive_visit(e);
         for (size_t i = 0; i < e->target_count; i++) take_turn(e, &e->targets[i]);
+    }
 }

@@ -93,7 +93,14 @@ bool serve_request_over(const struct serve_request *r);
 /* With r->lock held: waits until something has changed, at most so long. */
 void serve_request_wait(struct serve_request *r, long timeout_ms);
 
+struct serve_visit { /* what another thread wants done by the engine's */
+    void (*run)(void *context);
+    void *context;
+    bool done;
+};
+struct serve_scorer;
 struct serve_engine {
+    struct serve_scorer *scorer; /* a view; NULL: none. Only handed through */
     struct serve_target *targets;
     size_t target_count, queue_max;
     struct serve_metrics metrics; /* has a lock of its own */
@@ -101,7 +108,9 @@ struct serve_engine {
     pthread_cond_t work;
     struct serve_choice *first, **last; /* the queue */
     size_t queued, running;
-    bool draining;
+    bool draining, ended; /* ended: it has stopped working */
+    struct serve_visit *visit; /* NULL: none */
+    pthread_cond_t visited;
 };
 /* What each decoder needs: sequences at a time, tokens of each. Refuses what does not fit this machine. */
 struct serve_sizes {
@@ -116,6 +125,10 @@ status serve_engine_init(struct serve_engine *e, struct serve_target *targets, c
 void serve_engine_release(struct serve_engine *e);
 /* On the thread that owns the model: works until serve_engine_drain was called and all that was taken is done. */
 void serve_engine_run(struct serve_engine *e);
+
+/* Has run(context) called on the engine's thread between two steps, and waits for that. One caller at a time. False, and it is not called: the engine
+ * has ended. */
+bool serve_engine_visit(struct serve_engine *e, void (*run)(void *context), void *context);
 
 enum serve_admission { SERVE_TAKEN, SERVE_QUEUE_FULL, SERVE_DRAINING };
 enum serve_admission serve_engine_submit(struct serve_engine *e, struct serve_request *r);

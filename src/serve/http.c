@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "report/assets.h"
+#include "serve/scorer.h"
 
 #define WAIT_MS 200 /* how often a waiting thread looks whether its client is still there */
 
@@ -184,6 +185,23 @@ static enum MHD_Result run_generation(struct exchange *x, struct MHD_Connection 
     return x->call.stream ? streamed_answer(x, c) : whole_answer(x, c);
 }
 
+static enum MHD_Result run_score(struct exchange *x, struct MHD_Connection *c, const char *url) {
+    struct serve_http *h = x->http;
+    struct api_error e = {0};
+    struct buf row = {0}, members = {0}, text = {0};
+    struct json root = {0};
+    (void)url;
+    set_deadline(x, 0);
+    if (!h->engine->scorer) return refuse(x, c, 404, NULL, "this server scores no answers: it was started without --scorer");
+    bool ok = api_read_score(&row, &e, buf_text(&x->body), x->body.size);
+    if (ok && json_parse(&root, buf_text(&row), row.size) != ST_OK) ok = api_refuse(&e, 400, NULL, NULL, "%s", status_message());
+    ok = ok && serve_scorer_score(&members, &e, h->engine->scorer, h->engine, root, h->options.timeout_s);
+    if (ok) api_put_score(&text, &members);
+    buf_release(&row);
+    buf_release(&members);
+    return ok ? send_text(x, c, 200, &text, JSON_TYPE) : send_error(x, c, &e);
+}
+
 static enum MHD_Result run_health(struct exchange *x, struct MHD_Connection *c, const char *url) {
     struct buf text = {0};
     const bool draining = serve_engine_draining(x->http->engine);
@@ -252,6 +270,7 @@ static const struct route routes[] = {
     {"/v1/models/", "GET", true, false, 0, run_model},
     {"/v1/chat/completions", "POST", false, false, API_CHAT, run_generation},
     {"/v1/completions", "POST", false, false, API_TEXT, run_generation},
+    {"/v1/score", "POST", false, false, 0, run_score},
 };
 
 /* Is the key right? Looks at every byte of it, however early the first difference is. */
@@ -277,9 +296,10 @@ static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *c, const
     if (!x->route->open && !has_key(x, c))
         return refuse(x, c, 401, "invalid_api_key", "the key in 'Authorization: Bearer KEY' is missing or wrong");
     if (strcmp(method, x->route->method) != 0) return refuse(x, c, 405, "method_not_allowed", "this address takes another method");
-    if (length && strtoull(length, NULL, 10) > (x->route->run == run_generation ? x->http->options.body_max : 0))
+    const bool work = strcmp(x->route->method, "POST") == 0;
+    if (length && strtoull(length, NULL, 10) > (work ? x->http->options.body_max : 0))
         return refuse(x, c, 413, "body_too_large", "the body is larger than this server takes (--max-body-bytes)");
-    if (x->route->run == run_generation && serve_engine_draining(x->http->engine))
+    if (work && serve_engine_draining(x->http->engine))
         return refuse(x, c, 503, "draining", "the server is ending and takes no more requests");
     *done = false;
     return MHD_YES;

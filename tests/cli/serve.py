@@ -302,7 +302,100 @@ def limits():
     check(s.process.wait(LIMIT_S) == 0, "exit code")
 
 
-for case in (goals_and_sampling, prompt_logprobs, gone_and_drained, limits):
+REWARD, MULTI, ARMO = (os.path.join(GOLDENS, n) for n in ("reward_tiny", "score_multi", "score_armo"))
+TALKS = [("the cat", "sat on the mat"), ("go", "no"), ("why?", "because \u6c34 is w\u00e9t, and so on and on")]
+
+
+def rapt_score(*options, chat=True):
+    """What rapt score gives the same answers."""
+    path = os.path.join(FOLDER, "talks.jsonl")
+    with open(path, "w") as f:
+        for q, a in TALKS:
+            f.write(json.dumps({"prompt": [{"role": "user", "content": q}], "completion": [{"role": "assistant", "content": a}]} if chat else
+                               {"prompt": q, "completion": a}) + "\n")
+    r = subprocess.run([RAPT, "score", "--input", path, "--output", "-", "--threads", "1", *options] if "reward-model" in options else
+                       [RAPT, "score", "--input", path, "--output", "-", *options], capture_output=True, text=True)
+    check(r.returncode == 0, r.stderr)
+    rows = [json.loads(line) for line in r.stdout.splitlines()]
+    return [{k: row[k] for k in ("score", "scores") if k in row} for row in rows]
+
+
+def talk(q, a, chat=True):
+    return dict(prompt=q, completion=a) if not chat else dict(messages=[{"role": "user", "content": q}, {"role": "assistant", "content": a}])
+
+
+def achieved_scores():
+    """/v1/score against rapt score: rules, a reward model raw and through a map, while answers are written."""
+    s = Server()
+    check(json.loads(s.ask("GET", "/v1/models")[1])["scorer"] is None, "no scorer")
+    code, text, _ = s.ask("POST", "/v1/score", talk("a", "b"))
+    check(code == 404 and b"--scorer" in text, code, text)
+    s.stop()
+    map_file = os.path.join(FOLDER, "q.jsonl")
+    rows = os.path.join(FOLDER, "talks.jsonl")
+    rapt_score("--source", "rule", "--rule", "json", chat=False)  # writes talks.jsonl
+    r = subprocess.run([RAPT, "score", "--input", rows, "--output", map_file, "--threads", "1", "--source", "reward-model", "--model", REWARD, "--scale", "quantiles", "--score-range", "2,6"],
+                       capture_output=True, text=True)
+    check(r.returncode == 0, r.stderr)
+    map_file += ".map.json"
+    judge = "while read -r line; do case $line in *cat*) exit 3 ;; *why*) echo null ;; *) echo 0.25 ;; esac; done"
+    for options, same, scorer in (
+            (("--scorer", "rule", "--rule", "length", "--length", "4", "--score-range", "1,5"), ("--source", "rule", "--rule", "length", "--length", "4", "--score-range", "1,5"),
+             {"source": "rule", "rule": "length", "low": 1, "high": 5}),
+            (("--scorer", "reward-model", "--scorer-model", REWARD), ("--source", "reward-model", "--model", REWARD),
+             {"source": "reward-model", "model": "reward_tiny", "low": None, "high": None}),
+            (("--scorer", "reward-model", "--scorer-model", REWARD, "--scorer-map", map_file), ("--source", "reward-model", "--model", REWARD, "--map", map_file),
+             {"source": "reward-model", "model": "reward_tiny", "low": 2, "high": 6}),
+            (("--scorer", "reward-model", "--scorer-model", MULTI, "--weights", "correct=2,brief=-0.5", "--quantize", "0"),
+             ("--source", "reward-model", "--model", MULTI, "--weights", "correct=2,brief=-0.5", "--quantize", "0"),
+             {"source": "reward-model", "model": "score_multi", "low": None, "high": None}),
+            (("--scorer", "reward-model", "--scorer-model", ARMO), ("--source", "reward-model", "--model", ARMO),
+             {"source": "reward-model", "model": "score_armo", "low": None, "high": None})):
+        chat = not {REWARD, MULTI} & set(options)  # these two have no chat template
+        s = Server(*options)
+        check(json.loads(s.ask("GET", "/v1/models")[1])["scorer"] == scorer, options, s.ask("GET", "/v1/models")[1])
+        want = rapt_score(*same, chat=chat)
+        check(len({w["score"] for w in want}) > 1, "the goldens do not tell answers apart", want)
+        for (q, a), w in zip(TALKS, want):
+            got = s.post("/v1/score", **talk(q, a, chat))
+            check(got.pop("object") == "score" and set(got) == set(w) and abs(got["score"] - w["score"]) < 1e-5, options, got, w)
+            for name, value in w.get("scores", {}).items():
+                check(abs(got["scores"][name] - value) < 1e-5, got, w)
+        if chat:
+            parts = talk(*TALKS[0])
+            parts["messages"][1]["content"] = [{"type": "text", "text": "sat on "}, {"type": "text", "text": "the mat"}]
+            check(s.post("/v1/score", **parts)["score"] == s.post("/v1/score", **talk(*TALKS[0]))["score"], "parts of text")
+        got = [None] * 12
+
+        def run(i):
+            got[i] = s.post("/v1/score", **talk(*TALKS[i % 3], chat))["score"]
+        sock, f = s.open_stream(**dict(MANY, n=8, max_tokens=60))
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(len(got))]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        check(all(abs(g - want[i % 3]["score"]) < 1e-5 for i, g in enumerate(got)), "scores beside answers", got, want)
+        check(b"data: [DONE]" in f.read(), "the stream beside scores")
+        s.stop()
+    s = Server("--scorer", "rule", "--rule", "command", "--command", judge)
+    check(s.post("/v1/score", prompt="go", completion="no")["score"] == 3.25, "a program's score")
+    check(s.post("/v1/score", prompt="why?", completion="so")["score"] is None, "no score")
+    for _ in range(2):
+        code, text, _ = s.ask("POST", "/v1/score", talk("the cat", "sat"))
+        check(code == 500 and b"exit" not in text and b"done" not in text, code, text)
+        check(s.post("/v1/score", **talk("go", "no"))["score"] == 3.25, "after a program that failed")
+    log = open(s.errors.name).read()
+    check("while read" in log, "the log says which program failed", log)
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+    s = Server("--scorer", "reward-model", "--scorer-model", REWARD, "--max-length", "64")
+    code, text, _ = s.ask("POST", "/v1/score", talk("the cat " * 40, "sat", False))
+    check(code == 400 and b"tokens" in text, code, text)
+    check(s.post("/v1/score", **talk("go", "no", False))["score"] is not None, "after one that is too long")
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+
+
+for case in (goals_and_sampling, achieved_scores, prompt_logprobs, gone_and_drained, limits):
     begun = time.monotonic()
     case()
     print(f"{case.__name__} ok, {time.monotonic() - begun:.1f} s")

@@ -20,4 +20,13 @@ fails 2 'separates the goal' "$RAPT" serve --model "$tiny" --name a@b
 fails 1 'nowhere' "$RAPT" serve --model "$tiny" --adapter a=nowhere
 fails 2 'no best goal is known' "$RAPT" serve --model "$tiny" --goal best
 fails 2 'goal is for chat requests' "$RAPT" serve --model "$tests/golden/llama_tiny" --goal 8
+fails 2 "rule has no effect without --scorer" "$RAPT" serve --model "$tiny" --rule json
+fails 2 'scorer rule expects --rule NAME, one of regex, length, json, command' "$RAPT" serve --model "$tiny" --scorer rule
+fails 2 'rule gsm8k compares with a field of each row' "$RAPT" serve --model "$tiny" --scorer rule --rule gsm8k
+fails 2 'rule length expects --length N' "$RAPT" serve --model "$tiny" --scorer rule --rule length
+fails 2 'pattern has no effect with --rule json' "$RAPT" serve --model "$tiny" --scorer rule --rule json --pattern x
+fails 2 'scorer-model has no effect with --scorer rule' "$RAPT" serve --model "$tiny" --scorer rule --rule json --scorer-model x
+fails 2 'score-range has no effect with --scorer reward-model' "$RAPT" serve --model "$tiny" --scorer reward-model --scorer-model x --score-range 1,5
+fails 2 'scorer reward-model expects --scorer-model' "$RAPT" serve --model "$tiny" --scorer reward-model
+fails 1 'language model, not a reward model' "$RAPT" serve --model "$tiny" --scorer reward-model --scorer-model "$tests/golden/llama_tiny"
 python3 "$tests/cli/serve.py" "$RAPT" "$tests/golden" "$dir"

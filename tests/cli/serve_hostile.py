@@ -18,7 +18,7 @@ def check(ok, *what):
 
 errors = open(os.path.join(FOLDER, "server.err"), "w+")
 server = subprocess.Popen([RAPT, "serve", "--model", os.path.join(GOLDENS, "score_chat"), "--adapter", "a=" + os.path.join(GOLDENS, "score_chat_lora"),
-                           "--port", "0", "--threads", "1", "--dtype", "reference", "--max-body-bytes", "65536", "--idle-timeout", "5", "--max-queue", "32"],
+                           "--port", "0", "--threads", "1", "--dtype", "reference", "--max-body-bytes", "65536", "--idle-timeout", "5", "--max-queue", "32", "--scorer", "rule", "--rule", "regex", "--pattern", "^(a+)+$"],
                           stdout=subprocess.PIPE, stderr=errors, env=dict(os.environ, RAPT_API_KEY=KEY), text=True)
 PORT = int(server.stdout.readline().rsplit(":", 1)[1])
 
@@ -96,6 +96,16 @@ for v in ([], {}, "hi", [1], [{}], [{"role": "user"}], [{"role": 1, "content": "
     refused(f"messages {str(v)[:60]}", post(dict(CHAT, messages=v)))
 for body in (dict(CHAT, max_completion_tokens=4), dict(CHAT, top_logprobs=2), dict(CHAT, model="a@goal=2", goal=3), dict(CHAT, chat_template_kwargs=[])):
     refused("fields that do not go together", post(body))
+# scores of answers
+ASKED, SAID = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+for body in ({}, {"messages": []}, {"messages": [SAID]}, {"messages": "x"}, {"messages": {"a": 1}}, {"messages": [ASKED, ASKED]}, {"messages": [ASKED, SAID, 1]},
+             {"messages": [ASKED, {"role": "assistant", "content": 1}]}, {"messages": [ASKED, SAID], "prompt": "a"}, {"prompt": "a"}, {"completion": "a"},
+             {"prompt": 1, "completion": "a"}, {"prompt": "a", "completion": []}, {"prompt": "a", "completion": None}, {"messages": [ASKED, SAID], "x": 1},
+             {"messages": [ASKED, {"role": "assistant", "content": "b", "tool_calls": [{}]}]}, [], 1, {"messages": [ASKED] * 3000}):
+    refused(f"score {str(body)[:60]}", post(body, path="/v1/score"))
+for body in (b"", b"{", b'{"prompt": "a", "completion": "\xff"}', b'{"prompt": "a", "prompt": "b", "completion": "c"}', b"[" * 60000):
+    refused(f"score {body[:30]!r}", post(body, path="/v1/score"))
+refused("score without a key", post({"messages": [ASKED, SAID]}, path="/v1/score", key=None))
 # bodies that are no such JSON
 whole = json.dumps(CHAT).encode()
 for size in sorted(rng.sample(range(len(whole)), 24)):
