@@ -47,12 +47,14 @@ static status find_rule(const struct rule_row **rule, const struct rule_flags *f
         return FAIL(ST_USAGE, "--rule %s compares with a field of each row, and an answer comes without one", f->rule);
     if (*rule) return ST_OK;
     put_rules(&names, lone, ", ", false);
-    const status s = FAIL(ST_USAGE, "%s expects --rule NAME, one of %s%s%s", option, buf_text(&names), f->rule ? "; found " : "", f->rule ? f->rule : "");
+    const status s = FAIL(ST_USAGE, "%s expects --rule NAME, one of %s%s%s", option, buf_text(&names), f->rule ? "; found " : "",
+                          f->rule ? f->rule : "");
     buf_release(&names);
     return s;
 }
 
-status cli_rule(struct reward_options *r, const struct rule_flags *f, const char *option, bool lone, const struct opt_result *given, const struct opt_spec *spec) {
+status cli_rule(struct reward_options *r, const struct rule_flags *f, const char *option, bool lone, const struct opt_result *given,
+                const struct opt_spec *spec) {
     const struct rule_row *rule;
     TRY(find_rule(&rule, f, option, lone));
     if (cli_among(rule->options, "command") && !f->command) return FAIL(ST_USAGE, "--rule %s expects --command TEXT", f->rule);

@@ -36,7 +36,8 @@ struct rule_flags {
 void cli_rule_names(struct buf *out, bool lone);
 void cli_rule_values(struct buf *out, bool lone);
 /* Checks and copies; refuses the options of other rules. option: "--source rule", which makes --rule needed. */
-status cli_rule(struct reward_options *r, const struct rule_flags *f, const char *option, bool lone, const struct opt_result *given, const struct opt_spec *spec);
+status cli_rule(struct reward_options *r, const struct rule_flags *f, const char *option, bool lone, const struct opt_result *given,
+                const struct opt_spec *spec);
 /* NAME=W, ... */
 status cli_weights(struct reward_options *r, const struct opt_list *list);
 /* Is a name in a list that ends in NULL? */

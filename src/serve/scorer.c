@@ -43,7 +43,8 @@ static bool lock_within(struct serve_scorer *s, double timeout_s) {
     return pthread_mutex_timedlock(&s->lock, &until) == 0;
 }
 
-bool serve_scorer_score(struct buf *out, struct api_error *e, struct serve_scorer *s, struct serve_engine *engine, struct json row, double timeout_s) {
+bool serve_scorer_score(struct buf *out, struct api_error *e, struct serve_scorer *s, struct serve_engine *engine, struct json row,
+                        double timeout_s) {
     struct question q = {.scorer = s, .row = row, .out = out};
     bool there = true;
     if (!lock_within(s, timeout_s)) return api_refuse(e, 503, "timeout", NULL, "the scorer was busy for longer than this server allows");
