@@ -1,8 +1,10 @@
 #include "cli/cli_endpoint.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "net/http.h"
 
 const char *const endpoint_options[] = {"endpoint-model", "api-key-env", "cache", "concurrency", "requests-per-minute", "request-timeout", "request-tries",
@@ -41,7 +43,7 @@ static status read_extra(struct remote_options *o, const struct endpoint_flags *
 static status read_cache(struct remote_options *o, const struct endpoint_flags *f, const char *output, const char *suffix) {
     struct buf path = {0};
     o->cache = f->cache;
-    if (f->cache) return ST_OK;
+    if (f->cache || !suffix) return ST_OK;
     if (!output || strcmp(output, "-") == 0) return FAIL(ST_USAGE, "the endpoint's answers are kept beside the output; without a file of --output give --cache FILE");
     buf_printf(&path, "%s%s", output, suffix);
     o->cache = mem_keep(path.data);
@@ -70,4 +72,20 @@ status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, co
     TRY(read_secret(o, f, opt_given(given, spec, "api-key-env")));
     TRY(read_extra(o, f));
     return read_cache(o, f, output, suffix);
+}
+
+status cli_endpoint_style(struct goal_style *style, const char *file) {
+    if (file) TRY(goal_style_load(style, file));
+    else goal_style_default(style);
+    if (style->placement == GOAL_AUTO) style->placement = GOAL_SYSTEM;
+    return ST_OK;
+}
+
+status cli_endpoint_goal(double *goal, const char *text, const struct goal_style *style, enum remote_goal_as as) {
+    char *end;
+    *goal = strtod(text, &end);
+    if (end == text || *end || !isfinite(*goal)) return FAIL(ST_USAGE, "with --endpoint a goal is a number, not '%s'", text);
+    if (as == REMOTE_GOAL_PROMPT && (*goal < style->low || *goal > style->high))
+        log_warn("goal %s lies outside the scale of %g to %g that the prompt states", text, style->low, style->high);
+    return ST_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/opt.h"
 #include "net/remote.h"
+#include "text/goal.h"
 
 struct endpoint_flags {
     const char *endpoint, *model, *key_env, *cache, *extra;
@@ -36,9 +37,20 @@ struct endpoint_flags {
 extern const char *const endpoint_options[];
 /* ST_USAGE where one of them was given, but for --endpoint. */
 status cli_endpoint_unused(const struct opt_result *given, const struct opt_spec *spec);
-/* o: all but max_tokens, answer_tries, stop_on_bad, who, item. suffix: of the default cache's name, ".judge.jsonl"; with output "-" or NULL --cache is needed. */
+/* o: all but max_tokens, answer_tries, stop_on_bad, who, item. suffix: of the default cache's name, ".judge.jsonl"; with output "-" or
+ * NULL --cache is needed. suffix NULL: without --cache there is none. */
 status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *output,
     const char *suffix);
+
+/* The goal of a model behind an endpoint. */
+#define GOAL_AS_ROW(offset)                                                                                                                \
+    {"goal-as", OPT_CHOICE, offset, NULL, "prompt", REMOTE_GOAL_CHOICES,                                                                   \
+     "how the server is told the goal. prompt: in the messages, as --goal-style says, for any server; field: \"goal\" in the body; suffix: " \
+     "NAME@goal=G as the model's name (both: rapt serve)"}
+/* The style of a file, else the default; a placement that is left open is the system turn. Either way the caller releases. */
+status cli_endpoint_style(struct goal_style *style, const char *file);
+/* A number; warned about outside the scale that a prompt states. */
+status cli_endpoint_goal(double *goal, const char *text, const struct goal_style *style, enum remote_goal_as as);
 
 /* A row of numbers that lie between two others. */
 struct cli_between {

@@ -42,5 +42,6 @@ status cli_judge(struct judge_options *j, const struct judge_flags *f, const str
     j->remote.stop_on_bad = strcmp(f->on_bad, "stop") == 0;
     j->remote.who = "judge";
     j->remote.item = "row of line";
+    j->remote.go_on = "--on-bad-answer null";
     return cli_endpoint(&j->remote, &f->endpoint, given, spec, output, ".judge.jsonl");
 }

@@ -141,7 +141,7 @@ status cmd_eval_judge_run(int argc, char **argv) {
     if (done) return ST_OK;
     TRY(find_protocol(&p, o.bench));
     TRY(check(&o, &r, p));
-    struct remote_options remote = {.max_tokens = o.max_tokens, .answer_tries = o.answer_tries, .stop_on_bad = strcmp(o.on_bad, "stop") == 0, .who = "judge", .item = "question"};
+    struct remote_options remote = {.max_tokens = o.max_tokens, .answer_tries = o.answer_tries, .stop_on_bad = strcmp(o.on_bad, "stop") == 0, .who = "judge", .item = "question", .go_on = "--on-bad-answer null"};
     TRY(cli_endpoint(&remote, &o.endpoint, &r, &cmd_eval_judge_spec, o.output, ".judge.jsonl"));
     return judge(&o, p, &remote);
 }

@@ -4,6 +4,8 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "cli/cli_counts.h"
+#include "cli/cli_endpoint.h"
 #include "cli/cli_infer.h"
 #include "cli/cli_kwargs.h"
 #include "cli/cli_model.h"
@@ -12,11 +14,13 @@
 #include "model/peft_io.h"
 
 struct options {
-    const char *model, *adapter, *questions, *output, *id, *goal, *style, *kwargs, *dtype;
-    int64_t limit, max_new, max_length, batch, seed, threads;
+    const char *model, *adapter, *questions, *output, *id, *goal, *style, *kwargs, *dtype, *goal_as;
+    int64_t limit, max_new, max_length, batch, seed, threads, answer_tries;
+    struct endpoint_flags endpoint;
 };
 
 #define FIELD(name) offsetof(struct options, name)
+#define ENDPOINT(name) offsetof(struct options, endpoint.name)
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter on top; its goal.json says how goals were asked in training"},
@@ -33,6 +37,10 @@ static const struct opt_row rows[] = {
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "of the categories that are sampled"},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", INFER_DTYPE_CHOICES, INFER_DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
+    {"A model behind an endpoint, instead of --model", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    ENDPOINT_ROWS(ENDPOINT, "OUTPUT.remote.jsonl; without a file of --output none"),
+    GOAL_AS_ROW(FIELD(goal_as)),
+    {"answer-tries", OPT_INT, FIELD(answer_tries), "N", "3", NULL, "Times that a turn is asked until there is a text in the answer. Then the run ends."},
 };
 
 const struct opt_spec cmd_eval_mt_answers_spec = {
@@ -40,7 +48,8 @@ const struct opt_spec cmd_eval_mt_answers_spec = {
     .summary = "A model's answers to MT-Bench's two-turn questions, in FastChat's form.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt eval mt-answers --model M.gguf --adapter runs/ra --goal 10 --questions question.jsonl --model-id ra-10 --output model_answer/ra-10.jsonl",
+    .example = "rapt eval mt-answers --model M.gguf --adapter runs/ra --goal 10 --questions question.jsonl --model-id ra-10 --output model_answer/ra-10.jsonl\n"
+               "rapt eval mt-answers --endpoint http://localhost:8080/v1 --endpoint-model NAME --goal 10 --questions question.jsonl --model-id ra-10 --output ra-10.jsonl",
     .notes = "Temperatures are FastChat's: 0.7 for writing and roleplay, 0.1 for stem and humanities, 0 for the others that it names, 0.7 for any else.",
 };
 
@@ -104,15 +113,56 @@ static status write_answers(const struct world *w, const struct options *o) {
     return s;
 }
 
+static status check_remote(const struct options *o, const struct opt_result *r) {
+    static const char *const local[] = {"model", "adapter", "chat-template-kwargs", "max-length", "batch-size", "dtype", "threads"};
+    const struct cli_between tries = {"answer-tries", (double)o->answer_tries, 1, 100};
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+        if (opt_given(r, &cmd_eval_mt_answers_spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
+    if (!o->goal && opt_given(r, &cmd_eval_mt_answers_spec, "goal-as")) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
+    if (o->style && strcmp(o->goal_as, "prompt") != 0) return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
+    return cli_check_between(&tries, 1);
+}
+
+static status check_local(const struct opt_result *r) {
+    static const char *const remote[] = {"goal-as", "answer-tries"};
+    TRY(cli_endpoint_unused(r, &cmd_eval_mt_answers_spec));
+    for (size_t i = 0; i < sizeof remote / sizeof remote[0]; i++)
+        if (opt_given(r, &cmd_eval_mt_answers_spec, remote[i])) return FAIL(ST_USAGE, "--%s has no effect without --endpoint", remote[i]);
+    return ST_OK;
+}
+
 static status check(const struct options *o, const struct opt_result *r) {
     if (r->positional_count) return FAIL(ST_USAGE, "'%s' is not an option of rapt eval mt-answers", r->positional[0]);
-    if (!o->model || !o->questions || !o->id) return FAIL(ST_USAGE, "--model, --questions and --model-id are needed");
+    if ((!o->model && !o->endpoint.endpoint) || !o->questions || !o->id) return FAIL(ST_USAGE, "--model (or --endpoint), --questions and --model-id are needed");
+    TRY(o->endpoint.endpoint ? check_remote(o, r) : check_local(r));
     if (o->style && !o->goal) return FAIL(ST_USAGE, "--goal-style has no effect without --goal");
     if (o->limit < 0) return FAIL(ST_USAGE, "--limit expects 0 or more");
     if (o->max_new < 1 || o->max_new > 1 << 24) return FAIL(ST_USAGE, "--max-new-tokens expects 1 or more");
     if (o->max_length < 2 || o->max_length > 1 << 24) return FAIL(ST_USAGE, "--max-length expects 2 or more");
     if (o->batch < 1 || o->batch > 4096) return FAIL(ST_USAGE, "--batch-size expects 1 to 4096");
     return cli_threads(o->threads);
+}
+
+/* All by an endpoint. */
+static status answer_remotely(struct world *w, const struct options *o, const struct opt_result *r) {
+    struct remote_options remote = {.max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = true, .who = "model", .item = "question"};
+    struct remote_counts kept, *counts = &kept;
+    struct goal_style style = {0};
+    struct buf goal = {0};
+    const enum remote_goal_as as = remote_goal_as_parse(o->goal_as);
+    TRY(cli_endpoint(&remote, &o->endpoint, r, &cmd_eval_mt_answers_spec, o->output, strcmp(o->output, "-") == 0 ? NULL : ".remote.jsonl"));
+    TRY(mt_asked_load(&w->set, o->questions, (size_t)o->limit));
+    w->how = (struct mt_asking){.max_tokens = (size_t)o->max_new};
+    status s = o->goal ? cli_endpoint_style(&style, o->style) : ST_OK;
+    if (s == ST_OK && o->goal) s = cli_endpoint_goal(&w->how.goal, o->goal, &style, as);
+    if (o->goal && as == REMOTE_GOAL_PROMPT) w->how.style = &style;
+    if (s == ST_OK && o->goal) goal_put_score(&goal, &style, w->how.goal);
+    if (s == ST_OK) s = mt_answer_remote(&w->set, counts, &w->how, &remote, goal.size ? buf_text(&goal) : NULL, as, (uint64_t)o->seed);
+    const struct cli_count list[] = {REMOTE_COUNT_MAP(CLI_COUNT)};
+    if (s == ST_OK) cli_counts_print(list, sizeof list / sizeof list[0], false);
+    goal_style_release(&style);
+    buf_release(&goal);
+    return s;
 }
 
 status cmd_eval_mt_answers_run(int argc, char **argv) {
@@ -123,8 +173,8 @@ status cmd_eval_mt_answers_run(int argc, char **argv) {
     if (done) return ST_OK;
     TRY(check(&o, &r));
     struct world *w = mem_zero(1, sizeof *w);
-    status s = open_world(w, &o);
-    if (s == ST_OK) s = answer_all(w, &o);
+    status s = o.endpoint.endpoint ? answer_remotely(w, &o, &r) : open_world(w, &o);
+    if (s == ST_OK && !o.endpoint.endpoint) s = answer_all(w, &o);
     if (s == ST_OK) s = write_answers(w, &o);
     mt_asked_release(&w->set);
     model_release(&w->model);

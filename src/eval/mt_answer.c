@@ -86,20 +86,27 @@ static void put_message(struct buf *out, const char *role, const char *text, siz
     buf_append_char(out, '}');
 }
 
-status mt_answer_prompt(struct buf *out, const struct mt_asking *how, const struct mt_asked *q, size_t turn) {
-    struct buf messages = {0}, asked = {0};
-    if (!how->encoder->chat) return FAIL(ST_UNSUPPORTED, "%s", how->encoder->why_no_chat);
+status mt_answer_messages(struct buf *out, const struct mt_asking *how, const struct mt_asked *q, size_t turn) {
+    struct buf messages = {0};
     buf_append_char(&messages, '[');
     for (size_t t = 0; t <= turn; t++) {
         put_message(&messages, "user", q->turns[t], strlen(q->turns[t]));
         if (t < turn) put_message(&messages, "assistant", buf_text(&q->answers[t]), q->answers[t].size);
     }
     buf_append_char(&messages, ']');
-    struct json array = {messages.data, messages.size};
-    status s = how->style ? goal_put_messages(&asked, how->style, array, how->goal) : ST_OK;
-    if (how->style) array = (struct json){buf_text(&asked), asked.size};
-    if (s == ST_OK) s = chat_render(how->encoder->chat, out, array, (struct json){0}, (struct json){0}, true);
+    const struct json array = {messages.data, messages.size};
+    status s = ST_OK;
+    if (how->style) s = goal_put_messages(out, how->style, array, how->goal);
+    else buf_append(out, array.text, array.size);
     buf_release(&messages);
+    return s;
+}
+
+status mt_answer_prompt(struct buf *out, const struct mt_asking *how, const struct mt_asked *q, size_t turn) {
+    struct buf asked = {0};
+    if (!how->encoder->chat) return FAIL(ST_UNSUPPORTED, "%s", how->encoder->why_no_chat);
+    status s = mt_answer_messages(&asked, how, q, turn);
+    if (s == ST_OK) s = chat_render(how->encoder->chat, out, (struct json){buf_text(&asked), asked.size}, (struct json){0}, (struct json){0}, true);
     buf_release(&asked);
     return s;
 }

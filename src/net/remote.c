@@ -50,6 +50,24 @@ status remote_answer_parse(struct remote_answer *out, struct json answer) {
 
 /* ---- requests ---- */
 
+enum remote_goal_as remote_goal_as_parse(const char *name) {
+    static const char *const names[] = {"prompt", "field", "suffix"};
+    size_t i = 0;
+    while (i < 3 && strcmp(names[i], name) != 0) i++;
+    CHECK(i < 3);
+    return (enum remote_goal_as)i;
+}
+
+void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as) {
+    struct buf name = {0};
+    buf_append_text(&name, model);
+    if (goal && as == REMOTE_GOAL_SUFFIX) buf_printf(&name, "@goal=%s", goal);
+    buf_append_text(out, "\"model\": ");
+    json_put_string(out, name.data, name.size);
+    if (goal && as == REMOTE_GOAL_FIELD) buf_printf(out, ", \"goal\": %s", goal);
+    buf_release(&name);
+}
+
 static void put_member(struct buf *out, struct json key, struct json value) {
     buf_append_text(out, out->size > 1 ? ", " : "");
     buf_append(out, key.text, key.size);
@@ -174,8 +192,8 @@ static status not_read(struct remote_question *q, struct remote *c, bool final) 
     if (c->o->stop_on_bad) {
         struct buf why = {0};
         utf8_put_clean(&why, status_message(), strlen(status_message()));
-        status s = FAIL(ST_IO, "%s %llu: after %lld answers of the %s: %s (--on-bad-answer null goes on)", c->o->item, (unsigned long long)q->number,
-            (long long)q->tries, c->o->who, buf_text(&why));
+        status s = FAIL(ST_IO, "%s %llu: after %lld answers of the %s: %s%s%s%s", c->o->item, (unsigned long long)q->number,
+            (long long)q->tries, c->o->who, buf_text(&why), c->o->go_on ? " (" : "", c->o->go_on ? c->o->go_on : "", c->o->go_on ? " goes on)" : "");
         buf_release(&why);
         return s;
     }

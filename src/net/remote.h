@@ -41,7 +41,7 @@ struct remote_options {
     int64_t answer_tries;      /* answers that cannot be read, until the question is given up */
     bool stop_on_bad;          /* then the run ends */
     double price_input, price_output; /* of a million tokens */
-    const char *who, *item;    /* for messages: "judge"; "row of line", which stands before a question's number */
+    const char *who, *item, *go_on; /* for messages: "judge"; "row of line", which stands before a question's number; the option that does without an answer, or NULL */
 };
 
 struct remote_calls {
@@ -70,6 +70,13 @@ struct remote_counts {
     REMOTE_COUNT_MAP(REMOTE_COUNT_MEMBER)
 #undef REMOTE_COUNT_MEMBER
 };
+
+/* How a server is told a goal (text/goal.h): in the messages, by a member "goal", or by the model's name, NAME@goal=8. */
+enum remote_goal_as { REMOTE_GOAL_PROMPT, REMOTE_GOAL_FIELD, REMOTE_GOAL_SUFFIX };
+#define REMOTE_GOAL_CHOICES "prompt|field|suffix"
+enum remote_goal_as remote_goal_as_parse(const char *name); /* CHECKs */
+/* Appends "model": "NAME", and where it is told so "goal": G. goal: as text, NULL: none. */
+void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as);
 
 struct remote;
 #define REMOTE_WAITING_MAX 512 /* questions that may wait before who asks should let remote_work run */

@@ -94,5 +94,5 @@ answers --goal 7 >"$dir/with"
 [ "$(grep -c '"model_id": "m", "choices": \[{"index": 0, "turns": \[".*", ".*"\]}\]' "$dir/a")" = 3 ]
 cmp "$dir/a" "$dir/b"
 cmp -s "$dir/a" "$dir/with" && { echo "the goal changes nothing"; exit 1; }
-fails 2 '--model, --questions and --model-id are needed' "$RAPT" eval mt-answers --model x
+fails 2 '--model (or --endpoint), --questions and --model-id are needed' "$RAPT" eval mt-answers --model x
 fails 1 'leave no room for an answer' "$RAPT" eval mt-answers --model "$chat" --questions "$gold/mt_bench/question.jsonl" --model-id m --max-length 8

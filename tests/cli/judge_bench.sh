@@ -78,7 +78,6 @@ for ((i = 0; i < 6; i++)); do
   done
 done
 M="--questions question.jsonl --reference-answers reference.jsonl --answers own.jsonl"
-serve mixed
 judge --bench mt-bench $M --output mt.jsonl --answer-tries 4 --json >counts 2>err
 is "$(grep -oE '"score": [0-9.-]+' mt.jsonl | sed 's/.*: //' | tr '\n' ' ')" "2 4 6 3 5 7 2 4 6 3 5 7 "
 has counts '"judgements": 12, "equal": 0, "asked": 12,'
@@ -155,8 +154,6 @@ judge $A --output n2.json 2>err
 is "$(preferences n2.json)" "null null null null 1.5 null null null null null "
 serve 401
 K=secret-abc fails 1 'HTTP 401 after 1 try: .*no: Bearer \*\*\*' env K=secret-abc "$RAPT" eval judge --endpoint "$url" --endpoint-model m --api-key-env K $A --output n3.json
-serve slow
-fails 1 'after 2 tries' judge $A --output n3.json --request-timeout 0.2 --request-tries 2
 stop
 
 J="$RAPT eval judge --output x.json --endpoint http://h/v1 --endpoint-model m"

@@ -1,0 +1,164 @@
+/* generate_remote: rapt generate with a model behind an OpenAI-compatible endpoint. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli_counts.h"
+#include "cli/generate.h"
+
+struct remote_job {
+    struct generate_job rows; /* first */
+    struct remote_options options;
+    struct goal_style style;
+    enum remote_goal_as as;
+    struct remote *remote;
+    const struct opt_result *given;
+    const struct opt_spec *spec;
+};
+
+/* ---- goals ---- */
+
+static status read_goals(struct remote_job *x, const struct generate_options *o) {
+    struct generate_job *j = &x->rows;
+    TRY(cli_endpoint_style(&x->style, o->style));
+    j->style = &x->style;
+    j->goals[0] = (double)NAN;
+    j->goal_count = o->goals.count ? o->goals.count : 1;
+    for (size_t i = 0; i < o->goals.count; i++) TRY(cli_endpoint_goal(&j->goals[i], o->goals.items[i], &x->style, x->as));
+    return ST_OK;
+}
+
+static status make_messages(struct generate_job *j, double goal) {
+    if (json_kind_of(j->record.prompt_ids) != JSON_NONE) return FAIL(ST_UNSUPPORTED, "field prompt_ids: an endpoint is asked in messages");
+    return generate_put_goal(j, ((const struct remote_job *)j)->as == REMOTE_GOAL_PROMPT ? goal : (double)NAN);
+}
+
+/* ---- requests ---- */
+
+/* Sampling: what has a default everywhere is always said, the rest where it was asked for, since not every server knows it. */
+static void put_sampling(struct buf *out, const struct remote_job *x, const struct generate_item *it) {
+    const struct generate_options *o = x->rows.o;
+    const struct {
+        const char *option, *name;
+        double value;
+    } some[] = {{"top-k", "top_k", (double)o->sampling.top_k}, {"min-p", "min_p", o->sampling.min_p}, {"repetition-penalty", "repetition_penalty", o->sampling.repetition_penalty}};
+    buf_append_text(out, ", \"temperature\": ");
+    json_put_double(out, o->sampling.temperature);
+    buf_append_text(out, ", \"top_p\": ");
+    json_put_double(out, o->sampling.top_p);
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        if (!opt_given(x->given, x->spec, some[i].option)) continue;
+        buf_printf(out, ", \"%s\": ", some[i].name);
+        json_put_double(out, some[i].value);
+    }
+    /* each response its own; 53 bits, which every JSON reader keeps */
+    const uint64_t seed = (uint64_t)o->sampling.seed + it->row * (uint64_t)o->n + it->sample;
+    if (o->sampling.temperature > 0) buf_printf(out, ", \"seed\": %llu", (unsigned long long)(seed & (((uint64_t)1 << 53) - 1)));
+    buf_printf(out, ", \"max_tokens\": %lld", (long long)o->max_new);
+}
+
+static void put(void *context, struct buf *out, const struct remote_question *asked) {
+    const struct remote_job *x = context;
+    const struct generate_item *it = (const struct generate_item *)asked;
+    struct buf goal = {0};
+    if (x->rows.o->goals.count) goal_put_score(&goal, x->rows.style, it->goal);
+    buf_append_char(out, '{');
+    remote_put_model(out, x->options.model, goal.size ? buf_text(&goal) : NULL, x->as);
+    buf_append_text(out, ", \"messages\": ");
+    buf_append(out, it->asked.data, it->asked.size);
+    put_sampling(out, x, it);
+    buf_append_char(out, '}');
+    buf_release(&goal);
+}
+
+static status read(void *context, struct remote_question *asked, const struct remote_answer *a) {
+    struct generate_item *it = (struct generate_item *)asked;
+    (void)context;
+    buf_append(&it->text, buf_text(&a->text), a->text.size);
+    it->tokens = a->completion_tokens;
+    if (json_kind_of(a->finish) == JSON_STRING) it->finish = json_equals(a->finish, "stop") ? "stop" : json_equals(a->finish, "length") ? "length" : NULL;
+    return ST_OK;
+}
+
+/* ---- the run ---- */
+
+/* What is answered at the head of the queue. */
+static status write_answered(struct remote_job *x) {
+    struct generate_job *j = &x->rows;
+    for (struct generate_item *it = j->first; it && it->remote.state != REMOTE_ASKED; it = it->later) {
+        it->done = true;
+        it->given_up = it->remote.state == REMOTE_GIVEN_UP;
+    }
+    TRY(generate_write_done(j));
+    progress_update(&j->bar, j->responses, NULL);
+    return ST_OK;
+}
+
+static status ask_all(struct remote_job *x) {
+    struct generate_job *j = &x->rows;
+    for (;;) {
+        struct generate_item *it;
+        TRY(generate_next(&it, j));
+        if (!it) break;
+        buf_append(&it->asked, j->asked.data, j->asked.size);
+        it->remote.number = it->row + 1;
+        TRY(remote_ask(x->remote, &it->remote));
+        while (remote_waiting(x->remote) >= REMOTE_WAITING_MAX) TRY(remote_work(x->remote));
+        TRY(write_answered(x));
+    }
+    while (remote_waiting(x->remote)) {
+        TRY(remote_work(x->remote));
+        TRY(write_answered(x));
+    }
+    return write_answered(x);
+}
+
+static status check(const struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec) {
+    static const char *const local[] = {"model", "adapter", "raw", "chat-template-kwargs", "batch-size", "max-length", "dtype", "threads"};
+    const struct cli_between tries = {"answer-tries", (double)o->answer_tries, 1, 100};
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+        if (opt_given(r, spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
+    if (opt_given(r, spec, "goal-as") && !o->goals.count) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
+    if (o->style && strcmp(o->goal_as, "prompt") != 0) return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
+    return cli_check_between(&tries, 1);
+}
+
+static void tell(struct remote_job *x) {
+    const struct remote_counts *counts = remote_counted(x->remote);
+    const struct cli_count list[] = {REMOTE_COUNT_MAP(CLI_COUNT)};
+    if (counts->given_up) log_warn("%llu responses are missing: their answers could not be read", (unsigned long long)counts->given_up);
+    if (!x->rows.plain) cli_counts_print(list, sizeof list / sizeof list[0], false);
+}
+
+static status run(struct remote_job *x, const struct remote_calls *calls) {
+    TRY(read_goals(x, x->rows.o));
+    TRY(generate_open(&x->rows));
+    TRY(remote_open(&x->remote, &x->options, calls));
+    status s = ask_all(x);
+    if (s == ST_OK) s = generate_commit(&x->rows);
+    if (s == ST_OK || remote_counted(x->remote)->requests_sent) tell(x); /* what was paid for is told in any case */
+    return s;
+}
+
+status generate_remote(const struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec) {
+    struct remote_job *x = mem_zero(1, sizeof *x);
+    const struct remote_calls calls = {x, put, read};
+    const bool file = o->output && strcmp(o->output, "-") != 0;
+    x->rows.o = o;
+    x->as = remote_goal_as_parse(o->goal_as);
+    x->rows.make = make_messages;
+    x->rows.chat = true;
+    x->rows.last = &x->rows.first;
+    x->given = r;
+    x->spec = spec;
+    x->options = (struct remote_options){.max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = strcmp(o->bad_answer, "stop") == 0,
+        .who = "model", .item = "row", .go_on = "--on-bad-answer skip"};
+    status s = check(o, r, spec);
+    if (s == ST_OK) s = cli_endpoint(&x->options, &o->endpoint, r, spec, o->output, file ? ".remote.jsonl" : NULL);
+    if (s == ST_OK) s = run(x, &calls);
+    remote_free(x->remote); /* before the questions that it knows */
+    generate_release(&x->rows);
+    goal_style_release(&x->style);
+    free(x);
+    return s;
+}
