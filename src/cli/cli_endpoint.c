@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "net/http.h"
 
-const char *const endpoint_options[] = {"endpoint-model", "api-key-env", "cache", "concurrency", "requests-per-minute", "request-timeout", "request-tries",
-    "retry-wait", "request-extra", "price-input", "price-output", NULL};
+const char *const endpoint_options[] = {"endpoint-model", "api-key-env", "cache", "concurrency", "requests-per-minute", "request-timeout",
+    "request-tries", "retry-wait", "request-extra", "price-input", "price-output", NULL};
 
 status cli_check_between(const struct cli_between *list, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -44,7 +44,8 @@ static status read_cache(struct remote_options *o, const struct endpoint_flags *
     struct buf path = {0};
     o->cache = f->cache;
     if (f->cache || !suffix) return ST_OK;
-    if (!output || strcmp(output, "-") == 0) return FAIL(ST_USAGE, "the endpoint's answers are kept beside the output; without a file of --output give --cache FILE");
+    if (!output || strcmp(output, "-") == 0)
+        return FAIL(ST_USAGE, "the endpoint's answers are kept beside the output; without a file of --output give --cache FILE");
     buf_printf(&path, "%s%s", output, suffix);
     o->cache = mem_keep(path.data);
     return ST_OK;
@@ -56,8 +57,8 @@ status cli_endpoint_unused(const struct opt_result *given, const struct opt_spec
     return ST_OK;
 }
 
-status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *output,
-    const char *suffix) {
+status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec,
+    const char *output, const char *suffix) {
     TRY(check_numbers(f));
     if (!f->model) return FAIL(ST_USAGE, "--endpoint expects --endpoint-model NAME");
     o->endpoint = f->endpoint;

@@ -39,8 +39,8 @@ extern const char *const endpoint_options[];
 status cli_endpoint_unused(const struct opt_result *given, const struct opt_spec *spec);
 /* o: all but max_tokens, answer_tries, stop_on_bad, who, item. suffix: of the default cache's name, ".judge.jsonl"; with output "-" or
  * NULL --cache is needed. suffix NULL: without --cache there is none. */
-status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *output,
-    const char *suffix);
+status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec,
+    const char *output, const char *suffix);
 
 /* The goal of a model behind an endpoint. */
 #define GOAL_AS_ROW(offset)                                                                                                                \

@@ -23,7 +23,8 @@ static const struct opt_row rows[] = {
     {"bench", OPT_STR, FIELD(bench), "NAME", NULL, NULL, "whose questions and files they are:"},
     {"answers", OPT_STR, FIELD(answers), "F", NULL, NULL,
      "the model's answers: AlpacaEval's model_outputs.json, MT-Bench's or Arena-Hard's model_answer/NAME.jsonl"},
-    {"baseline-answers", OPT_LIST, FIELD(baselines), "F", NULL, NULL, "answers in the same form that they are compared with; of arena-hard-v2 a file for each baseline"},
+    {"baseline-answers", OPT_LIST, FIELD(baselines), "F", NULL, NULL,
+     "answers in the same form that they are compared with; of arena-hard-v2 a file for each baseline"},
     {"baseline", OPT_STR, FIELD(baseline), "NAME", NULL, NULL, "the model of --baseline-answers, instead of the benchmark's own"},
     {"questions", OPT_STR, FIELD(questions), "F.jsonl", NULL, NULL, "the benchmark's question.jsonl"},
     {"reference-answers", OPT_STR, FIELD(references), "F.jsonl", NULL, NULL,
@@ -79,7 +80,8 @@ static status check(const struct options *o, const struct opt_result *r, const s
         unsigned flag;
     } of_some[] = {{"baseline-answers", BENCH_NEEDS_BASELINES}, {"questions", BENCH_NEEDS_QUESTIONS}, {"reference-answers", BENCH_TAKES_REFERENCES},
                    {"baseline", BENCH_TAKES_BASELINE}};
-    const struct cli_between numbers[] = {{"limit", (double)o->limit, 0, 1e9}, {"max-answer-tokens", (double)o->max_tokens, 0, 1e6}, {"answer-tries", (double)o->answer_tries, 0, 100}};
+    const struct cli_between numbers[] = {
+        {"limit", (double)o->limit, 0, 1e9}, {"max-answer-tokens", (double)o->max_tokens, 0, 1e6}, {"answer-tries", (double)o->answer_tries, 0, 100}};
     if (r->positional_count) return FAIL(ST_USAGE, "'%s' is not an option of rapt eval judge", r->positional[0]);
     TRY(need(o->answers, "answers", p));
     TRY(need(o->output, "output", p));
@@ -90,6 +92,7 @@ static status check(const struct options *o, const struct opt_result *r, const s
     if (p->needs & BENCH_NEEDS_BASELINES) TRY(need(o->baselines.count ? o->baselines.items[0] : NULL, "baseline-answers", p));
     if (p->needs & BENCH_NEEDS_QUESTIONS) TRY(need(o->questions, "questions", p));
     if (o->baselines.count > BENCH_FILES_MAX) return FAIL(ST_USAGE, "--baseline-answers expects at most %d files", BENCH_FILES_MAX);
+    if (p->max_tokens == 1 && o->max_tokens > 1) return FAIL(ST_USAGE, "--max-answer-tokens: the judge of --bench %s is read by one token", p->name);
     if (o->json && strcmp(o->output, "-") == 0) return FAIL(ST_USAGE, "--json and --output - would both write to stdout");
     return cli_check_between(numbers, sizeof numbers / sizeof numbers[0]);
 }
@@ -125,8 +128,11 @@ static status judge(const struct options *o, const struct bench_protocol *p, str
     if (b.missing) log_warn("%s: %zu questions have no answer in it, and are left out", o->answers, b.missing);
     status s = bench_ask(&b, counts, remote);
     if (s == ST_OK) s = write_file(&b, o->output);
-    const struct cli_count list[] = {{"judgements", "questions about answers, and equal ones", b.count + b.equal}, {"equal", "of them equal: not asked", b.equal}, REMOTE_COUNT_MAP(CLI_COUNT)};
-    if (s == ST_OK || kept.requests_sent) cli_counts_print(list, sizeof list / sizeof list[0], o->json && s == ST_OK); /* what was paid for is told in any case */
+    const struct cli_count list[] = {{"judgements", "questions about answers, and equal ones", b.count + b.equal},
+                                     {"equal", "of them equal: not asked", b.equal},
+                                     REMOTE_COUNT_MAP(CLI_COUNT)};
+    if (s == ST_OK || kept.requests_sent) /* what was paid for is told in any case */
+        cli_counts_print(list, sizeof list / sizeof list[0], o->json && s == ST_OK);
     if (s == ST_OK && kept.given_up) log_warn("%llu judgements have no verdict", (unsigned long long)kept.given_up);
     bench_release(&b);
     return s;
@@ -141,7 +147,8 @@ status cmd_eval_judge_run(int argc, char **argv) {
     if (done) return ST_OK;
     TRY(find_protocol(&p, o.bench));
     TRY(check(&o, &r, p));
-    struct remote_options remote = {.max_tokens = o.max_tokens, .answer_tries = o.answer_tries, .stop_on_bad = strcmp(o.on_bad, "stop") == 0, .who = "judge", .item = "question", .go_on = "--on-bad-answer null"};
+    struct remote_options remote = {.max_tokens = o.max_tokens, .answer_tries = o.answer_tries, .stop_on_bad = strcmp(o.on_bad, "stop") == 0,
+        .who = "judge", .item = "question", .go_on = "--on-bad-answer null"};
     TRY(cli_endpoint(&remote, &o.endpoint, &r, &cmd_eval_judge_spec, o.output, ".judge.jsonl"));
     return judge(&o, p, &remote);
 }

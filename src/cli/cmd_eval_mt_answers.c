@@ -119,7 +119,8 @@ static status check_remote(const struct options *o, const struct opt_result *r) 
     for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
         if (opt_given(r, &cmd_eval_mt_answers_spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
     if (!o->goal && opt_given(r, &cmd_eval_mt_answers_spec, "goal-as")) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
-    if (o->style && strcmp(o->goal_as, "prompt") != 0) return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
+    if (o->style && strcmp(o->goal_as, "prompt") != 0)
+        return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
     return cli_check_between(&tries, 1);
 }
 
@@ -133,7 +134,8 @@ static status check_local(const struct opt_result *r) {
 
 static status check(const struct options *o, const struct opt_result *r) {
     if (r->positional_count) return FAIL(ST_USAGE, "'%s' is not an option of rapt eval mt-answers", r->positional[0]);
-    if ((!o->model && !o->endpoint.endpoint) || !o->questions || !o->id) return FAIL(ST_USAGE, "--model (or --endpoint), --questions and --model-id are needed");
+    if ((!o->model && !o->endpoint.endpoint) || !o->questions || !o->id)
+        return FAIL(ST_USAGE, "--model (or --endpoint), --questions and --model-id are needed");
     TRY(o->endpoint.endpoint ? check_remote(o, r) : check_local(r));
     if (o->style && !o->goal) return FAIL(ST_USAGE, "--goal-style has no effect without --goal");
     if (o->limit < 0) return FAIL(ST_USAGE, "--limit expects 0 or more");

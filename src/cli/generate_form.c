@@ -34,8 +34,9 @@ static status one_text(struct json *text, const struct generate_item *it) {
     struct json prompt = {buf_text(&it->prompt), it->prompt.size}, key, message;
     *text = prompt;
     if (json_kind_of(prompt) == JSON_STRING) return ST_OK;
-    struct json_iter it2 = json_iter_begin(prompt);
-    if (json_count(prompt) != 1 || !json_iter_next(&it2, &key, &message) || json_kind_of(json_get(message, "content")) != JSON_STRING || !json_equals(json_get(message, "role"), "user"))
+    struct json_iter messages = json_iter_begin(prompt);
+    if (json_count(prompt) != 1 || !json_iter_next(&messages, &key, &message) || json_kind_of(json_get(message, "content")) != JSON_STRING ||
+        !json_equals(json_get(message, "role"), "user"))
         return FAIL(ST_FORMAT, "row %llu: this form has one text as its prompt, and the row a conversation or token ids", (unsigned long long)it->row);
     *text = json_get(message, "content");
     return ST_OK;

@@ -41,7 +41,8 @@ static void put_sampling(struct buf *out, const struct remote_job *x, const stru
     const struct {
         const char *option, *name;
         double value;
-    } some[] = {{"top-k", "top_k", (double)o->sampling.top_k}, {"min-p", "min_p", o->sampling.min_p}, {"repetition-penalty", "repetition_penalty", o->sampling.repetition_penalty}};
+    } some[] = {{"top-k", "top_k", (double)o->sampling.top_k}, {"min-p", "min_p", o->sampling.min_p},
+                {"repetition-penalty", "repetition_penalty", o->sampling.repetition_penalty}};
     buf_append_text(out, ", \"temperature\": ");
     json_put_double(out, o->sampling.temperature);
     buf_append_text(out, ", \"top_p\": ");
@@ -76,7 +77,8 @@ static status read(void *context, struct remote_question *asked, const struct re
     (void)context;
     buf_append(&it->text, buf_text(&a->text), a->text.size);
     it->tokens = a->completion_tokens;
-    if (json_kind_of(a->finish) == JSON_STRING) it->finish = json_equals(a->finish, "stop") ? "stop" : json_equals(a->finish, "length") ? "length" : NULL;
+    if (json_kind_of(a->finish) == JSON_STRING)
+        it->finish = json_equals(a->finish, "stop") ? "stop" : json_equals(a->finish, "length") ? "length" : NULL;
     return ST_OK;
 }
 
@@ -119,7 +121,8 @@ static status check(const struct generate_options *o, const struct opt_result *r
     for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
         if (opt_given(r, spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
     if (opt_given(r, spec, "goal-as") && !o->goals.count) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
-    if (o->style && strcmp(o->goal_as, "prompt") != 0) return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
+    if (o->style && strcmp(o->goal_as, "prompt") != 0)
+        return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
     return cli_check_between(&tries, 1);
 }
 

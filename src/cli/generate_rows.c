@@ -22,7 +22,8 @@ status generate_check(const struct generate_options *o, const struct opt_result 
         return FAIL(ST_USAGE, "--n %lld with --temperature 0 would write the same response every time", (long long)o->n);
     if (o->max_new < 1 || o->max_new > 1 << 24) return FAIL(ST_USAGE, "--max-new-tokens expects 1 or more, not %lld", (long long)o->max_new);
     if (o->style && !o->goals.count) return FAIL(ST_USAGE, "--goal-style has no effect without --goal");
-    if (form->one_each && (o->n > 1 || o->goals.count > 1)) return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, and one --goal at most", form->name);
+    if (form->one_each && (o->n > 1 || o->goals.count > 1))
+        return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, and one --goal at most", form->name);
     if (form->one_each && !o->id) return FAIL(ST_USAGE, "--form %s expects --model-id NAME", form->name);
     if (form->one_each && o->prompt) return FAIL(ST_USAGE, "--form %s expects --input", form->name);
     if (o->id && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--model-id has no effect on plain text");

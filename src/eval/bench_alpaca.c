@@ -108,7 +108,8 @@ static bool is_switched(const char *instruction) {
 
 static void put_question(struct buf *messages, const struct alpaca *x, const struct row *row) {
     const char *first = (row->switched ? row->own : row->base)->turns[0], *second = (row->switched ? row->base : row->own)->turns[0];
-    const struct place places[] = {{"{instruction}", row->base->id, strlen(row->base->id)}, {"{output_1}", first, strlen(first)}, {"{output_2}", second, strlen(second)}};
+    const struct place places[] = {{"{instruction}", row->base->id, strlen(row->base->id)}, {"{output_1}", first, strlen(first)},
+                                   {"{output_2}", second, strlen(second)}};
     struct buf text = {0};
     struct piece p;
     for (const char *at = x->prompt; next_piece(&p, &at);) {
@@ -172,7 +173,8 @@ static status read(struct bench_question *q, const struct remote_answer *a) {
     struct json key, place, item, choice;
     struct buf token = {0};
     double logprob, p[2] = {-INFINITY, -INFINITY};
-    if (json_count(a->logprobs) != 1 || !json_iter_next(&it, &key, &place)) return FAIL(ST_FORMAT, "expected log-probs of one token, found %zu", json_count(a->logprobs));
+    if (json_count(a->logprobs) != 1 || !json_iter_next(&it, &key, &place))
+        return FAIL(ST_FORMAT, "expected log-probs of one token, found %zu", json_count(a->logprobs));
     for (it = json_iter_begin(json_get(place, "top_logprobs")); json_iter_next(&it, &key, &item);) {
         buf_clear(&token);
         if (!json_string(&token, json_get(item, "token")) || !json_double(&logprob, json_get(item, "logprob")) || logprob > 1e-3) continue;

@@ -58,7 +58,8 @@ static status read_last_message(struct bench_answer *a, struct json row) {
     struct json key, message = {0}, next;
     while (json_iter_next(&it, &key, &next)) message = next;
     const struct json content = json_get(message, "content");
-    return wanted(&a->turns[0], json_kind_of(content) == JSON_OBJECT ? json_get(content, "answer") : content, "messages", "a last message with content: {\"answer\": text}");
+    return wanted(&a->turns[0], json_kind_of(content) == JSON_OBJECT ? json_get(content, "answer") : content, "messages",
+        "a last message with content: {\"answer\": text}");
 }
 
 static status read_answer(struct bench_answer *a, struct json row, enum bench_form form) {
@@ -72,7 +73,9 @@ static status read_answer(struct bench_answer *a, struct json row, enum bench_fo
     const bool new = form == BENCH_FORM_ARENA && json_get(row, "uid").size;
     const struct json id = json_get(row, new ? "uid" : "question_id");
     a->id = bench_id_text(id);
-    if (!a->id) return FAIL(ST_FORMAT, "field %s: expected a string or a whole number, found %s", form == BENCH_FORM_ARENA ? "uid or question_id" : "question_id", json_kind_name(json_kind_of(id)));
+    if (!a->id)
+        return FAIL(ST_FORMAT, "field %s: expected a string or a whole number, found %s",
+            form == BENCH_FORM_ARENA ? "uid or question_id" : "question_id", json_kind_name(json_kind_of(id)));
     TRY(wanted(&a->model, json_get(row, new ? "model" : "model_id"), new ? "model" : "model_id", "a string"));
     return new ? read_last_message(a, row) : read_turns(a, row);
 }

@@ -1,6 +1,6 @@
-/* bench_arena: Arena-Hard's judge, v0.1 (lmarena/arena-hard-auto at 4ce0f00, gen_judgment.py, config/judge_config.yaml) and v2 (at 196f6b8, gen_judgment.py,
- * utils/judge_utils.py, config/arena-hard-v2.0.yaml): each answer against a baseline's, in both orders; A is the baseline in the first game, the model in the
- * second. The texts are prompts/arena_hard.yaml. */
+/* bench_arena: Arena-Hard's judge, v0.1 (lmarena/arena-hard-auto at 4ce0f00, gen_judgment.py, config/judge_config.yaml) and v2 (at 196f6b8,
+ * gen_judgment.py, utils/judge_utils.py, config/arena-hard-v2.0.yaml): each answer against a baseline's, in both orders; A is the baseline in the
+ * first game, the model in the second. The texts are prompts/arena_hard.yaml. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,13 +84,16 @@ static status read_prompts(struct arena_hard *x, const char *path) {
     if (!path) return ST_OK;
     TRY(yaml_load(&x->yaml, path));
     const struct yaml_node *root = x->yaml.root;
-    if (root->kind != YAML_MAP) return FAIL(ST_FORMAT, "%s:%zu: expected a map with prompt_template, system_prompt or system_prompts, found %s", path, root->line, yaml_kind_name(root->kind));
+    if (root->kind != YAML_MAP)
+        return FAIL(ST_FORMAT, "%s:%zu: expected a map with prompt_template, system_prompt or system_prompts, found %s", path, root->line,
+            yaml_kind_name(root->kind));
     if (!yaml_get(root, "prompt_template") && !yaml_get(root, "system_prompt") && !yaml_get(root, "system_prompts"))
         return FAIL(ST_FORMAT, "%s: there is none of prompt_template, system_prompt, system_prompts", path);
     if (yaml_get(root, "prompt_template")) TRY(scalar(&x->template, &x->yaml, yaml_get(root, "prompt_template"), "prompt_template"));
     if (yaml_get(root, "system_prompt")) TRY(scalar(&system, &x->yaml, yaml_get(root, "system_prompt"), "system_prompt"));
     const struct yaml_node *systems = yaml_get(root, "system_prompts");
-    if (systems && systems->kind != YAML_MAP) return FAIL(ST_FORMAT, "%s:%zu: system_prompts: expected a map from categories to texts", path, systems->line);
+    if (systems && systems->kind != YAML_MAP)
+        return FAIL(ST_FORMAT, "%s:%zu: system_prompts: expected a map from categories to texts", path, systems->line);
     for (size_t i = 0; systems && i < systems->count; i++) TRY(scalar(&system, &x->yaml, systems->items[i], systems->keys[i]));
     TRY(check_pattern(&x->yaml, yaml_get(root, "regex_patterns")));
     TRY(check_pattern(&x->yaml, yaml_get(root, "regex_pattern")));
@@ -134,11 +137,13 @@ static status take_question(void *context, struct json row) {
     q.category = json_text(json_get(row, "category"));
     q.prompt = json_text(old ? json_get(turn, "content") : json_get(row, "prompt"));
     if (q.id && q.category && q.prompt) {
-        x->questions = (x->question_count & (x->question_count - 1)) == 0 ? mem_resize(x->questions, (x->question_count ? 2 * x->question_count : 1) * sizeof q) : x->questions;
+        if ((x->question_count & (x->question_count - 1)) == 0)
+            x->questions = mem_resize(x->questions, (x->question_count ? 2 * x->question_count : 1) * sizeof q);
         x->questions[x->question_count++] = q;
         return ST_OK;
     }
-    status s = FAIL(ST_FORMAT, "field %s: expected a string", !q.id ? (x->v2 ? "uid" : "question_id or uid") : !q.category ? "category" : old ? "turns[0].content" : "prompt");
+    status s = FAIL(ST_FORMAT, "field %s: expected a string",
+        !q.id ? (x->v2 ? "uid" : "question_id or uid") : !q.category ? "category" : old ? "turns[0].content" : "prompt");
     free(q.id);
     free(q.category);
     free(q.prompt);
@@ -168,9 +173,11 @@ static status pair(struct bench *b, struct arena_hard *x, const struct question 
         b->missing++;
         return ST_OK;
     }
-    if (!baseline) return FAIL(ST_MISMATCH, "question %.80s: the category '%.80s' has no baseline of its own; give --baseline NAME", q->id, q->category);
+    if (!baseline)
+        return FAIL(ST_MISMATCH, "question %.80s: the category '%.80s' has no baseline of its own; give --baseline NAME", q->id, q->category);
     p->base = bench_answers_find(&x->base, q->id, baseline, 0);
-    if (!p->base) return FAIL(ST_MISMATCH, "question %.80s: --baseline-answers has no answer of %.80s (--baseline NAME takes another model)", q->id, baseline);
+    if (!p->base)
+        return FAIL(ST_MISMATCH, "question %.80s: --baseline-answers has no answer of %.80s (--baseline NAME takes another model)", q->id, baseline);
     if (strcmp(p->own->model, baseline) == 0) return FAIL(ST_MISMATCH, "%s: '%.80s' is the baseline", b->o->answers, baseline);
     x->count++;
     put_question(b, x, p, false);

@@ -52,9 +52,11 @@ static void release(void *state) {
 #define PLACES_MAX 8
 /* What stands at a prompt's places. With game NULL empty texts, for a check. first: of a pair the answer shown as A. Returns how many. */
 static size_t places_of(struct place out[PLACES_MAX], const struct mt *x, const struct game *g, size_t prompt, bool swapped) {
-    static const char *const single[] = {"{question}", "{answer}", "{ref_answer_1}", NULL}, *const pair[] = {"{question}", "{answer_a}", "{answer_b}", "{ref_answer_1}", NULL},
+    static const char *const single[] = {"{question}", "{answer}", "{ref_answer_1}", NULL},
+                      *const pair[] = {"{question}", "{answer_a}", "{answer_b}", "{ref_answer_1}", NULL},
                       *const single_two[] = {"{question_1}", "{question_2}", "{answer_1}", "{answer_2}", "{ref_answer_1}", "{ref_answer_2}", NULL},
-                      *const pair_two[] = {"{question_1}", "{question_2}", "{answer_a_1}", "{answer_a_2}", "{answer_b_1}", "{answer_b_2}", "{ref_answer_1}", "{ref_answer_2}", NULL};
+                      *const pair_two[] = {"{question_1}", "{question_2}", "{answer_a_1}", "{answer_a_2}", "{answer_b_1}", "{answer_b_2}", "{ref_answer_1}",
+                                           "{ref_answer_2}", NULL};
     const bool two = prompt >= 2, reference = prompt % 2;
     const char *const *names = two ? (x->pair ? pair_two : single_two) : x->pair ? pair : single;
     const struct bench_answer *a = !g ? NULL : swapped ? g->base : g->own, *b = !g ? NULL : swapped ? g->own : g->base, *r = NULL;
@@ -138,7 +140,9 @@ static bool needs_reference(const struct mt_asked *q) {
 }
 
 static status check_turns(const struct bench_answer *a, const struct mt_asked *q, size_t turn, const char *whose) {
-    if (!a) return FAIL(ST_MISMATCH, "question %lld: there is no answer of %s%s", (long long)q->id, whose, strcmp(whose, "--reference-answers") == 0 ? ", which the judge of its category reads" : "");
+    if (!a)
+        return FAIL(ST_MISMATCH, "question %lld: there is no answer of %s%s", (long long)q->id, whose,
+            strcmp(whose, "--reference-answers") == 0 ? ", which the judge of its category reads" : "");
     return a->turns[turn] ? ST_OK : FAIL(ST_MISMATCH, "question %lld: the answer of %s has one turn, the question two", (long long)q->id, whose);
 }
 
@@ -175,7 +179,8 @@ static status open_games(struct bench *b, bool pair) {
     if (o->references) TRY(bench_answers_load(&x->references, o->references, BENCH_FORM_MT));
     for (size_t i = 1; i < x->own.count; i++)
         if (strcmp(x->own.items[i].model, x->own.items[0].model) != 0)
-            return FAIL(ST_MISMATCH, "%s: answers of '%.80s' and of '%.80s'; give one file a model", o->answers, x->own.items[0].model, x->own.items[i].model);
+            return FAIL(ST_MISMATCH, "%s: answers of '%.80s' and of '%.80s'; give one file a model", o->answers,
+                x->own.items[0].model, x->own.items[i].model);
     x->games = mem_zero(2 * x->asked.count + 1, sizeof *x->games);
     for (size_t prompt = 0; prompt < PROMPTS; prompt++)
         for (size_t i = 0; i < x->asked.count; i++) TRY(add_game(b, x, &x->asked.items[i], prompt));

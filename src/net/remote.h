@@ -41,7 +41,8 @@ struct remote_options {
     int64_t answer_tries;      /* answers that cannot be read, until the question is given up */
     bool stop_on_bad;          /* then the run ends */
     double price_input, price_output; /* of a million tokens */
-    const char *who, *item, *go_on; /* for messages: "judge"; "row of line", which stands before a question's number; the option that does without an answer, or NULL */
+    const char *who, *item;    /* for messages: "judge"; "row of line", which stands before a question's number */
+    const char *go_on;         /* the option that goes on without an answer; NULL: none */
 };
 
 struct remote_calls {

@@ -17,11 +17,17 @@ void places_put(struct buf *out, const char *text, const struct place *places, s
     }
 }
 
+/* Up to the closing brace. */
+static int shown(const char *at) {
+    const size_t n = strcspn(at, "}\n");
+    return (int)(n < 40 ? n + (at[n] == '}') : 40);
+}
+
 status places_check(const char *text, const struct place *places, size_t count) {
     for (const char *at = text; *at;) {
         const struct place *p = place_at(at, places, count);
         if (!p && (*at == '{' || *at == '}'))
-            return FAIL(ST_FORMAT, "'%.*s' is no place of this prompt (a brace by itself is written twice)", (int)(strcspn(at + 1, "}\n") < 40 ? strcspn(at + 1, "}\n") + 2 : 40), at);
+            return FAIL(ST_FORMAT, "'%.*s' is no place of this prompt (a brace by itself is written twice)", shown(at), at);
         at += p ? strlen(p->name) : 1;
     }
     return ST_OK;

@@ -168,5 +168,6 @@ fails 2 'expects --endpoint-model NAME' "$RAPT" eval judge $A --output x.json --
 fails 2 'give --cache FILE' "$RAPT" eval judge $A --output - --endpoint http://h/v1 --endpoint-model m
 fails 2 '--json and --output - would both' "$RAPT" eval judge $A --output - --json --cache c --endpoint http://h/v1 --endpoint-model m
 fails 2 'limit expects 0 to' $J $A --limit -1
+fails 2 'is read by one token' $J $A --max-answer-tokens 2
 fails 2 'concurrency expects 1 to 256' $J $A --concurrency 0
 [ ! -e x.json ]

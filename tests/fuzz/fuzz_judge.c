@@ -4,8 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/bench_judge.h"
 #include "net/remote.h"
 #include "reward/judge_answer.h"
+
+/* Each benchmark reads the answer as if it had asked once. */
+static void read_bench(const struct remote_answer *a) {
+    for (size_t i = 0; i < bench_protocol_count; i++) {
+        struct bench_question q = {0};
+        bench_put_message(&q.messages, "user", "x", 1);
+        bench_end_messages(&q.messages);
+        for (int k = 0; k < 2; k++)
+            if (bench_protocols[i]->read(&q, a) == ST_OK) break;
+        struct json messages;
+        CHECK(json_parse(&messages, q.messages.data, q.messages.size) == ST_OK);
+        CHECK(memchr(q.verdict, '\0', sizeof q.verdict));
+        buf_release(&q.messages);
+        buf_release(&q.said);
+        buf_release(&q.raw);
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < 3; i++) {
         read_text(&scales[i], exact, size, (struct json){0});
         if (json_parse(&root, exact, size) != ST_OK || remote_answer_parse(&a, root) != ST_OK) continue;
+        if (!i) read_bench(&a);
         char *copy = malloc(a.text.size ? a.text.size : 1);
         if (!copy) break;
         if (a.text.size) memcpy(copy, a.text.data, a.text.size);
