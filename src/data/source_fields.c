@@ -15,6 +15,7 @@ enum {
     CONSUMED_MANY = 1 << RECORD_RESPONSES,
     CONSUMED_SFT = 1 << RECORD_SFT,
     CONSUMED_ANSWER = CONSUMED_MANY | CONSUMED_SFT,
+    CONSUMED_ROWS = CONSUMED_PAIR | CONSUMED_ANSWER,
     CONSUMED_ALL = 15
 };
 #define FIELD_NAME(name, text, consumed) {text, sizeof text - 1, offsetof(struct fields, name), CONSUMED_##consumed},
@@ -25,7 +26,9 @@ static const struct field_name *find_name(struct json key) {
     bool escaped = memchr(key.text, '\\', key.size) != NULL;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const struct field_name *n = &field_names[i];
-        if (escaped ? json_equals(key, n->text) : key.size == n->size + 2 && key.text[1] == n->text[0] && memcmp(key.text + 1, n->text, n->size) == 0) return n;
+        if (escaped ? json_equals(key, n->text)
+                    : key.size == n->size + 2 && key.text[1] == n->text[0] && memcmp(key.text + 1, n->text, n->size) == 0)
+            return n;
     }
     return NULL;
 }

@@ -5,14 +5,15 @@
 #include "data/source.h"
 
 /* name in C, name in the row, and the rows in which a writer replaces or drops it (in others it rides along untouched): ALL, those that
- * are pairs (PAIR), hold K responses (MANY), or one completion (SFT), or either of these (ANSWER), or NONE. Aliases go with a pair: after a swap they would be wrong. */
+ * are pairs (PAIR), hold K responses (MANY), or one completion (SFT), or either of these (ANSWER), any of the three (ROWS), or NONE. Aliases
+ * go with a pair: after a swap they would be wrong; other names of the prompt too: beside a prompt with a goal they would be another one. */
 #define FIELD_MAP(X)                                                                                                                       \
     X(prompt, "prompt", ALL)                                                                                                               \
     X(chosen, "chosen", ALL)                                                                                                               \
     X(rejected, "rejected", ALL)                                                                                                           \
     X(completion, "completion", SFT)                                                                                                       \
     X(messages, "messages", ALL)                                                                                                           \
-    X(instruction, "instruction", MANY)                                                                                                    \
+    X(instruction, "instruction", ROWS)                                                                                                    \
     X(completions, "completions", MANY)                                                                                                    \
     X(responses, "responses", MANY)                                                                                                        \
     X(rewards, "rewards", MANY)                                                                                                            \
@@ -40,7 +41,7 @@
     X(rejected_model, "rejected_model", PAIR)                                                                                              \
     X(chosen_model_, "chosen-model", PAIR)                                                                                                 \
     X(rejected_model_, "rejected-model", PAIR)                                                                                             \
-    X(question, "question", NONE)                                                                                                          \
+    X(question, "question", ROWS)                                                                                                          \
     X(input, "input", NONE)                                                                                                                \
     X(system, "system", NONE)                                                                                                              \
     X(history, "history", NONE)                                                                                                            \

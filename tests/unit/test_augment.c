@@ -220,6 +220,42 @@ static void strings_stay_strings_in_user_turns(void **state) {
                     "w") ", \"goal\": 4, \"score_chosen\": 3, \"score_rejected\": 8.5" REST); /* at the end of a turn: strings become messages */
 }
 
+/* Whatever form a pair or its responses came in, the rows made of it are read again, with the goal in their prompt: no other name of the
+ * prompt (instruction, question) may ride along and contradict it. */
+static void rows_of_every_form_are_read_again(void **state) {
+    (void)state;
+    static const enum goal_placement places[] = {GOAL_SYSTEM, GOAL_USER, GOAL_AFTER};
+    struct goal_style placed = style;
+    struct augment_options o = own();
+    size_t read = 0;
+    o.style = &placed;
+    for (size_t i = 0; i < source_form_count * 6; i++) {
+        const struct source_form *form = &source_form_table[i / 6];
+        struct augment_counts c;
+        placed.placement = places[i % 3];
+        o.mode = i % 6 < 3 ? AUGMENT_OWN : AUGMENT_SFT;
+        assert_int_equal(file_write(o.input, form->example, strlen(form->example)), ST_OK);
+        if (augment_run(&c, &o) != ST_OK || !c.rows_written) continue; /* no pair, or no score */
+        struct source out;
+        struct record r = {0};
+        bool end = false;
+        assert_int_equal(source_open(&out, "out.jsonl", SOURCE_STOP, NULL), ST_OK);
+        for (size_t rows = 0; !end; rows++) {
+            if (source_next(&out, &r, &end) != ST_OK) fail_msg("%s, %s: %s", form->name, goal_placement_name(placed.placement), status_message());
+            if (end) {
+                assert_int_equal(rows, c.rows_written);
+                break;
+            }
+            assert_int_equal(r.kind, o.mode == AUGMENT_SFT ? RECORD_SFT : RECORD_PAIR);
+            assert_non_null(strstr(buf_text(&r.prompt), "Overall score: "));
+            read++;
+        }
+        source_release(&out);
+        record_release(&r);
+    }
+    assert_true(read >= 60);
+}
+
 static void released_bug_on_request(void **state) {
     (void)state;
     struct goal_style user = style;
@@ -449,6 +485,7 @@ int main(void) {
         cmocka_unit_test(judges_ties_and_disagreement),
         cmocka_unit_test(writes_both_halves),
         cmocka_unit_test(strings_stay_strings_in_user_turns),
+        cmocka_unit_test(rows_of_every_form_are_read_again),
         cmocka_unit_test(released_bug_on_request),
         cmocka_unit_test(maps_and_quantises),
         cmocka_unit_test(responses_become_pairs),
