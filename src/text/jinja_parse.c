@@ -473,25 +473,19 @@ static status parse_not(struct parser *p, struct jnode **out) {
     return ST_OK;
 }
 
-static status parse_and(struct parser *p, struct jnode **out) {
-    TRY(parse_not(p, out));
-    while (skip_name(p, "and")) {
+/* Operands of one kind with `word` between them, from the left. */
+static status parse_chain(struct parser *p, struct jnode **out, const char *word, enum jnode_kind kind, status (*operand)(struct parser *, struct jnode **)) {
+    TRY(operand(p, out));
+    while (skip_name(p, word)) {
         struct jnode *right = NULL;
-        TRY(parse_not(p, &right));
-        *out = node_binary(p, JN_AND, JT_EOF, *out, right);
+        TRY(operand(p, &right));
+        *out = node_binary(p, kind, JT_EOF, *out, right);
     }
     return ST_OK;
 }
 
-static status parse_or(struct parser *p, struct jnode **out) {
-    TRY(parse_and(p, out));
-    while (skip_name(p, "or")) {
-        struct jnode *right = NULL;
-        TRY(parse_and(p, &right));
-        *out = node_binary(p, JN_OR, JT_EOF, *out, right);
-    }
-    return ST_OK;
-}
+static status parse_and(struct parser *p, struct jnode **out) { return parse_chain(p, out, "and", JN_AND, parse_not); }
+static status parse_or(struct parser *p, struct jnode **out) { return parse_chain(p, out, "or", JN_OR, parse_and); }
 
 static status parse_expression(struct parser *p, struct jnode **out) {
     TRY(enter(p));
