@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# bench/trl.sh ROWS.jsonl MODEL [STEPS]: rapt and TRL 1.16 on the same goal-conditioned rows, machine and run: LoRA r 16 on all linears, 2 rows a
-# step, max_length 512, file order. Prints seconds a row, positions a second and peak memory, and the ratios.
-# ROWS: what rapt augment writes. TRL runs in a virtual environment, PYTHON (default: build/venv/bin/python, made here when missing).
+# bench/trl.sh ROWS.jsonl MODEL [STEPS]: rapt and TRL 1.16 on the same goal-conditioned rows, machine and run: LoRA r 16 on all linears, file order.
+# Prints seconds a row over the whole run and without its first step (which pays for memory's first touch), peak memory, and the ratios.
+# ROWS: what rapt augment writes. Variables: BATCH=2 rows an optimizer step; MAX_LENGTH=512; FULL=1 trains all weights instead of LoRA;
+# RAPT_DTYPES="f32 bf16"; TRL_SETTINGS="fp32 autocast bf16", each DTYPE[:ATTENTION[:ROWS A MICRO-BATCH]], e.g. autocast:eager:4, to search its best.
+# TRL runs in a virtual environment, PYTHON (default: build/venv/bin/python, made here when missing). RAPT_ISA and ONEDNN_MAX_CPU_ISA hide units.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-rows=$1 model=$2 steps=${3:-6}
+rows=$1 model=$2 steps=${3:-6} batch=${BATCH:-2} length=${MAX_LENGTH:-512}
 rapt=${RAPT:-$root/build/release/rapt}
 python=${PYTHON:-$root/build/venv/bin/python}
 if [ ! -x "$python" ]; then
@@ -15,32 +17,40 @@ if [ ! -x "$python" ]; then
 fi
 t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
-head -n $((2 * steps)) "$rows" >"$t/rows.jsonl"
+head -n $((batch * steps)) "$rows" >"$t/rows.jsonl"
+[ "$(wc -l <"$t/rows.jsonl")" -eq $((batch * steps)) ] || { echo "$rows has fewer than $((batch * steps)) rows" >&2; exit 1; }
+what=(--lora-r 16 --lora-alpha 32) named="LoRA r 16"
+[ -z "${FULL:-}" ] || what=(--full) named="all weights"
 "$rapt" export --model "$model" --output "$t/hf" 2>/dev/null
-cat /proc/cpuinfo | grep -o -w -E 'avx2|avx512f|avx512_bf16|amx_bf16' | sort -u | tr '\n' ' '
-echo "($(nproc) cores, $steps steps of 2 rows)"
-for dtype in f32 bf16; do
-  "$rapt" train --model "$model" --train-data "$t/rows.jsonl" --output-dir "$t/rapt-$dtype" --dtype $dtype --no-shuffle --max-length 512 \
-    --per-device-train-batch-size 2 --lora-r 16 --lora-alpha 32 --learning-rate 1e-5 --logging-steps 1 2>"$t/log" || { cat "$t/log"; exit 1; }
+cat /proc/cpuinfo | grep -o -w -E 'avx2|avx512f|avx512_bf16|avx512_fp16|amx_bf16' | sort -u | tr '\n' ' '
+echo "($(nproc) cores, $steps steps of $batch rows, max_length $length, $named)"
+for dtype in ${RAPT_DTYPES:-f32 bf16}; do
+  "$rapt" train --model "$model" --train-data "$t/rows.jsonl" --output-dir "$t/rapt-$dtype" --dtype "$dtype" --no-shuffle --max-length "$length" \
+    --per-device-train-batch-size "$batch" "${what[@]}" --learning-rate 1e-5 --logging-steps 1 2>"$t/log" || { cat "$t/log"; exit 1; }
 done
-for setting in fp32 autocast bf16; do
-  "$python" "$here/trl_dpo.py" "$t/hf" "$t/rows.jsonl" "$setting" "$t/trl-$setting.json" >"$t/log" 2>&1 || { tail -20 "$t/log"; exit 1; }
+for setting in ${TRL_SETTINGS:-fp32 autocast bf16}; do
+  "$python" "$here/trl_dpo.py" "$t/hf" "$t/rows.jsonl" "$setting" "$t/trl-$setting.json" "$batch" "$length" "${FULL:-}" >"$t/log" 2>&1 || { tail -20 "$t/log"; exit 1; }
 done
-python3 - "$t" "$steps" <<'PY'
-import json, sys
-t, steps = sys.argv[1], int(sys.argv[2])
+python3 - "$t" "$((batch * steps))" "$steps" <<'PY'
+import glob, json, os, sys
+t, rows, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 result = {}
-for dtype in ("f32", "bf16"):
-    log = [json.loads(line) for line in open(f"{t}/rapt-{dtype}/metrics.jsonl")]
-    seconds = log[-1]["num_tokens"] / log[-1]["tokens_per_second"]
-    result["rapt " + dtype] = (seconds, log[-1]["peak_rss_bytes"], log[-1]["num_tokens"], log[0]["loss"], log[0]["grad_norm"])
-for setting in ("fp32", "autocast", "bf16"):
-    x = json.load(open(f"{t}/trl-{setting}.json"))
-    result["trl " + setting] = (x["seconds"], x["peak_rss_bytes"], result["rapt f32"][2], x["loss"], x["grad_norm"])
-rows = 2 * steps
-print(f"{'':14}{'s a row':>9}{'tokens/s':>10}{'peak MB':>9}{'first loss':>12}{'grad_norm':>11}")
-for name, (s, rss, tokens, loss, norm) in result.items():
-    print(f"{name:14}{s / rows:9.3f}{tokens / s:10.0f}{rss / 1e6:9.0f}{loss:12.6f}{norm:11.5f}")
-best = min(result["trl " + k][0] for k in ("fp32", "autocast", "bf16"))
-print(f"f32 against its fp32: {result['trl fp32'][0] / result['rapt f32'][0]:.2f}x; rapt's best against its best: {best / min(result['rapt f32'][0], result['rapt bf16'][0]):.2f}x")
+for folder in sorted(glob.glob(f"{t}/rapt-*"), key=os.path.getmtime):
+    log = [json.loads(line) for line in open(f"{folder}/metrics.jsonl")]
+    ends = [x["num_tokens"] / x["tokens_per_second"] for x in log]
+    result[os.path.basename(folder).replace("-", " ")] = (ends, log[-1]["peak_rss_bytes"], log[0]["loss"], log[0]["grad_norm"])
+tokens = log[-1]["num_tokens"]
+for path in sorted(glob.glob(f"{t}/trl-*.json"), key=os.path.getmtime):
+    x = json.load(open(path))
+    result[os.path.basename(path)[:-5].replace("-", " ")] = (x["ends"], x["peak_rss_bytes"], x["loss"], x["grad_norm"])
+print(f"{'':22}{'s a row':>9}{'later':>8}{'tokens/s':>10}{'peak MB':>9}{'first loss':>12}{'grad_norm':>11}")
+whole = {n: r[0][-1] / rows for n, r in result.items()}
+later = {n: (r[0][-1] - r[0][0]) / (rows * (steps - 1) / steps) if steps > 1 else float("nan") for n, r in result.items()}
+for name, (ends, rss, loss, norm) in result.items():
+    print(f"{name:22}{whole[name]:9.3f}{later[name]:8.3f}{tokens / ends[-1]:10.0f}{rss / 1e6:9.0f}{loss:12.6f}{norm:11.5f}")
+def least(values, who): return min((v for n, v in values.items() if n.startswith(who)), default=float("nan"))
+for what, values in (("whole run", whole), ("after the first step", later)):
+    print(f"{what}: f32 against its fp32 {least(values, 'trl fp32') / least(values, 'rapt f32'):.2f}x; rapt's best against its best {least(values, 'trl') / least(values, 'rapt'):.2f}x")
+smallest = lambda who: min((r[1] for n, r in result.items() if n.startswith(who)), default=float("nan"))
+print(f"memory: rapt's smallest {smallest('rapt') / 1e6:.0f} MB, 1/{smallest('trl') / smallest('rapt'):.1f} of its smallest")
 PY
