@@ -20,17 +20,6 @@ struct job {
     bool writing;
 };
 
-/* Rows that lie in memory, in Hugging Face's order; heads > 0: permuted in the file. */
-struct memory_rows {
-    const float *data;
-    size_t rows, cols, heads;
-};
-
-static void memory_row(void *context, float *out, size_t i) {
-    const struct memory_rows *m = context;
-    memcpy(out, m->data + gguf_row_from(i, m->rows, m->heads) * m->cols, m->cols * sizeof *out);
-}
-
 static void view_row(void *context, float *out, size_t i) { tensor_view_row(out, context, i); }
 
 /* One tensor: listed, or written. */
@@ -59,8 +48,8 @@ static status put_vector(struct job *j, const char *name, const float *data, siz
     float *moved;
     TRY(mem_try_alloc(&moved, n, sizeof *moved, "a vector"));
     for (size_t i = 0; i < n && data; i++) moved[i] = data[gguf_row_from(i, n, heads)];
-    struct memory_rows all = {moved, 1, n, 0};
-    status s = put(j, name, DTYPE_F32, 1, 1, n, memory_row, &all);
+    struct gguf_memory_rows all = {moved, 1, n, 0};
+    status s = put(j, name, DTYPE_F32, 1, 1, n, gguf_memory_row, &all);
     free(moved);
     return s;
 }
@@ -87,7 +76,8 @@ static status read_linear(float **w, struct job *j, const struct linear *l) {
     for (size_t i = 0; i < l->part_count; i++) {
         struct tensor_view v;
         const enum tensor_role role = l->part[i].role;
-        TRY(checkpoint_tensor(&v, &j->m.checkpoint, role == TENSOR_HEAD && j->m.checkpoint.config.tied ? TENSOR_EMBED : role, l->layer, l->part[i].rows, l->in));
+        const bool tied = role == TENSOR_HEAD && j->m.checkpoint.config.tied;
+        TRY(checkpoint_tensor(&v, &j->m.checkpoint, tied ? TENSOR_EMBED : role, l->layer, l->part[i].rows, l->in));
         if (!j->writing) continue;
         if (!*w) TRY(mem_try_alloc(w, l->out * l->in, sizeof **w, "a matrix"));
         tensor_view_rows(*w + l->part[i].row * l->in, &v);
@@ -113,9 +103,9 @@ static status put_linear(struct job *j, const struct linear *l) {
     status s = read_linear(&w, j, l);
     for (size_t i = 0; i < l->part_count && s == ST_OK; i++) {
         const struct linear_part *p = &l->part[i];
-        struct memory_rows rows = {w ? w + p->row * l->in : NULL, p->rows, l->in, gguf_permuted_heads(&j->m.config, p->role)};
+        struct gguf_memory_rows rows = {w ? w + p->row * l->in : NULL, p->rows, l->in, gguf_permuted_heads(&j->m.config, p->role)};
         name_of(name, j, p->role, l->layer, "weight");
-        s = put(j, name, gguf_tensor_type(j->preset, &j->m.config, p->role, l->layer, l->in), 2, p->rows, l->in, memory_row, &rows);
+        s = put(j, name, gguf_tensor_type(j->preset, &j->m.config, p->role, l->layer, l->in), 2, p->rows, l->in, gguf_memory_row, &rows);
         if (s == ST_OK && l->biased) s = put_bias(j, l, p);
     }
     free(w);
@@ -140,9 +130,9 @@ static status put_edges(struct job *j) {
     if (!c->tied) TRY(heads_adapted(&j->m) ? put_linear(j, &j->m.head) : put_view(j, TENSOR_HEAD, c->vocab, c->hidden));
     if (j->m.embed_offset == LINEAR_FROZEN) return put_view(j, TENSOR_EMBED, c->vocab, c->hidden);
     char name[TENSOR_NAME_SIZE + 8];
-    struct memory_rows rows = {j->theta + j->m.embed_offset, c->vocab, c->hidden, 0};
+    struct gguf_memory_rows rows = {j->theta + j->m.embed_offset, c->vocab, c->hidden, 0};
     name_of(name, j, TENSOR_EMBED, 0, "weight");
-    return put(j, name, gguf_tensor_type(j->preset, c, TENSOR_EMBED, 0, c->hidden), 2, c->vocab, c->hidden, memory_row, &rows);
+    return put(j, name, gguf_tensor_type(j->preset, c, TENSOR_EMBED, 0, c->hidden), 2, c->vocab, c->hidden, gguf_memory_row, &rows);
 }
 
 static status put_tensors(struct job *j) {

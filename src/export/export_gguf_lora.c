@@ -15,23 +15,11 @@ struct job {
     bool writing;
 };
 
-/* Rows of A or B; heads > 0: B's, which move with those of a base that is permuted. */
-struct rows {
-    const float *data;
-    size_t rows, cols, heads;
-};
-
-static void row_at(void *context, float *out, size_t i) {
-    const struct rows *r = context;
-    const float *from = r->data + gguf_row_from(i, r->rows, r->heads) * r->cols;
-    for (size_t k = 0; k < r->cols; k++) out[k] = from[k];
-}
-
-static status put(struct job *j, const struct linear *l, const struct linear_part *p, const char *suffix, struct rows rows) {
+static status put(struct job *j, const struct linear *l, const struct linear_part *p, const char *suffix, struct gguf_memory_rows rows) {
     char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 16];
     family_tensor_name(base, j->m.config.family, p->role, l->layer, true);
     snprintf(name, sizeof name, "%s.weight.%s", base, suffix);
-    if (j->writing) return gguf_write_rows(&j->w, name, j->preset->type, rows.rows, rows.cols, row_at, &rows);
+    if (j->writing) return gguf_write_rows(&j->w, name, j->preset->type, rows.rows, rows.cols, gguf_memory_row, &rows);
     gguf_put_tensor(&j->w, name, j->preset->type, 2, rows.rows, rows.cols);
     return ST_OK;
 }
@@ -41,8 +29,8 @@ static status put_linear(struct job *j, const struct linear *l) {
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
-        TRY(put(j, l, p, "lora_a", (struct rows){theta + l->a_offset + p->u_col * l->in, p->rank, l->in, 0}));
-        TRY(put(j, l, p, "lora_b", (struct rows){theta + p->b_offset, p->rows, p->rank, gguf_permuted_heads(&j->m.config, p->role)}));
+        TRY(put(j, l, p, "lora_a", (struct gguf_memory_rows){theta + l->a_offset + p->u_col * l->in, p->rank, l->in, 0}));
+        TRY(put(j, l, p, "lora_b", (struct gguf_memory_rows){theta + p->b_offset, p->rows, p->rank, gguf_permuted_heads(&j->m.config, p->role)}));
     }
     return ST_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/hf_io.h"
 #include "num/quant.h"
 #include "text/goal.h"
 
@@ -34,6 +35,11 @@ void gguf_put_name(struct gguf_writer *w, const char *path) {
 
 /* Floats held at a time; a longer row is held alone. */
 #define CHUNK ((size_t)1 << 18)
+
+void gguf_memory_row(void *memory_rows, float *out, size_t i) {
+    const struct gguf_memory_rows *m = memory_rows;
+    memcpy(out, m->data + gguf_row_from(i, m->rows, m->heads) * m->cols, m->cols * sizeof *out);
+}
 
 status gguf_write_rows(struct gguf_writer *w, const char *name, enum dtype type, size_t rows, size_t cols, gguf_row *at, void *context) {
     const size_t row_bytes = dtype_row_bytes(type, cols), room = CHUNK / cols ? CHUNK / cols : 1, held = room < rows ? room : rows;
