@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """serve_hostile.py RAPT GOLDENS FOLDER: see serve_hostile.sh."""
+import errno
 import json, os, random, socket, subprocess, sys
 
 RAPT, GOLDENS, FOLDER = sys.argv[1:4]
@@ -50,8 +51,9 @@ def send(raw, half_close=False):
             if not part:
                 break
             got += part
-    except (ConnectionResetError, BrokenPipeError):
-        pass
+    except OSError as e:  # closed before all was sent; ENOTCONN: before this end could be shut down
+        if e.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+            raise
     s.close()
     return got
 
