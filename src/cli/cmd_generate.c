@@ -28,6 +28,9 @@ static const struct opt_row rows[] = {
      "plain text"},
     {"form", OPT_STR, FIELD(form), "NAME", "rows", NULL, "of the output:"},
     {"model-id", OPT_STR, FIELD(id), "NAME", NULL, NULL, "the model's name in the output; default: that of --model or --endpoint-model"},
+    {"length-tokenizer", OPT_STR, FIELD(lengths), "T", NULL, NULL,
+     "of Arena-Hard's forms: the tokenizer that counts token_len, which in the benchmark is gpt-4o's (o200k_base as a tokenizer.json); of arena-hard-v2 it also "
+     "brings metadata with the counts of markdown, for eval arena-hard --style-control"},
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "with --prompt: JSONL on standard output"},
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "a system text for prompts that bring none of their own"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,

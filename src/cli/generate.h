@@ -7,9 +7,10 @@
 #include "cli/cli_endpoint.h"
 #include "cli/cli_infer.h"
 #include "data/source.h"
+#include "text/markdown.h"
 
 struct generate_options {
-    const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row, *kwargs, *form, *id, *goal_as, *bad_answer;
+    const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row, *kwargs, *form, *id, *lengths, *goal_as, *bad_answer;
     struct opt_list goals, fields;
     struct sampling_flags sampling;
     int64_t n, limit, max_new, max_length, batch, threads, answer_tries;
@@ -22,7 +23,7 @@ struct generate_item {
     struct remote_question remote; /* first; of an endpoint */
     struct generate_item *later;   /* the one asked for next */
     struct buf prompt;             /* the prompt without goal: messages, or a JSON string */
-    struct buf asked;              /* of an endpoint: messages with the goal, where it stands in them */
+    struct buf asked, more;        /* of an endpoint: messages with the goal, where it stands in them; the row's further members of the request */
     double goal;                   /* NaN: none */
     uint64_t row, sample;
     char *id, *dataset;            /* of the row, for forms that have them; or NULL */
@@ -39,7 +40,8 @@ struct generate_form {
     bool one_each;       /* a row has one response: no --n, one goal at most; and needs --model-id */
     const char *id[2];   /* the row's field that is its identity, or the second; NULL: none */
     bool array;          /* one JSON array; else an object a line */
-    status (*put)(struct buf *out, const struct generate_job *j, const struct generate_item *it);
+    bool lengths;        /* takes --length-tokenizer */
+    status (*put)(struct buf *out, struct generate_job *j, const struct generate_item *it);
 };
 extern const struct generate_form generate_forms[];
 extern const size_t generate_form_count;
@@ -71,6 +73,8 @@ struct generate_job {
     struct progress bar;
     uint64_t responses, written;
     double seconds; /* now, for time stamps */
+    struct tokenizer *lengths; /* that counts tokens for metadata; NULL: none */
+    struct markdown markdown;  /* with it */
 };
 
 /* Options that both share; r and spec for what has no effect. */

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "cli/generate.h"
 
-static status put_row(struct buf *b, const struct generate_job *j, const struct generate_item *it) {
+static status put_row(struct buf *b, struct generate_job *j, const struct generate_item *it) {
     const struct generate_options *o = j->o;
     buf_append_text(b, "{\"prompt\": ");
     buf_append(b, buf_text(&it->prompt), it->prompt.size);
@@ -56,7 +56,7 @@ static void put_hash(struct buf *b, const char *name, const struct generate_item
 }
 
 /* AlpacaEval's model_outputs.json. */
-static status put_alpaca(struct buf *b, const struct generate_job *j, const struct generate_item *it) {
+static status put_alpaca(struct buf *b, struct generate_job *j, const struct generate_item *it) {
     struct json text;
     TRY(one_text(&text, it));
     buf_append_char(b, '{');
@@ -71,8 +71,26 @@ static status put_alpaca(struct buf *b, const struct generate_job *j, const stru
     return ST_OK;
 }
 
-/* arena-hard-auto's model_answer (196f6b8, gen_answer.py); utils/add_markdown_info.py adds metadata. */
-static status put_arena_v2(struct buf *b, const struct generate_job *j, const struct generate_item *it) {
+static status length_of(size_t *tokens, const struct tokenizer *t, const struct generate_item *it) {
+    struct ids ids = {0};
+    status s = tokenizer_encode(t, &ids, buf_text(&it->text), it->text.size, false);
+    *tokens = ids.count;
+    ids_release(&ids);
+    return s;
+}
+
+static status put_metadata(struct buf *b, struct generate_job *j, const struct generate_item *it) {
+    size_t counts[MARKDOWN_COUNTS], tokens;
+    TRY(length_of(&tokens, j->lengths, it));
+    TRY(markdown_count(counts, &j->markdown, buf_text(&it->text), it->text.size));
+    buf_append_text(b, ", \"metadata\": {");
+    markdown_put_metadata(b, counts, tokens);
+    buf_append_char(b, '}');
+    return ST_OK;
+}
+
+/* arena-hard-auto's model_answer (196f6b8, gen_answer.py); without a tokenizer for its lengths utils/add_markdown_info.py adds the metadata. */
+static status put_arena_v2(struct buf *b, struct generate_job *j, const struct generate_item *it) {
     struct json text;
     TRY(one_text(&text, it));
     buf_append_char(b, '{');
@@ -83,29 +101,33 @@ static status put_arena_v2(struct buf *b, const struct generate_job *j, const st
     buf_append(b, text.text, text.size);
     buf_append_text(b, "}, {\"role\": \"assistant\", \"content\": {\"answer\": ");
     json_put_string(b, buf_text(&it->text), it->text.size);
-    buf_printf(b, "}}], \"tstamp\": %.3f}", j->seconds);
+    buf_printf(b, "}}], \"tstamp\": %.3f", j->seconds);
+    if (j->lengths) TRY(put_metadata(b, j, it));
+    buf_append_char(b, '}');
     return ST_OK;
 }
 
-/* The old form (4ce0f00, gen_answer.py); token_len counts the model's own tokens. */
-static status put_arena_v01(struct buf *b, const struct generate_job *j, const struct generate_item *it) {
+/* The old form (4ce0f00, gen_answer.py); without a tokenizer for its lengths token_len counts the model's own tokens. */
+static status put_arena_v01(struct buf *b, struct generate_job *j, const struct generate_item *it) {
     struct json text;
+    size_t tokens = (size_t)it->tokens;
     TRY(one_text(&text, it));
+    if (j->lengths) TRY(length_of(&tokens, j->lengths, it));
     buf_append_char(b, '{');
     put_member(b, "question_id", it->id);
     put_hash(b, "answer_id", it);
     put_member(b, "model_id", j->o->id);
     buf_append_text(b, "\"choices\": [{\"index\": 0, \"turns\": [{\"content\": ");
     json_put_string(b, buf_text(&it->text), it->text.size);
-    buf_printf(b, ", \"token_len\": %llu}]}], \"tstamp\": %.3f}", (unsigned long long)it->tokens, j->seconds);
+    buf_printf(b, ", \"token_len\": %zu}]}], \"tstamp\": %.3f}", tokens, j->seconds);
     return ST_OK;
 }
 
 const struct generate_form generate_forms[] = {
-    {"rows", "our own, a JSON object a line", false, {NULL, NULL}, false, put_row},
-    {"alpaca", "AlpacaEval's model_outputs.json; rows with instruction", true, {NULL, NULL}, true, put_alpaca},
-    {"arena-hard-v0.1", "Arena-Hard v0.1's model_answer; rows with prompt and question_id or uid", true, {"question_id", "uid"}, false, put_arena_v01},
-    {"arena-hard-v2", "Arena-Hard v2's; rows with prompt and uid", true, {"uid", NULL}, false, put_arena_v2},
+    {"rows", "our own, a JSON object a line", false, {NULL, NULL}, false, false, put_row},
+    {"alpaca", "AlpacaEval's model_outputs.json; rows with instruction", true, {NULL, NULL}, true, false, put_alpaca},
+    {"arena-hard-v0.1", "Arena-Hard v0.1's model_answer; rows with prompt and question_id or uid", true, {"question_id", "uid"}, false, true, put_arena_v01},
+    {"arena-hard-v2", "Arena-Hard v2's; rows with prompt and uid", true, {"uid", NULL}, false, true, put_arena_v2},
 };
 const size_t generate_form_count = sizeof generate_forms / sizeof generate_forms[0];
 

@@ -67,6 +67,7 @@ static void put(void *context, struct buf *out, const struct remote_question *as
     remote_put_model(out, x->options.model, goal.size ? buf_text(&goal) : NULL, x->as);
     buf_append_text(out, ", \"messages\": ");
     buf_append(out, it->asked.data, it->asked.size);
+    buf_append(out, buf_text(&it->more), it->more.size);
     put_sampling(out, x, it);
     buf_append_char(out, '}');
     buf_release(&goal);
@@ -96,6 +97,12 @@ static status write_answered(struct remote_job *x) {
     return ST_OK;
 }
 
+/* What a row has for the chat template, which is the server's. */
+static void put_more(struct buf *out, const struct record *r) {
+    if (r->tools.size) buf_printf(out, ", \"tools\": %.*s", (int)r->tools.size, r->tools.text);
+    if (r->chat_template_kwargs.size) buf_printf(out, ", \"chat_template_kwargs\": %.*s", (int)r->chat_template_kwargs.size, r->chat_template_kwargs.text);
+}
+
 static status ask_all(struct remote_job *x) {
     struct generate_job *j = &x->rows;
     for (;;) {
@@ -103,6 +110,7 @@ static status ask_all(struct remote_job *x) {
         TRY(generate_next(&it, j));
         if (!it) break;
         buf_append(&it->asked, j->asked.data, j->asked.size);
+        put_more(&it->more, &j->record);
         it->remote.number = it->row + 1;
         TRY(remote_ask(x->remote, &it->remote));
         while (remote_waiting(x->remote) >= REMOTE_WAITING_MAX) TRY(remote_work(x->remote));

@@ -25,6 +25,7 @@ status generate_check(const struct generate_options *o, const struct opt_result 
     if (form->one_each && (o->n > 1 || o->goals.count > 1))
         return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, and one --goal at most", form->name);
     if (form->one_each && !o->id) return FAIL(ST_USAGE, "--form %s expects --model-id NAME", form->name);
+    if (o->lengths && !form->lengths) return FAIL(ST_USAGE, "--length-tokenizer has no effect with --form %s", form->name);
     if (form->one_each && o->prompt) return FAIL(ST_USAGE, "--form %s expects --input", form->name);
     if (o->id && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--model-id has no effect on plain text");
     if (opt_given(r, spec, "form") && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--form has no effect on plain text (--json)");
@@ -156,6 +157,7 @@ status generate_next(struct generate_item **out, struct generate_job *j) {
 static void item_free(struct generate_item *it) {
     buf_release(&it->prompt);
     buf_release(&it->asked);
+    buf_release(&it->more);
     buf_release(&it->text);
     free(it->id);
     free(it->dataset);
@@ -247,6 +249,10 @@ status generate_open(struct generate_job *j) {
     j->from_file = o->input != NULL;
     j->seconds = (double)time(NULL);
     TRY(cli_fields(&j->map, &o->fields));
+    if (o->lengths) {
+        TRY(tokenizer_open(&j->lengths, o->lengths));
+        TRY(markdown_init(&j->markdown));
+    }
     if (o->prompt)
         TRY(read_prompt(j));
     else
@@ -275,6 +281,10 @@ void generate_release(struct generate_job *j) {
     }
     if (j->from_file) source_release(&j->source);
     file_out_abandon(&j->out);
+    if (j->lengths) {
+        markdown_release(&j->markdown);
+        tokenizer_free(j->lengths);
+    }
     record_release(&j->record);
     buf_release(&j->prompt_text);
     buf_release(&j->bare);

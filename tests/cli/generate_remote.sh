@@ -37,6 +37,15 @@ echo '{"text": "Aim at {s}.", "placement": "user"}' >style.json
 here --input rows.jsonl --goal 4 --goal-style style.json --temperature 0 2>err | sed 's/, "model".*//' >want
 remote --input rows.jsonl --goal 4 --goal-style style.json --temperature 0 2>err | sed 's/, "model".*//' >found # without a file there is no cache
 cmp want found
+# what a row has for the template goes to the server, and rapt serve takes no tools
+echo '{"prompt": [{"role": "user", "content": "q"}], "tools": [{"type": "function", "function": {"name": "f"}}]}' >tools.jsonl
+fails 1 'HTTP 400.*tools' remote --input tools.jsonl --output t.jsonl
+echo '{"prompt": [{"role": "user", "content": "q"}], "chat_template_kwargs": {"enable_thinking": false}}' >kwargs.jsonl
+here --input kwargs.jsonl --temperature 0 2>err | sed 's/, "model".*//' >want
+remote --input kwargs.jsonl --temperature 0 2>err | sed 's/, "model".*//' >found
+cmp want found
+echo '{"prompt": [{"role": "user", "content": "q"}], "chat_template_kwargs": {"messages": 1}}' >kwargs.jsonl
+fails 1 'HTTP 400.*not a template variable' remote --input kwargs.jsonl --output t2.jsonl
 # a sample is that of its seed; those of one prompt differ
 here --prompt 'Number 4?' --seed 5 2>err >want
 remote --prompt 'Number 4?' --seed 5 2>err >found
@@ -78,6 +87,11 @@ sed 's/own/gpt-4-0314/' a1.jsonl >base1.jsonl
 "$RAPT" eval judge --bench arena-hard-v0.1 --questions arena.jsonl --answers a1.jsonl --baseline-answers base1.jsonl --output j.jsonl --endpoint "$url" --endpoint-model m 2>err
 "$RAPT" generate --model "$chat" --input arena.jsonl --form arena-hard-v2 --model-id local --max-new-tokens 4 --output a3.jsonl 2>err
 has a3.jsonl '"model": "local"'
+printf '{"uid": "u1", "category": "hard_prompt", "prompt": "SCORE=5"}\n' >arena2.jsonl
+remote --input arena2.jsonl --form arena-hard-v2 --model-id own --length-tokenizer "$chat" --output a4.jsonl 2>err
+n=$("$RAPT" tokenize --model "$chat" --text 5 | wc -w)
+has a4.jsonl "\"metadata\": {\"token_len\": $n, \"header_count\": {\"h1\": 0, "
+fails 2 'length-tokenizer has no effect with --form alpaca' remote --input arena2.jsonl --form alpaca --model-id own --length-tokenizer "$chat" --output x.jsonl
 : >none.jsonl
 remote --input none.jsonl --form alpaca --model-id own --output none.json 2>err
 is "$(cat none.json)" "$(printf '[\n]')"

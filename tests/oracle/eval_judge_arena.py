@@ -121,3 +121,14 @@ for r in rows:
 write("arena_v2_expected.jsonl", rows)
 keep_asked("arena_v2_asked.jsonl")
 print("v2:", [g["score"] for r in rows for g in r["games"]])
+
+# ---- markdown counts ----
+sys.modules["tiktoken"] = types.ModuleType("tiktoken")
+sys.modules["pandas"] = types.ModuleType("pandas")
+info = load("add_markdown_info", source("196f6b8", "utils/add_markdown_info.py"))
+TEXTS = ["", "# One\n## Two\n### Three\n#### 4\n##### 5\n###### 6\n####### 7\n#no\n #  no", "1. a\n2. b\n  10. c\n1.no\n1.\n2.", "- a\n* b\n+ c\n\t- d\n-e\n--- \n\n\n- f", "**a** **b*c** ** ** __d__ __e_f__ ____ **g\nh**",
+         "x\n```\n# no\n- no\n**no**\n```\n# yes\n- no\n", "```a``` a a ```b\n```` 1. x", "```python\nx = 1\n```\n# x = 1\n```\n```", "\u0663. arabic\n\u2003- wide\n\u00a0* nbsp\n#\u00a0h", "\r\n# a\r\n- b\r\n1. c\r\n", "***a*** _b_ ___c___",
+         "- \n- \n-\n- x", "#\n#\n# \n", "caf\u00e9 **\u00fc** \U0001f600\n1. \U0001f600"]
+for _ in range(40):
+    TEXTS.append("".join(rng.choice(["#", "##", " ", "\n", "- ", "* ", "1. ", "12.", "**", "__", "`", "```", "a", "b ", "\t", "\u00e9", "+"]) for _ in range(60)))
+(out / "markdown.json").write_text(json.dumps([[t, info.count_markdown_elements(info.remove_pattern(t, re.compile("```([^`]*)```")), suffix="")] for t in TEXTS], ensure_ascii=False, indent=0) + "\n")

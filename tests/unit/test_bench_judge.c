@@ -17,6 +17,7 @@
 #include "base/sha512.h"
 #include "eval/bench_judge.h"
 #include "format/rows.h"
+#include "text/markdown.h"
 
 #define GOLDEN TEST_SOURCE_DIR "/golden/bench_judge/"
 
@@ -196,6 +197,39 @@ static void sha512_is_theirs(void **state) {
     }
 }
 
+/* Headers, lists and bold marks as Arena-Hard's own function counts them. */
+static void markdown_is_counted_as_theirs(void **state) {
+    (void)state;
+    struct markdown m;
+    struct buf file = {0}, text = {0}, mine = {0};
+    struct json root, key, pair;
+    size_t n = 0;
+    ok(markdown_init(&m));
+    ok(file_read(&file, GOLDEN "markdown.json"));
+    while (file.data[file.size - 1] == '\n') file.size--;
+    ok(json_parse(&root, file.data, file.size));
+    for (struct json_iter it = json_iter_begin(root); json_iter_next(&it, &key, &pair); n++) {
+        struct json_iter parts = json_iter_begin(pair);
+        struct json theirs = {0}, source = {0}, ours;
+        size_t counts[MARKDOWN_COUNTS];
+        assert_true(json_iter_next(&parts, &key, &source) && json_iter_next(&parts, &key, &theirs));
+        buf_clear(&text);
+        buf_clear(&mine);
+        assert_true(json_string(&text, source));
+        ok(markdown_count(counts, &m, buf_text(&text), text.size));
+        buf_append_char(&mine, '{');
+        markdown_put_metadata(&mine, counts, 7);
+        buf_append_char(&mine, '}');
+        ok(json_parse(&ours, mine.data, mine.size));
+        if (!same_value(ours, theirs)) fail_msg("%.*s: %s, theirs %.*s", (int)source.size, source.text, buf_text(&mine), (int)theirs.size, theirs.text);
+    }
+    assert_true(n >= 50);
+    markdown_release(&m);
+    buf_release(&file);
+    buf_release(&text);
+    buf_release(&mine);
+}
+
 static void files_are_checked(void **state) {
     (void)state;
     static const struct {
@@ -220,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha512_is_theirs),
         cmocka_unit_test(asks_and_reads_as_theirs),
+        cmocka_unit_test(markdown_is_counted_as_theirs),
         cmocka_unit_test(files_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
