@@ -145,7 +145,7 @@ def take_picture(browser):
     print(json.dumps(answered(browser, address, setup), indent=1, ensure_ascii=False))
     browser.js("columns[1].point(columns[1].answer.querySelectorAll('span')[4])")
     stem = PICTURE.removesuffix(".png")
-    for name, width, height, dark in ((PICTURE, 1180, 760, False), (stem + "-dark.png", 1180, 760, True), (stem + "-phone.png", 390, 1300, False)):
+    for name, width, height, dark in ((PICTURE, 1180, 830, False), (stem + "-dark.png", 1180, 830, True), (stem + "-phone.png", 390, 1300, False)):
         browser.picture(name, width, height, dark)
     server.terminate()
     server.wait(LIMIT_S)
