@@ -82,6 +82,31 @@ static uint64_t response_hash(struct json response) {
     return hash ? hash : 1;
 }
 
+/* A prompt's, however the file writes it: roles and contents of turns, or the text. */
+static uint64_t prompt_hash(struct json prompt) {
+    struct buf text = {0};
+    const bool turns = json_kind_of(prompt) == JSON_ARRAY;
+    if (turns) buf_append(&text, prompt.text, prompt.size);
+    if (!turns && !json_string(&text, prompt)) return 0;
+    const uint64_t hash = record_prompt_key(&text, turns);
+    buf_release(&text);
+    return hash ? hash : 1;
+}
+
+/* Of token ids, whatever blanks stand between them. */
+static uint64_t ids_hash(struct json ids) {
+    struct json_iter it = json_iter_begin(ids);
+    struct json key, item;
+    int64_t id;
+    uint64_t hash = 1;
+    if (json_kind_of(ids) != JSON_ARRAY) return 0;
+    while (json_iter_next(&it, &key, &item)) {
+        if (!json_int(&id, item)) id = -1;
+        hash = hash_bytes(&id, sizeof id, hash);
+    }
+    return hash ? hash : 1;
+}
+
 static status read_goal_of(enum goal_of *out, struct json object) {
     struct json value = json_get(object, "goal_of");
     enum json_kind kind = json_kind_of(value);
@@ -111,6 +136,8 @@ status logps_row_read(struct logps_row *row, struct json object, uint64_t number
     TRY(read_tokens(&row->tokens[1], object, "tokens_rejected"));
     row->text[0] = response_hash(json_get(object, "chosen"));
     row->text[1] = response_hash(json_get(object, "rejected"));
+    row->prompt = prompt_hash(json_get(object, "prompt"));
+    row->ids = ids_hash(json_get(object, "prompt_ids"));
     row->cluster = prompt_cluster(object, row->source_row);
     return ST_OK;
 }
@@ -266,14 +293,25 @@ status logps_rows_load(struct logps_rows *r, const char *name, const char *path,
     return code;
 }
 
+static bool differ(uint64_t a, uint64_t b) { return a && b && a != b; }
+
+/* What of a row is another than in the reference's, or NULL. */
+static const char *difference(const struct logps_row *row, const struct logps_row *base) {
+    if (differ(row->prompt, base->prompt)) return "another prompt";
+    if (differ(row->text[0], base->text[0]) || differ(row->text[1], base->text[1])) return "other responses";
+    if (row->tokens[0] != base->tokens[0] || row->tokens[1] != base->tokens[1]) return "other token counts";
+    return differ(row->ids, base->ids) ? "other prompt_ids" : NULL;
+}
+
 status logps_rows_join(struct logps_rows *r, const struct logps_rows *base) {
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i];
         const struct logps_row *b = bsearch(row, base->rows, base->count, sizeof *row, r->sweep ? compare_goals : compare_rows);
         if (!b) return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " of %s is not among the reference's rows", base->name, row->source_row, r->name);
-        if (b->tokens[0] != row->tokens[0] || b->tokens[1] != row->tokens[1])
-            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " has other token counts than in %s: another tokenizer, template or length", base->name,
-                        row->source_row, r->name);
+        const char *what = difference(row, b);
+        if (what)
+            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 "%s has %s than in %s: other data, or another tokenizer, template or length", base->name,
+                        row->source_row, r->sweep ? "" : row->goal_of == GOAL_OF_REJECTED ? ", the rejected half," : "", what, r->name);
         memcpy(row->ref, b->logp, sizeof row->ref);
     }
     return ST_OK;

@@ -16,6 +16,7 @@ struct logps_row {
     double ref[2];   /* the reference's; NaN: none */
     int32_t tokens[2];
     uint64_t text[2]; /* hashes of the responses, 0 = not in the file */
+    uint64_t prompt, ids; /* hashes of the prompt with its goal, and of the prompt's token ids; 0 = not in the file */
     bool oriented;    /* already in the order y_w, y_l */
 };
 struct logps_rows {
@@ -39,7 +40,8 @@ status logps_rows_finish(struct logps_rows *r);
 status logps_rows_finish_sweep(struct logps_rows *r);
 /* All of a file: read, add, finish. Errors name file and line. */
 status logps_rows_load(struct logps_rows *r, const char *name, const char *path, bool sweep);
-/* Fills ref from the rows of the base, matched by source row and half (goal, in a sweep). ST_MISMATCH when one is missing or has other token counts. */
+/* Fills ref from the rows of the base, matched by source row and half (goal, in a sweep). ST_MISMATCH when one is missing, or has another
+ * prompt, other ids of it, other responses or other token counts. */
 status logps_rows_join(struct logps_rows *r, const struct logps_rows *base);
 /* Adds the rows of another seed's run on the same data: its pairs stay apart (the k-th file's source_row by k 2^40), its prompts are the same clusters. */
 status logps_rows_pool(struct logps_rows *r, const struct logps_rows *seed);

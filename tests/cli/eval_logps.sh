@@ -55,6 +55,19 @@ fails 2 'expected one of: goal-accuracy, unlearning' "$RAPT" eval nothing --logp
 fails 2 'expects --model M --data F, or --logps FILE' "$RAPT" eval goal-accuracy
 fails 2 'score-range expects' "$RAPT" eval goal-accuracy --logps policy.jsonl --score-range 5
 head -1 base.jsonl >short.jsonl
+# Another prompt, response or ids in one of the two files; what only one of them has is not compared, nor how JSON is written.
+sed '4s/"prompt":"q1"/"prompt":"q2"/' base.jsonl >asked.jsonl
+fails 1 'reference: source_row 1, the rejected half, has another prompt than in policy.jsonl' "$RAPT" eval goal-accuracy --logps policy.jsonl --reference asked.jsonl
+fails 1 'reference: source_row 1, the rejected half, has another prompt' "$RAPT" eval unlearning --logps policy.jsonl --reference asked.jsonl
+with() { sed -E "s/^\{/{\"chosen\":\"$1\",\"rejected\":\"$2\",\"prompt_ids\":$3,/" "$4"; }
+{ with a b '[1,2]' policy.jsonl | sed -n '1p;3p'; with b a '[1,2]' policy.jsonl | sed -n '2p;4p'; } | sort >words.jsonl
+{ with a b '[ 1, 2 ]' base.jsonl | sed -n '1p;3p'; with b a '[1, 2]' base.jsonl | sed -n '2p;4p'; } | sort >same.jsonl
+"$RAPT" eval goal-accuracy --logps policy.jsonl=words.jsonl --reference same.jsonl | diff table -
+"$RAPT" eval goal-accuracy --logps words.jsonl --reference base.jsonl >/dev/null
+sed 's/"a"/"c"/' same.jsonl >said.jsonl
+fails 1 'reference: source_row 0.* has other responses than in words.jsonl' "$RAPT" eval goal-accuracy --logps words.jsonl --reference said.jsonl
+sed '/"source_row":1/s/1, *2/1,3/' same.jsonl >ids.jsonl
+fails 1 'reference: source_row 1.* has other prompt_ids than in words.jsonl' "$RAPT" eval goal-accuracy --logps words.jsonl --reference ids.jsonl
 fails 1 'is not among the reference' "$RAPT" eval goal-accuracy --logps policy.jsonl --reference short.jsonl
 fails 1 'no pair has both halves' "$RAPT" eval goal-accuracy --logps short.jsonl
 echo '{"goal_of":"winner"}' >bad.jsonl
