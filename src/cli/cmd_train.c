@@ -44,7 +44,7 @@ static const struct opt_row rows[] = {
     {"assistant-only-loss", OPT_FLAG, FIELD(assistant_only), NULL, NULL, NULL, "sft: the loss of what the chat template's {% generation %} blocks hold, in every turn of a conversation (TRL)"},
     {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
     {"loss-weights", OPT_LIST, FIELD(loss.weights), "W,W", NULL, NULL, "what each loss of --loss-type is multiplied by (1 where left out)"},
-    {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores"},
+    {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none", "bradley_terry: by how much the chosen reward should lead: the rows' `margin` if there, or the difference of their scores, under a goal of the rewards -(g - score)^2"},
     {"center-rewards-coefficient", OPT_DOUBLE, FIELD(loss.center_rewards), "C", "0", NULL, "bradley_terry: adds C times the square of a pair's summed rewards, which keeps them around 0"},
     {"beta", OPT_DOUBLE, FIELD(loss.beta), "B", "0.1", NULL, "strength of the pull towards the reference"},
     {"label-smoothing", OPT_DOUBLE, FIELD(loss.label_smoothing), "E", "0", NULL, "probability that a label is wrong: sigmoid (cDPO), robust, exo_pair, aot, cpo, simpo"},

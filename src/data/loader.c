@@ -56,7 +56,7 @@ static int32_t last_token(const struct ids *ids, int64_t pad) {
 }
 
 /* TRL 1.16's RewardTrainer: rows with a response longer than max_length are left out. */
-static status take_reward(struct loaded *d, const struct record *r, struct encoded *x, const struct loader_options *o) {
+static status take_reward(struct loaded *d, const struct record *r, struct encoded *x, const double score[2], const struct loader_options *o) {
     const size_t room = o->max_length ? o->max_length : SIZE_MAX, chosen = x->chosen.count, rejected = x->rejected.count;
     size_t same = 0;
     if (!chosen || !rejected) return FAIL(ST_FORMAT, "field '%s': no tokens", chosen ? "rejected" : "chosen");
@@ -69,9 +69,9 @@ static status take_reward(struct loaded *d, const struct record *r, struct encod
     while (same + 1 < chosen && same + 1 < rejected && x->chosen.data[same] == x->rejected.data[same]) same++;
     ids_append(&x->prompt, x->chosen.data, same);
     add_row(d, r, same);
-    add_response(d, &x->prompt, x->chosen.data + same, chosen - same, r->score_chosen);
+    add_response(d, &x->prompt, x->chosen.data + same, chosen - same, score[0]);
     d->responses[d->response_count - 1].last = last_chosen;
-    add_response(d, &x->prompt, x->rejected.data + same, rejected - same, r->score_rejected);
+    add_response(d, &x->prompt, x->rejected.data + same, rejected - same, score[1]);
     d->responses[d->response_count - 1].last = last_rejected;
     return ST_OK;
 }
@@ -271,7 +271,7 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
     for (size_t i = 0; o->groups && i < 2; i++) TRY(reward_of(&score[i], r, score[i], "response", i));
     for (size_t i = 0; o->rewards && !o->groups && i < 2; i++) score[i] = reward_at(r, score[i]);
     TRY(encode_record(x, e, r));
-    if (o->reward) return take_reward(d, r, x, o);
+    if (o->reward) return take_reward(d, r, x, score, o);
     TRY(check_size(d, x));
     add_fitted(d, r, x, score, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion, o->all_tokens || (one_text && e->assistants)}, o);
     return ST_OK;

@@ -114,7 +114,8 @@ static status load_data(struct trainer *t) {
                                 .unpaired = o->objective == OBJECTIVE_KTO,
                                 .groups = (o->loss->needs & LOSS_OF_GROUPS) != 0,
                                 .pairs = (o->loss->needs & LOSS_NEEDS_PAIRS) != 0,
-                                .rewards = o->objective == OBJECTIVE_DPO && (o->loss->needs & LOSS_NEEDS_SCORES) != 0,
+                                .rewards = (o->objective == OBJECTIVE_DPO && (o->loss->needs & LOSS_NEEDS_SCORES) != 0) ||
+                                           (o->objective == OBJECTIVE_REWARD && o->margins == MARGIN_SCORES),
                                 .threshold = o->kto_threshold,
                                 .map = o->map,
                                 .skip_bad = o->skip_bad,

@@ -51,6 +51,22 @@ fails 1 "below.jsonl:2: --loss-type odpo takes the logarithm" "${gaps[@]}" --tra
 "${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type odpo --odpo-offset gap 2>/dev/null
 "${gaps[@]}" --train-data "$dir/below.jsonl" --loss-type rpo_bwd_kl,sft --loss-weights 1,0.1 2>/dev/null
 
+# a reward model's margin from scores: of a row under a goal the difference of the rewards -(g - score)^2, so that a pair that its goal turned round leads too
+cat >"$dir/led.jsonl" <<'E'
+{"prompt": "the cat", "chosen": " sat", "rejected": " ran off", "score_chosen": 8, "score_rejected": 7.5, "margin": 0.5}
+{"prompt": "the cat", "chosen": " sat", "rejected": " ran off", "score_chosen": 8, "score_rejected": 7.5, "goal": 8, "goal_of": "chosen", "margin": 0.25}
+{"prompt": "the cat", "chosen": " ran off", "rejected": " sat", "score_chosen": 7.5, "score_rejected": 8, "goal": 7.5, "goal_of": "rejected", "margin": 0.25}
+{"prompt": "the cat", "chosen": " ran off", "rejected": " sat", "score_chosen": 7.5, "score_rejected": 8.5, "goal": 7, "margin": 2}
+E
+for margin in scores column none; do
+  "$RAPT" train --objective reward --model "$golden/reward_tiny" --output-dir "$dir/reward" --dtype f32 --threads 1 --max-steps 4 --per-device-train-batch-size 1 \
+    --gradient-accumulation-steps 1 --overwrite-output-dir --no-shuffle --logging-steps 1 --train-data "$dir/led.jsonl" --margin $margin 2>/dev/null
+  grep -oE '"loss": [-0-9.e]+' "$dir/reward/metrics.jsonl" >"$dir/$margin.losses"
+done
+[ "$(wc -l <"$dir/scores.losses")" = 4 ]
+diff "$dir/scores.losses" "$dir/column.losses"
+if diff "$dir/scores.losses" "$dir/none.losses" >/dev/null; then echo "margins have no effect"; exit 1; fi
+
 # a loss over both halves of a pair: both must be there, swapped, in one micro-batch
 joint=("${gaps[@]}" --loss-type joint)
 halves=$golden/trl_gaps/halves.jsonl
