@@ -161,14 +161,20 @@ static void put_tensor(struct facts *f, const char *name, size_t size, enum dtyp
     end_value(f);
 }
 
+/* Under the names that config.json has for the same things. */
 static void gguf_facts(struct facts *f, const struct gguf *g) {
     static const struct {
         const char *key, *suffix;
-    } numbers[] = {{"layers", "block_count"},         {"hidden_size", "embedding_length"},     {"intermediate_size", "feed_forward_length"},
-                   {"heads", "attention.head_count"}, {"kv_heads", "attention.head_count_kv"}, {"context_length", "context_length"},
+    } numbers[] = {{"hidden_size", "embedding_length"},
+                   {"intermediate_size", "feed_forward_length"},
+                   {"num_hidden_layers", "block_count"},
+                   {"num_attention_heads", "attention.head_count"},
+                   {"num_key_value_heads", "attention.head_count_kv"},
+                   {"head_dim", "attention.key_length"},
+                   {"max_position_embeddings", "context_length"},
                    {"rope_theta", "rope.freq_base"}};
     struct gguf_text family = {0}, text;
-    if (gguf_text_of(&family, g, "general.architecture")) fact_text_n(f, "family", family.data, family.size);
+    if (gguf_text_of(&family, g, "general.architecture")) fact_text_n(f, "model_type", family.data, family.size);
     if (gguf_text_of(&text, g, "general.name")) fact_text_n(f, "name", text.data, text.size);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         struct buf key = {0};

@@ -36,3 +36,9 @@ fails 1 "cut.gguf" "$RAPT" inspect "$dir/cut.gguf"
 fails 2 "holds none of" "$RAPT" inspect "$dir"
 fails 1 "config.xyz: cannot open" "$RAPT" inspect "$dir/m/config.xyz"
 fails 2 "one PATH" "$RAPT" inspect
+# one model as a folder and as a GGUF file: the same names for the same things
+numbers() { "$RAPT" inspect "$1" --json | grep -oE '"(model_type|hidden_size|intermediate_size|num_hidden_layers|num_attention_heads|num_key_value_heads|vocab_size|max_position_embeddings|parameters)": ("[a-z]+"|[0-9]+)' | sort -u; }
+numbers "$tests/golden/llama_tiny" >"$dir/folder"
+numbers "$tests/golden/llama_tiny_gguf/model.gguf" >"$dir/file"
+[ "$(wc -l <"$dir/file")" -ge 9 ]
+diff "$dir/folder" "$dir/file"
