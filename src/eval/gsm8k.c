@@ -132,12 +132,20 @@ static status field(char **out, struct json row, const char *name) {
     return zero ? FAIL(ST_FORMAT, "field %s: a zero byte inside", name) : ST_OK;
 }
 
-static status add_document(struct gsm8k_set *s, const char *text, size_t size) {
-    struct json row;
+struct loading {
+    struct gsm8k_set *set;
+    size_t limit; /* 0: none */
+};
+
+static status add_document(void *context, struct json row) {
+    const struct loading *x = context;
+    struct gsm8k_set *s = x->set;
     struct buf question = {0};
     char *asked;
-    TRY(json_parse(&row, text, size));
-    if (json_kind_of(row) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object with question and answer, found %s", json_kind_name(json_kind_of(row)));
+    s->rows++;
+    if (x->limit && s->count == x->limit) return ST_OK;
+    if (json_kind_of(row) != JSON_OBJECT)
+        return FAIL(ST_FORMAT, "expected an object with question and answer, found %s", json_kind_name(json_kind_of(row)));
     if (s->count == s->capacity) {
         s->capacity = s->capacity ? 2 * s->capacity : 256;
         s->items = mem_resize(s->items, s->capacity * sizeof *s->items);
@@ -152,25 +160,9 @@ static status add_document(struct gsm8k_set *s, const char *text, size_t size) {
     return field(&d->answer, row, "answer");
 }
 
-static status read_rows(struct gsm8k_set *s, struct rows_in *rows, size_t limit) {
-    const char *text;
-    size_t size;
-    for (;;) {
-        TRY(rows_next(rows, &text, &size));
-        if (!text) return ST_OK;
-        s->rows++;
-        if (limit && s->count == limit) continue;
-        status code = add_document(s, text, size);
-        if (code != ST_OK) return status_note(code, "%s:%llu: ", rows_path(rows), (unsigned long long)rows->number);
-    }
-}
-
 status gsm8k_load(struct gsm8k_set *s, const char *path, size_t limit) {
-    struct rows_in rows;
     *s = (struct gsm8k_set){0};
-    TRY(rows_open(&rows, path));
-    status code = read_rows(s, &rows, limit);
-    rows_release(&rows);
+    status code = rows_each(path, add_document, &(struct loading){s, limit});
     if (code == ST_OK && !s->count) code = FAIL(ST_FORMAT, "%s: no rows", path);
     if (code != ST_OK) gsm8k_release(s);
     return code;

@@ -24,9 +24,18 @@ void mc_set_release(struct mc_set *s) {
     *s = (struct mc_set){0};
 }
 
-static status add_document(struct mc_set *s, struct mc_reader *reader, const char *text, size_t size) {
-    struct json row;
-    TRY(json_parse(&row, text, size));
+struct loading {
+    struct mc_set *set;
+    struct mc_reader *reader;
+    size_t limit; /* 0: none */
+};
+
+static status add_document(void *context, struct json row) {
+    const struct loading *x = context;
+    struct mc_set *s = x->set;
+    struct mc_reader *reader = x->reader;
+    s->rows++;
+    if (x->limit && s->count == x->limit) return ST_OK;
     if (json_kind_of(row) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(row)));
     if (s->count == s->capacity) {
         s->capacity = s->capacity ? 2 * s->capacity : 256;
@@ -43,30 +52,12 @@ static status add_document(struct mc_set *s, struct mc_reader *reader, const cha
     return ST_OK;
 }
 
-static status read_rows(struct mc_set *s, struct mc_reader *reader, struct rows_in *rows, size_t limit) {
-    const char *text;
-    size_t size;
-    for (;;) {
-        TRY(rows_next(rows, &text, &size));
-        if (!text) return ST_OK;
-        s->rows++;
-        if (limit && s->count == limit) continue;
-        status code = add_document(s, reader, text, size);
-        if (code != ST_OK) return status_note(code, "%s:%llu: ", rows_path(rows), (unsigned long long)rows->number);
-    }
-}
-
 status mc_set_load(struct mc_set *s, const struct mc_task *task, const struct mc_extra *extra, const char *path, size_t limit) {
-    struct rows_in rows;
     struct mc_reader *reader = mem_zero(1, sizeof *reader);
     *s = (struct mc_set){.task = task};
     twister_seed_python(&reader->random, 0);
     reader->extra = extra;
-    status code = rows_open(&rows, path);
-    if (code == ST_OK) {
-        code = read_rows(s, reader, &rows, limit);
-        rows_release(&rows);
-    }
+    status code = rows_each(path, add_document, &(struct loading){s, reader, limit});
     if (code == ST_OK && !s->count) code = FAIL(ST_FORMAT, "%s: no rows", path);
     buf_release(&reader->text);
     free(reader);

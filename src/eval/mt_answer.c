@@ -54,25 +54,19 @@ status mt_asked_add(struct mt_asked_set *s, struct json row) {
     return ST_OK;
 }
 
-static status read_rows(struct mt_asked_set *s, struct rows_in *rows, size_t limit) {
-    const char *text;
-    size_t size;
-    for (;;) {
-        struct json row;
-        TRY(rows_next(rows, &text, &size));
-        if (!text || (limit && s->count == limit)) return ST_OK;
-        status code = json_parse(&row, text, size);
-        if (code == ST_OK) code = mt_asked_add(s, row);
-        if (code != ST_OK) return status_note(code, "%s:%llu: ", rows_path(rows), (unsigned long long)rows->number);
-    }
+struct loading {
+    struct mt_asked_set *set;
+    size_t limit; /* 0: none */
+};
+
+static status take_question(void *context, struct json row) {
+    const struct loading *x = context;
+    return x->limit && x->set->count == x->limit ? ST_OK : mt_asked_add(x->set, row);
 }
 
 status mt_asked_load(struct mt_asked_set *s, const char *path, size_t limit) {
-    struct rows_in rows;
     *s = (struct mt_asked_set){0};
-    TRY(rows_open(&rows, path));
-    status code = read_rows(s, &rows, limit);
-    rows_release(&rows);
+    status code = rows_each(path, take_question, &(struct loading){s, limit});
     if (code == ST_OK && !s->count) code = FAIL(ST_FORMAT, "%s: no questions", path);
     if (code != ST_OK) mt_asked_release(s);
     return code;
