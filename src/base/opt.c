@@ -6,15 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static status add_item(struct opt_list *list, const char *name, const char *text) {
+    if (list->count == OPT_LIST_MAX) return FAIL(ST_USAGE, "--%s takes at most %d values", name, OPT_LIST_MAX);
+    list->items[list->count++] = text;
+    return ST_OK;
+}
+
 static status set_list(struct opt_list *list, const char *name, const char *text) {
     char *copy = mem_keep(mem_text(text));
     for (char *at = copy;;) {
         char *comma = strchr(at, ',');
         if (comma) *comma = '\0';
-        if (*at) {
-            if (list->count == OPT_LIST_MAX) return FAIL(ST_USAGE, "--%s takes at most %d values", name, OPT_LIST_MAX);
-            list->items[list->count++] = at;
-        }
+        if (*at) TRY(add_item(list, name, at));
         if (!comma) return ST_OK;
         at = comma + 1;
     }
@@ -58,6 +61,7 @@ static status set_value(const struct opt_row *row, void *options, const char *te
         return ST_OK;
     case OPT_STR: memcpy(field, &text, sizeof text); return ST_OK;
     case OPT_LIST: return set_list((struct opt_list *)(void *)field, row->name, text);
+    case OPT_TEXTS: return add_item((struct opt_list *)(void *)field, row->name, text);
     case OPT_HEADING: break;
     }
     return ST_OK;
@@ -119,7 +123,7 @@ static status parse_one(struct opt_result *result, const struct opt_spec *spec, 
         if (*at + 1 >= argc) return FAIL(ST_USAGE, "--%s expects a value (%s)", spec->rows[i].name, spec->rows[i].arg);
         value = argv[++*at];
     }
-    if (spec->rows[i].kind == OPT_LIST && !result->given[i]) /* the first value given replaces the preset */
+    if (opt_is_list(spec->rows[i].kind) && !result->given[i]) /* the first value given replaces the preset */
         memset((char *)options + spec->rows[i].offset, 0, sizeof(struct opt_list));
     result->given[i] = true;
     return set_value(&spec->rows[i], options, value);
@@ -330,7 +334,7 @@ void opt_json(struct buf *out, const struct opt_spec *spec, const void *options)
             buf_printf(out, "%lld", (long long)*(const int64_t *)(const void *)field);
         } else if (row->kind == OPT_DOUBLE) {
             put_double(out, *(const double *)(const void *)field);
-        } else if (row->kind == OPT_LIST) {
+        } else if (opt_is_list(row->kind)) {
             const struct opt_list *list = (const struct opt_list *)(const void *)field;
             buf_append_char(out, '[');
             for (size_t j = 0; j < list->count; j++) {

@@ -11,6 +11,7 @@ enum opt_kind {
     OPT_STR,    /* const char *   view of argv */
     OPT_CHOICE, /* const char *   one of `choices` */
     OPT_LIST,   /* struct opt_list  may be given several times, each value may hold several separated by commas */
+    OPT_TEXTS,  /* struct opt_list  may be given several times, each value is kept whole */
     OPT_HEADING /* no option: a heading in --help */
 };
 
@@ -19,6 +20,8 @@ struct opt_list {
     const char *items[OPT_LIST_MAX]; /* views; items that came from one comma-separated value point into memory that lives on */
     size_t count;
 };
+
+static inline bool opt_is_list(enum opt_kind kind) { return kind == OPT_LIST || kind == OPT_TEXTS; }
 
 struct opt_row {
     const char *name; /* without the dashes; for OPT_HEADING the heading */

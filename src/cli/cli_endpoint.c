@@ -78,15 +78,30 @@ status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, co
 status cli_endpoint_style(struct goal_style *style, const char *file) {
     if (file) TRY(goal_style_load(style, file));
     else goal_style_default(style);
+    if (!style->attribute_count) style->best = (struct goal){0};
     if (style->placement == GOAL_AUTO) style->placement = GOAL_SYSTEM;
     return ST_OK;
 }
 
-status cli_endpoint_goal(double *goal, const char *text, const struct goal_style *style, enum remote_goal_as as) {
-    char *end;
-    *goal = strtod(text, &end);
-    if (end == text || *end || !isfinite(*goal)) return FAIL(ST_USAGE, "with --endpoint a goal is a number, not '%s'", text);
-    if (as == REMOTE_GOAL_PROMPT && (*goal < style->low || *goal > style->high))
-        log_warn("goal %s lies outside the scale of %g to %g that the prompt states", text, style->low, style->high);
+static void warn_scale(const struct goal *goal, const struct goal_style *style, enum remote_goal_as as) {
+    if (as == REMOTE_GOAL_PROMPT && goal_check_scale(style, goal) != ST_OK) log_warn("%s", status_message());
+}
+
+/* Which goal is best the server knows alone, unless a style says it for each attribute. */
+static status not_known(status s, const char *text, const struct goal_style *style) {
+    if (s == ST_OK || style->attribute_count) return s;
+    return FAIL(ST_USAGE, "with --endpoint a goal is a number, not '%s'", text);
+}
+
+status cli_endpoint_goal(struct goal *goal, const char *text, const struct goal_style *style, enum remote_goal_as as) {
+    TRY(not_known(goal_parse(goal, style, text, NULL), text, style));
+    warn_scale(goal, style, as);
+    return ST_OK;
+}
+
+status cli_endpoint_goals(struct goal_list *goals, const char *text, const struct goal_style *style, enum remote_goal_as as) {
+    const size_t before = goals->count;
+    TRY(not_known(goal_parse_list(goals, style, text, NULL), text, style));
+    for (size_t i = before; i < goals->count; i++) warn_scale(&goals->items[i], style, as);
     return ST_OK;
 }

@@ -49,8 +49,10 @@ status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, co
      "NAME@goal=G as the model's name (both: rapt serve)"}
 /* The style of a file, else the default; a placement that is left open is the system turn. Either way the caller releases. */
 status cli_endpoint_style(struct goal_style *style, const char *file);
-/* A number; warned about outside the scale that a prompt states. */
-status cli_endpoint_goal(double *goal, const char *text, const struct goal_style *style, enum remote_goal_as as);
+/* A number, or NAME=G,.. under a style of attributes; warned about outside the scale that a prompt states. */
+status cli_endpoint_goal(struct goal *goal, const char *text, const struct goal_style *style, enum remote_goal_as as);
+/* Several of them, as goal_parse_list takes them. */
+status cli_endpoint_goals(struct goal_list *goals, const char *text, const struct goal_style *style, enum remote_goal_as as);
 
 /* A row of numbers that lie between two others. */
 struct cli_between {

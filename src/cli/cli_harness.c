@@ -30,7 +30,7 @@ status cli_harness_prompt(struct harness_prompt *p, struct goal_asker *asker, co
     if (!f->goal) return ST_OK;
     TRY(goal_asker_open(asker, f->model, f->adapter, f->style, e));
     TRY(goal_asker_parse(&p->goal, asker, f->goal));
-    goal_asker_note(asker, p->goal);
+    goal_asker_note(asker, &p->goal);
     p->style = &asker->style;
     if (!f->chat && p->style->placement == GOAL_SYSTEM)
         return FAIL(ST_USAGE, "--goal: the goal stands in the system turn, so --apply-chat-template is needed, or a --goal-style with \"placement\": \"user\"");

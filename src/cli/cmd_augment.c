@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_attributes.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
 #include "cli/cli_kwargs.h"
@@ -20,6 +21,7 @@ struct augment_cli {
     const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
         *score_from, *exclude, *kwargs;
     struct pair_flags pairing;
+    struct attribute_flags attributes;
     const char *test_output, *test_goals, *without_goals, *fold, *compat, *on_bad_row;
     double goal_dropout, quantize, split;
     bool swap, test_unconditioned, json;
@@ -38,6 +40,11 @@ static const struct opt_row rows[] = {
      "swapped. "
      "random-order: each pair's goals exchanged with probability 1/2. shuffled: the goals of another pair. half-pairs: every second pair. "
      "half-goals: one of the two rows. sft: each response under its own goal, as prompt and completion."},
+    {"attributes", OPT_LIST, FIELD(attributes.names), "NAME,NAME,...", NULL, NULL,
+     "Goals of several attributes, a line each: numbers of a response that the rows have under these names (UltraFeedback's ratings, HelpSteer's columns, "
+     "scores or attributes {NAME: number}). " GOAL_OVERALL " is the response's own score. Goals are then NAME=G,NAME=G,..., several separated by semicolons."},
+    {"best", OPT_STR, FIELD(attributes.best), "NAME=G,...", NULL, NULL,
+     "What --goal best of rapt generate asks for, where that is not the upper end of an attribute's scale."},
     {"goals", OPT_STR, FIELD(goals), "own|prompt|G,G,...", "own", NULL,
      "Goals of a pair: its two scores, the scores of all responses to the prompt (of a row that is a pair: its " PAIR_SCORES_FIELD "), or a list. Under any goal the nearer score is "
      "preferred."},
@@ -60,13 +67,17 @@ static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "For --placement auto: the model, or its tokenizer, whose chat template decides."},
     CLI_KWARGS_ROW(FIELD(kwargs)),
     {"goal-template", OPT_STR, FIELD(template), "TEXT", NULL, NULL,
-     "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines."},
+     "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines. With --attributes {lines} is a line for each, {scaled} the "
+     "same with its scale, {s} the overall score, which then has no line."},
     {"goal-template-file", OPT_STR, FIELD(template_file), "FILE", NULL, NULL,
      "The same from a file; one line break at its end is left out."},
     {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL, "The scale that the goal's text names."},
+    {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL,
+     "The scale that the goal's text names. With --attributes: of all of them, or NAME=A,B;NAME=A,B; those not named have the lowest and the highest number in "
+     "the data."},
     {"score-from", OPT_STR, FIELD(score_from), "A,B", NULL, NULL,
-     "The scale of the data's scores, mapped linearly to --score-range and rounded to 0.01. Without it scores are taken as they are."},
+     "The scale of the data's scores, mapped linearly to --score-range and rounded to 0.01. Without it scores are taken as they are. With --attributes also "
+     "NAME=A,B;NAME=A,B."},
     {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0", NULL, "Round goals to multiples of Q; 0 prints scores as they are."},
     {"ties", OPT_CHOICE, FIELD(ties), NULL, "drop", "drop|keep|plain",
      "Pairs whose goals print the same: dropped, kept with both goals, or written once without a goal."},
@@ -140,55 +151,86 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
     if (o->kwargs && !o->model) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --placement auto, which renders a template");
     if (o->model) TRY(decide_placement(&style->placement, o->model, o->kwargs));
     if (o->kwargs) style->kwargs = mem_text(o->kwargs);
-    TRY(cli_range(&style->low, &style->high, "score-range", o->score_range));
     style->quantum = o->quantize;
+    TRY(cli_attributes_read(style, &o->attributes));
+    if (style->attribute_count) return ST_OK; /* read_attributes goes on */
+    TRY(cli_range(&style->low, &style->high, "score-range", o->score_range));
     return goal_style_check(style);
 }
 
-/* Numbers between commas, as they are printed; list is fresh memory. */
-static status read_list(double **list, size_t *count, const struct goal_style *style, const char *option, const char *expected, const char *text) {
-    *list = mem_alloc((strlen(text) + 1) * sizeof **list);
-    for (const char *at = text;;) {
-        char *end;
-        double goal = strtod(at, &end);
-        if (end == at || !isfinite(goal) || (*end && *end != ','))
-            return FAIL(ST_USAGE, "--%s expects %snumbers such as 2,5,10; found '%s'", option, expected, text);
-        (*list)[(*count)++] = augment_goal(style, goal);
-        if (!*end) return ST_OK;
-        at = end + 1;
-    }
+static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_augment_spec, name); }
+
+/* The rest of a style of several attributes, whose scales may have to be found in the data. */
+static status read_attributes(struct goal_style *style, struct augment_options *a, const struct augment_cli *o, const struct opt_result *r) {
+    if (!style->attribute_count) return ST_OK;
+    if (o->compat) return FAIL(ST_USAGE, "--compat %s and --attributes exclude each other", o->compat);
+    if (given(r, "score-range")) TRY(cli_attributes_scales(style, o->score_range));
+    if (o->score_from) TRY(cli_attributes_from(a->attribute_from, style, o->score_from));
+    TRY(cli_attributes_finish(style, &o->attributes, a));
+    if (!o->template && !o->template_file) goal_style_default_lines(style);
+    return goal_style_check(style);
 }
 
-static status read_goals(struct augment_options *a, double **list, const char *text) {
+/* Goals as they are printed. */
+static status read_list(struct goal_list *list, const struct goal_style *style, const char *option, const char *expected, const char *text) {
+    const size_t before = list->count;
+    if (style->attribute_count) {
+        status s = goal_parse_list(list, style, text, NULL);
+        if (s == ST_OK && list->count == before) s = FAIL(ST_USAGE, "no goal");
+        if (s != ST_OK) return status_note(s, "--%s: ", option);
+    }
+    for (const char *at = text; !style->attribute_count;) {
+        char *end;
+        const struct goal goal = goal_of_score(strtod(at, &end));
+        if (end == at || !isfinite(goal.value[0]) || (*end && *end != ','))
+            return FAIL(ST_USAGE, "--%s expects %snumbers such as 2,5,10; found '%s'", option, expected, text);
+        goal_list_add(list, &goal);
+        if (!*end) break;
+        at = end + 1;
+    }
+    for (size_t i = before; i < list->count; i++) list->items[i] = goal_printed(style, &list->items[i]);
+    return ST_OK;
+}
+
+static status read_goals(struct augment_options *a, struct goal_list *list, const char *text) {
     a->goals = AUGMENT_GOALS_OWN;
     if (strcmp(text, "own") == 0) return ST_OK;
     a->goals = AUGMENT_GOALS_PROMPT;
     if (strcmp(text, "prompt") == 0) return ST_OK;
     a->goals = AUGMENT_GOALS_LIST;
-    TRY(read_list(list, &a->goal_count, a->style, "goals", "own, prompt or ", text));
-    a->goal_list = *list;
+    TRY(read_list(list, a->style, "goals", "own, prompt or ", text));
+    a->goal_list = list->items;
+    a->goal_count = list->count;
     return ST_OK;
 }
 
-/* Numbers that options name; freed by lists_release. */
+/* Goals that options name; freed by lists_release. */
 struct lists {
-    double *goals, *test, *without;
+    struct goal_list goals, test, without;
 };
 
 static void lists_release(struct lists *l) {
-    free(l->goals);
-    free(l->test);
-    free(l->without);
+    goal_list_release(&l->goals);
+    goal_list_release(&l->test);
+    goal_list_release(&l->without);
 }
 
 /* Two that print the same would be one row twice. */
-static status read_test_goals(struct augment_options *a, double **list, const char *text) {
+static status read_test_goals(struct augment_options *a, struct goal_list *list, const char *text) {
     if (!text) return ST_OK;
-    TRY(read_list(list, &a->test_goal_count, a->style, "test-goals", "", text));
-    a->test_goals = *list;
-    for (size_t i = 0; i < a->test_goal_count; i++)
-        for (size_t j = 0; j < i; j++)
-            if ((*list)[i] == (*list)[j]) return FAIL(ST_USAGE, "--test-goals has %g twice (after --quantize)", (*list)[i]);
+    TRY(read_list(list, a->style, "test-goals", "", text));
+    a->test_goals = list->items;
+    a->test_goal_count = list->count;
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (!goal_equal(&list->items[i], &list->items[j])) continue;
+            struct buf name = {0};
+            goal_put_name(&name, a->style, &list->items[i]);
+            status s = FAIL(ST_USAGE, "--test-goals has %s twice (after --quantize)", buf_text(&name));
+            buf_release(&name);
+            return s;
+        }
+    }
     return ST_OK;
 }
 
@@ -204,8 +246,6 @@ static status read_fold(struct augment_options *a, const char *text) {
     a->folds = (size_t)n;
     return ST_OK;
 }
-
-static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_augment_spec, name); }
 
 /* Options that would have no effect are refused, with the reason. */
 static status check_effects(const struct augment_options *a, const struct augment_cli *o, const struct opt_result *r) {
@@ -263,13 +303,13 @@ static status read_options(struct augment_options *a, struct lists *lists, const
                      : strcmp(o->on_disagree, "relabel") == 0 ? AUGMENT_DISAGREE_RELABEL
                                                               : AUGMENT_DISAGREE_KEEP;
     TRY(pair_rules_from_flags(&a->rules, &o->pairing, r, &cmd_augment_spec, o->seed));
-    a->on_bad_row = strcmp(o->on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP;
-    a->map_scores = o->score_from != NULL;
-    if (o->score_from) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));
+    a->map_scores = o->score_from != NULL && !a->style->attribute_count;
+    if (a->map_scores) TRY(cli_range(&a->from_low, &a->from_high, "score-from", o->score_from));
     TRY(read_goals(a, &lists->goals, o->goals));
     TRY(read_test_goals(a, &lists->test, o->test_goals));
-    if (o->without_goals) TRY(read_list(&lists->without, &a->without_goal_count, a->style, "without-goals", "", o->without_goals));
-    a->without_goals = lists->without;
+    if (o->without_goals) TRY(read_list(&lists->without, a->style, "without-goals", "", o->without_goals));
+    a->without_goals = lists->without.items;
+    a->without_goal_count = lists->without.count;
     TRY(read_fold(a, o->fold));
     TRY(check_values(a, o));
     return check_effects(a, o, r);
@@ -303,6 +343,7 @@ status cmd_augment_run(int argc, char **argv) {
                                 .mode = augment_mode_parse(o.mode),
                                 .goal_dropout = o.goal_dropout,
                                 .style = &style,
+                                .on_bad_row = strcmp(o.on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP,
                                 .paper_nosys_bug = o.compat != NULL,
                                 .limit = (uint64_t)o.limit,
                                 .seed = (uint64_t)o.seed};
@@ -313,6 +354,7 @@ status cmd_augment_run(int argc, char **argv) {
     status s = cli_fields(&map, &o.fields);
     a.map = &map;
     if (s == ST_OK) s = read_style(&style, &o);
+    if (s == ST_OK) s = read_attributes(&style, &a, &o, &result);
     if (s == ST_OK && o.exclude) s = pair_exclude_load(&exclude, o.exclude);
     a.exclude = &exclude;
     if (s == ST_OK) s = read_options(&a, &lists, &o, &result);

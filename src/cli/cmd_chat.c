@@ -1,7 +1,6 @@
 /* rapt chat: a conversation in the terminal, or through a pipe: a line in, an answer out. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +26,7 @@ struct options {
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file with a chat template"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter on top; its goal.json says how goals were asked in training"},
-    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL, "the score to aim at, or best; /goal changes it"},
+    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL, "the score to aim at, or best; NAME=G,NAME=G,... where goals have several attributes; /goal changes it"},
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "the system text; /system changes it"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
@@ -68,7 +67,7 @@ struct talk {
     const float *theta;
     struct decoder decoder;
     struct goal_asker asker;
-    double goal;  /* NaN: none */
+    struct goal goal;
     char *system; /* NULL: none */
     struct turn *turns;
     size_t turn_count, turn_capacity;
@@ -123,10 +122,10 @@ static status render(struct talk *t) {
         if (t->turns[i].answer) put_message(&messages, "assistant", t->turns[i].answer);
     }
     buf_append_char(&messages, ']');
-    if (isnan(t->goal))
+    if (!t->goal.count)
         buf_append(&record.prompt, messages.data, messages.size);
     else
-        s = goal_put_messages(&record.prompt, &t->asker.style, (struct json){messages.data, messages.size}, t->goal);
+        s = goal_put_messages(&record.prompt, &t->asker.style, (struct json){messages.data, messages.size}, &t->goal);
     t->ids.count = 0;
     if (s == ST_OK) s = encode_prompt(&t->ids, &t->encoder, &record);
     buf_release(&messages);
@@ -230,16 +229,19 @@ static status answer(struct talk *t, const char *text) {
 }
 
 static void set_goal(struct talk *t, const char *text) {
-    double goal;
+    struct goal goal;
     if (strcmp(text, "off") == 0) {
-        t->goal = (double)NAN;
+        t->goal = (struct goal){0};
         log_info("no goal");
     } else if (goal_asker_parse(&goal, &t->asker, text) != ST_OK) {
         log_error("%s", status_message());
     } else {
         t->goal = goal;
-        goal_asker_note(&t->asker, goal);
-        log_info("goal %g", goal);
+        struct buf name = {0};
+        goal_asker_note(&t->asker, &goal);
+        goal_put_name(&name, &t->asker.style, &goal);
+        log_info("goal %s", buf_text(&name));
+        buf_release(&name);
     }
 }
 
@@ -310,10 +312,9 @@ static status open_talk(struct talk *t, const struct sampler_options *sampler) {
         return FAIL(ST_UNSUPPORTED, "chat needs a chat template, but %s; rapt generate continues plain text", t->encoder.why_no_chat);
     TRY(encoder_set_kwargs(&t->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
     TRY(goal_asker_open(&t->asker, o->model, o->adapter, o->style, &t->encoder));
-    t->goal = (double)NAN;
     if (o->goal) {
         TRY(goal_asker_parse(&t->goal, &t->asker, o->goal));
-        goal_asker_note(&t->asker, t->goal);
+        goal_asker_note(&t->asker, &t->goal);
     }
     if (o->system) t->system = mem_text(o->system);
     TRY(infer_model_open(&t->model, o->model, o->dtype));

@@ -71,7 +71,7 @@ static status open_world(struct world *w, const struct options *o) {
     if (o->goal) {
         TRY(goal_asker_open(&w->asker, o->model, o->adapter, o->style, &w->encoder));
         TRY(goal_asker_parse(&w->how.goal, &w->asker, o->goal));
-        goal_asker_note(&w->asker, w->how.goal);
+        goal_asker_note(&w->asker, &w->how.goal);
         w->how.style = &w->asker.style;
     }
     TRY(infer_model_open(&w->model, o->model, o->dtype));
@@ -158,7 +158,7 @@ static status answer_remotely(struct world *w, const struct options *o, const st
     status s = o->goal ? cli_endpoint_style(&style, o->style) : ST_OK;
     if (s == ST_OK && o->goal) s = cli_endpoint_goal(&w->how.goal, o->goal, &style, as);
     if (o->goal && as == REMOTE_GOAL_PROMPT) w->how.style = &style;
-    if (s == ST_OK && o->goal) goal_put_score(&goal, &style, w->how.goal);
+    if (s == ST_OK && o->goal) goal_put_name(&goal, &style, &w->how.goal);
     if (s == ST_OK) s = mt_answer_remote(&w->set, counts, &w->how, &remote, goal.size ? buf_text(&goal) : NULL, as, (uint64_t)o->seed);
     const struct cli_count list[] = {REMOTE_COUNT_MAP(CLI_COUNT)};
     if (s == ST_OK) cli_counts_print(list, sizeof list / sizeof list[0], false);

@@ -17,8 +17,9 @@
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter on top; its goal.json says how goals were asked in training"},
-    {"goal", OPT_LIST, FIELD(goals), "G[,G2...]", NULL, NULL,
-     "the score to aim at, once for each; best: the one that did best on validation. Without it no goal is written into the prompt"},
+    {"goal", OPT_TEXTS, FIELD(goals), "G[,G2...]", NULL, NULL,
+     "the score to aim at, once for each; best: the one that did best on validation. Where goals have several attributes: NAME=G,NAME=G,..., several goals "
+     "separated by semicolons; best: each attribute's best value, best,NAME=G all but that one's. Without it no goal is written into the prompt"},
     {"prompt", OPT_STR, FIELD(prompt), "TEXT", NULL, NULL, "one prompt; - reads it from standard input"},
     {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "Prompts: rows (JSONL, JSON, gzip, zstd or Parquet) of any form, of which the prompt is taken"},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N prompts of --input; 0 = all"},
@@ -90,7 +91,7 @@ struct job {
 };
 
 /* The ids of the record's prompt under one goal. */
-static status make_ids(struct generate_job *base, double goal) {
+static status make_ids(struct generate_job *base, const struct goal *goal) {
     struct job *j = (struct job *)base;
     const struct record *r = &base->record;
     j->ids.count = 0;
@@ -157,17 +158,15 @@ static status token(void *context, const struct decode_state *s, bool *stop) {
 
 static status open_model(struct job *j, const struct sampler_options *sampler) {
     const struct generate_options *o = j->rows.o;
-    double *goals = j->rows.goals;
+    struct goal_list *goals = &j->rows.goals;
     TRY(encoder_open(&j->encoder, o->model));
     TRY(encoder_set_kwargs(&j->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
     if (o->goals.count) {
         TRY(goal_asker_open(&j->asker, o->model, o->adapter, o->style, &j->encoder));
-        for (size_t i = 0; i < o->goals.count; i++) TRY(goal_asker_parse(&goals[i], &j->asker, o->goals.items[i]));
-        for (size_t i = 0; i < o->goals.count; i++) goal_asker_note(&j->asker, goals[i]);
-    } else {
-        goals[0] = (double)NAN;
+        for (size_t i = 0; i < o->goals.count; i++) TRY(goal_asker_parse_list(goals, &j->asker, o->goals.items[i]));
+        for (size_t i = 0; i < goals->count; i++) goal_asker_note(&j->asker, &goals->items[i]);
     }
-    j->rows.goal_count = o->goals.count ? o->goals.count : 1;
+    if (!goals->count) goal_list_add(goals, &(struct goal){0});
     j->rows.style = &j->asker.style;
     j->rows.chat = j->encoder.chat != NULL;
     j->rows.why_no_chat = j->encoder.why_no_chat;
@@ -176,7 +175,10 @@ static status open_model(struct job *j, const struct sampler_options *sampler) {
         TRY(adapter_load(&j->model, o->adapter, false));
         j->theta = j->model.params.value;
     }
-    return decoder_open(&j->decoder, &j->model, j->theta, (size_t)o->batch, (size_t)o->max_length, sampler);
+    /* no more memory than the work asks for */
+    const uint64_t most = o->prompt ? goals->count * (uint64_t)o->n : (uint64_t)o->batch;
+    const size_t batch = (uint64_t)o->batch < most ? (size_t)o->batch : (size_t)most;
+    return decoder_open(&j->decoder, &j->model, j->theta, batch, (size_t)o->max_length, sampler);
 }
 
 static status generate(struct job *j) {
@@ -229,9 +231,6 @@ status cmd_generate_run(int argc, char **argv) {
     TRY(generate_check(&o, &r, &cmd_generate_spec));
     TRY(sampling_from_flags(&sampler, &o.sampling, &r, &cmd_generate_spec));
     if (o.endpoint.endpoint) return generate_remote(&o, &r, &cmd_generate_spec);
-    /* no more memory than the work asks for */
-    const int64_t most = o.prompt ? (o.goals.count ? (int64_t)o.goals.count : 1) * o.n : o.batch;
-    if (o.batch > most) o.batch = most;
     struct job *j = mem_zero(1, sizeof *j);
     j->rows.o = &o;
     j->rows.make = make_ids;

@@ -141,14 +141,11 @@ static status open_words(struct job *j, size_t i) {
                                .why_no_chat = s->encoder.why_no_chat,
                                .style = &s->asker.style,
                                .trained = s->asker.trained,
-                               .baked = s->asker.baked,
-                               .best = (double)NAN,
-                               .goal = (double)NAN};
-    json_double(&t->best, json_get(s->asker.root, "best"));
+                               .baked = s->asker.baked};
     if (!o->goal || (i == 0 && j->count > 1)) return ST_OK;
     if (!t->chat) return FAIL(ST_USAGE, "--goal is for chat requests, which %s cannot take: %s", s->name, t->why_no_chat);
     TRY(goal_asker_parse(&t->goal, &s->asker, o->goal));
-    goal_asker_note(&s->asker, t->goal);
+    goal_asker_note(&s->asker, &t->goal);
     return ST_OK;
 }
 

@@ -28,7 +28,7 @@ static enum value value_of(struct buf *words, const struct opt_spec *spec, const
     if (row && row->kind == OPT_FLAG) return VALUE_NONE;
     put_words(words, spec, row);
     if (words->size) return VALUE_WORDS;
-    return is_path(row ? row->arg : spec->positional) && (!row || row->kind == OPT_STR || row->kind == OPT_LIST) ? VALUE_PATH : VALUE_OTHER;
+    return is_path(row ? row->arg : spec->positional) && (!row || row->kind == OPT_STR || opt_is_list(row->kind)) ? VALUE_PATH : VALUE_OTHER;
 }
 
 static bool is_on(const struct opt_row *row) { return row->kind == OPT_FLAG && row->preset && strcmp(row->preset, "true") == 0; }
@@ -158,7 +158,7 @@ static void zsh_command(struct buf *out, const struct cmd *c, bool task) {
     buf_printf(out, "    %s%s)\n      _arguments \\\n        '--help[how to call it]' \\\n", task ? "eval-" : "", c->name);
     EACH_ROW(row, c->spec) {
         const enum value v = value_of(&words, c->spec, row);
-        buf_printf(out, "        '%s--%s%s[", row->kind == OPT_LIST ? "*" : "", row->name, v == VALUE_NONE ? "" : "=");
+        buf_printf(out, "        '%s--%s%s[", opt_is_list(row->kind) ? "*" : "", row->name, v == VALUE_NONE ? "" : "=");
         put_help(out, row->help, "[]:\\", "\\");
         buf_append_char(out, ']');
         zsh_value(out, v, &words, row->name);

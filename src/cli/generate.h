@@ -24,7 +24,8 @@ struct generate_item {
     struct generate_item *later;   /* the one asked for next */
     struct buf prompt;             /* the prompt without goal: messages, or a JSON string */
     struct buf asked, more;        /* of an endpoint: messages with the goal, where it stands in them; the row's further members of the request */
-    double goal;                   /* NaN: none */
+    struct goal goal;
+    struct buf row_goal;           /* JSON: one of several attributes that the row's prompt has already */
     uint64_t row, sample;
     char *id, *dataset;            /* of the row, for forms that have them; or NULL */
     struct buf text;
@@ -51,12 +52,11 @@ struct generate_job {
     const struct generate_options *o;
     const struct generate_form *form;
     const struct goal_style *style; /* how scores are printed, and where goals stand in prompts */
-    double goals[OPT_LIST_MAX];
-    size_t goal_count; /* at least 1; NaN where no goal is asked */
+    struct goal_list goals; /* at least one; it is none where no goal is asked */
     bool chat;         /* string prompts become messages */
     const char *why_no_chat;
     /* Makes the record's prompt ready under a goal. */
-    status (*make)(struct generate_job *j, double goal);
+    status (*make)(struct generate_job *j, const struct goal *goal);
     /* prompts */
     struct source source;
     struct source_map map;
@@ -83,8 +83,10 @@ status generate_check(const struct generate_options *o, const struct opt_result 
 status generate_open(struct generate_job *j);
 /* The next response that is wanted, in the queue already; NULL at the end. */
 status generate_next(struct generate_item **it, struct generate_job *j);
-/* Appends to `asked` (cleared) the record's prompt with the goal written in, or without one (NaN). */
-status generate_put_goal(struct generate_job *j, double goal);
+/* Appends to `asked` (cleared) the record's prompt with the goal written in, or without one. */
+status generate_put_goal(struct generate_job *j, const struct goal *goal);
+/* Appends the goal that a response was asked for, else the one that its row's prompt has already, as JSON; null without one. */
+void generate_put_asked(struct buf *out, const struct generate_job *j, const struct generate_item *it);
 /* Writes what is done at the head of the queue. */
 status generate_write_done(struct generate_job *j);
 /* After the last response. */

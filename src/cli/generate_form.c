@@ -11,8 +11,7 @@ static status put_row(struct buf *b, struct generate_job *j, const struct genera
     buf_append_text(b, "{\"prompt\": ");
     buf_append(b, buf_text(&it->prompt), it->prompt.size);
     buf_append_text(b, ", \"goal\": ");
-    if (isnan(it->goal)) buf_append_text(b, "null");
-    else goal_put_score(b, j->style, it->goal);
+    generate_put_asked(b, j, it);
     buf_printf(b, ", \"sample\": %llu, \"text\": ", (unsigned long long)it->sample);
     json_put_string(b, buf_text(&it->text), it->text.size);
     if (it->tokens || !o->endpoint.endpoint) buf_printf(b, ", \"tokens\": %llu", (unsigned long long)it->tokens);

@@ -1,5 +1,4 @@
 /* generate_remote: rapt generate with a model behind an OpenAI-compatible endpoint. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,15 +21,14 @@ static status read_goals(struct remote_job *x, const struct generate_options *o)
     struct generate_job *j = &x->rows;
     TRY(cli_endpoint_style(&x->style, o->style));
     j->style = &x->style;
-    j->goals[0] = (double)NAN;
-    j->goal_count = o->goals.count ? o->goals.count : 1;
-    for (size_t i = 0; i < o->goals.count; i++) TRY(cli_endpoint_goal(&j->goals[i], o->goals.items[i], &x->style, x->as));
+    for (size_t i = 0; i < o->goals.count; i++) TRY(cli_endpoint_goals(&j->goals, o->goals.items[i], &x->style, x->as));
+    if (!j->goals.count) goal_list_add(&j->goals, &(struct goal){0});
     return ST_OK;
 }
 
-static status make_messages(struct generate_job *j, double goal) {
+static status make_messages(struct generate_job *j, const struct goal *goal) {
     if (json_kind_of(j->record.prompt_ids) != JSON_NONE) return FAIL(ST_UNSUPPORTED, "field prompt_ids: an endpoint is asked in messages");
-    return generate_put_goal(j, ((const struct remote_job *)j)->as == REMOTE_GOAL_PROMPT ? goal : (double)NAN);
+    return generate_put_goal(j, ((const struct remote_job *)j)->as == REMOTE_GOAL_PROMPT ? goal : &(const struct goal){0});
 }
 
 /* ---- requests ---- */
@@ -62,7 +60,7 @@ static void put(void *context, struct buf *out, const struct remote_question *as
     const struct remote_job *x = context;
     const struct generate_item *it = (const struct generate_item *)asked;
     struct buf goal = {0};
-    if (x->rows.o->goals.count) goal_put_score(&goal, x->rows.style, it->goal);
+    if (x->rows.o->goals.count) goal_put_name(&goal, x->rows.style, &it->goal);
     buf_append_char(out, '{');
     remote_put_model(out, x->options.model, goal.size ? buf_text(&goal) : NULL, x->as);
     buf_append_text(out, ", \"messages\": ");

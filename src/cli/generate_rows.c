@@ -10,6 +10,10 @@
 #include "cli/cli_fields.h"
 #include "cli/generate.h"
 
+static status several(const struct generate_form *form) {
+    return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, and one --goal at most", form->name);
+}
+
 status generate_check(const struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec) {
     const struct generate_form *form = generate_form_find(o->form);
     if (!form) return FAIL(ST_USAGE, "--form: there is no '%s' (rapt generate --help lists them)", o->form);
@@ -22,8 +26,7 @@ status generate_check(const struct generate_options *o, const struct opt_result 
         return FAIL(ST_USAGE, "--n %lld with --temperature 0 would write the same response every time", (long long)o->n);
     if (o->max_new < 1 || o->max_new > 1 << 24) return FAIL(ST_USAGE, "--max-new-tokens expects 1 or more, not %lld", (long long)o->max_new);
     if (o->style && !o->goals.count) return FAIL(ST_USAGE, "--goal-style has no effect without --goal");
-    if (form->one_each && (o->n > 1 || o->goals.count > 1))
-        return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, and one --goal at most", form->name);
+    if (form->one_each && o->n > 1) return several(form);
     if (form->one_each && !o->id) return FAIL(ST_USAGE, "--form %s expects --model-id NAME", form->name);
     if (o->lengths && !form->lengths) return FAIL(ST_USAGE, "--length-tokenizer has no effect with --form %s", form->name);
     if (form->one_each && o->prompt) return FAIL(ST_USAGE, "--form %s expects --input", form->name);
@@ -45,7 +48,7 @@ static status make_bare(struct generate_job *j) {
         buf_append(&j->bare, r->prompt_ids.text, r->prompt_ids.size);
         return ST_OK;
     }
-    if (!isnan(r->goal) && j->o->goals.count)
+    if (record_has_goal(r) && j->o->goals.count)
         return FAIL(
             ST_FORMAT,
             "field 'goal': the row's prompt asks for a goal already; leave --goal out, or give rows as they were before rapt augment");
@@ -66,10 +69,10 @@ static status make_bare(struct generate_job *j) {
     return ST_OK;
 }
 
-status generate_put_goal(struct generate_job *j, double goal) {
+status generate_put_goal(struct generate_job *j, const struct goal *goal) {
     const struct json messages = {buf_text(&j->bare), j->bare.size};
     buf_clear(&j->asked);
-    if (isnan(goal))
+    if (!goal->count)
         buf_append(&j->asked, messages.text, messages.size);
     else if (j->record.conversational)
         return goal_put_messages(&j->asked, j->style, messages, goal);
@@ -103,7 +106,7 @@ static status check_id(const struct generate_job *j) {
 static status prepare(struct generate_job *j) {
     while (!j->ended && !j->ready) {
         status s = ST_OK;
-        if (j->goal_at == j->goal_count || j->row == UINT64_MAX) {
+        if (j->goal_at == j->goals.count || j->row == UINT64_MAX) {
             if (j->from_file) {
                 j->ended = j->o->limit && j->prompts == (uint64_t)j->o->limit;
                 if (!j->ended) TRY(source_next(&j->source, &j->record, &j->ended));
@@ -118,13 +121,13 @@ static status prepare(struct generate_job *j) {
             s = make_bare(j);
             if (s == ST_OK) s = check_id(j);
         }
-        if (s == ST_OK) s = j->make(j, j->goals[j->goal_at]);
+        if (s == ST_OK) s = j->make(j, &j->goals.items[j->goal_at]);
         j->ready = s == ST_OK;
         j->sample_at = 0;
         if (s == ST_OK) continue;
         if (!j->from_file) return s;
         TRY(source_reject(&j->source, &j->record, s));
-        j->goal_at = j->goal_count; /* the row is given up, goals that went before stay */
+        j->goal_at = j->goals.count; /* the row is given up, goals that went before stay */
     }
     return ST_OK;
 }
@@ -134,7 +137,9 @@ status generate_next(struct generate_item **out, struct generate_job *j) {
     TRY(prepare(j));
     if (j->ended) return ST_OK;
     struct generate_item *it = *out = mem_zero(1, sizeof *it);
-    it->goal = isnan(j->goals[j->goal_at]) ? j->record.goal : j->goals[j->goal_at];
+    it->goal = j->goals.items[j->goal_at];
+    if (!it->goal.count && !isnan(j->record.goal)) it->goal = goal_of_score(j->record.goal);
+    if (!it->goal.count) buf_append(&it->row_goal, j->record.goals.text, j->record.goals.size);
     it->row = j->row;
     it->sample = j->sample_at;
     for (size_t i = 0; i < 2 && j->form->id[i] && !it->id; i++) it->id = json_text(json_get(j->record.row, j->form->id[i]));
@@ -156,6 +161,7 @@ status generate_next(struct generate_item **out, struct generate_job *j) {
 
 static void item_free(struct generate_item *it) {
     buf_release(&it->prompt);
+    buf_release(&it->row_goal);
     buf_release(&it->asked);
     buf_release(&it->more);
     buf_release(&it->text);
@@ -165,18 +171,27 @@ static void item_free(struct generate_item *it) {
 }
 
 static void put_plain(const struct generate_job *j, struct buf *b, const struct generate_item *it) {
-    if (j->goal_count > 1 || j->o->n > 1) {
+    if (j->goals.count > 1 || j->o->n > 1) {
         if (j->written) buf_append_char(b, '\n');
         buf_append_text(b, "== ");
-        if (!isnan(it->goal)) {
+        if (it->goal.count) {
             buf_append_text(b, "goal ");
-            goal_put_score(b, j->style, it->goal);
+            goal_put_name(b, j->style, &it->goal);
         }
-        if (j->o->n > 1) buf_printf(b, "%ssample %llu", isnan(it->goal) ? "" : ", ", (unsigned long long)it->sample);
+        if (j->o->n > 1) buf_printf(b, "%ssample %llu", it->goal.count ? ", " : "", (unsigned long long)it->sample);
         buf_append_text(b, " ==\n");
     }
     buf_append(b, buf_text(&it->text), it->text.size);
     buf_append_char(b, '\n');
+}
+
+void generate_put_asked(struct buf *out, const struct generate_job *j, const struct generate_item *it) {
+    if (it->row_goal.size) {
+        buf_append(out, buf_text(&it->row_goal), it->row_goal.size);
+        return;
+    }
+    const struct goal printed = goal_printed(j->style, &it->goal);
+    goal_put_json(out, j->style, &printed);
 }
 
 static status write_item(struct generate_job *j, const struct generate_item *it) {
@@ -241,8 +256,9 @@ static status read_prompt(struct generate_job *j) {
 
 status generate_open(struct generate_job *j) {
     const struct generate_options *o = j->o;
-    const uint64_t each = j->goal_count * (uint64_t)o->n;
+    const uint64_t each = j->goals.count * (uint64_t)o->n;
     j->form = generate_form_find(o->form);
+    if (j->form->one_each && j->goals.count > 1) return several(j->form);
     j->plain = o->prompt && !o->output && !o->json;
     j->row = UINT64_MAX;
     j->last = &j->first;
@@ -286,6 +302,7 @@ void generate_release(struct generate_job *j) {
         tokenizer_free(j->lengths);
     }
     record_release(&j->record);
+    goal_list_release(&j->goals);
     buf_release(&j->prompt_text);
     buf_release(&j->bare);
     buf_release(&j->asked);

@@ -1,7 +1,10 @@
 /* augment: the method's relabelling. Pairs with scores -> goal-conditioned pairs: under the goal r_w the response y_w beats y_l, under
  * the goal r_l it is the other way round, because R(x, y, g) = -(g - r(x, y))^2 (arXiv 2410.08067). Also its controls and ablations.
  *
- * Rows stream; memory is the longest row, plus 16 bytes a pair where scores are permuted (AUGMENT_SHUFFLED, which reads twice). */
+ * A goal is a response's score, or with several attributes the vector of its scores: R = -|g - r|^2 with each attribute divided by the width of its
+ * scale, so that each response matches its own vector exactly.
+ *
+ * Rows stream; memory is the longest row, plus 16 bytes a pair and attribute where scores are permuted (AUGMENT_SHUFFLED, which reads twice). */
 #ifndef RAPT_DATA_AUGMENT_H
 #define RAPT_DATA_AUGMENT_H
 
@@ -36,15 +39,15 @@ struct augment_options {
     size_t fold, folds;         /* training rows of the prompts of fold 0 .. folds - 1 alone (augment_fold); folds 0: of all */
     double test_split;          /* fraction of the prompts that go to test_output, by a hash of the goal-free prompt alone */
     bool test_unconditioned;    /* test rows without a goal, in their original order */
-    const double *test_goals;   /* [test_goal_count]; not empty: test pairs under each of these in place of their own, never swapped */
+    const struct goal *test_goals; /* [test_goal_count]; not empty: test pairs under each of these in place of their own, never swapped */
     size_t test_goal_count;
     enum augment_mode mode;
     enum augment_ties ties;
     enum augment_disagree on_disagree;
     enum augment_goals goals;
-    const double *goal_list; /* [goal_count], as augment_goal gives them, for AUGMENT_GOALS_LIST */
+    const struct goal *goal_list; /* [goal_count], as goal_printed gives them, for AUGMENT_GOALS_LIST */
     size_t goal_count;
-    const double *without_goals; /* [without_goal_count], as augment_goal gives them: never trained; a pair with such a score goes with both halves */
+    const struct goal *without_goals; /* [without_goal_count], as goal_printed gives them: never trained; a pair with such a score goes with both halves */
     size_t without_goal_count;
     double goal_dropout;                /* share of pairs (responses in AUGMENT_SFT) that lose their goal and become one plain row */
     struct pair_rules rules;            /* for rows with K responses; its range of scores for all rows */
@@ -53,6 +56,7 @@ struct augment_options {
     const struct goal_style *style;     /* placement resolved, not GOAL_AUTO */
     bool map_scores;                    /* linear from [from_low, from_high] to the style's scale, then rounded to 0.01 */
     double from_low, from_high;
+    double attribute_from[GOAL_MAX][2]; /* the same for each attribute, to its scale; two equal numbers: it is taken as it is */
     bool paper_nosys_bug; /* the released code's negative half: not swapped, and the rejected side's goal twice */
     enum source_bad_row on_bad_row;
     uint64_t limit; /* stop after so many used pairs, train and test together (responses in AUGMENT_SFT); 0 = all */
@@ -75,7 +79,7 @@ struct augment_options {
     X(dropped_no_score, "responses dropped: no score")                                                                                     \
     X(dropped_score, "responses (of rows that are pairs: pairs) dropped: score outside --min-score, --max-score")                          \
     X(dropped_goal, "training pairs or responses dropped: a goal of --without-goals")                                                      \
-    X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
+    X(dropped_na, "responses (of rows that are pairs: pairs) dropped: an aspect or attribute rated N/A")                                   \
     X(dropped_empty, "pairs or responses dropped: empty response")                                                                         \
     X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
     X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")                                                         \
@@ -102,17 +106,17 @@ struct augment_counts {
  * the goal style for train and generate, unless no row of it has a goal. Errors name file, line and field. */
 status augment_run(struct augment_counts *counts, const struct augment_options *o);
 
-/* The goal that a score is printed as: the score itself, quantised when the style says so. */
-double augment_goal(const struct goal_style *style, double score);
+/* Finds the scales of the style's attributes that are not known (NaN): the lowest and the highest number of each in the input, which is read once more for that. ST_FORMAT
+ * where an attribute is the same in all rows. Rows that are broken or lack an attribute count as in augment_run, but are not kept aside. */
+status augment_find_scales(struct goal_style *style, const struct augment_options *o);
 
 /* Is this goal one of without_goals? */
-bool augment_without(const struct augment_options *o, double goal);
+bool augment_without(const struct augment_options *o, const struct goal *goal);
 
 /* One row to be written for a pair. */
 struct augment_emit {
     bool swap; /* the rejected response first */
-    bool has_goal;
-    double goal;
+    struct goal goal;
     int goal_of; /* enum goal_of */
 };
 struct augment_emits {
@@ -122,15 +126,15 @@ struct augment_emits {
 void augment_emits_release(struct augment_emits *e);
 
 enum augment_fate { AUGMENT_DROP, AUGMENT_USE, AUGMENT_USE_TURNED, AUGMENT_USE_PLAIN };
-/* What becomes of a pair with these scores (NaN absent) and goals as printed; counts it. In a test split ties are always dropped. */
-enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2], const double goal[2],
-                                bool test);
+/* What becomes of a pair with these scores (NaN absent) and goals as printed (none: no goal); counts it. In a test split ties are always dropped. */
+enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2],
+                                const struct goal goal[2], bool test);
 
-/* Fills `out` with the rows that a training pair becomes. goal: of chosen and rejected, as printed; score: their scores;
+/* Fills `out` with the rows that a training pair becomes. goal: of chosen and rejected, as printed; exact: before quantising;
  * prompt_goals[prompt_goal_count]: the goals of all responses to the prompt; id: the pair's key for random draws; ordinal: its number
  * among the used pairs. */
-void augment_plan(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const double goal[2],
-                  const double score[2], const double *prompt_goals, size_t prompt_goal_count, uint64_t id, uint64_t ordinal);
+void augment_plan(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const struct goal goal[2],
+                  const struct goal exact[2], const struct goal *prompt_goals, size_t prompt_goal_count, uint64_t id, uint64_t ordinal);
 
 /* Does this prompt (record_prompt_key) belong to the test split? Depends on nothing but the prompt and the fraction. */
 bool augment_in_test(uint64_t prompt_key, double fraction);

@@ -10,6 +10,8 @@
 /* Keep this module's draws apart from each other and from others of the same seed and row. */
 enum { DRAW_DROPOUT = 0x61756731, DRAW_ORDER, DRAW_HALF_PAIRS, DRAW_HALF_GOALS };
 
+#define NOISE 1e-9 /* of a scale's width */
+
 static const char *const mode_names[] = {"own", "plain", "prefix-only", "random-order", "shuffled", "half-pairs", "half-goals", "sft"};
 
 const char *augment_mode_name(enum augment_mode mode) { return mode_names[mode]; }
@@ -19,15 +21,6 @@ enum augment_mode augment_mode_parse(const char *name) {
     while (i < sizeof mode_names / sizeof mode_names[0] && strcmp(mode_names[i], name) != 0) i++;
     CHECK(i < sizeof mode_names / sizeof mode_names[0]);
     return (enum augment_mode)i;
-}
-
-double augment_goal(const struct goal_style *style, double score) {
-    if (!(style->quantum > 0) || isnan(score)) return score;
-    struct buf text = {0};
-    goal_put_score(&text, style, score);
-    double goal = strtod(buf_text(&text), NULL);
-    buf_release(&text);
-    return goal;
 }
 
 void augment_emits_release(struct augment_emits *e) {
@@ -52,20 +45,20 @@ size_t augment_fold(uint64_t prompt_key, size_t folds) {
     return (size_t)((hash_bytes(&prompt_key, sizeof prompt_key, 0x666f6c64u) >> 32) * folds >> 32);
 }
 
-bool augment_without(const struct augment_options *o, double goal) {
+bool augment_without(const struct augment_options *o, const struct goal *goal) {
     for (size_t i = 0; i < o->without_goal_count; i++)
-        if (o->without_goals[i] == goal) return true;
+        if (goal_equal(&o->without_goals[i], goal)) return true;
     return false;
 }
 
-enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2], const double goal[2],
-                                bool test) {
-    if (isnan(score[0]) || isnan(score[1])) return AUGMENT_USE; /* only plain pairs come without scores */
-    if (!test && (augment_without(o, goal[0]) || augment_without(o, goal[1]))) {
+enum augment_fate augment_judge(struct augment_counts *counts, const struct augment_options *o, const double score[2],
+                                const struct goal goal[2], bool test) {
+    if (!goal[0].count || !goal[1].count) return AUGMENT_USE; /* only plain pairs come without goals */
+    if (!test && (augment_without(o, &goal[0]) || augment_without(o, &goal[1]))) {
         counts->dropped_goal++;
         return AUGMENT_DROP;
     }
-    if (goal[0] == goal[1]) {
+    if (goal_equal(&goal[0], &goal[1])) {
         if (test || o->ties == AUGMENT_TIES_DROP) {
             counts->dropped_tie++;
             return AUGMENT_DROP;
@@ -77,7 +70,7 @@ enum augment_fate augment_judge(struct augment_counts *counts, const struct augm
         counts->ties_kept++;
         return AUGMENT_USE;
     }
-    if (score[0] > score[1]) return AUGMENT_USE;
+    if (!(score[0] < score[1])) return AUGMENT_USE; /* attributes may differ where the scores do not, or are not there */
     switch (o->on_disagree) {
     case AUGMENT_DISAGREE_DROP: counts->dropped_disagree++; return AUGMENT_DROP;
     case AUGMENT_DISAGREE_RELABEL: counts->disagree_relabelled++; return AUGMENT_USE_TURNED;
@@ -86,27 +79,35 @@ enum augment_fate augment_judge(struct augment_counts *counts, const struct augm
     return AUGMENT_DROP;
 }
 
-/* The pair under an arbitrary goal: the response whose score is nearer wins. Distances that differ only by rounding are equal. */
-static void plan_goal(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const double own[2],
-                      const double score[2], double g) {
+/* Is the goal above both responses, in every attribute? */
+static bool above_both(const struct goal *g, const struct goal exact[2], const struct goal_style *style) {
+    for (size_t i = 0; i < g->count; i++) {
+        const double width = style->attribute_count ? style->attributes[i].high - style->attributes[i].low : style->high - style->low;
+        if (g->value[i] <= exact[0].value[i] + NOISE * width || g->value[i] <= exact[1].value[i] + NOISE * width) return false;
+    }
+    return true;
+}
+
+/* The pair under an arbitrary goal: the response that is nearer to it wins. Distances that differ only by rounding are equal. */
+static void plan_goal(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const struct goal own[2],
+                      const struct goal exact[2], const struct goal *g) {
     for (size_t i = 0; i < out->count; i++)
-        if (out->items[i].goal == g) return;
+        if (goal_equal(&out->items[i].goal, g)) return;
     if (augment_without(o, g)) return;
-    double w = fabs(g - score[0]), l = fabs(g - score[1]), noise = 1e-9 * (o->style->high - o->style->low);
-    if (fabs(w - l) <= noise) {
+    const double w = goal_distance(o->style, g, &exact[0]), l = goal_distance(o->style, g, &exact[1]);
+    if (fabs(w - l) <= NOISE) {
         counts->goals_equidistant++;
         return;
     }
-    if (g > score[0] + noise && g > score[1] + noise) counts->goals_above_both++;
+    counts->goals_above_both += above_both(g, exact, o->style);
     push(out, (struct augment_emit){.swap = l < w,
-                                    .has_goal = true,
-                                    .goal = g,
-                                    .goal_of = g == own[0]   ? GOAL_OF_CHOSEN
-                                               : g == own[1] ? GOAL_OF_REJECTED
-                                                             : GOAL_OF_NONE});
+                                    .goal = *g,
+                                    .goal_of = goal_equal(g, &own[0])   ? GOAL_OF_CHOSEN
+                                               : goal_equal(g, &own[1]) ? GOAL_OF_REJECTED
+                                                                        : GOAL_OF_NONE});
 }
 
-static void plan_own(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const double goal[2],
+static void plan_own(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const struct goal goal[2],
                      uint64_t id) {
     bool first = true, second = true, exchange = false;
     if (o->mode == AUGMENT_RANDOM_ORDER) {
@@ -119,12 +120,12 @@ static void plan_own(struct augment_emits *out, struct augment_counts *counts, c
         counts->dropped_half++;
     }
     bool turn = o->mode != AUGMENT_PREFIX_ONLY && !o->paper_nosys_bug;
-    if (first) push(out, (struct augment_emit){.swap = exchange, .has_goal = true, .goal = goal[0], .goal_of = GOAL_OF_CHOSEN});
-    if (second) push(out, (struct augment_emit){.swap = turn && !exchange, .has_goal = true, .goal = goal[1], .goal_of = GOAL_OF_REJECTED});
+    if (first) push(out, (struct augment_emit){.swap = exchange, .goal = goal[0], .goal_of = GOAL_OF_CHOSEN});
+    if (second) push(out, (struct augment_emit){.swap = turn && !exchange, .goal = goal[1], .goal_of = GOAL_OF_REJECTED});
 }
 
-void augment_plan(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const double goal[2],
-                  const double score[2], const double *prompt_goals, size_t prompt_goal_count, uint64_t id, uint64_t ordinal) {
+void augment_plan(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const struct goal goal[2],
+                  const struct goal exact[2], const struct goal *prompt_goals, size_t prompt_goal_count, uint64_t id, uint64_t ordinal) {
     out->count = 0;
     if (o->mode == AUGMENT_PLAIN) {
         push(out, (struct augment_emit){.goal_of = GOAL_OF_NONE});
@@ -150,10 +151,10 @@ void augment_plan(struct augment_emits *out, struct augment_counts *counts, cons
         return;
     }
     if (o->goals == AUGMENT_GOALS_PROMPT) { /* the pair's own two first, so that they stand together */
-        plan_goal(out, counts, o, goal, score, goal[0]);
-        plan_goal(out, counts, o, goal, score, goal[1]);
-        for (size_t i = 0; i < prompt_goal_count; i++) plan_goal(out, counts, o, goal, score, prompt_goals[i]);
+        plan_goal(out, counts, o, goal, exact, &goal[0]);
+        plan_goal(out, counts, o, goal, exact, &goal[1]);
+        for (size_t i = 0; i < prompt_goal_count; i++) plan_goal(out, counts, o, goal, exact, &prompt_goals[i]);
         return;
     }
-    for (size_t i = 0; i < o->goal_count; i++) plan_goal(out, counts, o, goal, score, o->goal_list[i]);
+    for (size_t i = 0; i < o->goal_count; i++) plan_goal(out, counts, o, goal, exact, &o->goal_list[i]);
 }

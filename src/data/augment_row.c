@@ -30,7 +30,7 @@ static void put_side(struct buf *out, const struct augment_writer *w, const stru
 }
 
 status augment_writer_begin(struct augment_writer *w, const struct record *r) {
-    if (!isnan(r->goal)) return FAIL(ST_FORMAT, "field goal: the row is goal-conditioned already");
+    if (record_has_goal(r)) return FAIL(ST_FORMAT, "field goal: the row is goal-conditioned already");
     if (r->prompt_ids.size && !r->prompt.size)
         return FAIL(ST_FORMAT, "field prompt_ids: a goal cannot be written into token ids; texts are needed");
     w->record = r;
@@ -38,7 +38,7 @@ status augment_writer_begin(struct augment_writer *w, const struct record *r) {
     w->messages = r->conversational || place == GOAL_SYSTEM || place == GOAL_AFTER || w->o->paper_nosys_bug;
     put_side(&w->prompt, w, &r->prompt, "user");
     buf_clear(&w->others);
-    pair_put_others(&w->others, r, w->o->mode == AUGMENT_SFT);
+    pair_put_others(&w->others, r, w->o->mode == AUGMENT_SFT, w->o->style->attribute_count > 0);
     return ST_OK;
 }
 
@@ -65,15 +65,15 @@ status augment_writer_set(struct augment_writer *w, const struct buf *chosen, co
 }
 
 static status put_prompt(struct buf *out, struct augment_writer *w, const struct augment_emit *e) {
-    if (!e->has_goal) {
+    if (!e->goal.count) {
         buf_append(out, w->prompt.data, w->prompt.size);
         return ST_OK;
     }
     struct json prompt = {w->prompt.data, w->prompt.size};
-    if (!w->messages) return goal_put_string(out, w->o->style, prompt, e->goal);
-    if (w->record->conversational || w->o->style->placement != GOAL_SYSTEM) return goal_put_messages(out, w->o->style, prompt, e->goal);
+    if (!w->messages) return goal_put_string(out, w->o->style, prompt, &e->goal);
+    if (w->record->conversational || w->o->style->placement != GOAL_SYSTEM) return goal_put_messages(out, w->o->style, prompt, &e->goal);
     /* A string became one user message, so the goal's own turn goes before it; no need to look through the message again. */
-    TRY(goal_put_messages(out, w->o->style, (struct json){"[]", 2}, e->goal));
+    TRY(goal_put_messages(out, w->o->style, (struct json){"[]", 2}, &e->goal));
     out->data[out->size - 1] = ',';
     buf_append_char(out, ' ');
     buf_append(out, prompt.text + 1, prompt.size - 1);
@@ -98,8 +98,8 @@ static void append_items(struct buf *out, const struct buf *array) {
 static status put_paper_sides(struct buf *out, struct augment_writer *w, const struct augment_emit *e) {
     struct buf once = {0}, twice = {0};
     status s = put_prompt(&once, w, e);
-    if (s == ST_OK && e->has_goal && e->goal_of == GOAL_OF_REJECTED)
-        s = goal_put_messages(&twice, w->o->style, (struct json){once.data, once.size}, e->goal);
+    if (s == ST_OK && e->goal.count && e->goal_of == GOAL_OF_REJECTED)
+        s = goal_put_messages(&twice, w->o->style, (struct json){once.data, once.size}, &e->goal);
     else if (s == ST_OK)
         buf_append(&twice, once.data, once.size);
     if (s == ST_OK) {
@@ -122,11 +122,18 @@ static void put_score(struct buf *out, const char *key, double score) {
 }
 
 static void put_goal(struct buf *out, const struct augment_writer *w, const struct augment_emit *e) {
-    if (!e->has_goal) return;
+    if (!e->goal.count) return;
     buf_append_text(out, ", \"goal\": ");
-    goal_put_score(out, w->o->style, e->goal);
+    goal_put_json(out, w->o->style, &e->goal);
     if (e->goal_of == GOAL_OF_CHOSEN) buf_append_text(out, ", \"goal_of\": \"chosen\"");
     if (e->goal_of == GOAL_OF_REJECTED) buf_append_text(out, ", \"goal_of\": \"rejected\"");
+}
+
+/* What the attributes of a response are, as they were before any quantising. */
+static void put_attributes(struct buf *out, const struct augment_writer *w, const char *key, const struct goal *exact) {
+    if (!w->o->style->attribute_count || !exact->count) return;
+    buf_append_text(out, key);
+    goal_put_json(out, w->o->style, exact);
 }
 
 static void put_tail(struct buf *out, const struct augment_writer *w) {
@@ -136,7 +143,8 @@ static void put_tail(struct buf *out, const struct augment_writer *w) {
     buf_append_text(out, "}\n");
 }
 
-status augment_put_pair(struct buf *out, struct augment_writer *w, const struct augment_emit *e, const double score[2]) {
+status augment_put_pair(struct buf *out, struct augment_writer *w, const struct augment_emit *e, const double score[2],
+                        const struct goal exact[2]) {
     if (w->o->paper_nosys_bug)
         TRY(put_paper_sides(out, w, e));
     else {
@@ -150,17 +158,20 @@ status augment_put_pair(struct buf *out, struct augment_writer *w, const struct 
     put_goal(out, w, e);
     put_score(out, ", \"score_chosen\": ", score[e->swap]);
     put_score(out, ", \"score_rejected\": ", score[!e->swap]);
+    put_attributes(out, w, ", \"scores_chosen\": ", &exact[e->swap]);
+    put_attributes(out, w, ", \"scores_rejected\": ", &exact[!e->swap]);
     put_tail(out, w);
     return ST_OK;
 }
 
-status augment_put_completion(struct buf *out, struct augment_writer *w, const struct augment_emit *e, double score) {
+status augment_put_completion(struct buf *out, struct augment_writer *w, const struct augment_emit *e, double score, const struct goal *exact) {
     buf_append_text(out, "{\"prompt\": ");
     TRY(put_prompt(out, w, e));
     buf_append_text(out, ", \"completion\": ");
     buf_append(out, w->side[0].data, w->side[0].size);
     put_goal(out, w, e);
     put_score(out, ", \"score\": ", score);
+    put_attributes(out, w, ", \"scores\": ", exact);
     put_tail(out, w);
     return ST_OK;
 }

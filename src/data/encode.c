@@ -183,7 +183,7 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
     if (e->assistants && !r->conversational)
         return FAIL(ST_FORMAT, "--assistant-only-loss: the row is no conversation, so no chat template marks what the assistant wrote");
     if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
-    if (r->conversational && !isnan(r->goal) && e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
+    if (r->conversational && record_has_goal(r) && e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
         return FAIL(ST_MISMATCH, "field goal: the row's prompt asks for a goal, and so does the model's chat template (export --bake-goal)");
     if (e->compat != FIT_TRL_1) {
         if (r->kind != RECORD_PAIR) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected)");

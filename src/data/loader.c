@@ -103,7 +103,7 @@ static status label_of(bool *rejected, const struct record *r, int label, double
         return ST_OK;
     }
     if (isnan(score)) return FAIL(ST_FORMAT, "a response without a score, which --kto-threshold makes labels from");
-    if (!isnan(r->goal))
+    if (record_has_goal(r))
         return FAIL(ST_FORMAT, "field 'goal': under a goal the pair says which response is desirable, not its score; leave --kto-threshold out");
     *rejected = score < o->threshold;
     return ST_OK;
@@ -210,10 +210,14 @@ static void add_fitted(struct loaded *d, const struct record *r, struct encoded 
 }
 
 /* The reward under the row's goal, where it has one. */
-static double reward_at(const struct record *r, double score) { return isnan(r->goal) ? score : -(r->goal - score) * (r->goal - score); }
+static status reward_at(double *out, const struct record *r, double score) {
+    *out = isnan(r->goal) ? score : -(r->goal - score) * (r->goal - score);
+    if (!r->goals.size) return ST_OK;
+    return FAIL(ST_FORMAT, "field goal: it has several attributes, and this loss takes rewards -(goal - score)^2 of goals that are one score");
+}
 
 static status reward_of(double *out, const struct record *r, double score, const char *what, size_t number) {
-    *out = reward_at(r, score);
+    TRY(reward_at(out, r, score));
     return isnan(score) ? FAIL(ST_FORMAT, "%s %zu has no score", what, number + 1) : ST_OK;
 }
 
@@ -269,7 +273,7 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
                                                           : "a pair (prompt, chosen, rejected)");
     double score[2] = {r->score_chosen, r->score_rejected};
     for (size_t i = 0; o->groups && i < 2; i++) TRY(reward_of(&score[i], r, score[i], "response", i));
-    for (size_t i = 0; o->rewards && !o->groups && i < 2; i++) score[i] = reward_at(r, score[i]);
+    for (size_t i = 0; o->rewards && !o->groups && i < 2; i++) TRY(reward_at(&score[i], r, score[i]));
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, score, o);
     TRY(check_size(d, x));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "data/attribute.h"
 
 bool pair_from_truthful_qa(const struct record *r) {
     struct json source = json_get(r->row, "source");
@@ -20,11 +21,11 @@ bool pair_is_common(const struct record *r, struct json key, struct json value) 
     return same;
 }
 
-void pair_put_others(struct buf *out, const struct record *r, bool as_sft) {
+void pair_put_others(struct buf *out, const struct record *r, bool as_sft, bool attributes) {
     struct json_iter it = json_iter_begin(r->row);
     struct json key, value;
     while (json_iter_next(&it, &key, &value)) {
-        if (source_field_consumed(r, key, as_sft) || !pair_is_common(r, key, value)) continue;
+        if (source_field_consumed(r, key, as_sft) || !pair_is_common(r, key, value) || (attributes && attribute_is_member(key))) continue;
         buf_append(out, ", ", 2);
         buf_append(out, key.text, key.size);
         buf_append(out, ": ", 2);
@@ -70,7 +71,7 @@ void pair_put_row(struct buf *out, const struct record *r, struct pair p, bool s
         put_number(out, ", \"avg_fine_score_rejected\": ", l->fine_mean);
     }
     if (scores) put_scores(out, r);
-    pair_put_others(out, r, false);
+    pair_put_others(out, r, false, false);
     buf_append_char(out, '}');
 }
 

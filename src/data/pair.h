@@ -83,8 +83,9 @@ bool pair_from_truthful_qa(const struct record *r);
 void pair_put_text(struct buf *out, const char *key, const struct buf *text, bool conversational);
 /* Is a member of the record's row the same for all its responses? It is not where they came in rows of their own that differ in it. */
 bool pair_is_common(const struct record *r, struct json key, struct json value);
-/* Appends `, "key": value` for each field of the row that the pair does not replace and that is common. `as_sft`: see source_field_consumed. */
-void pair_put_others(struct buf *out, const struct record *r, bool as_sft);
+/* Appends `, "key": value` for each field of the row that the pair does not replace and that is common. `as_sft`: see source_field_consumed;
+ * `attributes`: the writer gives those of the responses (attribute_is_member) itself. */
+void pair_put_others(struct buf *out, const struct record *r, bool as_sft, bool attributes);
 /* Appends a pair as one JSON object, without a line break: prompt, chosen, rejected (strings, or messages when the record is
  * conversational), scores, fine-grained means where known, with `scores` those of all the row's responses (PAIR_SCORES_FIELD, which augment takes for
  * --goals prompt), then the row's other fields. */

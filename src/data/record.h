@@ -6,6 +6,8 @@
 #ifndef RAPT_DATA_RECORD_H
 #define RAPT_DATA_RECORD_H
 
+#include <math.h>
+
 #include "base/buf.h"
 #include "format/json.h"
 
@@ -43,7 +45,8 @@ struct record {
     struct buf rejected;
     double score_chosen, score_rejected; /* NaN absent; of a RECORD_SFT row `score` is score_chosen */
     double fine_chosen, fine_rejected;   /* means of the aspect ratings; NaN absent */
-    double goal;                         /* NaN absent */
+    double goal;                         /* NaN absent, or of several attributes */
+    struct json goals;                   /* {NAME: number}, of several attributes; JSON_NONE absent */
     double margin;                       /* of the rewards (TRL); NaN absent */
     int goal_of;                         /* enum goal_of */
     int label;                           /* enum record_label, of a RECORD_SFT row */
@@ -55,6 +58,9 @@ struct record {
     struct response *responses;                       /* [response_count] of a RECORD_RESPONSES row */
     size_t response_count, response_capacity;
 };
+
+/* Does the row's prompt ask for a goal, be it one score or several attributes? */
+static inline bool record_has_goal(const struct record *r) { return !isnan(r->goal) || r->goals.size; }
 
 /* A zeroed record is a valid empty one. record_clear forgets a row and keeps the memory and the map; record_release frees it. */
 void record_clear(struct record *r);

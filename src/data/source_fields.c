@@ -203,8 +203,22 @@ static status refuse_images(const struct fields *f) {
     return ST_OK;
 }
 
+/* A number, or {NAME: number} where goals have several attributes. */
+static status read_goal(struct record *r, struct json value) {
+    struct json_iter it = json_iter_begin(value);
+    struct json key, item;
+    double number;
+    if (json_kind_of(value) != JSON_OBJECT) return field_score(&r->goal, value, "goal");
+    if (!json_count(value)) return FAIL(ST_FORMAT, "field goal: expected a number, or an object with a number for each attribute, found {}");
+    while (json_iter_next(&it, &key, &item))
+        if (!json_double(&number, item))
+            return FAIL(ST_FORMAT, "field goal.%.*s: expected a finite number, found %.*s", key.size < 42 ? (int)key.size - 2 : 40, key.text + 1, field_shown(item), item.text);
+    r->goals = value;
+    return ST_OK;
+}
+
 status field_read_common(struct record *r, const struct fields *f) {
-    TRY(field_score(&r->goal, f->goal, "goal"));
+    TRY(read_goal(r, f->goal));
     TRY(field_score(&r->margin, f->margin, "margin"));
     if (f->goal_of.size) {
         if (json_equals(f->goal_of, "chosen")) r->goal_of = GOAL_OF_CHOSEN;

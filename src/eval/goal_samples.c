@@ -68,7 +68,10 @@ static struct json owner(const struct record *r, size_t i, const char *field) {
 }
 
 static status read_fields(struct goal_sample *sample, const struct record *r, size_t i) {
-    TRY(read_number(&sample->goal, owner(r, i, "goal"), "goal"));
+    const struct json own = owner(r, i, "goal");
+    if (json_kind_of(json_get(own, "goal")) == JSON_OBJECT)
+        return FAIL(ST_FORMAT, "field goal: it has several attributes; a goal curve is of goals that are one score");
+    TRY(read_number(&sample->goal, own, "goal"));
     TRY(read_number(&sample->tokens, owner(r, i, "tokens"), "tokens"));
     return read_ended(&sample->ended, owner(r, i, "finish"));
 }

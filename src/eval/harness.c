@@ -76,7 +76,7 @@ static status put_chat(struct buf *out, const struct harness_prompt *p, const st
     struct buf messages = {0}, asked = {0};
     put_messages(&messages, p, system, shots, count, text);
     struct json array = {messages.data, messages.size};
-    status s = p->style ? goal_put_messages(&asked, p->style, array, p->goal) : ST_OK;
+    status s = p->style ? goal_put_messages(&asked, p->style, array, &p->goal) : ST_OK;
     if (p->style) array = (struct json){buf_text(&asked), asked.size};
     if (s == ST_OK) s = chat_render(p->encoder->chat, out, array, (struct json){0}, (struct json){0}, true);
     buf_release(&messages);
@@ -98,7 +98,7 @@ status harness_context(struct buf *out, const struct harness_prompt *p, const ch
         if (p->style && p->style->placement == GOAL_SYSTEM)
             s = FAIL(ST_UNSUPPORTED, "the goal stands in the system turn; it needs --apply-chat-template");
         else if (p->style)
-            goal_put_prompt(out, p->style, buf_text(&system), system.size, p->goal);
+            goal_put_prompt(out, p->style, buf_text(&system), system.size, &p->goal);
         else
             buf_append(out, buf_text(&system), system.size);
     }
@@ -172,7 +172,8 @@ static void put_config(struct buf *json, const struct harness_run *run) {
     buf_append_text(json, ", \"dtype\": ");
     json_put_text(json, run->dtype);
     buf_append_text(json, ", \"goal\": ");
-    json_put_double(json, p->style ? p->goal : (double)NAN);
+    if (p->style) goal_put_json(json, p->style, &p->goal);
+    else buf_append_text(json, "null");
     buf_printf(json, ", \"apply_chat_template\": %s, \"fewshot_as_multiturn\": %s, \"system_instruction\": ", p->chat ? "true" : "false",
         p->chat && !p->one_turn ? "true" : "false");
     if (p->system) json_put_text(json, p->system);

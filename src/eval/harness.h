@@ -16,7 +16,7 @@ void harness_shots_release(struct harness_shot *shots, size_t count);
 struct harness_prompt {
     struct encoder *encoder;
     const struct goal_style *style; /* NULL: no goal */
-    double goal;
+    struct goal goal;
     const char *system;             /* system_instruction, or NULL */
     bool chat;                      /* apply_chat_template */
     bool one_turn;                  /* not fewshot_as_multiturn: examples and question in one user turn */

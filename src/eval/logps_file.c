@@ -124,6 +124,7 @@ status logps_row_read(struct logps_row *row, struct json object, uint64_t number
     struct json source = json_get(object, "source_row");
     if (json_kind_of(source) != JSON_NONE && !json_int(&row->source_row, source)) return FAIL(ST_FORMAT, "field source_row: expected a whole number");
     TRY(read_goal_of(&row->goal_of, object));
+    row->attributes = json_kind_of(json_get(object, "goal")) == JSON_OBJECT;
     if (json_kind_of(json_get(object, "goal")) == JSON_NUMBER) TRY(read_number(&row->goal, object, "goal", false));
     TRY(read_number(&row->score[0], object, "score_chosen", false));
     TRY(read_number(&row->score[1], object, "score_rejected", false));
@@ -244,6 +245,8 @@ status logps_rows_finish_sweep(struct logps_rows *r) {
     qsort(r->rows, r->count, sizeof *r->rows, compare_goals);
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i];
+        if (row->attributes)
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 " is under a goal of several attributes; a sweep has goals of one score", row->source_row);
         if (first && first->source_row != row->source_row) first = NULL;
         if (first && compare_goals(row - 1, row) == 0)
             return FAIL(ST_MISMATCH, "source_row %" PRId64 " has two rows under one goal; expected one for each goal of a sweep", row->source_row);

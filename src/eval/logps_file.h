@@ -9,7 +9,8 @@
 struct logps_row {
     int64_t source_row;
     uint64_t cluster; /* of the prompt without its goal */
-    double goal;      /* NaN: none */
+    double goal;      /* NaN: none, or of several attributes */
+    bool attributes;  /* the goal has several attributes */
     enum goal_of goal_of;
     double score[2]; /* NaN: none */
     double logp[2];  /* sums over the response, nats */

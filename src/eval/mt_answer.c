@@ -90,7 +90,7 @@ status mt_answer_messages(struct buf *out, const struct mt_asking *how, const st
     buf_append_char(&messages, ']');
     const struct json array = {messages.data, messages.size};
     status s = ST_OK;
-    if (how->style) s = goal_put_messages(out, how->style, array, how->goal);
+    if (how->style) s = goal_put_messages(out, how->style, array, &how->goal);
     else buf_append(out, array.text, array.size);
     buf_release(&messages);
     return s;

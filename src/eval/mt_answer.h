@@ -31,7 +31,7 @@ void mt_asked_release(struct mt_asked_set *s);
 struct mt_asking {
     struct encoder *encoder;        /* of a model in this process */
     const struct goal_style *style; /* NULL: no goal */
-    double goal;
+    struct goal goal;
     size_t max_tokens; /* of an answer */
 };
 /* Appends the conversation up to the question of `turn` as messages. */

@@ -1,6 +1,4 @@
 /* --bake-goal: the exported chat template asks for the goal by itself. */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -9,38 +7,31 @@
 #include "text/goal.h"
 #include "text/tokenizer.h"
 
-static status read_goal(double *goal, const char *text, struct json trained) {
-    char *end;
-    if (strcmp(text, "best") == 0) {
-        if (json_double(goal, json_get(trained, "best"))) return ST_OK;
-        return FAIL(ST_USAGE, "--bake-goal best: no best goal is known; it stands as \"best\" in goal.json once goals were compared on validation data");
-    }
-    *goal = strtod(text, &end);
-    if (end == text || *end || !isfinite(*goal)) return FAIL(ST_USAGE, "--bake-goal: a goal is a number or best, not '%s'", text);
-    return ST_OK;
-}
-
 /* How goals were asked in training: --goal-style, else what travels with the weights. */
-static status read_style(struct goal_style *g, double *goal, const struct export_request *r) {
+static status read_style(struct goal_style *g, const struct export_request *r) {
     struct buf text = {0};
     struct json root = {0};
     status s = goal_text_find(&text, r->adapter, r->model);
     if (s == ST_OK && text.size) s = json_parse(&root, buf_text(&text), text.size);
-    if (s == ST_OK) s = read_goal(goal, r->bake_goal, root);
-    if (s == ST_OK && r->goal_style)
-        s = goal_style_load(g, r->goal_style);
-    else if (s == ST_OK && root.size)
+    if (s == ST_OK && root.size)
         s = goal_style_parse(g, root);
-    else if (s == ST_OK) {
+    else if (s == ST_OK)
         goal_style_default(g);
+    if (s == ST_OK && r->goal_style)
+        s = goal_style_replace(g, r->goal_style);
+    else if (s == ST_OK && !root.size)
         log_warn("the model comes without a goal.json, so it may never have seen a goal; baked in the default style (--goal-style)");
-    }
     buf_release(&text);
     return s;
 }
 
+static status read_goal(struct goal *goal, const struct goal_style *g, const char *text) {
+    status s = goal_parse(goal, g, text, "no best goal is known; it stands as \"best\" in goal.json once goals were compared on validation data");
+    return s == ST_OK ? s : status_note(s, "--bake-goal%s: ", strcmp(text, "best") == 0 ? " best" : "");
+}
+
 /* Messages with every turn a goal may go into; what the baked template makes of them must be what the plain one makes of them with the goal. */
-static status check_baked(const struct chat_template *plain, const char *baked, const struct tokenizer *t, const struct goal_style *g, double goal) {
+static status check_baked(const struct chat_template *plain, const char *baked, const struct tokenizer *t, const struct goal_style *g, const struct goal *goal) {
     static const char messages[] = "[{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}, "
                                    "{\"role\": \"user\", \"content\": \"c\"}]";
     const struct json none = {0}, asked = {messages, sizeof messages - 1};
@@ -59,7 +50,7 @@ static status check_baked(const struct chat_template *plain, const char *baked, 
     return s;
 }
 
-static status bake(struct buf *out, struct goal_style *g, double goal, const struct tokenizer *t) {
+static status bake(struct buf *out, struct goal_style *g, const struct goal *goal, const struct tokenizer *t) {
     const char *template = tokenizer_chat_template(t);
     struct chat_template *plain;
     if (!template) return FAIL(ST_UNSUPPORTED, "--bake-goal: the tokenizer has no chat template");
@@ -77,15 +68,14 @@ static status bake(struct buf *out, struct goal_style *g, double goal, const str
 
 status export_bake(struct buf *out, const struct export_request *r) {
     struct tokenizer *t;
-    struct goal_style g;
-    double goal;
+    struct goal_style g = {0};
+    struct goal goal;
     if (!r->bake_goal) return ST_OK;
     TRY(tokenizer_open(&t, r->model));
-    status s = read_style(&g, &goal, r);
-    if (s == ST_OK) {
-        s = bake(out, &g, goal, t);
-        goal_style_release(&g);
-    }
+    status s = read_style(&g, r);
+    if (s == ST_OK) s = read_goal(&goal, &g, r->bake_goal);
+    if (s == ST_OK) s = bake(out, &g, &goal, t);
+    goal_style_release(&g);
     tokenizer_free(t);
     return s;
 }

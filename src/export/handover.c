@@ -190,6 +190,14 @@ static void put_notes(struct buf *out, const struct handover *h) {
     h->form->notes(out, h);
 }
 
+static void put_asking(struct buf *out, const struct handover *h) {
+    struct goal highest = goal_of_score(h->has_style ? h->style.high : 10);
+    if (h->has_style && h->style.attribute_count) highest = h->style.best;
+    buf_append_text(out, "rapt generate --model " HANDOVER_OUTPUT " --goal ");
+    goal_put_name(out, &h->style, &highest);
+    buf_append_text(out, " --prompt \"Why is the sky blue?\"\n");
+}
+
 static status write_readme(const struct handover *h) {
     struct buf b = {0};
     const char *what = h->sft ? "prompts with completions" : "preference pairs";
@@ -206,8 +214,7 @@ static status write_readme(const struct handover *h) {
     put_notes(&b, h);
     buf_append_text(&b, "\n## Back\n\n```sh\n");
     if (h->goals)
-        buf_printf(&b, "rapt generate --model " HANDOVER_OUTPUT " --goal %g --prompt \"Why is the sky blue?\"\n",
-                   h->has_style ? h->style.high : 10);
+        put_asking(&b, h);
     if (h->goals)
         buf_append_text(&b, "rapt logps --model " HANDOVER_OUTPUT " --input TEST.jsonl --output after.jsonl\n"
                             "rapt logps --model BASE --input TEST.jsonl --output before.jsonl\n"

@@ -136,11 +136,31 @@ static void put_score(struct buf *out, const char *key, double value) {
         handover_put_number(out, value);
 }
 
+static void put_goals(struct buf *out, struct json goals) {
+    struct json_iter it = json_iter_begin(goals);
+    struct json key, value;
+    double number;
+    bool first = true;
+    buf_append_text(out, ", \"goal\": {");
+    while (json_iter_next(&it, &key, &value)) {
+        if (!first) buf_append_text(out, ", ");
+        first = false;
+        buf_append(out, key.text, key.size);
+        buf_append_text(out, ": ");
+        CHECK(json_double(&number, value)); /* the reader has seen to it */
+        handover_put_number(out, number);
+    }
+    buf_append_char(out, '}');
+}
+
 /* Every row has the same members with values of one type: Arrow, under all of these trainers, takes the types from the first rows. */
 static void put_facts(struct buf *out, const struct writer *w) {
     const struct record *r = &w->record;
     static const char *const of[] = {[GOAL_OF_NONE] = "null", [GOAL_OF_CHOSEN] = "\"chosen\"", [GOAL_OF_REJECTED] = "\"rejected\""};
-    put_score(out, "goal", r->goal);
+    if (r->goals.size)
+        put_goals(out, r->goals);
+    else
+        put_score(out, "goal", r->goal);
     buf_printf(out, ", \"goal_of\": %s", of[r->goal_of]);
     put_score(out, w->h->sft ? "score" : "score_chosen", r->score_chosen);
     if (!w->h->sft) put_score(out, "score_rejected", r->score_rejected);
@@ -235,7 +255,7 @@ status handover_rows(struct handover *h, const char *from, const char *to, int s
         if (s != ST_OK) s = source_reject(&source, &w.record, s);
         if (s == ST_OK) s = file_out_write(&out, w.row.data, w.row.size);
         h->rows[set]++;
-        if (set == 0 && !isnan(w.record.goal)) h->goals++;
+        if (set == 0 && record_has_goal(&w.record)) h->goals++;
         w.first = false;
     }
     if (s == ST_OK && !h->rows[set]) s = FAIL(ST_FORMAT, "%s: no rows", from);

@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "infer/ask.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,9 +25,8 @@ status goal_asker_open(struct goal_asker *g, const char *model, const char *adap
     status s = read_trained(g, adapter);
     g->baked = e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer));
     if (s == ST_OK) s = read_trained(g, model);
-    if (s == ST_OK && style_file) { /* the histogram stays the trained one's */
-        goal_style_release(&g->style);
-        s = goal_style_load(&g->style, style_file);
+    if (s == ST_OK && style_file) { /* the histogram stays the trained one's, and so does the best score */
+        s = goal_style_replace(&g->style, style_file);
     } else if (s == ST_OK && !g->trained) {
         goal_style_default(&g->style);
         if (!e->chat) g->style.placement = GOAL_USER;
@@ -48,66 +46,70 @@ void goal_asker_release(struct goal_asker *g) {
     *g = (struct goal_asker){0};
 }
 
-status goal_asker_parse(double *goal, const struct goal_asker *g, const char *text) {
-    char *end;
-    if (g->baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
-    if (strcmp(text, "best") == 0) {
-        if (json_double(goal, json_get(g->root, "best"))) return ST_OK;
-        return FAIL(ST_USAGE, "--goal best: no best goal is known, since none were compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "
-                              "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output ADAPTER/goal.json");
-    }
-    *goal = strtod(text, &end);
-    if (end == text || *end || !isfinite(*goal)) return FAIL(ST_USAGE, "a goal is a number or best, not '%s'", text);
-    return ST_OK;
+#define WHY_NO_BEST                                                                                                                        \
+    "--goal best: no best goal is known, since none were compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "  \
+    "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output ADAPTER/goal.json"
+
+static status check_unbaked(const struct goal_asker *g) {
+    if (!g->baked) return ST_OK;
+    return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
 }
 
-/* A goal as it is printed, so that 8 and 8.0 count together. */
-static bool same_printed(const struct goal_style *style, double a, double b) {
-    struct buf x = {0}, y = {0};
-    goal_put_score(&x, style, a);
-    goal_put_score(&y, style, b);
-    const bool same = strcmp(buf_text(&x), buf_text(&y)) == 0;
-    buf_release(&x);
-    buf_release(&y);
-    return same;
+status goal_asker_parse(struct goal *goal, const struct goal_asker *g, const char *text) {
+    TRY(check_unbaked(g));
+    return goal_parse(goal, &g->style, text, WHY_NO_BEST);
 }
 
-/* Rows trained under the goal, rows in all, and the trained goal next to it (NaN when there is none). */
-static void count_trained(double *own, double *all, double *nearest, const struct goal_asker *g, struct json histogram, double goal) {
+status goal_asker_parse_list(struct goal_list *goals, const struct goal_asker *g, const char *text) {
+    TRY(check_unbaked(g));
+    return goal_parse_list(goals, &g->style, text, WHY_NO_BEST);
+}
+
+/* How often goals stand in the training rows. */
+struct trained {
+    double own, all;     /* under the goal itself, in all */
+    struct goal nearest; /* of those trained; none: no goal */
+};
+
+static void count_trained(struct trained *out, const struct goal_asker *g, struct json histogram, const struct goal *goal) {
+    const struct goal asked = goal_printed(&g->style, goal); /* so that 8 and 8.0 count together */
     struct json key, value;
     struct json_iter it = json_iter_begin(histogram);
-    *own = *all = 0;
-    *nearest = (double)NAN;
+    *out = (struct trained){0};
     while (json_iter_next(&it, &key, &value)) {
-        double count, trained;
-        char *text = json_text(key), *end = NULL;
-        const bool known = text && json_double(&count, value) && (trained = strtod(text, &end), end != text && !*end);
+        double count;
+        struct goal trained;
+        char *text = json_text(key);
+        const bool known = text && json_double(&count, value) && count > 0 && goal_parse(&trained, &g->style, text, NULL) == ST_OK;
         free(text);
-        if (!known || count <= 0) continue;
-        *all += count;
-        if (same_printed(&g->style, trained, goal)) *own += count;
-        if (isnan(*nearest) || fabs(trained - goal) < fabs(*nearest - goal)) *nearest = trained;
+        if (!known) continue;
+        const struct goal printed = goal_printed(&g->style, &trained);
+        out->all += count;
+        if (goal_equal(&printed, &asked)) out->own += count;
+        if (!out->nearest.count || goal_distance(&g->style, &trained, goal) < goal_distance(&g->style, &out->nearest, goal)) out->nearest = trained;
     }
 }
 
-void goal_asker_note(const struct goal_asker *g, double goal) {
+void goal_asker_note(const struct goal_asker *g, const struct goal *goal) {
     const struct json histogram = json_get(g->root, "histogram");
-    double own, all, nearest;
-    struct buf name = {0};
-    goal_put_score(&name, &g->style, goal);
-    if (goal < g->style.low || goal > g->style.high)
-        log_warn("goal %s lies outside the scale of %g to %g that the prompt states", buf_text(&name), g->style.low, g->style.high);
+    struct trained t;
+    struct buf name = {0}, nearest = {0};
+    goal_put_name(&name, &g->style, goal);
+    if (goal_check_scale(&g->style, goal) != ST_OK) log_warn("%s", status_message());
     if (!g->trained) {
         log_info("goal %s: the model comes without a goal.json, so it may never have seen a goal; asked in the %s style", buf_text(&name),
                  goal_placement_name(g->style.placement));
     } else if (json_kind_of(histogram) == JSON_OBJECT) {
-        count_trained(&own, &all, &nearest, g, histogram, goal);
-        if (own > 0)
-            log_info("goal %s was trained %.0f times among %.0f goals (%.2g%%)", buf_text(&name), own, all, 100 * own / all);
-        else if (!isnan(nearest))
-            log_warn("goal %s was never trained; the nearest trained goal is %g", buf_text(&name), nearest);
+        count_trained(&t, g, histogram, goal);
+        if (t.own > 0) {
+            log_info("goal %s was trained %.0f times among %.0f goals (%.2g%%)", buf_text(&name), t.own, t.all, 100 * t.own / t.all);
+        } else if (t.nearest.count) {
+            goal_put_name(&nearest, &g->style, &t.nearest);
+            log_warn("goal %s was never trained; the nearest trained goal is %s", buf_text(&name), buf_text(&nearest));
+        }
     }
     buf_release(&name);
+    buf_release(&nearest);
 }
 
 status infer_model_open(struct model *m, const char *path, const char *dtype) {

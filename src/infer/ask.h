@@ -18,10 +18,12 @@ struct goal_asker {
  * it open. */
 status goal_asker_open(struct goal_asker *g, const char *model, const char *adapter, const char *style_file, const struct encoder *e);
 void goal_asker_release(struct goal_asker *g);
-/* A goal as text: a number, or "best" where goal.json has one. */
-status goal_asker_parse(double *goal, const struct goal_asker *g, const char *text);
+/* A goal as goal_parse takes it; "best" where goal.json has one. */
+status goal_asker_parse(struct goal *goal, const struct goal_asker *g, const char *text);
+/* Goals as goal_parse_list takes them. */
+status goal_asker_parse_list(struct goal_list *goals, const struct goal_asker *g, const char *text);
 /* Tells on stderr how often the goal was trained, or what is not known about that. */
-void goal_asker_note(const struct goal_asker *g, double goal);
+void goal_asker_note(const struct goal_asker *g, const struct goal *goal);
 
 #define INFER_DTYPE_CHOICES "auto|f32|bf16|int8|reference"
 #define INFER_DTYPE_HELP                                                                                                                   \

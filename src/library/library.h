@@ -34,6 +34,8 @@ struct rapt_model {
 };
 /* Opens m->asker, once. */
 status library_asker(struct rapt_model *m);
+/* ST_UNSUPPORTED where its goals have several attributes. */
+status library_one_score(const struct rapt_model *m);
 
 /* Reads a prompt: *record (released by the caller) holds it with system text and goal. m->encoder's template decides what it becomes. */
 status library_prompt(struct record *record, struct rapt_model *m, const struct rapt_prompt *prompt);

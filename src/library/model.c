@@ -95,12 +95,20 @@ status library_asker(struct rapt_model *m) {
     return ST_OK;
 }
 
+status library_one_score(const struct rapt_model *m) {
+    if (!m->asker.style.attribute_count) return ST_OK;
+    return FAIL(ST_UNSUPPORTED, "the model's goals have several attributes, and this function takes a goal of one score");
+}
+
 RAPT_API rapt_status rapt_model_best_goal(double *goal, struct rapt_model *m) {
     struct library_turn turn;
     status s = library_enter(&turn, m->threads);
     if (s != ST_OK) return (rapt_status)s;
     s = library_asker(m);
-    if (s == ST_OK) s = goal_asker_parse(goal, &m->asker, "best");
+    if (s == ST_OK) s = library_one_score(m);
+    struct goal best;
+    if (s == ST_OK) s = goal_asker_parse(&best, &m->asker, "best");
+    if (s == ST_OK) *goal = best.value[0];
     library_leave(&turn);
     return (rapt_status)s;
 }

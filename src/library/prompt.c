@@ -71,14 +71,16 @@ static status put_goal(struct record *r, struct rapt_model *m, double goal) {
     status s = ST_OK;
     if (isnan(goal)) return ST_OK;
     TRY(library_asker(m));
+    TRY(library_one_score(m));
+    const struct goal asks = goal_of_score(goal);
     const struct goal_style *style = &m->asker.style;
     if (m->asker.baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (export --bake-goal); leave the goal out");
     if (r->conversational)
-        s = goal_put_messages(&asked, style, (struct json){buf_text(&r->prompt), r->prompt.size}, goal);
+        s = goal_put_messages(&asked, style, (struct json){buf_text(&r->prompt), r->prompt.size}, &asks);
     else if (style->placement == GOAL_SYSTEM)
         s = FAIL(ST_FORMAT, "the goal stands in the system turn, and the prompt is raw text");
     else
-        goal_put_prompt(&asked, style, buf_text(&r->prompt), r->prompt.size, goal);
+        goal_put_prompt(&asked, style, buf_text(&r->prompt), r->prompt.size, &asks);
     buf_release(&r->prompt);
     r->prompt = asked;
     return s;

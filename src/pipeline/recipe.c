@@ -350,7 +350,7 @@ static status add_option(struct loader *l, struct recipe_stage *stage, struct re
     struct option o = {stage, argv, name, find_option(stage->spec, name)};
     if (yaml_is_null(value)) return ST_OK;
     if (strcmp(name, "help") == 0) return AT_LINE(ST_USAGE, value->line, "help is no option of a stage");
-    if (value->kind == YAML_LIST && o.row && o.row->kind != OPT_LIST)
+    if (value->kind == YAML_LIST && o.row && !opt_is_list(o.row->kind))
         return AT_LINE(ST_USAGE, value->line, "%s of rapt %s takes one value, not a list", name, stage->spec->command);
     return read_items(l, value, add_value, &o);
 }

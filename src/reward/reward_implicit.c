@@ -79,7 +79,7 @@ status reward_implicit_score(struct reward *r, struct reward_values *out, const 
     size_t f = 0;
     if (x->packs == 2) {
         if (row->prompt_ids.size) return FAIL(ST_FORMAT, "the row holds token ids, and folds are made of the prompt's text");
-        if (!isnan(row->goal) && strcmp(row->form, "samples") != 0)
+        if (record_has_goal(row) && strcmp(row->form, "samples") != 0)
             return FAIL(ST_FORMAT, "field goal: the row's prompt asks for a goal, and folds are made of prompts without");
         f = augment_fold(record_prompt_key(&row->prompt, row->conversational), 2);
     }

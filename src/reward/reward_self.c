@@ -37,6 +37,8 @@ static status open_style(struct self *x, const struct reward_options *o) {
         s = FAIL(ST_MISMATCH, "no goal.json: it was not trained under goals, and has nothing to say about them");
     if (s == ST_OK) s = json_parse(&root, buf_text(&text), text.size);
     if (s == ST_OK) s = goal_style_parse(&x->style, root);
+    if (s == ST_OK && x->style.attribute_count)
+        s = FAIL(ST_UNSUPPORTED, "has several attributes; --source self tries goals of one score");
     if (s != ST_OK) s = status_note(s, "the goal of %s: ", o->adapter ? o->adapter : o->model);
     buf_release(&text);
     TRY(s);
@@ -106,7 +108,7 @@ static void put_turn(struct buf *out, const char *role, const struct buf *text, 
 static status make_row(struct self *x, const struct record *row) {
     struct record *a = &x->asked;
     if (row->chosen_ids.size || row->prompt_ids.size) return FAIL(ST_FORMAT, "the row holds token ids: no goal can be written into them");
-    if (!isnan(row->goal) && strcmp(row->form, "samples") != 0)
+    if (record_has_goal(row) && strcmp(row->form, "samples") != 0)
         return FAIL(ST_FORMAT, "field goal: the row's prompt asks for a goal already; give rows as they were before rapt augment");
     if (row->conversational ? !json_count((struct json){buf_text(&row->prompt), row->prompt.size}) : !row->prompt.size)
         return FAIL(ST_FORMAT, "field prompt: the row has none, and the goal stands in it");
@@ -132,13 +134,14 @@ static status make_row(struct self *x, const struct record *row) {
     return ST_OK;
 }
 
-static status ask(struct self *x, double goal) {
+static status ask(struct self *x, double score) {
+    const struct goal goal = goal_of_score(score);
     struct record *a = &x->asked;
     buf_clear(&a->prompt);
     if (a->conversational)
-        TRY(goal_put_messages(&a->prompt, &x->style, (struct json){buf_text(&x->prompt), x->prompt.size}, goal));
+        TRY(goal_put_messages(&a->prompt, &x->style, (struct json){buf_text(&x->prompt), x->prompt.size}, &goal));
     else
-        goal_put_prompt(&a->prompt, &x->style, buf_text(&x->prompt), x->prompt.size, goal);
+        goal_put_prompt(&a->prompt, &x->style, buf_text(&x->prompt), x->prompt.size, &goal);
     return reward_pack_take(&x->pack, a);
 }
 

@@ -95,7 +95,7 @@ void score_row_render(struct score_row *out, const struct record *r, bool replac
         put_response(out, r, &r->responses[i], replace, named);
     }
     buf_append_char(&out->text, ']');
-    pair_put_others(&out->text, r, false);
+    pair_put_others(&out->text, r, false, false);
     buf_append_char(&out->text, '}');
 }
 

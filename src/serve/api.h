@@ -35,7 +35,7 @@ struct api_call {
     char id[40];
     int64_t created;
     struct serve_target *target;
-    double goal; /* NaN: none */
+    struct goal goal;
     bool stream, usage_chunk, echo, logprobs;
     int64_t top, n, max_new, seed; /* max_new -1: not given */
     bool seeded;

@@ -202,7 +202,7 @@ static void put_head(struct buf *out, const struct api_call *c, const char *obje
     buf_printf(out, "{\"id\": \"%s\", \"object\": \"%s\", \"created\": %lld, \"model\": ", c->id, object, (long long)c->created);
     json_put_text(out, c->target->name);
     buf_append_text(out, ", \"goal\": ");
-    json_put_double(out, c->goal); /* null where there is none */
+    goal_put_json(out, c->target->style, &c->goal); /* null where there is none */
 }
 
 static void put_usage(struct buf *out, const struct api_call *c) {
@@ -344,6 +344,27 @@ void api_put_events(struct buf *out, struct api_call *c, bool *last, long timeou
     api_error_release(&e);
 }
 
+/* {"low": 1, "high": 10, or {"attributes": [{"name": .., "low": .., "high": ..}, ..] */
+static void put_scales(struct buf *out, const struct goal_style *g) {
+    for (size_t i = 0; i < g->attribute_count; i++) {
+        buf_append_text(out, i ? ", {\"name\": " : "{\"attributes\": [{\"name\": ");
+        json_put_text(out, g->attributes[i].name);
+        buf_append_text(out, ", \"low\": ");
+        json_put_double(out, g->attributes[i].low);
+        buf_append_text(out, ", \"high\": ");
+        json_put_double(out, g->attributes[i].high);
+        buf_append_char(out, '}');
+    }
+    if (g->attribute_count) {
+        buf_append_char(out, ']');
+        return;
+    }
+    buf_append_text(out, "{\"low\": ");
+    json_put_double(out, g->low);
+    buf_append_text(out, ", \"high\": ");
+    json_put_double(out, g->high);
+}
+
 void api_put_model(struct buf *out, const struct serve_target *t, int64_t created) {
     buf_append_text(out, "{\"id\": ");
     json_put_text(out, t->name);
@@ -353,14 +374,11 @@ void api_put_model(struct buf *out, const struct serve_target *t, int64_t create
         buf_append_text(out, "null}");
         return;
     }
-    buf_append_text(out, "{\"low\": ");
-    json_put_double(out, t->style->low);
-    buf_append_text(out, ", \"high\": ");
-    json_put_double(out, t->style->high);
+    put_scales(out, t->style);
     buf_append_text(out, ", \"best\": ");
-    json_put_double(out, t->best);
+    goal_put_json(out, t->style, &t->style->best);
     buf_append_text(out, ", \"default\": ");
-    json_put_double(out, t->goal);
+    goal_put_json(out, t->style, &t->goal);
     buf_printf(out, ", \"trained\": %s}}", t->trained ? "true" : "false");
 }
 

@@ -53,8 +53,8 @@ static bool render(struct api_prompt *p, struct api_call *c, struct api_error *e
     status s = ST_OK;
     if (!t->chat)
         return WRONG("messages", "%s takes no conversations, since %s; POST /v1/completions continues plain text", t->name, t->why_no_chat);
-    if (!isnan(c->goal)) {
-        s = goal_put_messages(&asked, t->style, array, c->goal);
+    if (c->goal.count) {
+        s = goal_put_messages(&asked, t->style, array, &c->goal);
         array = (struct json){buf_text(&asked), asked.size};
     }
     if (s == ST_OK) s = chat_render(t->chat, &p->text, array, (struct json){0}, kwargs, true);
@@ -91,7 +91,7 @@ static bool read_ids(struct api_prompt *p, struct api_call *c, struct api_error 
     struct json key, item;
     struct json_iter it = json_iter_begin(v);
     int64_t id;
-    if (!isnan(c->goal)) return WRONG("goal", "the prompt is made of token ids: no goal can be written into them");
+    if (c->goal.count) return WRONG("goal", "the prompt is made of token ids: no goal can be written into them");
     while (json_iter_next(&it, &key, &item)) {
         if (!json_int(&id, item) || id < 0 || (uint64_t)id >= c->target->vocab)
             return WRONG("prompt", "'%.*s' is no token id of this model", (int)(item.size < 40 ? item.size : 40), item.text);
@@ -106,7 +106,7 @@ static bool read_text(struct api_prompt *p, struct api_call *c, struct api_error
     const char *bos = tokenizer_bos_text(t->tokenizer);
     struct buf text = {0};
     json_string(&text, v);
-    if (!isnan(c->goal)) {
+    if (c->goal.count) {
         if (t->style->placement == GOAL_SYSTEM) {
             buf_release(&text);
             return WRONG(
@@ -114,7 +114,7 @@ static bool read_text(struct api_prompt *p, struct api_call *c, struct api_error
                 "the goal of %s stands in the system turn, and the prompt is plain text; POST /v1/chat/completions takes conversations",
                 t->name);
         }
-        goal_put_prompt(&p->text, t->style, buf_text(&text), text.size, c->goal);
+        goal_put_prompt(&p->text, t->style, buf_text(&text), text.size, &c->goal);
         buf_release(&text);
     } else {
         p->text = text;

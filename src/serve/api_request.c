@@ -235,28 +235,31 @@ static bool check_together(struct api_call *c, struct api_error *e, struct json 
 }
 
 /* Models and goals. */
-static bool parse_goal(double *goal, struct api_error *e, const char *param, const struct serve_target *t, const char *text) {
-    char *end;
-    if (strcmp(text, "none") == 0) {
-        *goal = (double)NAN;
-        return true;
-    }
-    if (t->baked) return WRONG(param, "the model's chat template asks for a goal by itself (export --bake-goal)");
-    if (strcmp(text, "best") == 0) {
-        if (isnan(t->best)) return WRONG(param, "no best goal is known for %s", t->name);
-        *goal = t->best;
-        return true;
-    }
-    *goal = strtod(text, &end);
-    if (end == text || *end || !isfinite(*goal)) return WRONG(param, "a goal is a number, \"best\" or \"none\"");
-    if (*goal < t->style->low || *goal > t->style->high)
-        return WRONG(param, "goal %g lies outside the scale of %g to %g that the prompt states", *goal, t->style->low, t->style->high);
-    return true;
+/* text: the goal as it stands in the model's name; NULL: value is the field. */
+static bool parse_goal(struct goal *goal, struct api_error *e, const char *param, const struct serve_target *t, const char *text, struct json value) {
+    char *word = text ? mem_text(text) : json_text(value);
+    const bool none = word && strcmp(word, "none") == 0, best = word && strcmp(word, "best") == 0;
+    *goal = (struct goal){0};
+    bool ok = false;
+    if (none)
+        ok = true;
+    else if (t->baked)
+        WRONG(param, "the model's chat template asks for a goal by itself (export --bake-goal)");
+    else if (best && !t->style->best.count)
+        WRONG(param, "no best goal is known for %s", t->name);
+    else if ((word ? goal_parse(goal, t->style, word, NULL) : goal_parse_json(goal, t->style, value, NULL)) != ST_OK)
+        WRONG(param, "%s", t->style->attribute_count ? status_message() : "a goal is a number, \"best\" or \"none\"");
+    else if (!best && goal_check_scale(t->style, goal) != ST_OK)
+        WRONG(param, "%s", status_message());
+    else
+        ok = true;
+    free(word);
+    return ok;
 }
 
 #define GOAL_SUFFIX "@goal="
 /* Of a name in the model field: the target, and the goal where the name ends in @goal=G. Without a name the default target. */
-static bool find_model(struct serve_target **target, double *goal, bool *goal_named, struct api_error *e, struct json value,
+static bool find_model(struct serve_target **target, struct goal *goal, bool *goal_named, struct api_error *e, struct json value,
                        const struct serve_engine *engine) {
     *goal_named = false;
     *target = &engine->targets[engine->target_count - 1 > 0]; /* the first adapter, else the base */
@@ -276,7 +279,7 @@ static bool find_model(struct serve_target **target, double *goal, bool *goal_na
         }
         *target = &engine->targets[at];
         *goal_named = suffix != NULL;
-        const bool ok = !suffix || parse_goal(goal, e, "model", *target, suffix + strlen(GOAL_SUFFIX));
+        const bool ok = !suffix || parse_goal(goal, e, "model", *target, suffix + strlen(GOAL_SUFFIX), (struct json){0});
         buf_release(&text);
         if (!ok) return false;
     }
@@ -285,22 +288,13 @@ static bool find_model(struct serve_target **target, double *goal, bool *goal_na
 
 static bool find_goal(struct api_call *c, struct api_error *e, struct json root, const struct serve_engine *engine) {
     const struct json v = json_get(root, "goal");
-    double named = (double)NAN, asked;
+    struct goal named = {0}, asked;
     bool by_name;
-    char text[64];
-    struct buf string = {0};
     if (!find_model(&c->target, &named, &by_name, e, json_get(root, "model"), engine)) return false;
-    c->goal = by_name ? named : c->kind == API_CHAT ? c->target->goal : (double)NAN;
+    c->goal = by_name ? named : c->kind == API_CHAT ? c->target->goal : (struct goal){0};
     if (json_kind_of(v) == JSON_NONE || json_kind_of(v) == JSON_NULL) return true;
-    const bool words = json_string(&string, v);
-    const char *from = words ? buf_text(&string) : v.text;
-    const size_t size = words ? string.size : v.size;
-    const bool fits = (words || json_kind_of(v) == JSON_NUMBER) && size < sizeof text && !memchr(from, '\0', size);
-    if (fits) snprintf(text, sizeof text, "%.*s", (int)size, from);
-    buf_release(&string);
-    if (!fits) return WRONG("goal", "a goal is a number, \"best\" or \"none\"");
-    if (!parse_goal(&asked, e, "goal", c->target, text)) return false;
-    if (by_name && !(named == asked || (isnan(named) && isnan(asked)))) return WRONG("goal", "differs from the goal in the model's name");
+    if (!parse_goal(&asked, e, "goal", c->target, NULL, v)) return false;
+    if (by_name && !goal_equal(&named, &asked)) return WRONG("goal", "differs from the goal in the model's name");
     c->goal = asked;
     return true;
 }

@@ -27,8 +27,7 @@ struct serve_target {
     const struct goal_style *style; /* placement resolved */
     bool trained;                   /* the style came with the weights */
     bool baked;                     /* the chat template asks for a goal by itself */
-    double best;                    /* goal that "best" means; NaN: none is known */
-    double goal;                    /* where a request names none; NaN: none */
+    struct goal goal;               /* where a request names none */
     size_t vocab;
     /* the engine's */
     struct decoder decoder;

@@ -51,12 +51,12 @@ static void put_user(struct buf *out, bool last) {
                          "{%- set messages = rapt_ns.all ");
 }
 
-status goal_bake(struct buf *out, const struct goal_style *g, double goal, const char *chat_template) {
+status goal_bake(struct buf *out, const struct goal_style *g, const struct goal *goal, const char *chat_template) {
     struct buf block = {0};
     CHECK(g->placement != GOAL_AUTO);
     if (goal_is_baked(chat_template)) return FAIL(ST_UNSUPPORTED, "the chat template asks for a goal by itself already");
     buf_append_text(out, MARK);
-    goal_put_score(out, g, goal);
+    goal_put_name(out, g, goal);
     buf_append_text(out, " -#}{%- set rapt_goal = ");
     goal_put_block(&block, g, goal);
     put_literal(out, buf_text(&block));

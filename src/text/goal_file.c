@@ -35,6 +35,7 @@ static status put_with_best(struct buf *out, const struct buf *text, double best
     struct json root, key, value;
     TRY(json_parse(&root, buf_text(text), text->size));
     if (json_kind_of(json_get(root, "placement")) != JSON_STRING) return FAIL(ST_FORMAT, "expected a goal.json, which has a \"placement\"");
+    if (json_kind_of(json_get(root, "attributes")) != JSON_NONE) return FAIL(ST_MISMATCH, "its goals have several attributes, each with a best value of its own (rapt augment --best)");
     struct json_iter it = json_iter_begin(root);
     buf_append_char(out, '{');
     while (json_iter_next(&it, &key, &value)) {

@@ -23,9 +23,9 @@ static void expect_row(const struct buf *line, bool paper_bug) {
 static void write_pair(const struct record *r, const struct buf *chosen, const struct buf *rejected, const struct augment_options *o) {
     struct augment_writer w = {.o = o};
     struct buf line = {0};
-    const struct augment_emit e = {.swap = true, .has_goal = true, .goal = 7.5, .goal_of = GOAL_OF_REJECTED};
+    const struct augment_emit e = {.swap = true, .goal = {1, {7.5}}, .goal_of = GOAL_OF_REJECTED};
     if (augment_writer_begin(&w, r) == ST_OK && augment_writer_set(&w, chosen, rejected, 3) == ST_OK &&
-        augment_put_pair(&line, &w, &e, (const double[]){8, 7.5}) == ST_OK)
+        augment_put_pair(&line, &w, &e, (const double[]){8, 7.5}, (const struct goal[2]){{0}}) == ST_OK)
         expect_row(&line, o->paper_nosys_bug);
     buf_release(&line);
     augment_writer_release(&w);

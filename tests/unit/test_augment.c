@@ -22,17 +22,16 @@ static void expect_plan(const struct augment_emits *e, const struct augment_emit
     assert_int_equal(e->count, count);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(e->items[i].swap, want[i].swap);
-        assert_int_equal(e->items[i].has_goal, want[i].has_goal);
-        assert_true(e->items[i].goal == want[i].goal);
+        assert_true(goal_equal(&e->items[i].goal, &want[i].goal));
         assert_int_equal(e->items[i].goal_of, want[i].goal_of);
     }
 }
 
 #define EMIT(swap, goal, of)                                                                                                               \
-    { swap, true, goal, GOAL_OF_##of }
+    { swap, {1, {goal}}, GOAL_OF_##of }
 static void modes_plan_as_defined(void **state) {
     (void)state;
-    const double s[2] = {8, 3};
+    const struct goal s[2] = {{1, {8}}, {1, {3}}};
     struct augment_options o = own();
     struct augment_counts c = {0};
     struct augment_emits e = {0};
@@ -43,7 +42,7 @@ static void modes_plan_as_defined(void **state) {
     expect_plan(&e, (const struct augment_emit[]){EMIT(false, 8, CHOSEN), EMIT(false, 3, REJECTED)}, 2);
     o.mode = AUGMENT_PLAIN;
     augment_plan(&e, &c, &o, s, s, NULL, 0, 0, 0);
-    expect_plan(&e, (const struct augment_emit[]){{false, false, 0, GOAL_OF_NONE}}, 1);
+    expect_plan(&e, (const struct augment_emit[]){{false, {0}, GOAL_OF_NONE}}, 1);
     size_t exchanged = 0, first = 0;
     for (uint64_t id = 0; id < 1000; id++) {
         o.mode = AUGMENT_RANDOM_ORDER;
@@ -54,7 +53,7 @@ static void modes_plan_as_defined(void **state) {
         o.mode = AUGMENT_HALF_GOALS;
         augment_plan(&e, &c, &o, s, s, NULL, 0, id, id);
         assert_int_equal(e.count, 1);
-        assert_true(e.items[0].swap == (e.items[0].goal == 3));
+        assert_true(e.items[0].swap == (e.items[0].goal.value[0] == 3));
         first += !e.items[0].swap;
     }
     assert_true(exchanged > 430 && exchanged < 570 && first > 430 && first < 570);
@@ -74,7 +73,7 @@ static void modes_plan_as_defined(void **state) {
 
 static void any_goal_prefers_the_nearer(void **state) {
     (void)state;
-    const double s[2] = {8, 3}, list[] = {10, 5.5, 5, 6, 8, 1};
+    const struct goal s[2] = {{1, {8}}, {1, {3}}}, list[] = {{1, {10}}, {1, {5.5}}, {1, {5}}, {1, {6}}, {1, {8}}, {1, {1}}};
     struct augment_options o = own();
     struct augment_counts c = {0};
     struct augment_emits e = {0};
@@ -87,13 +86,13 @@ static void any_goal_prefers_the_nearer(void **state) {
                                               EMIT(true, 1, NONE)},
                 5);
     assert_true(c.goals_equidistant == 1 && c.goals_above_both == 1);
-    const double near[2] = {7.1, 6.9}, seven = 7; /* |7 - 7.1| and |7 - 6.9| differ in the last bit only */
+    const struct goal near[2] = {{1, {7.1}}, {1, {6.9}}}, seven = {1, {7}}; /* |7 - 7.1| and |7 - 6.9| differ in the last bit only */
     o.goal_list = &seven;
     o.goal_count = 1;
     augment_plan(&e, &c, &o, near, near, NULL, 0, 0, 0);
     assert_true(e.count == 0 && c.goals_equidistant == 2);
     o.goals = AUGMENT_GOALS_PROMPT;
-    const double all[] = {6, 8, 3, 1};
+    const struct goal all[] = {{1, {6}}, {1, {8}}, {1, {3}}, {1, {1}}};
     augment_plan(&e, &c, &o, s, s, all, 4, 0, 0);
     expect_plan(
         &e, (const struct augment_emit[]){EMIT(false, 8, CHOSEN), EMIT(true, 3, REJECTED), EMIT(false, 6, NONE), EMIT(true, 1, NONE)}, 4);
@@ -102,7 +101,7 @@ static void any_goal_prefers_the_nearer(void **state) {
 
 static void dropout_leaves_one_plain_row(void **state) {
     (void)state;
-    const double s[2] = {8, 3};
+    const struct goal s[2] = {{1, {8}}, {1, {3}}};
     struct augment_options o = own();
     struct augment_counts c = {0};
     struct augment_emits e = {0};
@@ -111,7 +110,7 @@ static void dropout_leaves_one_plain_row(void **state) {
     for (uint64_t id = 0; id < 1000; id++) {
         augment_plan(&e, &c, &o, s, s, NULL, 0, id, id);
         if (e.count == 1) {
-            expect_plan(&e, (const struct augment_emit[]){{false, false, 0, GOAL_OF_NONE}}, 1);
+            expect_plan(&e, (const struct augment_emit[]){{false, {0}, GOAL_OF_NONE}}, 1);
             plain++;
         } else
             assert_int_equal(e.count, 2);
@@ -120,24 +119,32 @@ static void dropout_leaves_one_plain_row(void **state) {
     augment_emits_release(&e);
 }
 
+/* goal: two numbers, NaN none. */
+static enum augment_fate judge(struct augment_counts *c, const struct augment_options *o, const double score[2], const double goal[2], bool test) {
+    struct goal g[2] = {{0}};
+    for (int i = 0; i < 2; i++)
+        if (goal[i] == goal[i]) g[i] = goal_of_score(goal[i]);
+    return augment_judge(c, o, score, g, test);
+}
+
 static void judges_ties_and_disagreement(void **state) {
     (void)state;
     struct augment_options o = own();
     struct augment_counts c = {0};
     const double good[2] = {8, 3}, bad[2] = {3, 8}, close[2] = {7.6, 8.4}, rounded[2] = {8, 8}, none[2] = {(double)NAN, 3};
-    assert_int_equal(augment_judge(&c, &o, good, good, false), AUGMENT_USE);
-    assert_int_equal(augment_judge(&c, &o, none, none, false), AUGMENT_USE);
-    assert_int_equal(augment_judge(&c, &o, bad, bad, false), AUGMENT_DROP);
+    assert_int_equal(judge(&c, &o, good, good, false), AUGMENT_USE);
+    assert_int_equal(judge(&c, &o, none, none, false), AUGMENT_USE);
+    assert_int_equal(judge(&c, &o, bad, bad, false), AUGMENT_DROP);
     o.on_disagree = AUGMENT_DISAGREE_RELABEL;
-    assert_int_equal(augment_judge(&c, &o, bad, bad, false), AUGMENT_USE_TURNED);
+    assert_int_equal(judge(&c, &o, bad, bad, false), AUGMENT_USE_TURNED);
     o.on_disagree = AUGMENT_DISAGREE_KEEP;
-    assert_int_equal(augment_judge(&c, &o, bad, bad, true), AUGMENT_USE);
-    assert_int_equal(augment_judge(&c, &o, close, rounded, false), AUGMENT_DROP); /* a tie as printed, before any disagreement */
+    assert_int_equal(judge(&c, &o, bad, bad, true), AUGMENT_USE);
+    assert_int_equal(judge(&c, &o, close, rounded, false), AUGMENT_DROP); /* a tie as printed, before any disagreement */
     o.ties = AUGMENT_TIES_KEEP;
-    assert_int_equal(augment_judge(&c, &o, close, rounded, false), AUGMENT_USE);
-    assert_int_equal(augment_judge(&c, &o, close, rounded, true), AUGMENT_DROP);
+    assert_int_equal(judge(&c, &o, close, rounded, false), AUGMENT_USE);
+    assert_int_equal(judge(&c, &o, close, rounded, true), AUGMENT_DROP);
     o.ties = AUGMENT_TIES_PLAIN;
-    assert_int_equal(augment_judge(&c, &o, close, rounded, false), AUGMENT_USE_PLAIN);
+    assert_int_equal(judge(&c, &o, close, rounded, false), AUGMENT_USE_PLAIN);
     assert_true(c.dropped_disagree == 1 && c.disagree_relabelled == 1 && c.disagree_kept == 1);
     assert_true(c.dropped_tie == 2 && c.ties_kept == 1 && c.ties_plain == 1);
 }
@@ -213,7 +220,7 @@ static void strings_stay_strings_in_user_turns(void **state) {
     user.placement = GOAL_AFTER;
     o.mode = AUGMENT_OWN;
     o.goals = AUGMENT_GOALS_LIST;
-    o.goal_list = (const double[]){4};
+    o.goal_list = &(const struct goal){1, {4}};
     o.goal_count = 1;
     expect_rows(&o, ROW,
                 "{\"prompt\": [{\"role\": \"user\", \"content\": \"q\\n\\n\\n" SYS("4") "\"}], \"chosen\": " A("l") ", \"rejected\": " A(

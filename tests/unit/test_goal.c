@@ -21,11 +21,11 @@ static void default_block_is_two_lines(void **state) {
     struct buf out = {0};
     goal_style_default(&g);
     assert_int_equal(goal_style_check(&g), ST_OK);
-    goal_put_block(&out, &g, 8);
+    goal_put_block(&out, &g, &(struct goal){1, {8}});
     assert_string_equal(buf_text(&out), BLOCK_8);
     buf_clear(&out);
     g.low = 0, g.high = 4;
-    goal_put_block(&out, &g, 2.5);
+    goal_put_block(&out, &g, &(struct goal){1, {2.5}});
     assert_non_null(strstr(buf_text(&out), "scale of 0-4, where 0 is lowest and 4 is highest):\nOverall score: 2.5."));
     buf_release(&out);
     goal_style_release(&g);
@@ -60,7 +60,7 @@ static char *placed(enum goal_placement placement, const char *messages) {
     g.text = mem_text("<\n{s}>");
     g.placement = placement;
     assert_int_equal(json_parse(&v, messages, strlen(messages)), ST_OK);
-    status code = goal_put_messages(&out, &g, v, 8);
+    status code = goal_put_messages(&out, &g, v, &(struct goal){1, {8}});
     goal_style_release(&g);
     if (code != ST_OK) {
         assert_int_equal(out.size, 0);
@@ -123,11 +123,11 @@ static void prompts(void **state) {
     free(g.text);
     g.text = mem_text("[{s}|{x}{]");
     g.placement = GOAL_USER;
-    goal_put_prompt(&out, &g, "hi", 2, 8.5);
+    goal_put_prompt(&out, &g, "hi", 2, &(struct goal){1, {8.5}});
     assert_string_equal(buf_text(&out), "[8.5|{x}{]\n\nhi");
     buf_clear(&out);
     g.placement = GOAL_AFTER;
-    goal_put_prompt(&out, &g, "hi", 2, 8.5);
+    goal_put_prompt(&out, &g, "hi", 2, &(struct goal){1, {8.5}});
     assert_string_equal(buf_text(&out), "hi\n\n[8.5|{x}{]");
     buf_release(&out);
     goal_style_release(&g);

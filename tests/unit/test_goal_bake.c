@@ -29,10 +29,10 @@ static char *render(const char *template, struct json messages) {
 /* Returns whether both rendered. */
 static bool compare(const char *name, const char *template, struct json messages, struct goal_style *g, double goal) {
     struct buf baked = {0}, changed = {0};
-    assert_int_equal(goal_bake(&baked, g, goal, template), ST_OK);
+    assert_int_equal(goal_bake(&baked, g, &(struct goal){1, {goal}}, template), ST_OK);
     assert_true(goal_is_baked(buf_text(&baked)));
     /* Without a user turn there is nothing to write a goal into: the messages stay. */
-    if (goal_put_messages(&changed, g, messages, goal) != ST_OK) buf_append(&changed, messages.text, messages.size);
+    if (goal_put_messages(&changed, g, messages, &(struct goal){1, {goal}}) != ST_OK) buf_append(&changed, messages.text, messages.size);
     char *want = render(template, (struct json){changed.data, changed.size}), *got = render(buf_text(&baked), messages);
     if ((want == NULL) != (got == NULL) || (want && strcmp(want, got) != 0))
         fail_msg("%s, placement %s, %.*s:\nwant %s\ngot  %s", name, goal_placement_name(g->placement), (int)messages.size, messages.text,
@@ -97,8 +97,8 @@ static void twice_is_refused(void **state) {
     goal_style_default(&g);
     assert_false(goal_is_baked(NULL));
     assert_false(goal_is_baked("{{ messages }}"));
-    assert_int_equal(goal_bake(&once, &g, 10, "{{ messages }}"), ST_OK);
-    assert_int_equal(goal_bake(&twice, &g, 9, buf_text(&once)), ST_UNSUPPORTED);
+    assert_int_equal(goal_bake(&once, &g, &(struct goal){1, {10}}, "{{ messages }}"), ST_OK);
+    assert_int_equal(goal_bake(&twice, &g, &(struct goal){1, {9}}, buf_text(&once)), ST_UNSUPPORTED);
     goal_style_release(&g);
     buf_release(&once);
     buf_release(&twice);

@@ -129,7 +129,7 @@ static void goal_in_the_second_turn(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct goal_style style = {.text = aim, .placement = cases[i].placement, .low = 1, .high = 10};
         struct buf prompt = {0};
-        ok(mt_answer_prompt(&prompt, &(struct mt_asking){.encoder = &encoder, .style = &style, .goal = 7}, &q, 1));
+        ok(mt_answer_prompt(&prompt, &(struct mt_asking){.encoder = &encoder, .style = &style, .goal = {1, {7}}}, &q, 1));
         assert_string_equal(buf_text(&prompt), cases[i].prompt);
         assert_int_equal(times(buf_text(&prompt), "Aim 7"), 1);
         buf_release(&prompt);
