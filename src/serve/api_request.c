@@ -237,8 +237,7 @@ static bool check_together(struct api_call *c, struct api_error *e, struct json 
 /* Models and goals. */
 /* text: the goal as it stands in the model's name; NULL: value is the field. */
 static bool parse_goal(struct goal *goal, struct api_error *e, const char *param, const struct serve_target *t, const char *text, struct json value) {
-    char *word = text ? mem_text(text) : json_text(value);
-    const bool none = word && strcmp(word, "none") == 0, best = word && strcmp(word, "best") == 0;
+    const bool none = text ? strcmp(text, "none") == 0 : json_equals(value, "none"), best = text ? strcmp(text, "best") == 0 : json_equals(value, "best");
     *goal = (struct goal){0};
     bool ok = false;
     if (none)
@@ -247,13 +246,12 @@ static bool parse_goal(struct goal *goal, struct api_error *e, const char *param
         WRONG(param, "the model's chat template asks for a goal by itself (export --bake-goal)");
     else if (best && !t->style->best.count)
         WRONG(param, "no best goal is known for %s", t->name);
-    else if ((word ? goal_parse(goal, t->style, word, NULL) : goal_parse_json(goal, t->style, value, NULL)) != ST_OK)
+    else if ((text ? goal_parse(goal, t->style, text, NULL) : goal_parse_json(goal, t->style, value, NULL)) != ST_OK)
         WRONG(param, "%s", t->style->attribute_count ? status_message() : "a goal is a number, \"best\" or \"none\"");
     else if (!best && goal_check_scale(t->style, goal) != ST_OK)
         WRONG(param, "%s", status_message());
     else
         ok = true;
-    free(word);
     return ok;
 }
 

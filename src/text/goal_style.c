@@ -116,7 +116,8 @@ static status read_number(double *to, struct json object, const char *key) {
 
 static status read_attribute(struct goal_style *g, struct json item) {
     char *name = json_text(json_get(item, "name"));
-    status s = name ? goal_style_add(g, name) : FAIL(ST_FORMAT, "\"name\" must be a string");
+    const bool whole = name && json_equals(json_get(item, "name"), name); /* a NUL ends no name */
+    status s = whole ? goal_style_add(g, name) : FAIL(ST_FORMAT, "\"name\" must be a string");
     free(name);
     TRY(s);
     struct goal_attribute *a = &g->attributes[g->attribute_count - 1];

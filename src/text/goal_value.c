@@ -201,7 +201,8 @@ void goal_list_release(struct goal_list *l) {
 status goal_parse_json(struct goal *out, const struct goal_style *g, struct json value, const char *why_no_best) {
     char *text = json_text(value);
     if (text) {
-        status s = goal_parse(out, g, text, why_no_best);
+        const bool whole = json_equals(value, text); /* a NUL ends no goal */
+        status s = whole ? goal_parse(out, g, text, why_no_best) : FAIL(ST_USAGE, "a goal holds no NUL");
         free(text);
         return s;
     }

@@ -324,6 +324,32 @@ def talk(q, a, chat=True):
     return dict(prompt=q, completion=a) if not chat else dict(messages=[{"role": "user", "content": q}, {"role": "assistant", "content": a}])
 
 
+def goals_of_attributes():
+    style = os.path.join(FOLDER, "style.json")
+    with open(style, "w") as f:
+        json.dump({"text": "Aim.\n{scaled}", "placement": "user", "attributes": [{"name": "helpful", "low": 0, "high": 4}, {"name": "long", "low": -1, "high": 1, "best": 0}]}, f)
+    s = Server("--adapter", f"a={LORA}", "--goal-style", style, "--goal", "best,long=1")
+    greedy = {"temperature": 0, "max_tokens": 12}
+    bare = [generate(f"Aim.\nHelpful (0-4): {h}.\nLong (-1-1): {l}.\n\nthe cat", "--adapter", LORA, "--temperature", "0", "--max-new-tokens", "12")[0]["text"]
+            for h, l in ((4, 1), (1, 0.5), (4, 0))]
+    for want, goal, body in ((bare[0], {"helpful": 4, "long": 1}, {}), (bare[1], {"helpful": 1, "long": 0.5}, {"goal": {"long": 0.5, "helpful": 1}}),
+                             (bare[1], {"helpful": 1, "long": 0.5}, {"model": "a@goal=long=0.5,helpful=1"}), (bare[2], {"helpful": 4, "long": 0}, {"goal": "best"})):
+        r = s.chat("the cat", **body, **greedy)
+        check(text_of(r) == want and r["goal"] == goal, body, r, want)
+    check(s.chat("the cat", goal="none", **greedy)["goal"] is None, "goal none")
+    model = json.loads(s.ask("GET", "/v1/models/a")[1])["goal"]
+    check(model == {"attributes": [{"name": "helpful", "low": 0, "high": 4}, {"name": "long", "low": -1, "high": 1}], "best": {"helpful": 4, "long": 0},
+                    "default": {"helpful": 4, "long": 1}, "trained": model["trained"]}, model)
+    for body, says in (({"goal": 3}, b"no object"), ({"goal": {"helpful": 1}}, b"lacks long"), ({"goal": {"helpful": 1, "long": 0, "x": 1}}, b"no attribute x"),
+                       ({"goal": {"helpful": 1, "long": "a"}}, b"no finite number for long"), ({"goal": {"helpful": 9, "long": 0}}, b"outside the scale of 0 to 4"),
+                       ({"goal": []}, b"no object"), ({"goal": "best\0"}, b"no NUL"), ({"model": "a@goal=helpful=1"}, b"lacks long"),
+                       ({"model": "a@goal=best", "goal": "best,long=1"}, b"differs from the goal in the model")):
+        code, text, _ = s.ask("POST", "/v1/chat/completions", dict({"messages": [{"role": "user", "content": "q"}]}, **body))
+        check(code == 400 and says in text, body, code, text)
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+
+
 def achieved_scores():
     """/v1/score against rapt score: rules, a reward model raw and through a map, while answers are written."""
     s = Server()
@@ -395,7 +421,7 @@ def achieved_scores():
     check(s.process.wait(LIMIT_S) == 0, "exit code")
 
 
-for case in (goals_and_sampling, achieved_scores, prompt_logprobs, gone_and_drained, limits):
+for case in (goals_and_sampling, goals_of_attributes, achieved_scores, prompt_logprobs, gone_and_drained, limits):
     begun = time.monotonic()
     case()
     print(f"{case.__name__} ok, {time.monotonic() - begun:.1f} s")
