@@ -2,6 +2,7 @@
 # A build without libmicrohttpd and MPI: it says what it cannot, and does the rest. RAPT_BARE is such a program.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 [ -x "${RAPT_BARE:-}" ] || { echo "skipped: no RAPT_BARE"; exit 77; }
+cd "$dir"
 tiny=$tests/golden/score_chat
 fails 1 'this build has no HTTP server: install libmicrohttpd-dev' "$RAPT_BARE" serve --model "$tiny" --port 0
 fails 2 'port expects 0 to 65535' "$RAPT_BARE" serve --model "$tiny" --port 65536
