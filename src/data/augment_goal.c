@@ -69,7 +69,7 @@ status augment_exact_of_item(struct goal *out, const struct augment_options *o, 
     for (size_t k = 0; k < o->style->attribute_count; k++) {
         const char *name = o->style->attributes[k].name;
         const struct json number = json_kind_of(item) == JSON_OBJECT ? json_get(item, name) : (struct json){0};
-        if (!number.size) return FAIL(ST_FORMAT, "field %s: an item has no %s; with --attributes each is an object, as rapt pair --keep-scores --attributes writes", field, name);
+        if (!number.size) return FAIL(ST_FORMAT, "field %s: an item has no %s; with --attributes each is an object {NAME: number}", field, name);
         TRY(field_score(&value, number, field));
         if (isnan(value)) out->count = 0;
         out->value[k] = mapped_attribute(o, k, value);
