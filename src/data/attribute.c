@@ -83,9 +83,18 @@ status attribute_find(double *out, const struct record *row, size_t i, const cha
     return field_score(out, value, path);
 }
 
-bool attribute_is_member(struct json key) {
-    static const char *const names[] = {"scores", "scores_chosen", "scores_rejected", "attributes", "attributes_chosen", "attributes_rejected"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+static bool is_one_of(struct json key, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++)
         if (json_equals(key, names[i])) return true;
     return false;
+}
+
+bool attribute_is_of_side(struct json key) {
+    static const char *const names[] = {"scores_chosen", "scores_rejected", "attributes_chosen", "attributes_rejected"};
+    return is_one_of(key, names, sizeof names / sizeof names[0]);
+}
+
+bool attribute_is_member(struct json key) {
+    static const char *const names[] = {"scores", "attributes"};
+    return attribute_is_of_side(key) || is_one_of(key, names, sizeof names / sizeof names[0]);
 }

@@ -13,5 +13,7 @@
 status attribute_find(double *out, const struct record *row, size_t i, const char *name);
 /* Is this a member that holds such numbers of a response or a pair: scores, scores_chosen, attributes, ..? */
 bool attribute_is_member(struct json key);
+/* Is it one of them that belongs to one response of a pair, and would be the other's after a swap? */
+bool attribute_is_of_side(struct json key);
 
 #endif

@@ -25,7 +25,8 @@ void pair_put_others(struct buf *out, const struct record *r, bool as_sft, bool 
     struct json_iter it = json_iter_begin(r->row);
     struct json key, value;
     while (json_iter_next(&it, &key, &value)) {
-        if (source_field_consumed(r, key, as_sft) || !pair_is_common(r, key, value) || (attributes && attribute_is_member(key))) continue;
+        if (source_field_consumed(r, key, as_sft) || !pair_is_common(r, key, value)) continue;
+        if (attributes ? attribute_is_member(key) : r->kind == RECORD_PAIR && attribute_is_of_side(key)) continue;
         buf_append(out, ", ", 2);
         buf_append(out, key.text, key.size);
         buf_append(out, ": ", 2);

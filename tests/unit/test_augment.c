@@ -204,6 +204,24 @@ static void writes_both_halves(void **state) {
                              "l") ", \"goal\": 3, \"goal_of\": \"rejected\", \"score\": 3" REST);
 }
 
+/* What belongs to one response of a pair does not ride along: after the swap it would be the other's. */
+static void numbers_of_one_side_stay_behind(void **state) {
+    (void)state;
+    struct goal_style user = style;
+    user.placement = GOAL_USER;
+    struct augment_options o = own();
+    struct augment_counts c;
+    struct buf text = {0};
+    o.style = &user;
+    run_text(&c, &o, "{\"prompt\":\"q\",\"chosen\":\"w\",\"rejected\":\"l\",\"score_chosen\":8,\"score_rejected\":3,"
+                     "\"scores_chosen\":{\"help\":4},\"attributes_rejected\":{\"help\":1},\"scores\":[8,3],\"id\":7}\n");
+    assert_int_equal(c.rows_written, 2);
+    assert_int_equal(file_read(&text, o.output), ST_OK);
+    assert_null(strstr(buf_text(&text), "help"));
+    assert_non_null(strstr(buf_text(&text), "\"scores\": [8,3], \"id\": 7}"));
+    buf_release(&text);
+}
+
 static void strings_stay_strings_in_user_turns(void **state) {
     (void)state;
     struct goal_style user = style;
@@ -491,6 +509,7 @@ int main(void) {
         cmocka_unit_test(dropout_leaves_one_plain_row),
         cmocka_unit_test(judges_ties_and_disagreement),
         cmocka_unit_test(writes_both_halves),
+        cmocka_unit_test(numbers_of_one_side_stay_behind),
         cmocka_unit_test(strings_stay_strings_in_user_turns),
         cmocka_unit_test(rows_of_every_form_are_read_again),
         cmocka_unit_test(released_bug_on_request),
