@@ -30,8 +30,7 @@ class Machine:
     def __init__(self, args):
         self.args, self.folder = args, pathlib.Path(tempfile.mkdtemp(prefix="rapt-bench-"))
         about = json.loads(self.run([args.rapt, "inspect", args.model, "--json"]).stdout)
-        other = {"num_hidden_layers": "layers", "num_attention_heads": "heads", "num_key_value_heads": "kv_heads"}  # of a GGUF file
-        self.model = {k: about[k] if k in about else about[other[k]] for k in ("hidden_size", "intermediate_size", "vocab_size", *other)}
+        self.model = {k: about[k] for k in ("hidden_size", "intermediate_size", "vocab_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")}
         self.model["head_dim"] = about.get("head_dim") or self.model["hidden_size"] // self.model["num_attention_heads"]
 
     def run(self, command, threads=None):

@@ -109,11 +109,8 @@ static status find_protocol(const struct bench_protocol **p, const char *name) {
 
 static status write_file(const struct bench *b, const char *path) {
     struct buf out = {0};
-    struct file_out file;
     b->protocol->write(&out, b);
-    status s = file_out_open(&file, path);
-    if (s == ST_OK) s = file_out_write(&file, out.data, out.size);
-    if (s == ST_OK) s = file_out_commit(&file);
+    status s = file_write(path, out.data, out.size);
     buf_release(&out);
     return s;
 }

@@ -104,11 +104,8 @@ static status answer_all(struct world *w, const struct options *o) {
 
 static status write_answers(const struct world *w, const struct options *o) {
     struct buf out = {0};
-    struct file_out file;
     mt_answer_put(&out, &w->set, o->id, (double)time(NULL));
-    status s = file_out_open(&file, o->output);
-    if (s == ST_OK) s = file_out_write(&file, out.data, out.size);
-    if (s == ST_OK) s = file_out_commit(&file);
+    status s = file_write(o->output, out.data, out.size);
     buf_release(&out);
     return s;
 }

@@ -124,13 +124,6 @@ static void put_question(struct buf *messages, const struct alpaca *x, const str
     buf_release(&text);
 }
 
-static status one_model(const struct bench_answers *a, const char *path) {
-    for (size_t i = 1; i < a->count; i++)
-        if (strcmp(a->items[i].model, a->items[0].model) != 0)
-            return FAIL(ST_MISMATCH, "%s: outputs of '%.80s' and of '%.80s'; give one file a model", path, a->items[0].model, a->items[i].model);
-    return ST_OK;
-}
-
 static void add_row(struct bench *b, struct alpaca *x, const struct bench_answer *base, const struct bench_answer *own) {
     struct row *row = &x->rows[x->count++];
     *row = (struct row){base, own, SIZE_MAX, is_switched(base->id)};
@@ -152,8 +145,8 @@ static status open(struct bench *b) {
     TRY(read_template(x, o->prompts));
     TRY(bench_answers_load(&x->base, o->baselines[0], BENCH_FORM_ALPACA));
     TRY(bench_answers_load(&x->own, o->answers, BENCH_FORM_ALPACA));
-    TRY(one_model(&x->base, o->baselines[0]));
-    TRY(one_model(&x->own, o->answers));
+    TRY(bench_answers_one_model(&x->base, o->baselines[0], "outputs"));
+    TRY(bench_answers_one_model(&x->own, o->answers, "outputs"));
     x->rows = mem_zero(x->base.count, sizeof *x->rows);
     for (size_t i = 0; i < x->base.count; i++) {
         const struct bench_answer *base = &x->base.items[i], *own = bench_answers_find(&x->own, base->id, NULL, base->twin);

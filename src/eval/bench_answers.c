@@ -132,6 +132,13 @@ status bench_answers_load(struct bench_answers *a, const char *path, enum bench_
     return ST_OK;
 }
 
+status bench_answers_one_model(const struct bench_answers *a, const char *path, const char *what) {
+    for (size_t i = 1; i < a->count; i++)
+        if (strcmp(a->items[i].model, a->items[0].model) != 0)
+            return FAIL(ST_MISMATCH, "%s: %s of '%.80s' and of '%.80s'; give one file a model", path, what, a->items[0].model, a->items[i].model);
+    return ST_OK;
+}
+
 const struct bench_answer *bench_answers_find(const struct bench_answers *a, const char *id, const char *model, size_t twin) {
     size_t low = 0, high = a->count;
     while (low < high) { /* the first that is not before id */

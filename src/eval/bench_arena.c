@@ -158,9 +158,7 @@ static void put_question(struct bench *b, const struct arena_hard *x, const stru
     const char *system = system_of(x, p->question->category);
     places_of(places, p->question->prompt, (swapped ? p->own : p->base)->turns[0], (swapped ? p->base : p->own)->turns[0]);
     places_put(&text, x->template, places, PLACES);
-    bench_put_message(&q->messages, "system", system, strlen(system));
-    bench_put_message(&q->messages, "user", buf_text(&text), text.size);
-    bench_end_messages(&q->messages);
+    bench_put_asked(&q->messages, system, &text);
     q->remote.number = at / 2 + 1;
     buf_release(&text);
 }

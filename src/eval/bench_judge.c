@@ -34,6 +34,12 @@ void bench_put_message(struct buf *messages, const char *role, const char *text,
 
 void bench_end_messages(struct buf *messages) { buf_append_char(messages, ']'); }
 
+void bench_put_asked(struct buf *messages, const char *system, const struct buf *text) {
+    if (system) bench_put_message(messages, "system", system, strlen(system));
+    bench_put_message(messages, "user", buf_text(text), text->size);
+    bench_end_messages(messages);
+}
+
 void bench_put_text(struct buf *out, const char *name, const char *text) {
     buf_printf(out, "\"%s\": ", name);
     json_put_text(out, text);

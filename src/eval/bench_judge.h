@@ -74,6 +74,8 @@ const char *bench_prompts_alpaca(void), *bench_prompts_mt(void), *bench_prompts_
 /* Appends [{"role": .., "content": ..}, ..] piece by piece: the first call opens the array, bench_end_messages closes it. */
 void bench_put_message(struct buf *messages, const char *role, const char *text, size_t size);
 void bench_end_messages(struct buf *messages);
+/* All messages of a question: a system turn, none where it is NULL, and one user turn. */
+void bench_put_asked(struct buf *messages, const char *system, const struct buf *text);
 /* Appends "name": "text", with a comma and a blank. */
 void bench_put_text(struct buf *out, const char *name, const char *text);
 
@@ -97,6 +99,8 @@ enum bench_form { BENCH_FORM_ALPACA, BENCH_FORM_MT, BENCH_FORM_ARENA };
 status bench_answers_load(struct bench_answers *a, const char *path, enum bench_form form);
 /* The answers of several files: of `model` only, or of all where it is NULL. NULL: there is none. */
 const struct bench_answer *bench_answers_find(const struct bench_answers *a, const char *id, const char *model, size_t twin);
+/* ST_MISMATCH where two models wrote the file's `what` (outputs, answers). */
+status bench_answers_one_model(const struct bench_answers *a, const char *path, const char *what);
 void bench_answers_release(struct bench_answers *a);
 /* A whole number or a string, as text; NULL for anything else. Caller frees. */
 char *bench_id_text(struct json value);

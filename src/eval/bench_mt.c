@@ -125,9 +125,7 @@ static void put_question(struct bench *b, const struct mt *x, const struct game 
     size_t n = places_of(places, x, g, g->prompt, swapped);
     memcpy(places + n, braces, sizeof braces);
     places_put(&text, p->text, places, n + 2);
-    if (*p->system) bench_put_message(&q->messages, "system", p->system, strlen(p->system));
-    bench_put_message(&q->messages, "user", buf_text(&text), text.size);
-    bench_end_messages(&q->messages);
+    bench_put_asked(&q->messages, *p->system ? p->system : NULL, &text);
     q->remote.number = g->question->id > 0 ? (uint64_t)g->question->id : 0;
     buf_release(&text);
 }
@@ -177,10 +175,7 @@ static status open_games(struct bench *b, bool pair) {
     TRY(bench_answers_load(&x->own, o->answers, BENCH_FORM_MT));
     for (size_t i = 0; i < o->baseline_count; i++) TRY(bench_answers_load(&x->base, o->baselines[i], BENCH_FORM_MT));
     if (o->references) TRY(bench_answers_load(&x->references, o->references, BENCH_FORM_MT));
-    for (size_t i = 1; i < x->own.count; i++)
-        if (strcmp(x->own.items[i].model, x->own.items[0].model) != 0)
-            return FAIL(ST_MISMATCH, "%s: answers of '%.80s' and of '%.80s'; give one file a model", o->answers,
-                x->own.items[0].model, x->own.items[i].model);
+    TRY(bench_answers_one_model(&x->own, o->answers, "answers"));
     x->games = mem_zero(2 * x->asked.count + 1, sizeof *x->games);
     for (size_t prompt = 0; prompt < PROMPTS; prompt++)
         for (size_t i = 0; i < x->asked.count; i++) TRY(add_game(b, x, &x->asked.items[i], prompt));
