@@ -2,8 +2,7 @@
 # rapt run over on-policy rounds (repeat): killed once in every stage and started again, no stage is done twice and the end is that of a run that nothing
 # stopped. The recipes of recipes/ are whole.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || true; rm -rf "$dir"' EXIT
+. "$tests/cli/run_lib.sh"
 export OMP_NUM_THREADS=1
 tiny=$tests/golden/llama_tiny
 cd "$dir"
@@ -41,51 +40,15 @@ grep -q -- '--adapter runs/a/round-1/policy' lines
 grep -q '17 stages run, 0 kept' err
 "$RAPT" run rounds.yaml 2>err # the best goal, written into the policy's folder, makes nothing run again
 grep -q '0 stages run, 17 kept' err
-# killed in each stage in turn. A stage may be over before the kill comes: then the run's folder is put back and the stage tried again
-mkfifo lines.fifo
-killed_in() { # stage: true if the kill came while there was something left to do
-  "$RAPT" run rounds.yaml --set output=runs/b >/dev/null 2>lines.fifo &
-  pid=$!
-  local line seen=
-  : >err
-  exec 3<lines.fifo
-  while IFS= read -r line <&3; do
-    printf '%s\n' "$line" >>err
-    [[ $line != "rapt: [$1/17]"* ]] || { seen=1; break; }
-  done
-  [ -n "$seen" ] || { echo "no line of stage $1:"; tail -3 err; exit 1; }
-  sleep 0.0$((RANDOM % 5))
-  kill -9 $pid 2>/dev/null || true
-  local code=0
-  { wait $pid || code=$?; } 2>/dev/null
-  pid=
-  cat <&3 >>err
-  exec 3<&-
-  [ $code = 137 ]
-}
+# killed in each stage in turn
 : >log
-for i in $(seq 17); do
-  rm -rf before
-  [ ! -d runs/b ] || cp -a runs/b before
-  for try in $(seq 50); do
-    killed_in $i && break
-    [ $try -lt 50 ] || { echo "stage $i was over before the kill, 50 times"; exit 1; }
-    rm -rf runs/b
-    [ ! -d before ] || cp -a before runs/b
-  done
-  cat err >>log
-done
-"$RAPT" run rounds.yaml --set output=runs/b 2>err || { tail -5 err; exit 1; }
-cat err >>log
-grep -o '\[[0-9]*/17\] [a-z0-9-]*: done in' log | sort | uniq -d >twice
-[ ! -s twice ] || { echo "done twice:"; cat twice; exit 1; }
+for i in $(seq 17); do killed_in $i 17 runs/b rounds.yaml --set output=runs/b; done
+finished 17 rounds.yaml --set output=runs/b
 untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g; s#runs/[ab]/#runs/#g' "$1"; }
 for f in round-{0,1,2}/{samples,scored,train}.jsonl round-{1,2}/{pairs,reference}.jsonl round-{1,2}/margins.svg round-{0,1,2}/policy/metrics.jsonl round-2/policy/goal.json curve.txt; do
   diff <(untimed runs/a/$f) <(untimed runs/b/$f) >/dev/null || { echo "$f differs from that of the run that nothing stopped"; exit 1; }
 done
 for r in 0 1 2; do cmp runs/a/round-$r/policy/adapter_model.safetensors runs/b/round-$r/policy/adapter_model.safetensors; done
-"$RAPT" run rounds.yaml --set output=runs/b 2>err
-grep -q '0 stages run, 17 kept' err
 # refusals
 refused() { # pattern, sed expression
   sed "$2" rounds.yaml >bad.yaml
