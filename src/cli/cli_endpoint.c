@@ -57,6 +57,12 @@ status cli_endpoint_unused(const struct opt_result *given, const struct opt_spec
     return ST_OK;
 }
 
+status cli_endpoint_instead(const struct opt_result *given, const struct opt_spec *spec, const char *const *names) {
+    for (; *names; names++)
+        if (opt_given(given, spec, *names)) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", *names);
+    return ST_OK;
+}
+
 status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec,
     const char *output, const char *suffix) {
     TRY(check_numbers(f));

@@ -37,6 +37,8 @@ struct endpoint_flags {
 extern const char *const endpoint_options[];
 /* ST_USAGE where one of them was given, but for --endpoint. */
 status cli_endpoint_unused(const struct opt_result *given, const struct opt_spec *spec);
+/* names: of options of a model in this process, NULL at the end. ST_USAGE where one was given: the command has an endpoint. */
+status cli_endpoint_instead(const struct opt_result *given, const struct opt_spec *spec, const char *const *names);
 /* o: all but max_tokens, answer_tries, stop_on_bad, who, item. suffix: of the default cache's name, ".judge.jsonl"; with output "-" or
  * NULL --cache is needed. suffix NULL: without --cache there is none. */
 status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec,

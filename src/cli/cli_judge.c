@@ -24,14 +24,13 @@ static status read_scale(struct judge_options *j, const struct judge_flags *f, d
 status cli_judge(struct judge_options *j, const struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *model,
     const char *output, double low, double high) {
     static const char *const remote[] = {"max-answer-tokens", "answer-tries", "on-bad-answer"};
-    static const char *const local[] = {"adapter", "dtype", "threads", "micro-batch-tokens"};
+    static const char *const local[] = {"adapter", "dtype", "threads", "micro-batch-tokens", NULL};
     const char *endpoint = f->endpoint.endpoint;
     if ((endpoint != NULL) == (model != NULL)) return FAIL(ST_USAGE, "--source judge expects --endpoint URL, or --model M for a judge in this process");
     if (!endpoint) TRY(cli_endpoint_unused(given, spec));
     for (size_t i = 0; !endpoint && i < sizeof remote / sizeof remote[0]; i++)
         if (opt_given(given, spec, remote[i])) return FAIL(ST_USAGE, "--%s has no effect without --endpoint", remote[i]);
-    for (size_t i = 0; endpoint && i < sizeof local / sizeof local[0]; i++)
-        if (opt_given(given, spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
+    if (endpoint) TRY(cli_endpoint_instead(given, spec, local));
     TRY(check_numbers(f));
     TRY(read_scale(j, f, low, high));
     j->logprobs = f->logprobs;

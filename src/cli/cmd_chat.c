@@ -322,7 +322,7 @@ static status open_talk(struct talk *t, const struct sampler_options *sampler) {
         TRY(adapter_load(&t->model, o->adapter, false));
         t->theta = t->model.params.value;
     }
-    return decoder_open(&t->decoder, &t->model, t->theta, 1, (size_t)o->max_length, sampler);
+    return decoder_open(&t->decoder, &t->model, t->theta, &(struct decode_options){.batch = 1, .length = (size_t)o->max_length, .sampler = *sampler});
 }
 
 static void release(struct talk *t) {

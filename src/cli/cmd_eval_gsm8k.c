@@ -75,7 +75,7 @@ static status open_world(struct world *w, const struct options *o) {
         theta = w->model.params.value;
     }
     const size_t batch = (size_t)o->batch < w->set.count ? (size_t)o->batch : w->set.count;
-    return decoder_open(&w->decoder, &w->model, theta, batch, (size_t)o->max_length, &greedy);
+    return decoder_open(&w->decoder, &w->model, theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = greedy});
 }
 
 static status report(const struct options *o, struct world *w, size_t truncated) {

@@ -86,7 +86,7 @@ static status answer_at(struct world *w, const struct options *o, double tempera
     const struct sampler_options sampler = {.temperature = temperature, .top_p = 1, .repetition_penalty = 1, .seed = (uint64_t)o->seed};
     struct decoder d = {0};
     const size_t batch = (size_t)o->batch < w->set.count ? (size_t)o->batch : w->set.count;
-    status s = decoder_open(&d, &w->model, w->theta, batch, (size_t)o->max_length, &sampler);
+    status s = decoder_open(&d, &w->model, w->theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = sampler});
     for (size_t turn = 0; s == ST_OK && turn < MT_ANSWER_TURNS; turn++) s = mt_answer_turn(&w->set, &d, &w->how, temperature, turn);
     decoder_release(&d);
     return s;
@@ -111,10 +111,9 @@ static status write_answers(const struct world *w, const struct options *o) {
 }
 
 static status check_remote(const struct options *o, const struct opt_result *r) {
-    static const char *const local[] = {"model", "adapter", "chat-template-kwargs", "max-length", "batch-size", "dtype", "threads"};
+    static const char *const local[] = {"model", "adapter", "chat-template-kwargs", "max-length", "batch-size", "dtype", "threads", NULL};
     const struct cli_between tries = {"answer-tries", (double)o->answer_tries, 1, 100};
-    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
-        if (opt_given(r, &cmd_eval_mt_answers_spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
+    TRY(cli_endpoint_instead(r, &cmd_eval_mt_answers_spec, local));
     if (!o->goal && opt_given(r, &cmd_eval_mt_answers_spec, "goal-as")) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
     if (o->style && strcmp(o->goal_as, "prompt") != 0)
         return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);

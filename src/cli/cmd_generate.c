@@ -178,7 +178,7 @@ static status open_model(struct job *j, const struct sampler_options *sampler) {
     /* no more memory than the work asks for */
     const uint64_t most = o->prompt ? goals->count * (uint64_t)o->n : (uint64_t)o->batch;
     const size_t batch = (uint64_t)o->batch < most ? (size_t)o->batch : (size_t)most;
-    return decoder_open(&j->decoder, &j->model, j->theta, batch, (size_t)o->max_length, sampler);
+    return decoder_open(&j->decoder, &j->model, j->theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = *sampler});
 }
 
 static status generate(struct job *j) {

@@ -72,17 +72,22 @@ struct asking {
     const struct remote_options *remote;
 };
 
+static bool is_fresh(const struct bench *b, const struct bench_question *q) { return q->remote.tries > 0 && !(b->protocol->continues && q->said.size); }
+
+double bench_temperature(const struct bench *b, const struct bench_question *q) { return is_fresh(b, q) ? 1 : b->protocol->temperature; }
+
 void bench_put_request(struct buf *out, const struct bench *b, const struct bench_question *q, const struct remote_options *remote) {
     const struct bench_protocol *p = b->protocol;
-    const bool fresh = q->remote.tries > 0 && !(p->continues && q->said.size); /* at 0 the same answer would come again */
     buf_append_text(out, "{\"model\": ");
     json_put_text(out, remote->model);
     buf_append_text(out, ", \"messages\": ");
     buf_append(out, q->messages.data, q->messages.size);
     buf_append_text(out, ", \"temperature\": ");
-    json_put_double(out, fresh ? 1 : p->temperature);
-    if (fresh) buf_printf(out, ", \"seed\": %lld", (long long)q->remote.tries);
-    buf_printf(out, ", \"max_tokens\": %lld%s}", (long long)remote->max_tokens, p->members);
+    json_put_double(out, bench_temperature(b, q));
+    if (is_fresh(b, q)) buf_printf(out, ", \"seed\": %lld", (long long)q->remote.tries);
+    buf_printf(out, ", \"max_tokens\": %lld%s", (long long)remote->max_tokens, p->members);
+    if (p->top) buf_printf(out, ", \"logprobs\": true, \"top_logprobs\": %zu", p->top);
+    buf_append_char(out, '}');
 }
 
 static void put(void *context, struct buf *out, const struct remote_question *asked) {
@@ -111,14 +116,18 @@ static status ask_all(struct bench *b, struct remote *r, struct progress *bar) {
     return ST_OK;
 }
 
+void bench_resolve(struct remote_options *o, const struct bench *b) {
+    if (!o->max_tokens) o->max_tokens = b->protocol->max_tokens;
+    if (!o->answer_tries) o->answer_tries = b->protocol->tries;
+}
+
 status bench_ask(struct bench *b, struct remote_counts *counts, struct remote_options *remote) {
     struct asking x = {b, remote};
     const struct remote_calls calls = {&x, put, read};
     struct remote *r;
     struct progress bar;
     *counts = (struct remote_counts){0};
-    if (!remote->max_tokens) remote->max_tokens = b->protocol->max_tokens;
-    if (!remote->answer_tries) remote->answer_tries = b->protocol->tries;
+    bench_resolve(remote, b);
     TRY(remote_open(&r, remote, &calls));
     progress_begin(&bar, "judge", "judgements", b->count);
     status s = ask_all(b, r, &bar);

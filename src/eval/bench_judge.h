@@ -3,6 +3,8 @@
 #ifndef RAPT_EVAL_BENCH_JUDGE_H
 #define RAPT_EVAL_BENCH_JUDGE_H
 
+#include "data/encode.h"
+#include "model/model.h"
 #include "net/remote.h"
 
 #define BENCH_FILES_MAX 16
@@ -35,6 +37,7 @@ struct bench_protocol {
     double temperature;
     int64_t max_tokens, tries;  /* of an answer; askings until one can be read, as the benchmark's own script has it */
     const char *members;        /* further ones of the request, ", \"top_p\": 1"; "" */
+    size_t top;                 /* log-probs of so many likeliest tokens come with the answer; 0: none */
     bool continues;             /* read puts more behind the messages: a second asking goes on with the conversation, at the same temperature */
     /* Reads the files and makes the questions. */
     status (*open)(struct bench *b);
@@ -62,9 +65,24 @@ struct bench {
 status bench_open(struct bench *b, const struct bench_protocol *protocol, const struct bench_options *o);
 /* Asks all; counts is filled also where it fails. remote: answer_tries and max_tokens 0 are the protocol's. */
 status bench_ask(struct bench *b, struct remote_counts *counts, struct remote_options *remote);
+/* The same by a model in this process (bench_local.c), whose answers are those of rapt serve with this model. Of how: answer_tries, max_tokens and what is done
+ * about bad answers. A question that leaves no room for an answer is refused. ST_UNSUPPORTED: the model cannot be asked in a conversation, or not with the
+ * benchmark's system text. */
+struct bench_model {
+    const char *name;         /* for messages */
+    struct encoder *encoder;
+    struct model *model;
+    const float *theta;       /* of an adapter; or NULL */
+    size_t batch, length;     /* questions at a time; tokens of question and answer, 0: as many as they can have */
+};
+status bench_ask_local(struct bench *b, struct remote_counts *counts, const struct remote_options *how, const struct bench_model *m);
 void bench_release(struct bench *b);
 /* Index of a fresh one. */
 size_t bench_add(struct bench *b);
+/* What is 0 becomes the protocol's. */
+void bench_resolve(struct remote_options *o, const struct bench *b);
+/* Of the next asking: the protocol's, or 1 where at 0 the same answer would come again. */
+double bench_temperature(const struct bench *b, const struct bench_question *q);
 /* For tests: the request's body, and an answer read, without a server. */
 void bench_put_request(struct buf *out, const struct bench *b, const struct bench_question *q, const struct remote_options *remote);
 

@@ -120,15 +120,14 @@ status infer_model_open(struct model *m, const char *path, const char *dtype) {
     return FAIL(ST_USAGE, "--dtype int8: %s has no quantised weights that it could take (of a .gguf: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL)", path);
 }
 
-status decoder_open(struct decoder *d, struct model *m, const float *theta, size_t batch, size_t length,
-                    const struct sampler_options *sampler) {
-    const size_t most = m->config.max_position;
-    const struct decode_options o = {.batch = batch, .length = length < most ? length : most, .sampler = *sampler};
+status decoder_open(struct decoder *d, struct model *m, const float *theta, const struct decode_options *wanted) {
+    struct decode_options o = *wanted;
+    if (o.length > m->config.max_position) o.length = m->config.max_position;
     const size_t bytes = decoder_bytes(m, &o);
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page > 0 && bytes / (size_t)page > (size_t)pages)
         return FAIL(ST_NOMEM,
-                    "%zu sequences of %zu tokens may need %.1f GB and this machine has %.1f GB; lower --batch-size or --max-length", batch,
+                    "%zu sequences of %zu tokens may need %.1f GB and this machine has %.1f GB; lower --batch-size or --max-length", o.batch,
                     o.length, (double)bytes / 1e9, (double)pages * (double)page / 1e9);
     return decoder_init(d, m, theta, &o);
 }

@@ -31,9 +31,8 @@ void goal_asker_note(const struct goal_asker *g, const struct goal *goal);
     "auto: that where the file has such weights and the CPU AVX-512 VNNI, else bf16 with AMX, else f32"
 /* Opens a model for generation, as --dtype says. int8 is refused where the file has no weights for it. */
 status infer_model_open(struct model *m, const char *path, const char *dtype);
-/* Opens the sequences' memory for `length` tokens each, cut to what the model takes. Refuses what does not fit this machine. */
-status decoder_open(struct decoder *d, struct model *m, const float *theta, size_t batch, size_t length,
-                    const struct sampler_options *sampler);
+/* Opens the sequences' memory for wanted->length tokens each, cut to what the model takes. Refuses what does not fit this machine. */
+status decoder_open(struct decoder *d, struct model *m, const float *theta, const struct decode_options *wanted);
 /* The response as text: the token that ended it left out, valid UTF-8. */
 void response_text(struct buf *out, const struct tokenizer *t, const struct decode_state *s);
 /* Puts a system turn in front of the messages (JSON) where they have none of their own. */

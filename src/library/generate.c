@@ -112,7 +112,7 @@ static status run(struct job *j, const struct sampler_options *sampler) {
     struct rapt_model *m = j->m;
     const struct sampler_options unused = sampler_options_default();
     const struct decode_calls calls = {.context = j, .next = next, .is_end = is_end, .finish = finish, .token = token, .pick = pick};
-    if (!m->decodes) TRY(decoder_open(&m->decoder, &m->scorer.model, m->scorer.theta, m->batch, m->length, &unused));
+    if (!m->decodes) TRY(decoder_open(&m->decoder, &m->scorer.model, m->scorer.theta, &(struct decode_options){.batch = m->batch, .length = m->length, .sampler = unused}));
     m->decodes = true;
     TRY(sampler_init(&j->sampler, sampler, m->scorer.model.config.vocab));
     TRY(mem_try_alloc(&j->logits, j->sampler.vocab, sizeof *j->logits, "logits"));

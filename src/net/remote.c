@@ -184,20 +184,19 @@ static status read_answer(struct remote_question *q, struct remote *c, struct js
     return s == ST_OK ? c->calls->read(c->calls->context, q, &c->answer) : s;
 }
 
-/* An answer that cannot be used: is the question given up? The message is that of the failure. */
-static status not_read(struct remote_question *q, struct remote *c, bool final) {
+status remote_not_read(struct remote_question *q, struct remote_counts *counts, const struct remote_options *o, bool final) {
     q->tries++;
-    c->counts.bad_answers++;
-    if (!final && q->tries < c->o->answer_tries) return ST_OK;
-    if (c->o->stop_on_bad) {
+    counts->bad_answers++;
+    if (!final && q->tries < o->answer_tries) return ST_OK;
+    if (o->stop_on_bad) {
         struct buf why = {0};
         utf8_put_clean(&why, status_message(), strlen(status_message()));
-        status s = FAIL(ST_IO, "%s %llu: after %lld answers of the %s: %s%s%s%s", c->o->item, (unsigned long long)q->number,
-            (long long)q->tries, c->o->who, buf_text(&why), c->o->go_on ? " (" : "", c->o->go_on ? c->o->go_on : "", c->o->go_on ? " goes on)" : "");
+        status s = FAIL(ST_IO, "%s %llu: after %lld answers of the %s: %s%s%s%s", o->item, (unsigned long long)q->number,
+            (long long)q->tries, o->who, buf_text(&why), o->go_on ? " (" : "", o->go_on ? o->go_on : "", o->go_on ? " goes on)" : "");
         buf_release(&why);
         return s;
     }
-    c->counts.given_up++;
+    counts->given_up++;
     q->state = REMOTE_GIVEN_UP;
     return ST_OK;
 }
@@ -219,7 +218,7 @@ static status from_cache(struct remote_question *q, struct remote *c) {
             return ST_OK;
         }
         if (s != ST_FORMAT) return s;
-        TRY(not_read(q, c, false));
+        TRY(remote_not_read(q, &c->counts, c->o, false));
         if (q->state != REMOTE_ASKED) return ST_OK;
     }
 }
@@ -299,7 +298,7 @@ static status take(struct remote_question *q, struct remote *c, const struct htt
         return ST_OK;
     }
     if (s != ST_FORMAT) return s;
-    TRY(not_read(q, c, final));
+    TRY(remote_not_read(q, &c->counts, c->o, final));
     return q->state == REMOTE_ASKED ? send(q, c) : ST_OK;
 }
 

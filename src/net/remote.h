@@ -79,6 +79,10 @@ enum remote_goal_as remote_goal_as_parse(const char *name); /* CHECKs */
 /* Appends "model": "NAME", and where it is told so "goal": G. goal: as text, NULL: none. */
 void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as);
 
+/* An answer that cannot be used, with the failure's message: q is asked again, or given up where that was the last try or it is `final`; ST_IO where the run
+ * ends for it. Of o the tries and what stands in messages. */
+status remote_not_read(struct remote_question *q, struct remote_counts *counts, const struct remote_options *o, bool final);
+
 struct remote;
 #define REMOTE_WAITING_MAX 512 /* questions that may wait before who asks should let remote_work run */
 /* o and calls stay the caller's and live as long. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "infer/token_json.h"
 #include "serve/api_parts.h"
 #include "serve/scorer.h"
 
@@ -41,15 +42,6 @@ void api_put_error_event(struct buf *out, const struct api_error *e) {
     buf_append_text(out, "\n\n");
 }
 
-static void put_clean_string(struct buf *out, const char *text, size_t size) {
-    struct buf clean = {0};
-    utf8_put_clean(&clean, text, size);
-    json_put_string(out, buf_text(&clean), clean.size);
-    buf_release(&clean);
-}
-
-static void put_logp(struct buf *out, float logp) { json_put_double(out, logp > -9999.0f ? (double)logp : -9999.0); /* OpenAI's floor */ }
-
 /* A token as /v1/completions names it: its text, or "bytes:\xe2\x80" where that is no whole characters, so that different tokens have
  * different names. */
 static void put_name(struct buf *out, const struct tokenizer *t, int32_t id) {
@@ -66,34 +58,12 @@ static void put_name(struct buf *out, const struct tokenizer *t, int32_t id) {
     buf_release(&name);
 }
 
-/* "token", "logprob" and "bytes" of a chat answer. */
-static void put_chat_token(struct buf *out, const struct tokenizer *t, int32_t id, float logp) {
-    struct buf piece = {0};
-    tokenizer_piece(t, &piece, id);
-    buf_append_text(out, "{\"token\": ");
-    put_clean_string(out, buf_text(&piece), piece.size);
-    buf_append_text(out, ", \"logprob\": ");
-    put_logp(out, logp);
-    buf_append_text(out, ", \"bytes\": [");
-    for (size_t i = 0; i < piece.size; i++) buf_printf(out, "%s%u", i ? ", " : "", (unsigned)(unsigned char)piece.data[i]);
-    buf_append_char(out, ']');
-    buf_release(&piece);
-}
-
 static void put_chat_logprobs(struct buf *out, const struct api_call *c, const struct serve_choice *x, size_t from, size_t to) {
     const struct tokenizer *t = c->target->tokenizer;
     buf_append_text(out, "{\"content\": [");
     for (size_t i = from; i < to; i++) {
-        const struct decode_odds *o = &x->odds[i];
         if (i > from) buf_append_text(out, ", ");
-        put_chat_token(out, t, x->tokens[i].id, o->logp);
-        buf_append_text(out, ", \"top_logprobs\": [");
-        for (size_t k = 0; k < c->request.top; k++) {
-            if (k) buf_append_text(out, ", ");
-            put_chat_token(out, t, o->top_id[k], o->top_logp[k]);
-            buf_append_char(out, '}');
-        }
-        buf_append_text(out, "]}");
+        token_json_put(out, t, x->tokens[i].id, &x->odds[i], c->request.top);
     }
     buf_append_text(out, "], \"refusal\": null}");
 }
@@ -122,13 +92,13 @@ static void put_top(struct buf *out, const struct tokenizer *t, size_t top, int3
         buf_append_text(out, k ? ", " : "");
         put_name(out, t, o->top_id[k]);
         buf_append_text(out, ": ");
-        put_logp(out, o->top_logp[k]);
+        token_json_put_logp(out, o->top_logp[k]);
     }
     if (!there) { /* OpenAI's: the token itself is always among them */
         buf_append_text(out, top ? ", " : "");
         put_name(out, t, id);
         buf_append_text(out, ": ");
-        put_logp(out, o->logp);
+        token_json_put_logp(out, o->logp);
     }
     buf_append_char(out, '}');
 }
@@ -142,7 +112,7 @@ static void put_cell(struct buf *out, const struct rows *r, enum column column, 
     else if (!o)
         buf_append_text(out, "null"); /* nothing predicts the first token */
     else if (column == LOGPS)
-        put_logp(out, o->logp);
+        token_json_put_logp(out, o->logp);
     else
         put_top(out, t, r->c->request.top, id, o);
 }
@@ -235,7 +205,7 @@ static void put_choice(struct buf *out, struct api_call *c, size_t i) {
     buf_append(&text, buf_text(&x->text), x->text.size);
     buf_printf(out, "%s{\"index\": %zu, %s", i ? ", " : "", i,
                c->kind == API_CHAT ? "\"message\": {\"role\": \"assistant\", \"content\": " : "\"text\": ");
-    put_clean_string(out, buf_text(&text), text.size);
+    token_json_put_string(out, buf_text(&text), text.size);
     buf_append_text(out, c->kind == API_CHAT ? ", \"refusal\": null}, \"logprobs\": " : ", \"logprobs\": ");
     if (!c->logprobs)
         buf_append_text(out, "null");
@@ -276,7 +246,7 @@ static void put_event(struct buf *out, struct api_call *c, size_t i, bool role, 
     put_head(out, c, chat ? "chat.completion.chunk" : "text_completion");
     buf_printf(out, ", \"choices\": [{\"index\": %zu, ", i);
     buf_append_text(out, !chat ? "\"text\": " : role ? "\"delta\": {\"role\": \"assistant\", \"content\": " : "\"delta\": {\"content\": ");
-    put_clean_string(out, buf_text(&text), text.size);
+    token_json_put_string(out, buf_text(&text), text.size);
     buf_append_text(out, chat ? "}, \"logprobs\": " : ", \"logprobs\": ");
     if (!c->logprobs || role)
         buf_append_text(out, "null");

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Whole tasks of lm-evaluation-harness over real items: through its own local-completions client against rapt serve (prompts as token ids and as text), through
 its transformers model, and with rapt eval. All must agree: log-probs of every choice, greedy responses, every figure.
-usage: check_harness.py RAPT MODEL.gguf ARC.jsonl GSM8K.jsonl [ITEMS] [GSM8K_ITEMS] [MAX_GEN_TOKS]
+usage: check_harness.py RAPT MODEL.gguf ARC.jsonl GSM8K.jsonl [ITEMS] [GSM8K_ITEMS] [MAX_GEN_TOKS] [BATCH]
 ARC.jsonl: ARC-Challenge as AI2 has it; ITEMS: its first, 200. GSM8K.jsonl: question, answer; GSM8K_ITEMS: its first, 20, behind the 5 after them as examples;
-MAX_GEN_TOKS: 128. Needs: openai, lm-eval 0.4.13 with [api], accelerate, torch, transformers, gguf; an interpreter of their own. Exits 77 (skipped) without them."""
+MAX_GEN_TOKS: 128; BATCH: rows that transformers computes at a time, 1. Needs: openai, lm-eval 0.4.13 with [api], accelerate, torch, transformers, gguf; an interpreter of their own. Exits 77 (skipped) without them."""
 import json
 import os
 import pathlib
@@ -27,7 +27,7 @@ except ImportError as e:
     sys.exit(77)
 
 RAPT, MODEL, ARC, GSM8K = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3], sys.argv[4]
-ITEMS, SUMS, TOKENS = (int(sys.argv[i]) if len(sys.argv) > i else n for i, n in ((5, 200), (6, 20), (7, 128)))
+ITEMS, SUMS, TOKENS, BATCH = (int(sys.argv[i]) if len(sys.argv) > i else n for i, n in ((5, 200), (6, 20), (7, 128), (8, 1)))
 SHOTS = 5
 TOLERANCE = 1e-3  # of a choice's summed log-prob, in nats
 FOLDER = pathlib.Path(cache.name)
@@ -115,7 +115,7 @@ try:
 finally:
     server.terminate()
 check(server.wait(60) == 0, "exit code", server.returncode)
-peer = HFLM(pretrained=AutoModelForCausalLM.from_pretrained(MODEL.parent, gguf_file=MODEL.name, dtype=torch.float32).eval(), tokenizer=tokenizer, max_length=2048, batch_size=1)
+peer = HFLM(pretrained=AutoModelForCausalLM.from_pretrained(MODEL.parent, gguf_file=MODEL.name, dtype=torch.float32).eval(), tokenizer=tokenizer, max_length=2048, batch_size=BATCH)
 peer.model.generation_config.eos_token_id = [i for i in {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>"), tokenizer.convert_tokens_to_ids("<|endoftext|>")} if i is not None]
 for name in tasks:
     got[name]["transformers"] = evaluate(peer, name)
