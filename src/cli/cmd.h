@@ -36,6 +36,7 @@ COMMAND_LIST(COMMAND_DECLARE)
 /* Tasks of rapt eval that have options of their own, in the same way: X(name, "NAME", "citation"), file src/cli/cmd_eval_*.c. */
 /* clang-format off */
 #define EVAL_COMMAND_LIST(X) \
+    X(eval_kl, "kl", "TRL's objective/kl; policies beside each other at one KL: arXiv 2210.10760") \
     X(eval_multiple_choice, "multiple-choice", "lm-evaluation-harness 0.4.13, api/task.py") \
     X(eval_gsm8k, "gsm8k", "lm-evaluation-harness 0.4.13, tasks/gsm8k") \
     X(eval_judge, "judge", "the judges of AlpacaEval 2, MT-Bench and Arena-Hard: docs/evaluation.md") \

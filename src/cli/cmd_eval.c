@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_eval.h"
 #include "cli/cli_model.h"
 #include "cli/cli_fields.h"
 #include "cli/cli_kwargs.h"
@@ -95,7 +96,7 @@ const struct opt_spec cmd_eval_spec = {
              "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).\n"
              "summary puts what these found about any number of runs into one table and one picture.\n"
              "Tasks with options of their own, rapt eval TASK --help: multiple-choice, gsm8k, alpaca, arena-hard,\n"
-             "mt-bench, mt-answers.",
+             "mt-bench, mt-answers, kl (how far policies are from their reference).",
 };
 
 static status unknown_task(const char *name) {
@@ -107,20 +108,6 @@ static status unknown_task(const char *name) {
                        : FAIL(ST_USAGE, "expected one TASK: %s", buf_text(&names));
     buf_release(&names);
     return code;
-}
-
-/* "name=path", or a path that is its own name. A path that exists under the whole text is taken whole. */
-static const char *split_name(char **name, const char *text) {
-    const char *equals = strchr(text, '=');
-    bool whole = !equals || equals == text || file_exists(text);
-    *name = whole ? mem_text(text) : mem_text_n(text, (size_t)(equals - text));
-    return whole ? text : equals + 1;
-}
-
-/* Every run is of as many files, or differences would be over the seeds that happen to be there. */
-static status check_pooled(const char *name, size_t pooled, const char *first, size_t first_pooled) {
-    if (pooled == first_pooled) return ST_OK;
-    return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first, first_pooled + 1);
 }
 
 /* A file's rows, joined with the base's where there is one, become a run or go to the run of that name. Takes the file. */
@@ -142,7 +129,7 @@ static status load_files(struct logps_rows *runs, size_t *count, struct logps_ro
     for (size_t i = 0; i < o->logps.count; i++) {
         char *name;
         struct logps_rows file;
-        const char *path = split_name(&name, o->logps.items[i]);
+        const char *path = cli_split_name(&name, o->logps.items[i]);
         status s = logps_rows_load(&file, name, path, sweep);
         free(name);
         TRY(s);
@@ -151,7 +138,7 @@ static status load_files(struct logps_rows *runs, size_t *count, struct logps_ro
     return ST_OK;
 }
 
-/* Adapters sit on the model; a folder with a config.json and no adapter_config.json is a model of its own. */
+/* Adapters sit on the model, or are models of their own. */
 static status score_one(struct logps_rows *run, const struct eval_options *o, const char *name, const char *adapter, bool sweep) {
     struct score_options so = {.model = o->model,
                                .adapter = adapter,
@@ -166,14 +153,9 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
     TRY(cli_fields(&map, &o->fields));
     TRY(cli_dtype(&so.kind, o->dtype));
     so.map = &map;
-    if (!adapter && o->adapters.count) so.kwargs_from = split_name(&first, o->adapters.items[0]);
+    if (!adapter && o->adapters.count) so.kwargs_from = cli_split_name(&first, o->adapters.items[0]);
     free(first);
-    if (adapter) {
-        char *config = file_join(adapter, "adapter_config.json"), *model = file_join(adapter, "config.json");
-        if (!file_exists(config) && file_exists(model)) so.model = adapter, so.adapter = NULL;
-        free(config);
-        free(model);
-    }
+    if (adapter && cli_is_model(adapter)) so.model = adapter, so.adapter = NULL;
     TRY(score_pairs_rows(run, &nulls, name, &so, sweep));
     if (nulls && !adapter) log_warn("%s: %llu rows left out: the prompt reaches --max-length", o->data, (unsigned long long)nulls);
     return ST_OK;
@@ -184,7 +166,7 @@ static status score_models(struct logps_rows *runs, size_t *count, struct logps_
     for (size_t i = 0; i < o->adapters.count; i++) {
         char *name;
         struct logps_rows file;
-        const char *path = split_name(&name, o->adapters.items[i]);
+        const char *path = cli_split_name(&name, o->adapters.items[i]);
         status s = score_one(&file, o, name, path, sweep);
         free(name);
         TRY(s);
@@ -193,16 +175,10 @@ static status score_models(struct logps_rows *runs, size_t *count, struct logps_
     return ST_OK;
 }
 
-static status put_results(const struct buf *json, const struct buf *text, const struct eval_options *o) {
-    if (o->output) TRY(file_write(o->output, json->data, json->size));
-    fputs(buf_text(o->json ? json : text), stdout);
-    return ST_OK;
-}
-
 static status evaluate(const struct eval_task *task, const struct eval_input *in, const struct eval_options *o) {
     struct buf json = {0}, text = {0};
     status code = task->run(&json, &text, in);
-    if (code == ST_OK) code = put_results(&json, &text, o);
+    if (code == ST_OK) code = cli_put_results(&json, &text, o->output, o->json);
     buf_release(&json);
     buf_release(&text);
     return code;
@@ -248,7 +224,7 @@ static status run_logps(const struct eval_task *task, struct eval_input *in, con
     const bool sweep = task->rows == EVAL_SWEEPS;
     struct logps_rows *runs = mem_zero(o->adapters.count + o->logps.count + 1, sizeof *runs), base = {0};
     status code = o->model ? score_models(runs, &in->run_count, &base, o, sweep) : load_files(runs, &in->run_count, &base, o, sweep);
-    for (size_t i = 1; code == ST_OK && i < in->run_count; i++) code = check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled);
+    for (size_t i = 1; code == ST_OK && i < in->run_count; i++) code = cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled);
     in->runs = runs;
     in->base = base.count ? &base : NULL;
     if (code == ST_OK) code = evaluate(task, in, o);
@@ -258,47 +234,19 @@ static status run_logps(const struct eval_task *task, struct eval_input *in, con
     return code;
 }
 
-/* Numbers between commas, up to GOAL_SAMPLES_GOALS_MAX; text may be NULL: none. */
-static status read_goals(double *goals, size_t *count, const char *text) {
-    *count = 0;
-    for (const char *at = text; at; at++) {
-        char *end;
-        const double goal = strtod(at, &end);
-        if (end == at || !isfinite(goal) || (*end && *end != ',') || *count == GOAL_SAMPLES_GOALS_MAX)
-            return FAIL(ST_USAGE, "--goals expects up to %d numbers such as 7,10; found '%s'", GOAL_SAMPLES_GOALS_MAX, text);
-        goals[(*count)++] = goal;
-        at = end;
-        if (!*end) break;
-    }
-    return ST_OK;
-}
-
 static status load_samples(struct goal_samples *runs, size_t *count, const struct eval_options *o) {
     struct source_map map;
-    double goals[GOAL_SAMPLES_GOALS_MAX];
-    size_t goal_count;
     TRY(cli_fields(&map, &o->fields));
-    TRY(read_goals(goals, &goal_count, o->goals));
     for (size_t i = 0; i < o->samples.count; i++) {
         char *name;
         struct goal_samples file;
-        const char *path = split_name(&name, o->samples.items[i]);
-        size_t at = 0;
-        while (at < *count && strcmp(runs[at].name, name) != 0) at++;
-        status s = goal_samples_load(at == *count ? &runs[at] : &file, name, path, &map);
+        const char *path = cli_split_name(&name, o->samples.items[i]);
+        const status s = goal_samples_load(&file, name, path, &(struct goal_samples_options){.map = &map});
         free(name);
         TRY(s);
-        if (at == *count) {
-            ++*count;
-            continue;
-        }
-        s = goal_samples_pool(&runs[at], &file);
-        goal_samples_release(&file);
-        TRY(s);
+        TRY(cli_add_samples(runs, count, &file));
     }
-    for (size_t i = 1; i < *count; i++) TRY(check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled));
-    for (size_t i = 0; goal_count && i < *count; i++) TRY(goal_samples_keep(&runs[i], goals, goal_count));
-    return ST_OK;
+    return cli_finish_samples(runs, *count, o->goals);
 }
 
 static status store_best(const struct goal_samples *run, const char *path) {
@@ -338,7 +286,7 @@ static status run_summary(const struct eval_options *o, const struct opt_result 
         summary_picture(&picture, &summary);
         code = file_write(o->picture, picture.data, picture.size);
     }
-    if (code == ST_OK) code = put_results(&json, &text, o);
+    if (code == ST_OK) code = cli_put_results(&json, &text, o->output, o->json);
     summary_release(&summary);
     buf_release(&json);
     buf_release(&text);

@@ -32,6 +32,7 @@ static const struct opt_row rows[] = {
     {"length-tokenizer", OPT_STR, FIELD(lengths), "T", NULL, NULL,
      "of Arena-Hard's forms: the tokenizer that counts token_len, which in the benchmark is gpt-4o's (o200k_base as a tokenizer.json); of arena-hard-v2 it also "
      "brings metadata with the counts of markdown, for eval arena-hard --style-control"},
+    {"token-ids", OPT_FLAG, FIELD(token_ids), NULL, NULL, NULL, "rows also have response_ids, the sampled tokens: eval kl takes them as they are, where the text may be tokenised otherwise"},
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "with --prompt: JSONL on standard output"},
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "a system text for prompts that bring none of their own"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
@@ -139,6 +140,10 @@ static status finish(void *context, const struct decode_state *s) {
     struct generate_item *it = s->job->user;
     response_text(&it->text, j->encoder.tokenizer, s);
     it->tokens = s->count;
+    if (j->rows.o->token_ids) {
+        for (size_t i = 0; i < s->count; i++) buf_printf(&it->ids, "%s%d", i ? ", " : "[", s->ids[i]);
+        buf_append_char(&it->ids, ']');
+    }
     it->finish = decode_finish_name(s->finish);
     it->done = true;
     return generate_write_done(&j->rows);

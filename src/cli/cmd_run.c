@@ -49,12 +49,16 @@ static const struct opt_spec *find_stage_command(const char *name) {
         if (strcmp(name, excluded[i]) == 0) return NULL;
     for (size_t i = 0; i < cmd_count; i++)
         if (strcmp(cmd_table[i].name, name) == 0) return cmd_table[i].spec;
+    for (size_t i = 0; i < eval_cmd_count; i++)
+        if (strcmp(eval_cmd_table[i].spec->command, name) == 0) return eval_cmd_table[i].spec;
     return NULL;
 }
 
 static cmd_fn *stage_function(const struct recipe_stage *stage) {
     for (size_t i = 0; i < cmd_count; i++)
         if (cmd_table[i].spec == stage->spec) return cmd_table[i].run;
+    for (size_t i = 0; i < eval_cmd_count; i++)
+        if (eval_cmd_table[i].spec == stage->spec) return eval_cmd_table[i].run;
     CHECK(!"a stage runs a command of the table");
     return NULL;
 }

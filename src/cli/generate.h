@@ -14,7 +14,7 @@ struct generate_options {
     struct opt_list goals, fields;
     struct sampling_flags sampling;
     int64_t n, limit, max_new, max_length, batch, threads, answer_tries;
-    bool raw, json;
+    bool raw, json, token_ids;
     struct endpoint_flags endpoint;
 };
 
@@ -29,6 +29,7 @@ struct generate_item {
     uint64_t row, sample;
     char *id, *dataset;            /* of the row, for forms that have them; or NULL */
     struct buf text;
+    struct buf ids;                /* JSON, with --token-ids: those of the response, the one that ended it included */
     uint64_t tokens;               /* of the response; 0: an endpoint that does not count */
     const char *finish;            /* "stop", "length"; NULL: not known */
     bool done, given_up;           /* given_up: there is no response, and nothing is written */
@@ -42,6 +43,7 @@ struct generate_form {
     const char *id[2];   /* the row's field that is its identity, or the second; NULL: none */
     bool array;          /* one JSON array; else an object a line */
     bool lengths;        /* takes --length-tokenizer */
+    bool token_ids;      /* takes --token-ids */
     status (*put)(struct buf *out, struct generate_job *j, const struct generate_item *it);
 };
 extern const struct generate_form generate_forms[];

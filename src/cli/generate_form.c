@@ -18,6 +18,7 @@ static status put_row(struct buf *b, struct generate_job *j, const struct genera
     else buf_append_text(b, ", \"tokens\": null");
     if (it->finish) buf_printf(b, ", \"finish\": \"%s\"", it->finish);
     else buf_append_text(b, ", \"finish\": null");
+    if (o->token_ids) buf_printf(b, ", \"response_ids\": %s", buf_text(&it->ids));
     buf_printf(b, ", \"row\": %llu, \"model\": ", (unsigned long long)it->row);
     json_put_text(b, o->id ? o->id : o->endpoint.endpoint ? o->endpoint.model : o->model);
     if (o->adapter) {
@@ -123,10 +124,10 @@ static status put_arena_v01(struct buf *b, struct generate_job *j, const struct 
 }
 
 const struct generate_form generate_forms[] = {
-    {"rows", "our own, a JSON object a line", false, {NULL, NULL}, false, false, put_row},
-    {"alpaca", "AlpacaEval's model_outputs.json; rows with instruction", true, {NULL, NULL}, true, false, put_alpaca},
-    {"arena-hard-v0.1", "Arena-Hard v0.1's model_answer; rows with prompt and question_id or uid", true, {"question_id", "uid"}, false, true, put_arena_v01},
-    {"arena-hard-v2", "Arena-Hard v2's; rows with prompt and uid", true, {"uid", NULL}, false, true, put_arena_v2},
+    {"rows", "our own, a JSON object a line", false, {NULL, NULL}, false, false, true, put_row},
+    {"alpaca", "AlpacaEval's model_outputs.json; rows with instruction", true, {NULL, NULL}, true, false, false, put_alpaca},
+    {"arena-hard-v0.1", "Arena-Hard v0.1's model_answer; rows with prompt and question_id or uid", true, {"question_id", "uid"}, false, true, false, put_arena_v01},
+    {"arena-hard-v2", "Arena-Hard v2's; rows with prompt and uid", true, {"uid", NULL}, false, true, false, put_arena_v2},
 };
 const size_t generate_form_count = sizeof generate_forms / sizeof generate_forms[0];
 

@@ -29,6 +29,9 @@ status generate_check(const struct generate_options *o, const struct opt_result 
     if (form->one_each && o->n > 1) return several(form);
     if (form->one_each && !o->id) return FAIL(ST_USAGE, "--form %s expects --model-id NAME", form->name);
     if (o->lengths && !form->lengths) return FAIL(ST_USAGE, "--length-tokenizer has no effect with --form %s", form->name);
+    if (o->token_ids && !form->token_ids) return FAIL(ST_USAGE, "--token-ids has no effect with --form %s", form->name);
+    if (o->token_ids && o->endpoint.endpoint) return FAIL(ST_USAGE, "--token-ids: a model behind an endpoint does not say which tokens it wrote");
+    if (o->token_ids && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--token-ids has no effect on plain text");
     if (form->one_each && o->prompt) return FAIL(ST_USAGE, "--form %s expects --input", form->name);
     if (o->id && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--model-id has no effect on plain text");
     if (opt_given(r, spec, "form") && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--form has no effect on plain text (--json)");
@@ -70,17 +73,8 @@ static status make_bare(struct generate_job *j) {
 }
 
 status generate_put_goal(struct generate_job *j, const struct goal *goal) {
-    const struct json messages = {buf_text(&j->bare), j->bare.size};
     buf_clear(&j->asked);
-    if (!goal->count)
-        buf_append(&j->asked, messages.text, messages.size);
-    else if (j->record.conversational)
-        return goal_put_messages(&j->asked, j->style, messages, goal);
-    else if (j->style->placement == GOAL_SYSTEM)
-        return FAIL(ST_FORMAT, "the goal stands in the system turn, and the prompt is a plain string");
-    else
-        goal_put_prompt(&j->asked, j->style, messages.text, messages.size, goal);
-    return ST_OK;
+    return ask_put_goal(&j->asked, j->style, (struct json){buf_text(&j->bare), j->bare.size}, j->record.conversational, goal);
 }
 
 /* The record of --prompt, once. */
@@ -165,6 +159,7 @@ static void item_free(struct generate_item *it) {
     buf_release(&it->asked);
     buf_release(&it->more);
     buf_release(&it->text);
+    buf_release(&it->ids);
     free(it->id);
     free(it->dataset);
     free(it);

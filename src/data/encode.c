@@ -48,7 +48,8 @@ void encoded_release(struct encoded *x) {
     buf_release(&x->marks);
 }
 
-static status ids_from_json(struct ids *out, struct json array, const char *field, int32_t vocab) {
+status encode_json_ids(struct ids *out, const struct encoder *e, struct json array, const char *field) {
+    const int32_t vocab = e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0;
     struct json key, v;
     int64_t id;
     if (json_kind_of(array) != JSON_ARRAY) return FAIL(ST_FORMAT, "field '%s': expected an array of token ids, found %s", field, json_kind_name(json_kind_of(array)));
@@ -62,11 +63,10 @@ static status ids_from_json(struct ids *out, struct json array, const char *fiel
 }
 
 static status encode_ids(struct encoded *out, struct encoder *e, const struct record *r) {
-    int32_t vocab = e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0;
-    TRY(ids_from_json(e->whole ? &out->chosen : &out->prompt, r->prompt_ids, "prompt_ids", vocab));
-    TRY(ids_from_json(&out->chosen, r->chosen_ids, "chosen_ids", vocab));
-    if (e->whole && r->kind == RECORD_PAIR) TRY(ids_from_json(&out->rejected, r->prompt_ids, "prompt_ids", vocab));
-    if (r->kind == RECORD_PAIR) TRY(ids_from_json(&out->rejected, r->rejected_ids, "rejected_ids", vocab));
+    TRY(encode_json_ids(e->whole ? &out->chosen : &out->prompt, e, r->prompt_ids, "prompt_ids"));
+    TRY(encode_json_ids(&out->chosen, e, r->chosen_ids, "chosen_ids"));
+    if (e->whole && r->kind == RECORD_PAIR) TRY(encode_json_ids(&out->rejected, e, r->prompt_ids, "prompt_ids"));
+    if (r->kind == RECORD_PAIR) TRY(encode_json_ids(&out->rejected, e, r->rejected_ids, "rejected_ids"));
     return ST_OK;
 }
 
@@ -151,7 +151,7 @@ static status encode_text(struct ids *out, struct encoded *x, struct encoder *e,
 }
 
 status encode_prompt(struct ids *out, struct encoder *e, const struct record *r) {
-    if (json_kind_of(r->prompt_ids) != JSON_NONE) return ids_from_json(out, r->prompt_ids, "prompt_ids", e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0);
+    if (json_kind_of(r->prompt_ids) != JSON_NONE) return encode_json_ids(out, e, r->prompt_ids, "prompt_ids");
     TRY(need_tokenizer(e));
     if (!r->conversational) return tokenizer_encode(e->tokenizer, out, buf_text(&r->prompt), r->prompt.size, true);
     TRY(encode_render(e, r, &r->prompt, true));

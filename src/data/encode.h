@@ -54,6 +54,8 @@ bool encode_is_one_text(const struct encoder *e, const struct record *r);
 status encode_record(struct encoded *out, struct encoder *e, const struct record *r);
 /* Encodes one completion of a row whose prompt is in x, behind what is in out: what follows the first x->common tokens of the prompt. */
 status encode_completion(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion);
+/* Appends the ids of a JSON array; ST_FORMAT names the field where it is none, or has others than the tokenizer's. */
+status encode_json_ids(struct ids *out, const struct encoder *e, struct json array, const char *field);
 /* Encodes only the prompt (with the generation prompt). */
 status encode_prompt(struct ids *out, struct encoder *e, const struct record *r);
 

@@ -143,7 +143,7 @@ void estimate_json(struct buf *out, const struct estimate *e) {
 void estimate_text(struct buf *out, const struct estimate *e) {
     char text[64] = "-";
     if (e->n) snprintf(text, sizeof text, "%.3f [%.3f, %.3f]", e->value, e->low, e->high);
-    buf_printf(out, "%-24s", text);
+    buf_printf(out, "%-23s ", text);
 }
 
 void estimate_end_line(struct buf *text) {

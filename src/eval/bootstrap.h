@@ -23,7 +23,7 @@ typedef double bootstrap_fn(const void *context, const uint32_t *weight);
 status bootstrap_statistic(struct estimate *out, const struct bootstrap_params *p, bootstrap_fn *fn, const void *context, size_t clusters, size_t n);
 /* {"value": .., "low": .., "high": .., "n": ..}, or null when n is 0. */
 void estimate_json(struct buf *out, const struct estimate *e);
-/* "0.612 [0.550, 0.671]", or "-", padded to 24 columns. */
+/* "0.612 [0.550, 0.671]", or "-", padded to 24 columns, a blank at its end in any case. */
 void estimate_text(struct buf *out, const struct estimate *e);
 /* Ends a line of a table: blanks at its end go. */
 void estimate_end_line(struct buf *text);

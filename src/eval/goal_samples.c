@@ -60,20 +60,19 @@ static status read_ended(double *out, struct json object) {
     return ST_OK;
 }
 
-/* What a response says of itself, else what its row says of all of them. */
-static struct json owner(const struct record *r, size_t i, const char *field) {
+struct json goal_sample_owner(const struct record *r, size_t i, const char *field) {
     if (r->kind != RECORD_RESPONSES || json_kind_of(r->responses[i].source) != JSON_OBJECT) return r->row;
     const struct json own = r->responses[i].source;
     return r->responses[i].own_row || json_kind_of(json_get(own, field)) != JSON_NONE ? own : r->row;
 }
 
-static status read_fields(struct goal_sample *sample, const struct record *r, size_t i) {
-    const struct json own = owner(r, i, "goal");
+status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i) {
+    const struct json own = goal_sample_owner(r, i, "goal");
     if (json_kind_of(json_get(own, "goal")) == JSON_OBJECT)
         return FAIL(ST_FORMAT, "field goal: it has several attributes; a goal curve is of goals that are one score");
     TRY(read_number(&sample->goal, own, "goal"));
-    TRY(read_number(&sample->tokens, owner(r, i, "tokens"), "tokens"));
-    return read_ended(&sample->ended, owner(r, i, "finish"));
+    TRY(read_number(&sample->tokens, goal_sample_owner(r, i, "tokens"), "tokens"));
+    return read_ended(&sample->ended, goal_sample_owner(r, i, "finish"));
 }
 
 static status add(struct goal_samples *s, const struct goal_sample *sample) {
@@ -105,17 +104,36 @@ static status add_goal(struct goal_samples *s, double goal) {
     return ST_OK;
 }
 
-static status take(struct goal_samples *s, const struct record *r, struct buf *text) {
+#define MISSING "field %s: missing or null; rapt eval kl --model computes log-probs, without --model rows have logps, ref_logps (sums over the response, nats) and tokens"
+
+/* Those computed for the response, which is the file's number `at`, or those of its row. */
+static status take_logps(struct goal_sample *sample, const struct record *r, size_t i, const struct goal_samples_options *o, size_t at) {
+    if (!o->log_probs) return ST_OK;
+    if (!o->policy) {
+        TRY(read_number(&sample->logp, goal_sample_owner(r, i, "logps"), "logps"));
+        TRY(read_number(&sample->ref, goal_sample_owner(r, i, "ref_logps"), "ref_logps"));
+        const char *missing = isnan(sample->logp) ? "logps" : isnan(sample->ref) ? "ref_logps" : isnan(sample->tokens) ? "tokens" : NULL;
+        if (missing) return FAIL(ST_FORMAT, MISSING, missing);
+        return sample->tokens >= 1 ? ST_OK : FAIL(ST_FORMAT, "field tokens: expected 1 or more, found %g", sample->tokens);
+    }
+    if (at >= o->policy->count || at >= o->reference->count) return FAIL(ST_MISMATCH, "the file has more responses than a moment ago");
+    sample->logp = o->policy->sums[at];
+    sample->ref = o->reference->sums[at];
+    sample->tokens = o->policy->tokens[at];
+    return ST_OK;
+}
+
+static status take(struct goal_samples *s, const struct record *r, struct buf *text, const struct goal_samples_options *o, size_t *at) {
     if (r->kind != RECORD_RESPONSES && r->kind != RECORD_SFT)
         return FAIL(ST_FORMAT, "expected rows of responses with goal and score, found a %s (form %s)", record_kind_name(r->kind), r->form);
     for (size_t i = 0; i < reward_responses(r); i++) {
         struct goal_sample sample = {.key = record_prompt_key(&r->prompt, r->conversational),
                                      .score = r->kind == RECORD_SFT ? r->score_chosen : r->responses[i].score};
-        if (isnan(sample.score)) {
-            s->unscored++;
-            continue;
-        }
-        TRY(read_fields(&sample, r, i));
+        const size_t number = (*at)++;
+        s->unscored += isnan(sample.score);
+        if (isnan(sample.score) && !o->log_probs) continue;
+        TRY(goal_sample_read(&sample, r, i));
+        TRY(take_logps(&sample, r, i, o, number));
         TRY(reward_response_text(text, r, i));
         count_words(&sample, text);
         TRY(add_goal(s, sample.goal));
@@ -129,6 +147,7 @@ static int by_prompt(const void *a, const void *b) {
     if (x->key != y->key) return x->key < y->key ? -1 : 1;
     if (isnan(x->goal) != isnan(y->goal)) return isnan(x->goal) ? 1 : -1;
     if (x->goal != y->goal && !isnan(x->goal)) return x->goal < y->goal ? -1 : 1;
+    if (isnan(x->score) || isnan(y->score)) return isnan(x->score) - isnan(y->score);
     return (x->score > y->score) - (x->score < y->score);
 }
 
@@ -153,15 +172,16 @@ static status finish(struct goal_samples *s) {
     return ST_OK;
 }
 
-static status read_all(struct goal_samples *s, struct source *source) {
+static status read_all(struct goal_samples *s, struct source *source, const struct goal_samples_options *o) {
     struct record record = {0};
     struct buf text = {0};
+    size_t at = 0;
     bool end = false;
     status code = ST_OK;
     while (code == ST_OK) {
         code = source_next(source, &record, &end);
         if (code != ST_OK || end) break;
-        code = take(s, &record, &text);
+        code = take(s, &record, &text, o, &at);
         if (code != ST_OK) code = source_reject(source, &record, code); /* puts file and line in front */
     }
     record_release(&record);
@@ -169,17 +189,19 @@ static status read_all(struct goal_samples *s, struct source *source) {
     return code;
 }
 
-status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct source_map *map) {
+status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct goal_samples_options *given) {
+    static const struct goal_samples_options none = {0};
+    const struct goal_samples_options *o = given ? given : &none;
     struct source source;
     *s = (struct goal_samples){.name = mem_text(name)};
     status code = source_open(&source, path, SOURCE_STOP, NULL);
     if (code == ST_OK) {
-        source.map = map;
-        code = read_all(s, &source);
+        source.map = o->map;
+        code = read_all(s, &source, o);
         source_release(&source);
         if (code == ST_OK && (code = finish(s)) != ST_OK) status_note(code, "%s: ", path);
     }
-    if (code == ST_OK && s->unscored) log_warn("%s: %zu responses without a score are left out", path, s->unscored);
+    if (code == ST_OK && s->unscored && !o->log_probs) log_warn("%s: %zu responses without a score are left out", path, s->unscored);
     if (code != ST_OK) goal_samples_release(s);
     return code;
 }
@@ -219,4 +241,10 @@ void goal_samples_release(struct goal_samples *s) {
     free(s->name);
     free(s->items);
     *s = (struct goal_samples){0};
+}
+
+void goal_logps_release(struct goal_logps *l) {
+    free(l->sums);
+    free(l->tokens);
+    *l = (struct goal_logps){0};
 }

@@ -17,20 +17,38 @@ struct goal_sample {
     double tokens;     /* NaN: not in the row */
     double repetition; /* seq-rep-4 (arXiv 1908.04319): 1 - different / all runs of 4 words; 0 of a text without one */
     double ended;      /* 1: the model ended it, 0: it was cut (finish is stop or length); NaN: not in the row */
+    double logp, ref;  /* sums over the response under the policy and the reference, nats; NaN: not known */
 };
 struct goal_samples {
     char *name; /* of the run, for tables; owned */
     struct goal_sample *items; /* [count] by prompt, then by goal, those without a goal last */
     size_t count, capacity;
     size_t prompts;
-    size_t unscored; /* responses left out */
+    size_t unscored; /* responses without a score, left out unless goal_samples_options.log_probs */
     double goals[GOAL_SAMPLES_GOALS_MAX]; /* [goal_count] different goals, ascending */
     size_t goal_count;
     bool without_goal; /* some have none */
     size_t pooled;     /* files added to the first */
 };
-/* Errors name file, line and field. ST_MISMATCH where nothing is scored: rapt score is what is missing. map: NULL for none. */
-status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct source_map *map);
+/* Log-probs of the responses of a file, in its order. */
+struct goal_logps {
+    double *sums;    /* [count] nats */
+    int32_t *tokens; /* [count] of the responses */
+    size_t count, capacity;
+};
+void goal_logps_release(struct goal_logps *l);
+
+struct goal_samples_options {
+    const struct source_map *map;                /* NULL: none */
+    bool log_probs;                              /* they are wanted, and responses without a score count too */
+    const struct goal_logps *policy, *reference; /* NULL: those that rows have as logps and ref_logps, with tokens */
+};
+/* Errors name file, line and field. ST_MISMATCH where nothing is scored, unless that is allowed: rapt score is what is missing. o: NULL for none of it. */
+status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct goal_samples_options *o);
+/* What a field of the i-th response is read from: its own object or row, else its record's. */
+struct json goal_sample_owner(const struct record *r, size_t i, const char *field);
+/* What the i-th response's row says of it: goal, tokens, ended. */
+status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i);
 /* Leaves the samples of these goals, with those without a goal. ST_MISMATCH where a goal has none. */
 status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count);
 /* Adds the samples of another seed's policy: a prompt's samples under one goal are then of all of them. */

@@ -16,6 +16,7 @@ const struct summary_figure summary_figures[] = {
     {"tau", "goal curve: tau", "goal-curve", "overall", "all", "tau", "tau", 0},
     {"span", "goal curve: span", "goal-curve", "overall", "all", "span", "span", 0},
     {"absolute_error", "goal curve: absolute error", "goal-curve", "overall", "all", "absolute_error", "absolute_error", NAN},
+    {"kl", "KL from the reference, nats", "kl", "overall", "all", "kl", "kl", NAN},
     {"unlearned", "good rejected, own goal, nats a token", "unlearning", "own_goal", "rejected", "5_and_above", "rejected_5_and_above", NAN},
     {"unlearned_no_goal", "good rejected, no goal, nats a token", "unlearning", "no_goal", "rejected", "5_and_above", "rejected_5_and_above", NAN},
 };

@@ -132,6 +132,18 @@ status decoder_open(struct decoder *d, struct model *m, const float *theta, cons
     return decoder_init(d, m, theta, &o);
 }
 
+status ask_put_goal(struct buf *out, const struct goal_style *style, struct json prompt, bool messages, const struct goal *goal) {
+    if (!goal->count)
+        buf_append(out, prompt.text, prompt.size);
+    else if (messages)
+        return goal_put_messages(out, style, prompt, goal);
+    else if (style->placement == GOAL_SYSTEM)
+        return FAIL(ST_FORMAT, "the goal stands in the system turn, and the prompt is a plain string");
+    else
+        goal_put_prompt(out, style, prompt.text, prompt.size, goal);
+    return ST_OK;
+}
+
 void response_text(struct buf *out, const struct tokenizer *t, const struct decode_state *s) {
     size_t count = s->count;
     struct buf raw = {0};

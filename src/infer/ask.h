@@ -33,6 +33,8 @@ void goal_asker_note(const struct goal_asker *g, const struct goal *goal);
 status infer_model_open(struct model *m, const char *path, const char *dtype);
 /* Opens the sequences' memory for wanted->length tokens each, cut to what the model takes. Refuses what does not fit this machine. */
 status decoder_open(struct decoder *d, struct model *m, const float *theta, const struct decode_options *wanted);
+/* Appends a prompt, messages (JSON) or text, with the goal written in, or as it is without one. ST_FORMAT where a text has no place for it. */
+status ask_put_goal(struct buf *out, const struct goal_style *style, struct json prompt, bool messages, const struct goal *goal);
 /* The response as text: the token that ended it left out, valid UTF-8. */
 void response_text(struct buf *out, const struct tokenizer *t, const struct decode_state *s);
 /* Puts a system turn in front of the messages (JSON) where they have none of their own. */

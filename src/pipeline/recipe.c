@@ -275,14 +275,14 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static bool is_output_option(const char *name) {
-    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 || ends_with(name, "-output");
+    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 || strcmp(name, "output-path") == 0 || ends_with(name, "-output");
 }
 
 /* Options that are always paths of something to read, in every command that has them. */
 static bool is_input_option(const char *name) {
     static const char *const names[] = {"input", "model",     "adapter", "train-data",         "eval-data",  "ref-logps",
                                         "logps", "reference", "data",    "goal-template-file", "goal-style", "exclude-prompts",
-                                        "map",   "samples",   "results"};
+                                        "map",   "samples",   "results", "reference-adapter"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
@@ -382,6 +382,16 @@ static status resolve(struct loader *l, struct recipe_stage *stage) {
     return ST_OK;
 }
 
+/* Is the second word part of the command's name ("eval kl"), not an argument? */
+static bool second_word(struct loader *l, struct recipe_stage *stage, const char *item) {
+    struct buf name = {0};
+    buf_printf(&name, "%s %s", stage->spec->command, item);
+    const struct opt_spec *both = l->find(buf_text(&name));
+    buf_release(&name);
+    if (both) stage->spec = both;
+    return both != NULL;
+}
+
 /* "eval goal-accuracy": the command and arguments without blanks in them. */
 static status read_run(struct loader *l, struct recipe_stage *stage, struct recipe_paths *argv, const struct yaml_node *run) {
     const char *text;
@@ -394,7 +404,7 @@ static status read_run(struct loader *l, struct recipe_stage *stage, struct reci
         const char *item = arena_text(&l->r->arena, text, n);
         text += n;
         if (word) {
-            paths_add(argv, l->r, item);
+            if (word > 1 || !second_word(l, stage, item)) paths_add(argv, l->r, item);
             continue;
         }
         stage->spec = l->find(item);

@@ -32,7 +32,7 @@
 #define RECIPE_STAGES_MAX 256
 #define RECIPE_TEXT_MAX ((size_t)1 << 16) /* bytes of a text with its variables filled in */
 
-/* The option table of a command, or NULL for one that does not exist or cannot be a stage. */
+/* The option table of a command, or NULL for one that does not exist or cannot be a stage. A name may be of two words ("eval kl"). */
 typedef const struct opt_spec *recipe_find_fn(const char *command);
 
 struct recipe_paths {

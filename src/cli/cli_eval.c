@@ -1,0 +1,72 @@
+#include "cli/cli_eval.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+const char *cli_split_name(char **name, const char *text) {
+    const char *equals = strchr(text, '=');
+    bool whole = !equals || equals == text || file_exists(text);
+    *name = whole ? mem_text(text) : mem_text_n(text, (size_t)(equals - text));
+    return whole ? text : equals + 1;
+}
+
+status cli_check_pooled(const char *name, size_t pooled, const char *first, size_t first_pooled) {
+    if (pooled == first_pooled) return ST_OK;
+    return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first, first_pooled + 1);
+}
+
+bool cli_is_model(const char *path) {
+    const size_t n = strlen(path);
+    if (n > 5 && strcmp(path + n - 5, ".gguf") == 0) return true;
+    char *config = file_join(path, "adapter_config.json"), *model = file_join(path, "config.json");
+    const bool own = !file_exists(config) && file_exists(model);
+    free(config);
+    free(model);
+    return own;
+}
+
+/* Numbers between commas, up to GOAL_SAMPLES_GOALS_MAX; text may be NULL: none. */
+static status read_goals(double *goals, size_t *count, const char *text) {
+    *count = 0;
+    for (const char *at = text; at; at++) {
+        char *end;
+        const double goal = strtod(at, &end);
+        if (end == at || !isfinite(goal) || (*end && *end != ',') || *count == GOAL_SAMPLES_GOALS_MAX)
+            return FAIL(ST_USAGE, "--goals expects up to %d numbers such as 7,10; found '%s'", GOAL_SAMPLES_GOALS_MAX, text);
+        goals[(*count)++] = goal;
+        at = end;
+        if (!*end) break;
+    }
+    return ST_OK;
+}
+
+status cli_add_samples(struct goal_samples *runs, size_t *count, struct goal_samples *file) {
+    size_t at = 0;
+    while (at < *count && strcmp(runs[at].name, file->name) != 0) at++;
+    if (at == *count) {
+        runs[(*count)++] = *file;
+        return ST_OK;
+    }
+    const status code = goal_samples_pool(&runs[at], file);
+    goal_samples_release(file);
+    return code;
+}
+
+status cli_finish_samples(struct goal_samples *runs, size_t count, const char *text) {
+    double goals[GOAL_SAMPLES_GOALS_MAX];
+    size_t goal_count;
+    TRY(read_goals(goals, &goal_count, text));
+    for (size_t i = 1; i < count; i++) TRY(cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled));
+    for (size_t i = 0; goal_count && i < count; i++) TRY(goal_samples_keep(&runs[i], goals, goal_count));
+    return ST_OK;
+}
+
+status cli_put_results(const struct buf *json, const struct buf *text, const char *output, bool as_json) {
+    if (output) TRY(file_write(output, json->data, json->size));
+    fputs(buf_text(as_json ? json : text), stdout);
+    return ST_OK;
+}

@@ -1,0 +1,181 @@
+#include "eval/kl_score.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "infer/ask.h"
+#include "reward/reward_pack.h"
+
+struct job {
+    const struct kl_options *o;
+    struct reward_pack pack;
+    struct goal_asker asker;
+    struct reward_values sums;
+    struct goal_logps *out;
+    struct record asked; /* scratch: the prompt with its goal */
+    struct buf bare, completion;
+    struct ids response;
+    struct encoded encoded;
+    size_t other_tokens;
+};
+
+static status open_job(struct job *j) {
+    const struct kl_options *o = j->o;
+    const struct reward_options ro = {.model = o->model, .adapter = o->adapter, .kind = o->kind, .budget = o->budget};
+    struct encoder *e = &j->pack.encoder;
+    TRY(reward_pack_open(&j->pack, &ro, false));
+    TRY(encoder_set_kwargs(e, o->kwargs, &(struct kwargs_places){.adapter = o->policy_adapter, .model = o->policy_model}));
+    return goal_asker_open(&j->asker, o->policy_model, o->policy_adapter, o->style, e);
+}
+
+static void put_message(struct buf *out, const char *role, const struct buf *text) {
+    buf_clear(out);
+    buf_printf(out, "[{\"role\": \"%s\", \"content\": ", role);
+    json_put_string(out, buf_text(text), text->size);
+    buf_append_text(out, "}]");
+}
+
+/* The row's prompt without goal, as rapt generate takes it. */
+static status make_bare(struct job *j, const struct record *r) {
+    struct record *a = &j->asked;
+    const bool chat = r->conversational || (j->pack.encoder.chat && !j->o->raw);
+    if (r->prompt_ids.size || r->chosen_ids.size) return FAIL(ST_FORMAT, "the row holds token ids in place of its prompt: no goal can be written into them");
+    if (r->goal_of != GOAL_OF_NONE)
+        return FAIL(ST_FORMAT, "field goal_of: the row's prompt asks for a goal already; expected rows as rapt generate writes them, with the goal beside the prompt");
+    if (r->conversational ? !json_count((struct json){buf_text(&r->prompt), r->prompt.size}) : !r->prompt.size) return FAIL(ST_FORMAT, "field prompt: the row has none");
+    record_clear(a);
+    a->kind = RECORD_SFT;
+    a->conversational = chat;
+    a->tools = r->tools;
+    a->chat_template_kwargs = r->chat_template_kwargs;
+    if (chat && !r->conversational) {
+        put_message(&j->bare, "user", &r->prompt);
+    } else {
+        buf_clear(&j->bare);
+        buf_append(&j->bare, buf_text(&r->prompt), r->prompt.size);
+    }
+    return ST_OK;
+}
+
+/* The prompt's ids under the goal, into encoded.prompt. */
+static status ask(struct job *j, double score) {
+    const bool none = isnan(score) || j->o->without_goal;
+    const struct goal goal = none ? (struct goal){0} : goal_of_score(score);
+    if (!none && j->asker.baked) return FAIL(ST_MISMATCH, "field goal: the model's chat template asks for a goal by itself (export --bake-goal)");
+    if (!none && j->asker.style.attribute_count) return FAIL(ST_UNSUPPORTED, "field goal: one score, and the policy was trained under goals of several attributes");
+    buf_clear(&j->asked.prompt);
+    TRY(ask_put_goal(&j->asked.prompt, &j->asker.style, (struct json){buf_text(&j->bare), j->bare.size}, j->asked.conversational, &goal));
+    j->encoded.prompt.count = 0;
+    return encode_prompt(&j->encoded.prompt, &j->pack.encoder, &j->asked);
+}
+
+/* Up to the token that ends the response; without it where the response was cut. */
+static void cut_end(struct ids *ids, const struct tokenizer *t, bool cut) {
+    for (size_t i = ids->count; i > 0; i--)
+        if (tokenizer_is_end(t, ids->data[i - 1])) {
+            ids->count = cut ? i - 1 : i;
+            return;
+        }
+}
+
+static status response_tokens(struct job *j, const struct record *r, size_t i, bool cut) {
+    const struct json sampled = json_get(goal_sample_owner(r, i, "response_ids"), "response_ids");
+    const struct buf *text = reward_response(r, i);
+    j->response.count = 0;
+    if (json_kind_of(sampled) != JSON_NONE) {
+        j->encoded.common = j->encoded.prompt.count;
+        return encode_json_ids(&j->response, &j->pack.encoder, sampled, "response_ids");
+    }
+    if (j->asked.conversational && !r->conversational) put_message(&j->completion, "assistant", text);
+    TRY(encode_completion(&j->response, &j->encoded, &j->pack.encoder, &j->asked, j->asked.conversational && !r->conversational ? &j->completion : text));
+    cut_end(&j->response, j->pack.encoder.tokenizer, cut);
+    return ST_OK;
+}
+
+static status grow(struct goal_logps *l) {
+    if (l->count < l->capacity) return ST_OK;
+    l->capacity = l->capacity ? 2 * l->capacity : 256;
+    l->sums = mem_resize(l->sums, l->capacity * sizeof *l->sums);
+    l->tokens = mem_resize(l->tokens, l->capacity * sizeof *l->tokens);
+    return ST_OK;
+}
+
+static status take_response(struct job *j, const struct record *r, size_t i) {
+    struct goal_sample sample;
+    TRY(goal_sample_read(&sample, r, i));
+    TRY(ask(j, sample.goal));
+    TRY(response_tokens(j, r, i, sample.ended == 0));
+    const struct ids prompt = {.data = j->encoded.prompt.data, .count = j->encoded.common};
+    if (!prompt.count) return FAIL(ST_FORMAT, "field prompt: no tokens; a response needs at least one token before it");
+    if (!j->response.count) return FAIL(ST_FORMAT, "response %zu: no tokens", i + 1);
+    j->other_tokens += !isnan(sample.tokens) && sample.tokens != (double)j->response.count;
+    TRY(grow(j->out));
+    j->out->tokens[j->out->count++] = (int32_t)j->response.count;
+    return reward_pack_push(&j->pack, &prompt, &j->response);
+}
+
+static status take(struct job *j, const struct record *r) {
+    if (r->kind != RECORD_RESPONSES && r->kind != RECORD_SFT)
+        return FAIL(ST_FORMAT, "expected rows of responses as rapt generate writes them, found a %s (form %s)", record_kind_name(r->kind), r->form);
+    TRY(make_bare(j, r));
+    for (size_t i = 0; i < reward_responses(r); i++) TRY(take_response(j, r, i));
+    return ST_OK;
+}
+
+static status read_all(struct job *j, struct source *source, const char *path) {
+    struct record record = {0};
+    struct progress bar;
+    bool end = false;
+    status s = ST_OK;
+    progress_begin(&bar, j->o->what, "kB", file_size_bytes(path) >> 10);
+    while (s == ST_OK) {
+        s = source_next(source, &record, &end);
+        if (s != ST_OK || end) break;
+        s = take(j, &record);
+        if (s != ST_OK) s = source_reject(source, &record, s); /* puts file and line in front */
+        if (s == ST_OK) s = reward_pack_sums(&j->sums, &j->pack, false);
+        progress_update(&bar, input_taken(&source->rows.lines.in) >> 10, NULL);
+    }
+    if (s == ST_OK) s = reward_pack_sums(&j->sums, &j->pack, true);
+    if (s == ST_OK) progress_end(&bar, input_taken(&source->rows.lines.in) >> 10, NULL);
+    record_release(&record);
+    return s;
+}
+
+static void release(struct job *j) {
+    reward_pack_release(&j->pack);
+    goal_asker_release(&j->asker);
+    reward_values_release(&j->sums);
+    record_release(&j->asked);
+    buf_release(&j->bare);
+    buf_release(&j->completion);
+    ids_release(&j->response);
+    encoded_release(&j->encoded);
+    free(j);
+}
+
+status kl_logps(struct goal_logps *out, size_t *other_tokens, const char *path, const struct kl_options *o) {
+    struct job *j = mem_zero(1, sizeof *j);
+    struct source source;
+    *out = (struct goal_logps){0};
+    j->o = o;
+    j->out = out;
+    status s = open_job(j);
+    if (s == ST_OK) s = source_open(&source, path, SOURCE_STOP, NULL);
+    if (s == ST_OK) {
+        source.map = o->map;
+        s = read_all(j, &source, path);
+        source_release(&source);
+    }
+    for (size_t i = 0; s == ST_OK && i < out->count; i++) {
+        out->sums[i] = j->sums.items[i];
+        if (!isfinite(out->sums[i])) s = FAIL(ST_FORMAT, "%s: the model gives a log-prob that is not finite (a broken checkpoint or adapter)", path);
+    }
+    *other_tokens = j->other_tokens;
+    release(j);
+    if (s != ST_OK) goal_logps_release(out);
+    return s;
+}
