@@ -458,6 +458,26 @@ function promptBlock(prompt) {
   });
   return box;
 }
+/* Goals of several attributes are {name: score}; as a text they are one goal wherever they stand. */
+const goalKey = (g) => (g !== null && typeof g === 'object' ? JSON.stringify(g) : g);
+const scoresOf = (key) => (typeof key === 'string' ? Object.entries(JSON.parse(key)) : []);
+const lessGoal = (a, b) => {
+  if (a === null || b === null) return a === null ? -1 : 1;
+  if (typeof a !== typeof b) return typeof a === 'number' ? -1 : 1;
+  if (typeof a === 'number') return a - b;
+  const [x, y] = [a, b].map((k) => scoresOf(k).map(([, v]) => v)), i = x.findIndex((v, k) => v !== y[k]);
+  return i < 0 ? (a < b ? -1 : 1) : x[i] - (y[i] ?? 0);
+};
+/* An attribute's scale: as a run that was trained on it says, else up to the highest score that was asked for. */
+function scaleOf(name) {
+  for (const r of data.runs) for (const a of (r.goal && r.goal.attributes) || []) if (a.name === name) return [a.low, a.high];
+  return [0, Math.max(...data.samples.flatMap((r) => (r.goal && typeof r.goal === 'object' && isNumber(r.goal[name]) ? [r.goal[name]] : [])))];
+}
+function meter(share) {
+  const fill = el('i');
+  fill.style.width = `${Math.max(0, Math.min(100, share * 100))}%`;
+  return el('span', 'meter', fill);
+}
 function sampleCards() {
   if (!data.samples.length) return;
   const prompts = new Map();
@@ -466,9 +486,9 @@ function sampleCards() {
     if (!prompts.has(key)) prompts.set(key, {prompt: row.prompt, labels: new Map()});
     const labels = prompts.get(key).labels;
     if (!labels.has(label)) labels.set(label, new Map());
-    const byGoal = labels.get(label);
-    if (!byGoal.has(row.goal)) byGoal.set(row.goal, []);
-    byGoal.get(row.goal).push(row.text);
+    const byGoal = labels.get(label), asked = goalKey(row.goal);
+    if (!byGoal.has(asked)) byGoal.set(asked, []);
+    byGoal.get(asked).push(row.text);
     model(label);
   }
   const all = [...prompts.values()];
@@ -479,7 +499,7 @@ function sampleCards() {
   s.append(place);
   all.forEach((p, i) => {
     const c = el('article', 'card sample', promptBlock(p.prompt));
-    const goalsHere = [...new Set([...p.labels.values()].flatMap((m) => [...m.keys()]))].sort((a, b) => (a === null ? -1 : b === null ? 1 : a - b));
+    const goalsHere = [...new Set([...p.labels.values()].flatMap((m) => [...m.keys()]))].sort(lessGoal);
     for (const [label, byGoal] of p.labels) {
       if (several || models.length > 1) {
         const key = el('span', 'key');
@@ -490,10 +510,10 @@ function sampleCards() {
       for (const g of goalsHere) {
         const answer = el('div', 'answer');
         if (g === null) answer.append(el('div', 'goal', 'no score asked for'));
-        else {
-          const fill = el('i');
-          fill.style.width = `${Math.max(0, Math.min(100, (g / top) * 100))}%`;
-          answer.append(el('div', 'goal', 'score ', el('b', '', short(g)), el('span', 'meter', fill)));
+        else if (typeof g === 'number') answer.append(el('div', 'goal', 'score ', el('b', '', short(g)), meter(g / top)));
+        for (const [name, score] of scoresOf(g)) {
+          const [low, high] = scaleOf(name);
+          answer.append(el('div', 'goal', `${name.replace(/[_-]/g, ' ')} `, el('b', '', short(score)), meter(high > low ? (score - low) / (high - low) : 1)));
         }
         const texts = byGoal.get(g);
         if (!texts) answer.append(el('p', 'none', '(no sample)'));
@@ -693,6 +713,9 @@ function provenance() {
     ['number type', (r) => mach(r).dtype],
     ['instruction set', (r) => mach(r).instruction_set],
     ['threads', (r) => mach(r).threads],
+    ['goal', (r) => (r.goal && isNumber(r.goal.low) ? `a score of ${value(r.goal.low)} to ${value(r.goal.high)}` : null)],
+    ['attributes', (r) => (((r.goal && r.goal.attributes) || []).map((a) => `${a.name} ${value(a.low)} to ${value(a.high)}${isNumber(a.best) ? `, best ${value(a.best)}` : ''}`).join('; ') || null)],
+    ['goal stands', (r) => (r.goal && {system: 'in the system turn', user: 'before the first user turn', after: 'at the end of the last user turn'}[r.goal.placement]) || null],
     ['folder', (r) => r.folder, true],
   ].filter(([, get]) => runs.some((r) => get(r) !== null && get(r) !== undefined));
   const s = section('Where the numbers come from');

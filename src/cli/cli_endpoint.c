@@ -84,30 +84,62 @@ status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, co
 status cli_endpoint_style(struct goal_style *style, const char *file) {
     if (file) TRY(goal_style_load(style, file));
     else goal_style_default(style);
-    if (!style->attribute_count) style->best = (struct goal){0};
     if (style->placement == GOAL_AUTO) style->placement = GOAL_SYSTEM;
     return ST_OK;
 }
 
-static void warn_scale(const struct goal *goal, const struct goal_style *style, enum remote_goal_as as) {
-    if (as == REMOTE_GOAL_PROMPT && goal_check_scale(style, goal) != ST_OK) log_warn("%s", status_message());
+/* Is it NAME=G,NAME=G, or best with some of these behind it? The server knows the names. */
+static bool is_named(const char *text) {
+    for (const char *at = text;; at++) {
+        const size_t size = strcspn(at, ","), name = strcspn(at, "=,");
+        char *end = NULL;
+        const double value = at[name] == '=' ? strtod(at + name + 1, &end) : 0;
+        if (!(at == text && size == 4 && memcmp(at, "best", 4) == 0) && (!name || !end || end == at + name + 1 || end != at + size || !isfinite(value))) return false;
+        at += size;
+        if (!*at) return true;
+    }
 }
 
-/* Which goal is best the server knows alone, unless a style says it for each attribute. */
-static status not_known(status s, const char *text, const struct goal_style *style) {
-    if (s == ST_OK || style->attribute_count) return s;
-    return FAIL(ST_USAGE, "with --endpoint a goal is a number, not '%s'", text);
-}
-
-status cli_endpoint_goal(struct goal *goal, const char *text, const struct goal_style *style, enum remote_goal_as as) {
-    TRY(not_known(goal_parse(goal, style, text, NULL), text, style));
-    warn_scale(goal, style, as);
+static status add_text(struct goal_list *goals, struct endpoint_texts *texts, const char *one) {
+    char *end;
+    const double number = strtod(one, &end);
+    const bool is_number = end > one && !*end && isfinite(number);
+    struct buf sent = {0};
+    if (!is_number && !is_named(one)) return FAIL(ST_USAGE, "--goal: with --endpoint a goal is a number, best, or NAME=G,NAME=G, not '%s'", one);
+    if (is_number) goal_put_number(&sent, number);
+    else buf_append_text(&sent, one);
+    texts->items = mem_resize(texts->items, (texts->count + 1) * sizeof *texts->items);
+    texts->items[texts->count++] = sent.data;
+    goal_list_add(goals, &(struct goal){.count = 1, .value = {is_number ? number : (double)NAN}});
     return ST_OK;
 }
 
-status cli_endpoint_goals(struct goal_list *goals, const char *text, const struct goal_style *style, enum remote_goal_as as) {
+/* In the messages. */
+static status style_goals(struct goal_list *goals, const char *text, const struct goal_style *style) {
     const size_t before = goals->count;
-    TRY(not_known(goal_parse_list(goals, style, text, NULL), text, style));
-    for (size_t i = before; i < goals->count; i++) warn_scale(&goals->items[i], style, as);
+    TRY(goal_parse_list(goals, style, text,
+        "--goal best: with --goal-as prompt the best goal is that of --goal-style, the goal.json of an adapter that has one; with field or suffix the server's"));
+    for (size_t i = before; i < goals->count; i++)
+        if (goal_check_scale(style, &goals->items[i]) != ST_OK) log_warn("%s", status_message());
     return ST_OK;
+}
+
+status cli_endpoint_goals(struct goal_list *goals, struct endpoint_texts *texts, const char *text, const struct goal_style *style, enum remote_goal_as as) {
+    const char *mark = strchr(text, '=') ? ";" : ",";
+    if (as == REMOTE_GOAL_PROMPT) return style_goals(goals, text, style);
+    for (const char *at = text;; at++) {
+        const size_t size = strcspn(at, mark);
+        char *one = mem_text_n(at, size);
+        status s = size ? add_text(goals, texts, one) : ST_OK;
+        free(one);
+        TRY(s);
+        at += size;
+        if (!*at) return ST_OK;
+    }
+}
+
+void endpoint_texts_release(struct endpoint_texts *t) {
+    for (size_t i = 0; i < t->count; i++) free(t->items[i]);
+    free(t->items);
+    *t = (struct endpoint_texts){0};
 }

@@ -51,10 +51,15 @@ status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, co
      "NAME@goal=G as the model's name (both: rapt serve)"}
 /* The style of a file, else the default; a placement that is left open is the system turn. Either way the caller releases. */
 status cli_endpoint_style(struct goal_style *style, const char *file);
-/* A number, or NAME=G,.. under a style of attributes; warned about outside the scale that a prompt states. */
-status cli_endpoint_goal(struct goal *goal, const char *text, const struct goal_style *style, enum remote_goal_as as);
-/* Several of them, as goal_parse_list takes them. */
-status cli_endpoint_goals(struct goal_list *goals, const char *text, const struct goal_style *style, enum remote_goal_as as);
+/* Goals of an option's text. In the messages they are those of the style: numbers, or NAME=G,.. where it has attributes, or best where it knows one;
+ * warned about outside the scale that a prompt states. In the body or the name the server reads them: a number, best, or NAME=G,.., which may begin with
+ * best; several as goal_parse_list takes them. Such a goal stands in texts as it is sent, and in goals as its number, NaN where it is no number. */
+struct endpoint_texts {
+    char **items; /* [count] */
+    size_t count;
+};
+status cli_endpoint_goals(struct goal_list *goals, struct endpoint_texts *texts, const char *text, const struct goal_style *style, enum remote_goal_as as);
+void endpoint_texts_release(struct endpoint_texts *t);
 
 /* A row of numbers that lie between two others. */
 struct cli_between {

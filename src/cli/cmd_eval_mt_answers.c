@@ -27,7 +27,7 @@ static const struct opt_row rows[] = {
     {"questions", OPT_STR, FIELD(questions), "F.jsonl", NULL, NULL, "FastChat's question.jsonl: question_id, category, turns"},
     {"output", OPT_STR, FIELD(output), "F.jsonl", "-", NULL, "FastChat's model_answer rows: question_id, answer_id, model_id, choices, tstamp"},
     {"model-id", OPT_STR, FIELD(id), "NAME", NULL, NULL, "the model's name there"},
-    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL, "the score to aim at, or best. It stands once: before the first turn, also when the second is asked; placement after: in the turn that is asked"},
+    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL, "the score to aim at, or best; NAME=G,NAME=G,... where goals have several attributes. It stands once: before the first turn, also when the second is asked; placement after: in the turn that is asked"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL, "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
     CLI_KWARGS_ROW(FIELD(kwargs)),
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N questions; 0 = all"},
@@ -146,20 +146,23 @@ static status answer_remotely(struct world *w, const struct options *o, const st
     struct remote_options remote = {.max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = true, .who = "model", .item = "question"};
     struct remote_counts kept, *counts = &kept;
     struct goal_style style = {0};
-    struct buf goal = {0};
+    struct goal_list goals = {0};
+    struct endpoint_texts texts = {0};
     const enum remote_goal_as as = remote_goal_as_parse(o->goal_as);
     TRY(cli_endpoint(&remote, &o->endpoint, r, &cmd_eval_mt_answers_spec, o->output, strcmp(o->output, "-") == 0 ? NULL : ".remote.jsonl"));
     TRY(mt_asked_load(&w->set, o->questions, (size_t)o->limit));
     w->how = (struct mt_asking){.max_tokens = (size_t)o->max_new};
     status s = o->goal ? cli_endpoint_style(&style, o->style) : ST_OK;
-    if (s == ST_OK && o->goal) s = cli_endpoint_goal(&w->how.goal, o->goal, &style, as);
+    if (s == ST_OK && o->goal) s = cli_endpoint_goals(&goals, &texts, o->goal, &style, as);
+    if (s == ST_OK && o->goal && goals.count != 1) s = FAIL(ST_USAGE, "--goal expects one goal");
+    if (s == ST_OK && o->goal) w->how.goal = goals.items[0];
     if (o->goal && as == REMOTE_GOAL_PROMPT) w->how.style = &style;
-    if (s == ST_OK && o->goal) goal_put_name(&goal, &style, &w->how.goal);
-    if (s == ST_OK) s = mt_answer_remote(&w->set, counts, &w->how, &remote, goal.size ? buf_text(&goal) : NULL, as, (uint64_t)o->seed);
+    if (s == ST_OK) s = mt_answer_remote(&w->set, counts, &w->how, &remote, texts.count ? texts.items[0] : NULL, as, (uint64_t)o->seed);
     const struct cli_count list[] = {REMOTE_COUNT_MAP(CLI_COUNT)};
     if (s == ST_OK) cli_counts_print(list, sizeof list / sizeof list[0], false);
     goal_style_release(&style);
-    buf_release(&goal);
+    goal_list_release(&goals);
+    endpoint_texts_release(&texts);
     return s;
 }
 

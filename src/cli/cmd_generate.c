@@ -37,7 +37,7 @@ static const struct opt_row rows[] = {
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "a system text for prompts that bring none of their own"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
-    {"raw", OPT_FLAG, FIELD(raw), NULL, NULL, NULL, "string prompts go in as they are, without the chat template"},
+    {"raw", OPT_FLAG, FIELD(raw), NULL, NULL, NULL, "string prompts go in as they are, without the chat template (an endpoint is asked at /completions)"},
     {"Sampling", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     SAMPLING_ROWS(SAMPLING, "1", "1"),
     {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "256", NULL, "most tokens of a response"},

@@ -25,7 +25,8 @@ struct generate_item {
     struct buf prompt;             /* the prompt without goal: messages, or a JSON string */
     struct buf asked, more;        /* of an endpoint: messages with the goal, where it stands in them; the row's further members of the request */
     struct goal goal;
-    struct buf row_goal;           /* JSON: one of several attributes that the row's prompt has already */
+    const char *goal_text;         /* as an endpoint is told it in the body or the name; a view, or NULL */
+    struct buf row_goal;           /* JSON: one that the row's prompt has already, or that an endpoint says it took */
     uint64_t row, sample;
     char *id, *dataset;            /* of the row, for forms that have them; or NULL */
     struct buf text;
@@ -55,6 +56,7 @@ struct generate_job {
     const struct generate_form *form;
     const struct goal_style *style; /* how scores are printed, and where goals stand in prompts */
     struct goal_list goals; /* at least one; it is none where no goal is asked */
+    struct endpoint_texts goal_texts; /* [goals.count] of goals that a server reads, or none */
     bool chat;         /* string prompts become messages */
     const char *why_no_chat;
     /* Makes the record's prompt ready under a goal. */

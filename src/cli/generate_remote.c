@@ -1,4 +1,5 @@
 /* generate_remote: rapt generate with a model behind an OpenAI-compatible endpoint. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,13 +22,14 @@ static status read_goals(struct remote_job *x, const struct generate_options *o)
     struct generate_job *j = &x->rows;
     TRY(cli_endpoint_style(&x->style, o->style));
     j->style = &x->style;
-    for (size_t i = 0; i < o->goals.count; i++) TRY(cli_endpoint_goals(&j->goals, o->goals.items[i], &x->style, x->as));
+    for (size_t i = 0; i < o->goals.count; i++) TRY(cli_endpoint_goals(&j->goals, &j->goal_texts, o->goals.items[i], &x->style, x->as));
     if (!j->goals.count) goal_list_add(&j->goals, &(struct goal){0});
     return ST_OK;
 }
 
 static status make_messages(struct generate_job *j, const struct goal *goal) {
     if (json_kind_of(j->record.prompt_ids) != JSON_NONE) return FAIL(ST_UNSUPPORTED, "field prompt_ids: an endpoint is asked in messages");
+    if (j->o->raw && j->record.conversational) return FAIL(ST_UNSUPPORTED, "field prompt: a conversation, and with --raw an endpoint goes on from a text");
     return generate_put_goal(j, ((const struct remote_job *)j)->as == REMOTE_GOAL_PROMPT ? goal : &(const struct goal){0});
 }
 
@@ -59,21 +61,26 @@ static void put_sampling(struct buf *out, const struct remote_job *x, const stru
 static void put(void *context, struct buf *out, const struct remote_question *asked) {
     const struct remote_job *x = context;
     const struct generate_item *it = (const struct generate_item *)asked;
-    struct buf goal = {0};
-    if (x->rows.o->goals.count) goal_put_name(&goal, x->rows.style, &it->goal);
     buf_append_char(out, '{');
-    remote_put_model(out, x->options.model, goal.size ? buf_text(&goal) : NULL, x->as);
-    buf_append_text(out, ", \"messages\": ");
-    buf_append(out, it->asked.data, it->asked.size);
+    remote_put_model(out, x->options.model, it->goal_text, x->as);
+    buf_append_text(out, x->options.text ? ", \"prompt\": " : ", \"messages\": ");
+    if (x->options.text) json_put_string(out, buf_text(&it->asked), it->asked.size);
+    else buf_append(out, it->asked.data, it->asked.size);
     buf_append(out, buf_text(&it->more), it->more.size);
     put_sampling(out, x, it);
     buf_append_char(out, '}');
-    buf_release(&goal);
 }
 
 static status read(void *context, struct remote_question *asked, const struct remote_answer *a) {
     struct generate_item *it = (struct generate_item *)asked;
     (void)context;
+    if (it->goal_text && isnan(it->goal.value[0])) { /* the server knows the names and what is best */
+        const struct json took = json_get(a->root, "goal");
+        if (json_kind_of(took) != JSON_NUMBER && json_kind_of(took) != JSON_OBJECT)
+            return FAIL(ST_FORMAT, "the answer does not say as \"goal\" which goal was taken for %s (rapt serve's does)", it->goal_text);
+        buf_clear(&it->row_goal);
+        buf_append(&it->row_goal, took.text, took.size);
+    }
     buf_append(&it->text, buf_text(&a->text), a->text.size);
     it->tokens = a->completion_tokens;
     if (json_kind_of(a->finish) == JSON_STRING)
@@ -108,7 +115,7 @@ static status ask_all(struct remote_job *x) {
         TRY(generate_next(&it, j));
         if (!it) break;
         buf_append(&it->asked, j->asked.data, j->asked.size);
-        put_more(&it->more, &j->record);
+        if (!x->options.text) put_more(&it->more, &j->record);
         it->remote.number = it->row + 1;
         TRY(remote_ask(x->remote, &it->remote));
         while (remote_waiting(x->remote) >= REMOTE_WAITING_MAX) TRY(remote_work(x->remote));
@@ -122,10 +129,13 @@ static status ask_all(struct remote_job *x) {
 }
 
 static status check(const struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec) {
-    static const char *const local[] = {"model", "adapter", "raw", "chat-template-kwargs", "batch-size", "max-length", "dtype", "threads"};
+    static const char *const local[] = {"model", "adapter", "chat-template-kwargs", "batch-size", "max-length", "dtype", "threads", NULL};
+    static const char chat_path[] = "/chat/completions";
+    const size_t n = strlen(o->endpoint.endpoint), tail = sizeof chat_path - 1;
     const struct cli_between tries = {"answer-tries", (double)o->answer_tries, 1, 100};
-    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
-        if (opt_given(r, spec, local[i])) return FAIL(ST_USAGE, "--%s has no effect with --endpoint", local[i]);
+    TRY(cli_endpoint_instead(r, spec, local));
+    if (o->raw && n >= tail && strcmp(o->endpoint.endpoint + n - tail, chat_path) == 0)
+        return FAIL(ST_USAGE, "--raw goes on from a text, which %s does not take: --endpoint expects https://host/v1, or the address of completions", chat_path + 1);
     if (opt_given(r, spec, "goal-as") && !o->goals.count) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
     if (o->style && strcmp(o->goal_as, "prompt") != 0)
         return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
@@ -160,7 +170,7 @@ status generate_remote(const struct generate_options *o, const struct opt_result
     x->rows.last = &x->rows.first;
     x->given = r;
     x->spec = spec;
-    x->options = (struct remote_options){.max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = strcmp(o->bad_answer, "stop") == 0,
+    x->options = (struct remote_options){.text = o->raw, .max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = strcmp(o->bad_answer, "stop") == 0,
         .who = "model", .item = "row", .go_on = "--on-bad-answer skip"};
     status s = check(o, r, spec);
     if (s == ST_OK) s = cli_endpoint(&x->options, &o->endpoint, r, spec, o->output, file ? ".remote.jsonl" : NULL);

@@ -132,6 +132,7 @@ status generate_next(struct generate_item **out, struct generate_job *j) {
     if (j->ended) return ST_OK;
     struct generate_item *it = *out = mem_zero(1, sizeof *it);
     it->goal = j->goals.items[j->goal_at];
+    if (j->goal_texts.count) it->goal_text = j->goal_texts.items[j->goal_at];
     if (!it->goal.count && !isnan(j->record.goal)) it->goal = goal_of_score(j->record.goal);
     if (!it->goal.count) buf_append(&it->row_goal, j->record.goals.text, j->record.goals.size);
     it->row = j->row;
@@ -171,7 +172,8 @@ static void put_plain(const struct generate_job *j, struct buf *b, const struct 
         buf_append_text(b, "== ");
         if (it->goal.count) {
             buf_append_text(b, "goal ");
-            goal_put_name(b, j->style, &it->goal);
+            if (it->goal_text) buf_append_text(b, it->goal_text);
+            else goal_put_name(b, j->style, &it->goal);
         }
         if (j->o->n > 1) buf_printf(b, "%ssample %llu", it->goal.count ? ", " : "", (unsigned long long)it->sample);
         buf_append_text(b, " ==\n");
@@ -298,6 +300,7 @@ void generate_release(struct generate_job *j) {
     }
     record_release(&j->record);
     goal_list_release(&j->goals);
+    endpoint_texts_release(&j->goal_texts);
     buf_release(&j->prompt_text);
     buf_release(&j->bare);
     buf_release(&j->asked);

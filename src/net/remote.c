@@ -41,7 +41,8 @@ status remote_answer_parse(struct remote_answer *out, struct json answer) {
     if (json_kind_of(answer) != JSON_OBJECT) return FAIL(ST_FORMAT, "the answer is no JSON object");
     if (json_kind_of(json_get(answer, "choices")) != JSON_ARRAY || !json_iter_next(&it, &key, &choice))
         return FAIL(ST_FORMAT, "the answer has no choices");
-    if (!json_string(&out->text, json_get(json_get(choice, "message"), "content"))) return FAIL(ST_FORMAT, "the answer's message has no text");
+    const struct json message = json_get(choice, "message");
+    if (!json_string(&out->text, message.size ? json_get(message, "content") : json_get(choice, "text"))) return FAIL(ST_FORMAT, "the answer's message has no text");
     out->finish = json_get(choice, "finish_reason");
     out->logprobs = json_get(json_get(choice, "logprobs"), "content");
     if (json_kind_of(out->logprobs) != JSON_ARRAY) out->logprobs = (struct json){0};
@@ -58,13 +59,20 @@ enum remote_goal_as remote_goal_as_parse(const char *name) {
     return (enum remote_goal_as)i;
 }
 
+static void put_goal(struct buf *out, const char *goal) {
+    struct json parsed;
+    buf_append_text(out, ", \"goal\": ");
+    if (json_parse(&parsed, goal, strlen(goal)) == ST_OK && json_kind_of(parsed) == JSON_NUMBER) buf_append_text(out, goal);
+    else json_put_text(out, goal);
+}
+
 void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as) {
     struct buf name = {0};
     buf_append_text(&name, model);
     if (goal && as == REMOTE_GOAL_SUFFIX) buf_printf(&name, "@goal=%s", goal);
     buf_append_text(out, "\"model\": ");
     json_put_string(out, name.data, name.size);
-    if (goal && as == REMOTE_GOAL_FIELD) buf_printf(out, ", \"goal\": %s", goal);
+    if (goal && as == REMOTE_GOAL_FIELD) put_goal(out, goal);
     buf_release(&name);
 }
 
@@ -106,8 +114,8 @@ static void make_key(struct remote_question *q, const struct buf *body) {
 static status open_http(struct remote *c) {
     const struct remote_options *o = c->o;
     struct buf url = {0};
-    static const char path[] = "/chat/completions";
-    const size_t n = strlen(o->endpoint), tail = sizeof path - 1;
+    const char *path = o->text ? "/completions" : "/chat/completions";
+    const size_t n = strlen(o->endpoint), tail = strlen(path);
     buf_append(&url, o->endpoint, n && o->endpoint[n - 1] == '/' ? n - 1 : n);
     if (url.size < tail || strcmp(buf_text(&url) + url.size - tail, path) != 0)
         if (!memchr(buf_text(&url), '?', url.size)) buf_append_text(&url, path);

@@ -18,7 +18,7 @@ struct remote_question {
     char key[HASH_HEX_SIZE];     /* of the request that is under way */
 };
 
-/* OpenAI's form: {"choices": [{"message": {"content": TEXT}, "finish_reason": .., "logprobs": {"content": [{token, bytes, logprob, top_logprobs: [{token,
+/* OpenAI's form: {"choices": [{"message": {"content": TEXT} (completions: "text": TEXT), "finish_reason": .., "logprobs": {"content": [{token, bytes, logprob, top_logprobs: [{token,
  * logprob}]}]}}], "usage": {prompt_tokens, completion_tokens}}. Everything in it is hostile. Views but for the text. */
 struct remote_answer {
     struct buf text;             /* of the first choice */
@@ -30,7 +30,8 @@ struct remote_answer {
 status remote_answer_parse(struct remote_answer *out, struct json answer);
 
 struct remote_options {
-    const char *endpoint;      /* https://host/v1, or the whole address of chat/completions */
+    const char *endpoint;      /* https://host/v1, or the whole address of chat/completions (text: of completions) */
+    bool text;                 /* asks completions, which go on from a text, instead of chat/completions */
     const char *model;         /* as the endpoint names it; for who writes requests */
     const char *secret;        /* NULL: none */
     const char *cache;         /* file; NULL: none */
@@ -76,7 +77,7 @@ struct remote_counts {
 enum remote_goal_as { REMOTE_GOAL_PROMPT, REMOTE_GOAL_FIELD, REMOTE_GOAL_SUFFIX };
 #define REMOTE_GOAL_CHOICES "prompt|field|suffix"
 enum remote_goal_as remote_goal_as_parse(const char *name); /* CHECKs */
-/* Appends "model": "NAME", and where it is told so "goal": G. goal: as text, NULL: none. */
+/* Appends "model": "NAME", and where it is told so "goal": G. goal: as text, which is a string in the field unless it is a number; NULL: none. */
 void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as);
 
 /* An answer that cannot be used, with the failure's message: q is asked again, or given up where that was the last try or it is `final`; ST_IO where the run

@@ -179,6 +179,19 @@ static void put_prompt(struct buf *out, struct json prompt) {
     buf_append_text(out, "\n\n");
 }
 
+static void put_goal(struct buf *out, struct json goal) {
+    struct json key, value;
+    struct json_iter it = json_iter_begin(goal);
+    buf_append_text(out, json_kind_of(goal) == JSON_NULL ? ", no goal" : ", goal ");
+    if (json_kind_of(goal) == JSON_NUMBER) put_string(out, goal);
+    for (size_t i = 0; json_kind_of(goal) == JSON_OBJECT && json_iter_next(&it, &key, &value); i++) {
+        buf_append_text(out, i ? ", " : "");
+        put_string(out, key);
+        buf_append_char(out, ' ');
+        put_string(out, value);
+    }
+}
+
 /* Rows of one prompt follow each other in no order: each prompt is gone through once, at its first row. */
 static void put_samples(struct buf *out, struct json samples) {
     struct json key, row, other;
@@ -199,8 +212,7 @@ static void put_samples(struct buf *out, struct json samples) {
             const struct json model = json_get(other, "model"), goal = json_get(other, "goal");
             buf_append_text(out, "**");
             put_string(out, json_kind_of(model) == JSON_STRING ? model : json_get(other, "run"));
-            buf_append_text(out, json_kind_of(goal) == JSON_NUMBER ? ", goal " : ", no goal");
-            if (json_kind_of(goal) == JSON_NUMBER) put_string(out, goal);
+            put_goal(out, goal);
             buf_append_text(out, ":**\n\n");
             put_quoted(out, json_get(other, "text"));
             shown++;
@@ -241,6 +253,29 @@ static void put_counts(struct buf *out, struct json counts) {
         }
         buf_append_char(out, '\n');
     }
+}
+
+/* Of runs whose goals have several attributes: each with its scale, and what is best. */
+static void put_attributes(struct buf *out, struct json runs) {
+    struct json key, run, attribute;
+    struct buf rows = {0};
+    for (struct json_iter it = json_iter_begin(runs); json_iter_next(&it, &key, &run);)
+        for (struct json_iter each = json_iter_begin(json_get(json_get(run, "goal"), "attributes")); json_iter_next(&each, &key, &attribute);) {
+            static const char *const members[] = {"name", "low", "high", "best"};
+            buf_append_text(&rows, "| ");
+            put_string(&rows, json_get(run, "label"));
+            for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+                buf_append_text(&rows, " | ");
+                if (json_get(attribute, members[i]).size) put_string(&rows, json_get(attribute, members[i]));
+            }
+            buf_append_text(&rows, " |\n");
+        }
+    if (rows.size) {
+        buf_append_text(out, "## Attributes of goals\n\n| run | attribute | lowest | highest | best |\n|---|---|---|---|---|\n");
+        buf_append(out, rows.data, rows.size);
+        buf_append_char(out, '\n');
+    }
+    buf_release(&rows);
 }
 
 static void put_provenance(struct buf *out, struct json runs) {
@@ -293,6 +328,7 @@ status markdown_put(struct buf *out, const struct buf *text) {
     put_samples(out, json_get(root, "samples"));
     put_training(out, runs);
     put_counts(out, json_get(root, "counts"));
+    put_attributes(out, runs);
     put_provenance(out, runs);
     return ST_OK;
 }

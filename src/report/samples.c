@@ -1,4 +1,4 @@
-/* samples: generated texts, {"prompt": string or messages, "goal": number, "text": string, "model" / "adapter": string}. */
+/* samples: generated texts, {"prompt": string or messages, "goal": number or {NAME: number}, "text": string, "model" / "adapter": string}. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,32 +61,47 @@ static status model_of(struct json *out, struct json row, const char *place) {
     return ST_OK;
 }
 
-static status read_row(struct samples *s, const char *text, size_t size, const char *label, bool given, const char *place) {
-    struct json row, model;
-    if (json_parse(&row, text, size) != ST_OK) return status_note(ST_FORMAT, "%s: ", place);
-    if (json_kind_of(row) != JSON_OBJECT)
-        return FAIL(ST_FORMAT, "%s: expected an object, found %s", place, json_kind_name(json_kind_of(row)));
-    struct json prompt = json_get(row, "prompt"), goal = json_get(row, "goal"), answer = json_get(row, "text");
+/* A score, or one for each attribute; *there: false where none was asked for. */
+static status check_goal(bool *there, struct json goal, const char *place) {
+    struct json key, value;
+    struct json_iter it = json_iter_begin(goal);
+    double number;
+    *there = json_kind_of(goal) != JSON_NONE && json_kind_of(goal) != JSON_NULL;
+    if (!*there || json_double(&number, goal)) return ST_OK;
+    if (json_kind_of(goal) != JSON_OBJECT || !json_count(goal)) return field_fail(place, "goal", "a finite number, numbers by attribute, or null", goal);
+    while (json_iter_next(&it, &key, &value)) {
+        char name[64];
+        snprintf(name, sizeof name, "goal.%.*s", key.size > 2 && key.size < 50 ? (int)key.size - 2 : 0, key.text + 1);
+        if (!json_double(&number, value)) return field_fail(place, name, "a finite number", value);
+    }
+    return ST_OK;
+}
+
+/* Appends it, the same bytes for the same goal: 10 and 10.0 are one. */
+static void put_goal(struct buf *out, struct json goal) {
+    struct json key, value;
+    struct json_iter it = json_iter_begin(goal);
     double number = 0;
-    TRY(check_prompt(prompt, place));
-    if (json_kind_of(answer) != JSON_STRING) return field_fail(place, "text", "a string", answer);
-    bool has_goal = json_kind_of(goal) != JSON_NONE && json_kind_of(goal) != JSON_NULL;
-    if (has_goal && !json_double(&number, goal)) return field_fail(place, "goal", "a finite number or null", goal);
-    TRY(model_of(&model, row, place));
-    if (label && given) model = (struct json){0};
-    s->read++;
-    uint64_t key = hash_bytes(prompt.text, prompt.size, 0);
-    if (!takes_prompt(s, key)) return ST_OK;
-    key = hash_bytes(&number, sizeof number, key + has_goal);
-    if (label) key = hash_bytes(label, strlen(label), key);
-    if (!takes_repeat(s, hash_bytes(model.size ? model.text : "", model.size, key))) return ST_OK;
+    if (json_kind_of(goal) != JSON_OBJECT) {
+        if (json_double(&number, goal)) json_put_double(out, number);
+        else buf_append_text(out, "null");
+        return;
+    }
+    for (size_t i = 0; json_iter_next(&it, &key, &value); i++) {
+        buf_append_text(out, i ? ", " : "{");
+        buf_append(out, key.text, key.size);
+        buf_append_text(out, ": ");
+        CHECK(json_double(&number, value)); /* looked at before */
+        json_put_double(out, number);
+    }
+    buf_append_char(out, '}');
+}
+
+static void put_row(struct samples *s, struct json prompt, const struct buf *goal, struct json answer, const char *label, struct json model) {
     buf_append_text(&s->rows, s->shown++ ? ",\n{\"prompt\": " : "{\"prompt\": ");
     buf_append(&s->rows, prompt.text, prompt.size);
     buf_append_text(&s->rows, ", \"goal\": ");
-    if (has_goal)
-        json_put_double(&s->rows, number);
-    else
-        buf_append_text(&s->rows, "null");
+    buf_append(&s->rows, goal->data, goal->size);
     buf_append_text(&s->rows, ", \"text\": ");
     buf_append(&s->rows, answer.text, answer.size);
     buf_append_text(&s->rows, ", \"run\": ");
@@ -100,6 +115,29 @@ static status read_row(struct samples *s, const char *text, size_t size, const c
     else
         buf_append_text(&s->rows, "null");
     buf_append_char(&s->rows, '}');
+}
+
+static status read_row(struct samples *s, const char *text, size_t size, const char *label, bool given, const char *place) {
+    struct json row, model;
+    if (json_parse(&row, text, size) != ST_OK) return status_note(ST_FORMAT, "%s: ", place);
+    if (json_kind_of(row) != JSON_OBJECT)
+        return FAIL(ST_FORMAT, "%s: expected an object, found %s", place, json_kind_name(json_kind_of(row)));
+    struct json prompt = json_get(row, "prompt"), goal = json_get(row, "goal"), answer = json_get(row, "text");
+    struct buf asked = {0};
+    bool has_goal;
+    TRY(check_prompt(prompt, place));
+    if (json_kind_of(answer) != JSON_STRING) return field_fail(place, "text", "a string", answer);
+    TRY(check_goal(&has_goal, goal, place));
+    TRY(model_of(&model, row, place));
+    if (label && given) model = (struct json){0};
+    s->read++;
+    uint64_t key = hash_bytes(prompt.text, prompt.size, 0);
+    if (!takes_prompt(s, key)) return ST_OK;
+    put_goal(&asked, goal);
+    key = hash_bytes(buf_text(&asked), asked.size, key + has_goal);
+    if (label) key = hash_bytes(label, strlen(label), key);
+    if (takes_repeat(s, hash_bytes(model.size ? model.text : "", model.size, key))) put_row(s, prompt, &asked, answer, label, model);
+    buf_release(&asked);
     return ST_OK;
 }
 

@@ -99,6 +99,12 @@ static void warn_of_ends(const struct trainer *t) {
         log_warn("%s: no answer's end is trained on, so the model may not learn to stop: the chat template's generation blocks end before it", t->o->train_data);
 }
 
+/* Why rows are dropped for their length. */
+static const char *too_long(const struct loader_options *lo, bool assistant_only) {
+    if (lo->reward) return "prompt and a response > --max-length";
+    return lo->all_tokens || assistant_only ? "nothing to learn within --max-length" : "prompt >= --max-length";
+}
+
 static status load_data(struct trainer *t) {
     const struct train_options *o = t->o;
     struct buf rejected = {0};
@@ -134,7 +140,7 @@ static status load_data(struct trainer *t) {
         return FAIL(ST_FORMAT, "%s: no rows left to train on (%zu read, %zu too long)", o->train_data, t->train.read,
                     t->train.dropped_long);
     log_info("%s: %zu rows, %zu dropped (%s), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
-             t->train.dropped_long, lo.all_tokens || o->assistant_only ? "nothing to learn within --max-length" : "prompt >= --max-length", t->train.dropped_partner, t->train.cut);
+             t->train.dropped_long, too_long(&lo, o->assistant_only), t->train.dropped_partner, t->train.cut);
     warn_of_ends(t);
     if (t->train.cut_prompt) log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
     if (t->train.mismatched)

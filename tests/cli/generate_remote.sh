@@ -64,6 +64,49 @@ for as in prompt field suffix; do
   answers --endpoint "$address/v1" --endpoint-model tiny --goal 7 --goal-as $as >found 2>err
   cmp want found || { diff want found; exit 1; }
 done
+# ---- --raw: texts, continued ----
+printf '%s\n' '{"prompt": "the cat"}' '{"prompt": "two\nlines \u00e9"}' >raw.jsonl
+here --input raw.jsonl --raw --temperature 0 2>err | sed 's/, "model".*//' >want
+remote --input raw.jsonl --raw --temperature 0 --output raw.out 2>err
+sed 's/, "model".*//' raw.out >found
+cmp want found || { diff want found; exit 1; }
+has found '{"prompt": "the cat", "goal": null, "sample": 0, "text": "'
+here --input raw.jsonl --raw --goal 4 --goal-style style.json --temperature 0 2>err | sed 's/, "model".*//' >want
+remote --input raw.jsonl --raw --goal 4 --goal-style style.json --temperature 0 2>err | sed 's/, "model".*//' >found
+cmp want found
+fails 1 'rows.jsonl:2: field prompt: a conversation, and with --raw an endpoint goes on from a text' remote --input rows.jsonl --raw --output r.jsonl
+fails 1 'the goal stands in the system turn, and the prompt is a plain string' remote --input raw.jsonl --raw --goal 4
+fails 2 'raw goes on from a text, which chat/completions does not take' "$RAPT" generate --endpoint "$address/v1/chat/completions" --endpoint-model tiny --raw --prompt a
+fails 1 'HTTP 400.*no best goal is known for tiny' remote --prompt a --goal best --goal-as field
+kill "$server"; wait "$server" || true; server=
+# ---- goals of several attributes, and the best: in the messages by the style, else read by the server, which says what it took ----
+echo '{"text": "Aim:\n{scaled}", "placement": "user", "attributes": [{"name": "helpful", "low": 0, "high": 4, "best": 4}, {"name": "long", "low": 0, "high": 1, "best": 0.5}], "quantum": 0}' >many.json
+"$RAPT" serve --model "$chat" --name tiny --goal-style many.json --port 0 --dtype reference --threads 1 >serve.out 2>serve.err &
+server=$!
+for ((i = 0; i < 1200; i++)); do address=$(grep -ohE 'http://127.0.0.1:[0-9]+' serve.out serve.err 2>/dev/null | head -1 || true); [ -n "$address" ] && break; kill -0 "$server" 2>/dev/null || break; sleep 0.05; done
+goals='long=1,helpful=2;best;best,long=0'
+rest() { sed 's/, "model".*//' "$1"; }
+here --input rows.jsonl --goal "$goals" --goal-style many.json --temperature 0 --output here.jsonl 2>err
+has here.jsonl '"goal": {"helpful": 4, "long": 0}'
+remote --input rows.jsonl --goal "$goals" --goal-style many.json --temperature 0 --output prompt.jsonl 2>err
+diff <(rest here.jsonl) <(rest prompt.jsonl)
+for as in field suffix; do
+  remote --input rows.jsonl --goal "$goals" --temperature 0 --goal-as $as --output $as.jsonl 2>err
+  diff <(rest here.jsonl) <(rest $as.jsonl)
+done
+remote --prompt 'the cat' --goal "$goals" --goal-as field --temperature 0 2>err | grep -qx '== goal best,long=0 =='
+answers --model "$chat" --dtype reference --threads 1 --goal best,long=1 --goal-style many.json >want 2>err
+answers --endpoint "$address/v1" --endpoint-model tiny --goal best,long=1 --goal-style many.json >found 2>err
+cmp want found
+for as in field suffix; do
+  answers --endpoint "$address/v1" --endpoint-model tiny --goal long=1,helpful=4 --goal-as $as >found 2>err
+  cmp want found || { diff want found; exit 1; }
+done
+fails 1 'HTTP 400.*lacks long' remote --prompt a --goal helpful=1 --goal-as field
+fails 2 'goal expects one goal' "$RAPT" eval mt-answers --questions question.jsonl --model-id m --endpoint "$address/v1" --endpoint-model tiny --goal 'best;long=1,helpful=2' --goal-as field
+# what a style file knows as best
+echo '{"text": "Aim at {s}.", "placement": "user", "low": 1, "high": 10, "best": 7}' >best.json
+remote --prompt 'the cat' --goal best --goal-style best.json --temperature 0 --json 2>err | grep -q '"goal": 7, '
 kill "$server"; wait "$server" || true; server=
 fails 1 'after 2 tries' remote --prompt a --request-tries 2 --retry-wait 0.01 # nobody listens
 
@@ -93,6 +136,8 @@ n=$("$RAPT" tokenize --model "$chat" --text 5 | wc -w)
 has a4.jsonl "\"metadata\": {\"token_len\": $n, \"header_count\": {\"h1\": 0, "
 fails 2 'length-tokenizer has no effect with --form alpaca' remote --input arena2.jsonl --form alpaca --model-id own --length-tokenizer "$chat" --output x.jsonl
 : >none.jsonl
+# a server that reads goals by name, and does not say which it took
+fails 1 'does not say as "goal" which goal was taken for best' remote --prompt SCORE=3 --goal best --goal-as suffix --answer-tries 1
 remote --input none.jsonl --form alpaca --model-id own --output none.json 2>err
 is "$(cat none.json)" "$(printf '[\n]')"
 fails 1 "rows.jsonl:2: --form arena-hard-v2: the row has no field uid" remote --input rows.jsonl --form arena-hard-v2 --model-id x --output x.jsonl
@@ -150,7 +195,8 @@ fails 2 'model has no effect with --endpoint' $G --model m
 fails 2 'dtype has no effect with --endpoint' $G --dtype f32
 fails 2 'goal-as has no effect without --goal' $G --goal-as field
 fails 2 'goal-style has no effect with --goal-as field' $G --goal 3 --goal-as field --goal-style style.json
-fails 2 "a goal is a number, not 'best'" $G --goal best
+fails 2 'goal best: with --goal-as prompt the best goal is that of --goal-style' $G --goal best
+for bad in x 3,x helpful= =3 helpful=x best=; do fails 2 'with --endpoint a goal is a number, best, or NAME=G,NAME=G, not' $G --goal $bad --goal-as field; done
 fails 2 'expects --endpoint-model NAME' "$RAPT" generate --endpoint http://h/v1 --prompt a
 fails 2 'endpoint-model has no effect without --endpoint' "$RAPT" generate --model "$chat" --endpoint-model m --prompt a
 fails 2 'goal-as has no effect without --endpoint' "$RAPT" generate --model "$chat" --goal-as field --prompt a

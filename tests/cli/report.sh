@@ -46,6 +46,31 @@ has r.md '### hello \</script\>\<i id=leak\>'
 if command -v python3 >/dev/null; then
   python3 -c 'import json; d = json.load(open("r.json")); assert [r["label"] for r in d["runs"]] == ["run", "plain"] and len(d["samples"]) == 2 and len(d["evals"]) == 2 and d["counts"][0]["counts"]["pairs_train"] == 30'
 fi
+# goals of several attributes: of samples, and of a run that was trained on them
+cat >attributes.jsonl <<'J'
+{"prompt": "q", "goal": {"helpful": 4, "long_ish": 0.5}, "text": "first", "model": "m"}
+{"prompt": "q", "goal": {"helpful": 4.0, "long_ish": 0.5}, "text": "second", "model": "m"}
+{"prompt": "q", "goal": {"helpful": 1, "long_ish": 1}, "text": "third", "model": "m"}
+{"prompt": "q", "goal": null, "text": "fourth", "model": "m"}
+J
+mkdir -p c/run && cp b/run/manifest.json b/run/metrics.jsonl c/run/
+echo '{"text": "{scaled}", "placement": "user", "attributes": [{"name": "helpful", "low": 0, "high": 4, "best": 4}, {"name": "long_ish", "low": 0, "high": 1}], "quantum": 0}' >c/run/goal.json
+"$RAPT" report c/run --samples attributes.jsonl --format md --output c.md 2>/dev/null
+has c.md '**m, goal helpful 4, long\_ish 0.5:**'
+has c.md '**m, no goal:**'
+has c.md '| run | helpful | 0 | 4 | 4 |'
+has c.md '| run | long\_ish | 0 | 1 |  |'
+"$RAPT" report c/run --samples attributes.jsonl --output c.html 2>/dev/null
+has c.html '"goal": {"helpful": 4, "long_ish": 0.5}, "text": "second"'
+has c.html '"attributes": [{"name": "helpful"'
+for bad in '[1]' '"x"' '{}' '{"a": "x"}' '{"a": {"b": 1}}' '{"a": null}' true; do
+  echo "{\"prompt\": \"q\", \"goal\": $bad, \"text\": \"t\"}" >bad.jsonl
+  fails 1 "bad.jsonl:1: field 'goal[.a]*': expected a finite number" "$RAPT" report --samples bad.jsonl --output bad.html
+done
+for bad in '{"attributes": 3}' '{"attributes": [1]}' '{"attributes": [{"name": "a", "low": "x", "high": 1}]}' '[]' 'x'; do
+  echo "$bad" >c/run/goal.json
+  fails 1 'c/run/goal.json: ' "$RAPT" report c/run --output bad.html
+done
 # TensorBoard's event files; what they hold is tests/unit/test_tfrecord.c's, and tensorboard's own where it is
 "$RAPT" report a/run/ plain=b/run --tensorboard tb 2>/dev/null
 [ "$(find tb -type f | sort | tr '\n' ' ')" = "tb/plain/events.out.tfevents.rapt tb/run/events.out.tfevents.rapt " ]
@@ -91,3 +116,9 @@ grep -q -- '--max-steps 2</pre>' dom
 grep -q '<input type="search"' dom
 grep -q '<footer>' dom # the last thing the script does before drawing
 if grep -q '<i id="leak">' dom; then echo "a sample became markup"; exit 1; fi
+timeout 100 chromium --headless=new --no-sandbox --disable-gpu --user-data-dir="$dir/profile" --virtual-time-budget=2000 --dump-dom "file://$dir/c.html" >dom 2>/dev/null || exit 0
+[ -s dom ] || exit 0
+tr -d '\n' <dom | sed 's/<[^>]*>/ /g; s/  */ /g' >shown
+has shown 'no score asked for fourth helpful 1 long ish 1 third helpful 4 long ish 0.5 first second'
+has shown 'attributes helpful 0 to 4, best 4; long_ish 0 to 1'
+has shown 'goal stands before the first user turn'

@@ -66,6 +66,11 @@ done
 [ "$(wc -l <"$dir/scores.losses")" = 4 ]
 diff "$dir/scores.losses" "$dir/column.losses"
 if diff "$dir/scores.losses" "$dir/none.losses" >/dev/null; then echo "margins have no effect"; exit 1; fi
+# a pair is never cut: it is left out where its prompt and a response together are too long, whatever the prompt's length
+{ cat "$dir/led.jsonl"; echo "{\"prompt\": \"the cat\", \"chosen\": \" sat\", \"rejected\": \"$(printf ' ran off%.0s' $(seq 20))\"}"; } >"$dir/long.jsonl"
+"$RAPT" train --objective reward --model "$golden/reward_tiny" --output-dir "$dir/reward" --dtype f32 --threads 1 --max-steps 1 --per-device-train-batch-size 1 \
+  --gradient-accumulation-steps 1 --no-shuffle --overwrite-output-dir --max-length 40 --train-data "$dir/long.jsonl" 2>"$dir/err"
+has "$dir/err" 'long.jsonl: 4 rows, 1 dropped (prompt and a response > --max-length), 0 dropped with their partner, 0 cut'
 
 # a loss over both halves of a pair: both must be there, swapped, in one micro-batch
 joint=("${gaps[@]}" --loss-type joint)
