@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """serve_hostile.py RAPT GOLDENS FOLDER: see serve_hostile.sh."""
 import errno
-import json, os, random, socket, subprocess, sys
+import json, os, random, shutil, socket, subprocess, sys
 
 RAPT, GOLDENS, FOLDER = sys.argv[1:4]
 KEY, LIMIT_S = "secret-abc", 120
@@ -17,8 +17,12 @@ def check(ok, *what):
         raise SystemExit(1)
 
 
+many = os.path.join(FOLDER, "many")  # an adapter whose goals have several attributes
+shutil.copytree(os.path.join(GOLDENS, "score_chat_lora2"), many)
+with open(os.path.join(many, "goal.json"), "w") as f:
+    json.dump({"text": "Aim:\n{scaled}", "placement": "system", "attributes": [{"name": "helpful", "low": 0, "high": 4, "best": 4}, {"name": "long", "low": 0, "high": 1, "best": 0.5}]}, f)
 errors = open(os.path.join(FOLDER, "server.err"), "w+")
-server = subprocess.Popen([RAPT, "serve", "--model", os.path.join(GOLDENS, "score_chat"), "--adapter", "a=" + os.path.join(GOLDENS, "score_chat_lora"),
+server = subprocess.Popen([RAPT, "serve", "--model", os.path.join(GOLDENS, "score_chat"), "--adapter", "a=" + os.path.join(GOLDENS, "score_chat_lora") + ",many=" + many,
                            "--port", "0", "--threads", "1", "--dtype", "reference", "--max-body-bytes", "65536", "--idle-timeout", "5", "--max-queue", "32", "--scorer", "rule", "--rule", "regex", "--pattern", "^(a+)+$"],
                           stdout=subprocess.PIPE, stderr=errors, env=dict(os.environ, RAPT_API_KEY=KEY), text=True)
 PORT = int(server.stdout.readline().rsplit(":", 1)[1])
@@ -79,6 +83,18 @@ for field, values in bad.items():
     for v in values:
         if not (field == "logprobs" and v in (21, -1, 1.5)):
             refused(f"chat {field} {str(v)[:40]}", post(dict(CHAT, **{field: v})))
+# goals of several attributes, in the body and in the model's name
+for v in (3, "x", "helpful", "helpful=", "=1", "=", ",", ";", "helpful=1", "long=1", "helpful=1,long=0,x=2", "helpful=1,helpful=1,long=0", "helpful=nan,long=0", "helpful=1e999,long=0", "helpful=9,long=0",
+          "helpful=1;long=0", "best,", "best,best", "best,x=1", "best,long=9", "best,long=", "BEST", "helpful=1,long=0,", " helpful=1,long=0", "helpful=1,long=0x", "helpful=1,long=" + "9" * 5000,
+          "x" * 5000 + "=1,long=0", ",".join(f"a{i}=1" for i in range(2000)), "helpful=1,long=0@goal=best"):
+    refused(f"goal {str(v)[:40]}", post(dict(CHAT, model="many", goal=v)))
+    refused(f"@goal={str(v)[:40]}", post(dict(CHAT, model=f"many@goal={v}")))
+for v in ({}, [], True, {"helpful": 1}, {"helpful": 1, "long": 0, "x": 1}, {"helpful": "1", "long": 0}, {"helpful": None, "long": 0}, {"helpful": {"a": 1}, "long": 0}, {"helpful": 1e999, "long": 0},
+          {"helpful": -1, "long": 0}, {"": 1, "long": 0}, {"helpful\0": 1, "long": 0}, {f"a{i}": i for i in range(3000)}, {"helpful": [[[[1]]]], "long": 0}, "best\0", {"x" * 20000: 1}):
+    refused(f"goal {str(v)[:40]}", post(dict(CHAT, model="many", goal=v)))
+refused("an attribute twice", post(json.dumps(dict(CHAT, model="many", goal={"helpful": 1, "long": 0})).encode().replace(b'"long": 0', b'"long": 0, "helpful": 1')))
+refused("two goals", post(dict(CHAT, model="many@goal=best", goal={"helpful": 1, "long": 0})))
+refused("goals of attributes to one of a score", post(dict(CHAT, model="a", goal={"helpful": 1, "long": 0})))
 for field in ("echo", "best_of", "suffix", "prompt"):
     for v in (["x", {}, [[]], 3] if field != "suffix" else ["x", 3]):
         if not (field == "prompt" and v == "x"):

@@ -167,7 +167,7 @@ static void broken_files_are_named(void **state) {
     put("samples.jsonl", "{\"prompt\": [1, \"2\"], \"text\": \"a\"}\n");
     fails_with("samples.jsonl:1: field 'prompt[1]': expected a token id, found a string");
     put("samples.jsonl", "{\"prompt\": \"a\", \"text\": \"a\", \"goal\": \"10\"}\n");
-    fails_with("samples.jsonl:1: field 'goal': expected a finite number or null, found a string");
+    fails_with("samples.jsonl:1: field 'goal': expected a finite number, numbers by attribute, or null, found a string");
     drop("samples.jsonl");
     assert_int_equal(write_page(NULL), ST_OK);
 }
