@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_attributes.h"
 #include "cli/cli_counts.h"
 #include "cli/cli_fields.h"
 #include "cli/cli_pair.h"
@@ -13,7 +14,7 @@ struct pair_cli {
     struct pair_flags pairing;
     int64_t limit, seed;
     bool json, keep_scores;
-    struct opt_list fields;
+    struct opt_list fields, attributes;
 };
 
 #define PAIRING(name) offsetof(struct pair_cli, pairing.name)
@@ -23,8 +24,11 @@ static const struct opt_row rows[] = {
      "JSONL rows of TRL's preference form, with scores; - is stdout."},
     PAIR_RULE_ROWS(PAIRING),
     {"ties", OPT_CHOICE, offsetof(struct pair_cli, ties), NULL, "keep", "keep|drop", "Pairs of equal scores; rapt augment --ties decides about those kept."},
+    {"attributes", OPT_LIST, offsetof(struct pair_cli, attributes), "NAME,NAME,...", NULL, NULL,
+     "Numbers that each response has under these names (aspects, columns, the outputs of a reward model) go into the pair's scores_chosen and scores_rejected, where rapt augment --attributes finds "
+     "them. A response with one that is null or N/A takes no part."},
     {"keep-scores", OPT_FLAG, offsetof(struct pair_cli, keep_scores), NULL, NULL, NULL,
-     "Write the scores of all responses to the prompt too, as " PAIR_SCORES_FIELD ", for rapt augment --goals prompt."},
+     "Write the scores of all responses to the prompt too, as " PAIR_SCORES_FIELD ", for rapt augment --goals prompt. With --attributes: those of them."},
     {"picture", OPT_STR, offsetof(struct pair_cli, picture), "F.svg", NULL, NULL, "Draw the histograms of margins and scores."},
     {"exclude-prompts", OPT_STR, offsetof(struct pair_cli, exclude), "FILE", NULL, NULL,
      "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a prompt "
@@ -43,6 +47,8 @@ const struct opt_spec cmd_pair_spec = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt pair --input ultrafeedback.jsonl --output pairs.jsonl\n"
+               "rapt pair --input ultrafeedback.jsonl --output pairs.jsonl --attributes helpfulness,honesty"
+               "\n"
                "rapt pair --input scored.jsonl --output pairs.jsonl --rule best-worst --length-penalty 0.001 --picture margins.svg\n"
                "rapt pair --input scored.jsonl --output pairs.jsonl --rule all --min-margin 1 --keep-scores",
     .notes = "Prompts that are strings give strings, prompts that are messages give messages; fields that belong to the responses are "
@@ -72,6 +78,14 @@ static status check(const struct pair_cli *o, const struct pair_rules *rules, co
     return ST_OK;
 }
 
+/* The names, as augment will take them. */
+static status check_attributes(const struct pair_cli *o) {
+    struct goal_style style = {0};
+    const status s = cli_attributes_read(&style, &(struct attribute_flags){.names = o->attributes});
+    goal_style_release(&style);
+    return s;
+}
+
 static status draw(const char *path, const struct pair_margins *margins) {
     struct buf picture = {0};
     pair_margins_picture(&picture, margins);
@@ -90,6 +104,8 @@ status cmd_pair_run(int argc, char **argv) {
     struct pair_margins margins = {0};
     struct pair_options p = {.input = o.input,
                              .output = o.output,
+                             .attributes = o.attributes.items,
+                             .attribute_count = o.attributes.count,
                              .keep_scores = o.keep_scores,
                              .margins = &margins,
                              .map = &map,
@@ -98,6 +114,7 @@ status cmd_pair_run(int argc, char **argv) {
     TRY(pair_rules_from_flags(&p.rules, &o.pairing, &result, &cmd_pair_spec, o.seed));
     p.rules.drop_ties = strcmp(o.ties, "drop") == 0;
     TRY(check(&o, &p.rules, &result));
+    TRY(check_attributes(&o));
     TRY(cli_fields(&map, &o.fields));
     struct pair_counts counts;
     struct pair_exclude exclude = {0};

@@ -86,15 +86,25 @@ bool pair_is_common(const struct record *r, struct json key, struct json value);
 /* Appends `, "key": value` for each field of the row that the pair does not replace and that is common. `as_sft`: see source_field_consumed;
  * `attributes`: the writer gives those of the responses (attribute_is_member) itself. */
 void pair_put_others(struct buf *out, const struct record *r, bool as_sft, bool attributes);
+/* Numbers of the responses under names of their own (data/attribute.h), which go into scores_chosen and scores_rejected, where augment --attributes finds
+ * them. Zeroed: none. */
+struct pair_attributes {
+    const char *const *names; /* [count] */
+    size_t count;
+    double *values; /* [capacity] of the row at hand: [responses][count]; owned */
+    size_t capacity;
+};
 /* Appends a pair as one JSON object, without a line break: prompt, chosen, rejected (strings, or messages when the record is
- * conversational), scores, fine-grained means where known, with `scores` those of all the row's responses (PAIR_SCORES_FIELD, which augment takes for
- * --goals prompt), then the row's other fields. */
+ * conversational), scores, fine-grained means where known, attributes, with `scores` those of all the row's responses (PAIR_SCORES_FIELD, which augment
+ * takes for --goals prompt; with attributes {NAME: number} each), then the row's other fields. */
 #define PAIR_SCORES_FIELD "prompt_scores"
-void pair_put_row(struct buf *out, const struct record *r, struct pair p, bool scores);
+void pair_put_row(struct buf *out, const struct record *r, struct pair p, const struct pair_attributes *attributes, bool scores);
 
 struct pair_options {
     const char *input, *output; /* "-" is stdin, stdout */
     struct pair_rules rules;
+    const char *const *attributes;      /* [attribute_count] names; GOAL_OVERALL is the response's own score. A response without one takes no part */
+    size_t attribute_count;
     bool keep_scores;                   /* write PAIR_SCORES_FIELD */
     struct pair_margins *margins;       /* NULL: not asked for */
     const struct pair_exclude *exclude; /* NULL: none */

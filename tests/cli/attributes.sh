@@ -55,6 +55,23 @@ E
 diff want h.jsonl # under verbosity 2 the responses to "me" are equally far: no row
 grep -q 'as far from both scores  *1$' err
 fails 1 'two different numbers of the attribute coherence' $H,coherence
+# rapt pair hands them on: augment of its output writes what it writes of the rows of several responses themselves
+for names in correctness,verbosity overall,complexity,verbosity; do
+  "$RAPT" pair --input hs.jsonl --output hp.jsonl --rule best-worst --attributes $names --keep-scores 2>/dev/null
+  for goals in own prompt; do
+    A="--placement user --attributes $names --score-range 0,4 --goals $goals"
+    "$RAPT" augment --input hs.jsonl --output a.jsonl --rule best-worst $A 2>/dev/null
+    "$RAPT" augment --input hp.jsonl --output b.jsonl $A 2>/dev/null
+    cmp a.jsonl.goal.json b.jsonl.goal.json
+    for f in a b; do sed -E 's/, "source_row".*//' $f.jsonl >$f.rows; done # whose numbers are those of pairs there
+    [ -s a.rows ] && diff a.rows b.rows
+  done
+done
+has hp.jsonl '"score_chosen": 4, "score_rejected": 1, "scores_chosen": {"overall": 4, "complexity": 1, "verbosity": 1}, "scores_rejected": {"overall": 1, "complexity": 1, "verbosity": 2}, "prompt_scores": [{"overall": 4, "complexity": 1, "verbosity": 1}, {"overall": 1, "complexity": 1, "verbosity": 2}]}'
+"$RAPT" pair --input uf.jsonl --output hp.jsonl --rule all --attributes honesty 2>err
+grep -q 'rated N/A  *1$' err
+fails 1 'hs.jsonl:1: response 1 has no colour' "$RAPT" pair --input hs.jsonl --output bad.jsonl --attributes colour
+fails 2 'attributes: .a=b. is no name' "$RAPT" pair --input hs.jsonl --output bad.jsonl --attributes a=b
 # ties are vectors that print the same in every line
 $H --quantize 5 --ties plain --score-range 0,5 2>err
 grep -q 'without a goal  *1$' err # round(1/5), round(2/5) are both 0, and so are correctness 3 and 4 both 5

@@ -254,19 +254,19 @@ static void writes_rows(void **state) {
     struct record r = {0};
     struct buf out = {0};
     read_text(&r, text_scores);
-    pair_put_row(&out, &r, (struct pair){1, 3}, false);
+    pair_put_row(&out, &r, (struct pair){1, 3}, &(struct pair_attributes){0}, false);
     assert_string_equal(
         out.data, "{\"prompt\": \"q\", \"chosen\": \"b\", \"rejected\": \"d\", \"score_chosen\": 8, \"score_rejected\": 1, \"id\": 7}");
     buf_clear(&out);
     read_text(&r, "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\\u00e9\"}],\"responses\":[{\"text\":\"a\",\"score\":1.5},"
                   "{\"messages\":[{\"role\":\"assistant\",\"content\":\"b\"}],\"score\":-2}]}");
-    pair_put_row(&out, &r, (struct pair){0, 1}, false);
+    pair_put_row(&out, &r, (struct pair){0, 1}, &(struct pair_attributes){0}, false);
     assert_string_equal(
         out.data, "{\"prompt\": [{\"role\":\"user\",\"content\":\"q\\u00e9\"}], \"chosen\": [{\"role\":\"assistant\",\"content\":\"a\"}], "
                   "\"rejected\": [{\"role\":\"assistant\",\"content\":\"b\"}], \"score_chosen\": 1.5, \"score_rejected\": -2}");
     buf_clear(&out);
     read_text(&r, "{\"source\":\"s\",\"instruction\":\"q\",\"completions\":[" COMPLETION("b", "7", "3") "," COMPLETION("c", "2", "4") "]}");
-    pair_put_row(&out, &r, (struct pair){0, 1}, false);
+    pair_put_row(&out, &r, (struct pair){0, 1}, &(struct pair_attributes){0}, false);
     assert_string_equal(out.data, "{\"prompt\": \"q\", \"chosen\": \"b\", \"rejected\": \"c\", \"score_chosen\": 7, \"score_rejected\": 2, "
                                   "\"avg_fine_score_chosen\": 3, \"avg_fine_score_rejected\": 4, \"source\": \"s\"}");
     record_release(&r);
