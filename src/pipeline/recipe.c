@@ -441,13 +441,31 @@ static status read_name(struct loader *l, struct recipe_stage *stage, const stru
     return ST_OK;
 }
 
+/* "when" and "unless": is their text one that leaves the stage out? */
+static status left_out(struct loader *l, bool *out, const struct yaml_node *node) {
+    static const char *const keys[2] = {"when", "unless"};
+    *out = false;
+    for (size_t i = 0; i < 2; i++) {
+        const struct yaml_node *condition = yaml_get(node, keys[i]);
+        const char *text;
+        if (!condition) continue;
+        TRY(expect(l, condition, YAML_SCALAR, keys[i]));
+        TRY(fill_text(l, &text, condition->text, condition->line, 0));
+        *out = *out || (*text != '\0') == (i == 1);
+    }
+    return ST_OK;
+}
+
 static status read_stage(struct loader *l, const struct yaml_node *node) {
     struct recipe *r = l->r;
+    bool out_of_it;
     if (r->stage_count == RECIPE_STAGES_MAX) return AT_LINE(ST_FORMAT, node->line, "more than %d stages", RECIPE_STAGES_MAX);
     struct recipe_stage *stage = &r->stages[r->stage_count];
     const struct yaml_node *name = yaml_get(node, "name"), *out = yaml_get(node, "stdout"), *more, *title = yaml_get(node, "title");
     TRY(expect(l, node, YAML_MAP, "a stage"));
-    TRY(only_keys(l, node, "name run with args title stdout inputs outputs", "a stage"));
+    TRY(only_keys(l, node, "name run with args title stdout inputs outputs when unless", "a stage"));
+    TRY(left_out(l, &out_of_it, node));
+    if (out_of_it) return ST_OK;
     if (!name) return AT_LINE(ST_FORMAT, node->line, "a stage has no 'name'");
     TRY(read_name(l, stage, name));
     stage->line = node->line;
@@ -596,6 +614,7 @@ static status read_recipe(struct loader *l) {
     if (!*r->output) return AT_LINE(ST_FORMAT, output->line, "'output' is empty");
     r->stages = arena_take(&r->arena, RECIPE_STAGES_MAX, sizeof *r->stages);
     TRY(read_stages(l, stages, NULL));
+    if (!r->stage_count) return AT_LINE(ST_FORMAT, stages->line, "every stage is left out by its 'when' or 'unless'");
     if ((closing = yaml_get(root, "closing"))) {
         TRY(expect(l, closing, YAML_SCALAR, "closing"));
         TRY(fill_text(l, &r->closing, closing->text, closing->line, 0));

@@ -10,6 +10,7 @@
  *       with: {model: "${model}", train-data: "${output}/train.jsonl", output-dir: "${output}/ra", full: true, goal: [2, 10]}
  *       stdout: "${output}/train.txt"   # optional
  *       inputs: [a, b]                  # files it reads besides those its options name; optional
+ *       when: "${more}"                 # the stage is left out where this text is empty; unless: where it is not; optional
  *       outputs: [c]                    # files it writes besides --output, --output-dir, --X-output, --picture; optional
  *     - repeat: 3                     # these stages three times; ${round} is 1, 2, 3 in their texts, ${previous} 0, 1, 2
  *       stages: [{name: "train-${round}", ...}]

@@ -8,6 +8,7 @@ echo "seed of this run's kill points: ${RANDOM_SEED:=$RANDOM}"; RANDOM=$RANDOM_S
 cd "$tests/.." # recipes name their files from here
 head -24 examples/preferences.jsonl >"$dir/data.jsonl"
 head -4 recipes/held-out-prompts.jsonl >"$dir/test.jsonl"
+tail -12 examples/preferences.jsonl >"$dir/other.jsonl"
 pairs=data=$dir/data.jsonl,steps=4
 samples=prompts=$dir/data.jsonl,limit=8,tokens=24,sft-steps=4,steps=4
 rounds=$samples,test-prompts=$dir/test.jsonl,first-samples=4,control-steps=8
@@ -20,7 +21,7 @@ small() { # the settings that make a recipe tiny
     study-extrapolation) echo "$samples,test-prompts=$dir/test.jsonl,words=4,samples=4,plain-samples=2,test-samples=1" ;;
     study-unlearning) echo "$samples,words=4,samples=4,seeds=1" ;;
     on-policy-rule) echo "$rounds" ;;
-    on-policy-reward-model) echo "$rounds,pairs-data=$dir/data.jsonl,reward-steps=4" ;;
+    on-policy-reward-model) echo "$rounds,pairs-data=$dir/data.jsonl,eval-pairs=$dir/other.jsonl,reward-steps=4" ;;
     *) echo "recipes/$1.yaml: a line that makes it tiny is missing in tests/cli/recipes.sh" >&2; exit 1 ;;
   esac
 }

@@ -114,6 +114,39 @@ static status load(struct recipe *r, const char *text, const struct opt_list *se
     return recipe_load(r, "r.yaml", find, set);
 }
 
+/* Stages with conditions: which are there, by name. */
+static void leaves_stages_out(void **unused) {
+    (void)unused;
+    static const char text[] = "output: o\n"
+                               "vars: {more: \"\", other: x}\n"
+                               "stages:\n"
+                               "  - {name: one, unless: \"${more}\", run: tool, with: {input: in.txt, output: o/one}}\n"
+                               "  - {name: one, when: \"${more}\", run: tool, with: {input: \"${more}\", output: o/one}}\n"
+                               "  - {name: two, when: \"${more}\", unless: \"${other}\", run: tool, with: {input: o/one, output: o/two}}\n"
+                               "  - {name: three, when: \"${other}\", run: tool, with: {input: o/one, output: o/three}}\n";
+    static const char *const more[] = {"more=r.yaml"}, *const both[] = {"more=r.yaml", "other="};
+    static const struct opt_list lists[] = {{.count = 0}, {.count = 1}, {.count = 2}};
+    static const char *const names[][3] = {{"one", "three", NULL}, {"one", "three", NULL}, {"one", "two", NULL}}, *const inputs[] = {"in.txt", "r.yaml", "r.yaml"};
+    assert_int_equal(file_write("in.txt", "x", 1), ST_OK);
+    for (size_t i = 0; i < 3; i++) {
+        struct opt_list set = lists[i];
+        struct recipe r;
+        for (size_t k = 0; k < set.count; k++) set.items[k] = i == 1 ? more[k] : both[k];
+        if (load(&r, text, &set) != ST_OK) fail_msg("%s", status_message());
+        assert_int_equal(r.stage_count, 2);
+        for (size_t k = 0; names[i][k]; k++) assert_string_equal(r.stages[k].name, names[i][k]);
+        assert_string_equal(r.stages[0].needs.items[0], inputs[i]);
+        recipe_release(&r);
+    }
+    struct recipe r;
+    assert_int_equal(load(&r, "output: o\nstages: [{name: a, when: \"\", run: tool}]\n", NULL), ST_FORMAT);
+    assert_non_null(strstr(status_message(), "every stage is left out"));
+    recipe_release(&r);
+    assert_int_equal(load(&r, "output: o\nstages: [{name: a, when: [x], run: tool}]\n", NULL), ST_FORMAT);
+    assert_non_null(strstr(status_message(), "'when' is a list"));
+    recipe_release(&r);
+}
+
 static void builds_command_lines(void **unused) {
     (void)unused;
     struct recipe r;
@@ -370,6 +403,7 @@ int main(void) {
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_tree),         cmocka_unit_test(refuses_bad_yaml), cmocka_unit_test(bounds_yaml),
+        cmocka_unit_test(leaves_stages_out),
         cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values), cmocka_unit_test(set_wins),         cmocka_unit_test(refuses_bad_recipes),
         cmocka_unit_test(bounds_variables),     cmocka_unit_test(keys_see_changes), cmocka_unit_test(keeps_state),
         cmocka_unit_test(compares_paths),
