@@ -482,13 +482,12 @@ static void add_weight(struct linear *l, void *context) {
     struct weight_sum *s = context;
     const struct model *m = s->m;
     const bool whole = l != &m->head;
-    const size_t int8 = int8_bytes(m, l);
+    const size_t int8 = int8_bytes(m, l), scratch = is_stored(m, l) || matmul_may_split(kind_of(m)) ? matmul_stored_bytes(kind_of(m), l->out, l->in, whole) : 0;
+    if (!int8 && scratch > s->scratch) s->scratch = scratch;
     if (int8 || !is_stored(m, l)) {
         s->bytes += int8 ? int8 : kind_of(m) == MATMUL_BF16 ? matmul_weight_bytes(kind_of(m), l->out, l->in, m->use != MODEL_INFER) : l->out * l->in * sizeof(float);
         return;
     }
-    const size_t scratch = matmul_stored_bytes(kind_of(m), l->out, l->in, whole);
-    if (scratch > s->scratch) s->scratch = scratch;
     for (size_t i = 0; i < l->part_count; i++) {
         struct tensor_view v;
         if (linear_view(&v, m, l, i) == ST_OK) s->bytes += v.rows * v.row_bytes;

@@ -107,18 +107,26 @@ static inline void amx_load_b(const uint16_t *b0, const uint16_t *b1) {
     _tile_loadd(7, b1, 64);
 }
 
+/* The parts of b's columns that are there: `used` counts them for each tile (1: high alone, .. 3), NULL where all three are. What a tile lacks is
+ * not multiplied, which changes no bit of the sums. */
+static inline size_t amx_parts(const uint8_t *used0, const uint8_t *used1, size_t s) {
+    if (!used0) return AMX_SPLIT;
+    return used0[s] > used1[s] ? used0[s] : used1[s];
+}
+
 /* amx_steps for such operands; small products first, so that they round less. */
-static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, lower += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
+        const size_t parts = amx_parts(used0, used1, s);
         amx_load_b(b0, b1);
         amx_next_a(a + 64, lower + 64, stride); /* low high */
         amx_next_a(a + 32, lower + 32, stride); /* middle high */
-        amx_next_b(b0 + 512, b1 + 512);         /* middle middle */
-        amx_next_a(a, lower, stride);           /* high middle */
-        amx_next_b(b0 + 1024, b1 + 1024);       /* high low */
-        amx_next_b(b0, b1);                     /* high high */
+        if (parts > 1) amx_next_b(b0 + 512, b1 + 512); /* middle middle */
+        amx_next_a(a, lower, stride); /* high middle; high high where there is no middle */
+        if (parts > 2) amx_next_b(b0 + 1024, b1 + 1024); /* high low */
+        if (parts > 1) amx_next_b(b0, b1); /* high high */
     }
 }
 
@@ -127,22 +135,25 @@ static inline void amx_two(void) {
     _tile_dpbf16ps(1, 4, 7);
 }
 
-static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+static inline void amx_two_of_b(const uint16_t *b0, const uint16_t *b1) {
+    amx_load_b(b0, b1);
+    amx_two();
+}
+
+static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
+        const size_t parts = amx_parts(used0, used1, s);
         amx_load_b(b0, b1);
         _tile_loadd(4, a + 64, stride);
         amx_two();
         _tile_loadd(4, a + 32, stride);
         amx_two();
-        amx_load_b(b0 + 512, b1 + 512);
-        amx_two();
+        if (parts > 1) amx_two_of_b(b0 + 512, b1 + 512);
         _tile_loadd(4, a, stride);
         amx_two();
-        amx_load_b(b0 + 1024, b1 + 1024);
-        amx_two();
-        amx_load_b(b0, b1);
-        amx_two();
+        if (parts > 2) amx_two_of_b(b0 + 1024, b1 + 1024);
+        if (parts > 1) amx_two_of_b(b0, b1);
     }
 }
 

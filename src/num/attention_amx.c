@@ -273,7 +273,10 @@ static struct side side_of(const struct operands *o, uint16_t *const *forms, enu
 }
 
 static void any_steps(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
-    (planes == 1 ? amx_steps : amx_steps_split)(a, lda * planes, b0, b1, steps);
+    if (planes == 1)
+        amx_steps(a, lda, b0, b1, steps);
+    else
+        amx_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps);
 }
 
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */

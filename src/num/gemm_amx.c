@@ -11,7 +11,8 @@
 #define STRIP_BYTES ((size_t)768 << 10) /* of packed b that a task works on */
 #define TASK_ROWS 128
 #define PLAIN_ROWS 256 /* at least, where the task packs b itself */
-#define K_BLOCK 4096 /* longer sums are made in parts */
+#define STEPS_MOST 128                 /* of 32 along K at a time: longer sums are made in even parts */
+#define STEPS_MOST_SPLIT 48
 
 _Static_assert(GEMM_AMX_F32 == AMX_SPLIT, "one number of planes");
 
@@ -23,23 +24,32 @@ static size_t planes_of(const struct gemm_amx *g) { return g->planes ? g->planes
  * alike. A strip that was packed for the purpose holds [from, from + steps) of the rows only. */
 struct columns {
     const uint16_t *first, *second;
+    const uint8_t *used, *second_used; /* of each tile (amx_parts) */
     size_t origin, second_origin, all, from;
 };
 
-static void steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, size_t rows) {
+/* Two columns of b's tiles. */
+struct tiles {
+    const uint16_t *b0, *b1;
+    const uint8_t *used0, *used1;
+};
+
+static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows) {
     if (planes == AMX_SPLIT)
-        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, b0, b1, steps);
+        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, t->b0, t->b1, t->used0, t->used1, steps);
     else
-        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, b0, b1, steps);
+        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, t->b0, t->b1, steps);
 }
 
 static void product_steps(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
                           size_t steps, bool last) {
     const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
-    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, b->first + ((j - b->origin) / 16 * b->all + from - b->from) * tile,
-             b->second + ((second - b->second_origin) / 16 * b->all + from - b->from) * tile, steps, rows);
+    const size_t t0 = (j - b->origin) / 16 * b->all + from - b->from, t1 = (second - b->second_origin) / 16 * b->all + from - b->from;
+    const struct tiles here = {b->first + t0 * tile, b->second + t1 * tile, b->used ? b->used + t0 : NULL, b->used ? b->second_used + t1 : NULL};
+    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, &here, steps, rows);
     if (!last || !g->a2) return;
-    steps_of(planes, g->a2 + i * g->lda2, g->lda2, g->b2 + j / 16 * extra * tile, g->b2 + second / 16 * extra * tile, extra, rows);
+    const struct tiles more = {.b0 = g->b2 + j / 16 * extra * tile, .b1 = g->b2 + second / 16 * extra * tile};
+    steps_of(planes, g->a2 + i * g->lda2, g->lda2, &more, extra, rows);
 }
 
 /* c[rows, cols] = or += what the tiles hold, by way of a buffer of their size. Sums over blocks of K are added up apart, in this way: one
@@ -62,7 +72,7 @@ static void one_block(const struct gemm_amx *g, const struct columns *b, size_t 
     const size_t second = g->half_offset ? j + g->half_offset : j + 16, cols = g->n - j < 32 ? g->n - j : 32;
     const bool edge = !g->half_offset && cols < 32 && !g->finish;
     float *c = g->c ? g->c + i * g->ldc + j : NULL;
-    if (!g->init || from)
+    if (!g->init || from || g->add)
         amx_sums_zero();
     else if (edge)
         load_through(g->init + i * g->ld_init + j, g->ld_init, rows, cols);
@@ -73,8 +83,8 @@ static void one_block(const struct gemm_amx *g, const struct columns *b, size_t 
         _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
         amx_sums_store(block, 32, rows, 16);
         g->finish(g->context, block, i, rows, j, second);
-    } else if (edge || from) {
-        store_through(c, g->ldc, rows, cols, from);
+    } else if (edge || from || g->add) {
+        store_through(c, g->ldc, rows, cols, from || g->add);
     } else {
         amx_sums_store(c, g->ldc, rows, second - j);
     }
@@ -84,8 +94,8 @@ static size_t width_of(const struct gemm_amx *g) { return g->half_offset ? 16 : 
 static size_t columns_of(const struct gemm_amx *g) { return g->half_offset ? g->half_offset : g->n; }
 static size_t all_steps(const struct gemm_amx *g) { return round_up(g->k, 32) / 32; }
 static size_t most_steps(const struct gemm_amx *g) {
-    const size_t most = K_BLOCK / 32 / planes_of(g);
-    return g->finish || all_steps(g) < most ? all_steps(g) : most;
+    const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_SPLIT, parts = g->finish ? 1 : (all + most - 1) / most;
+    return (all + parts - 1) / parts;
 }
 
 /* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache. */
@@ -108,33 +118,48 @@ static void run_packed(const struct gemm_amx *g, size_t i, size_t to, size_t j_f
     }
 }
 
-/* --- b as plain floats: the thread that takes a strip packs it first --- */
+/* --- b as floats: the thread that takes a strip packs it first, into its own second-level cache --- */
 
-static void pack_columns(const struct gemm_amx *g, uint16_t *out, size_t k_from, size_t k, size_t j, size_t n) {
-    const float *at = g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j);
-    gemm_amx_pack_here(out, at, g->ld_plain, g->transposed, k, n, planes_of(g));
+/* Of a thread: tiles of a strip, a byte for each, and rows that are made for it. At least 64 columns of all of K: what is finished at once is not cut
+ * along K. */
+struct room {
+    size_t tiles, used, rows;
+};
+static struct room room_of(size_t k) {
+    const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * AMX_SPLIT, tiles = least > STRIP_BYTES ? least : STRIP_BYTES;
+    return (struct room){tiles, round_up(tiles / (sizeof(uint16_t) * TILE_ELEMENTS), 64), 32 * round_up(k, 32) * sizeof(float)};
+}
+static size_t room_bytes(size_t k) {
+    const struct room r = room_of(k);
+    return r.tiles + r.used + r.rows;
 }
 
-/* Of a thread. At least 64 columns of all of K: what is finished at once is not cut along K. */
-static size_t strip_room(size_t k) {
-    const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * AMX_SPLIT;
-    return least > STRIP_BYTES ? least : STRIP_BYTES;
-}
+size_t gemm_amx_plain_bytes(size_t k) { return (size_t)omp_get_max_threads() * room_bytes(k); }
 
-size_t gemm_amx_plain_bytes(size_t k) { return (size_t)omp_get_max_threads() * strip_room(k); }
+static void pack_columns(const struct gemm_amx *g, uint16_t *out, uint8_t *used, float *rows, size_t k_from, size_t k, size_t j, size_t n) {
+    if (g->plain)
+        gemm_amx_pack_here(out, used, g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j), g->ld_plain, g->transposed, k, n, planes_of(g));
+    else
+        gemm_amx_pack_made_here(out, used, g->make, g->source, j, n, g->k, k_from, k, planes_of(g), rows);
+}
 
 static void run_plain(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {
     const size_t width = j_to - j_from;
-    uint16_t *strip = (uint16_t *)((char *)g->strips + (size_t)omp_get_thread_num() * strip_room(g->k));
+    const struct room room = room_of(g->k);
+    char *own = (char *)g->strips + (size_t)omp_get_thread_num() * room_bytes(g->k);
+    uint16_t *strip = (uint16_t *)(void *)own;
+    uint8_t *used = (uint8_t *)own + room.tiles;
+    float *rows = (float *)(void *)(own + room.tiles + room.used);
     for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
         const size_t left = all_steps(g) - from, steps = left < most_steps(g) ? left : most_steps(g);
         const size_t k = g->k - from * 32 < steps * 32 ? g->k - from * 32 : steps * 32;
         uint16_t *second = strip + round_up(width, 32) * steps * 32 * planes_of(g);
-        struct columns b = {.first = strip, .second = strip, .origin = j_from, .second_origin = j_from, .all = steps, .from = from};
-        pack_columns(g, strip, from * 32, k, j_from, width);
+        const size_t tiles = round_up(width, 32) / 16 * steps;
+        struct columns b = {.first = strip, .second = strip, .used = used, .second_used = used, .origin = j_from, .second_origin = j_from, .all = steps, .from = from};
+        pack_columns(g, strip, used, rows, from * 32, k, j_from, width);
         if (g->half_offset) {
-            pack_columns(g, second, from * 32, k, j_from + g->half_offset, width);
-            b.second = second, b.second_origin = j_from + g->half_offset;
+            pack_columns(g, second, used + tiles, rows, from * 32, k, j_from + g->half_offset, width);
+            b.second = second, b.second_used = used + tiles, b.second_origin = j_from + g->half_offset;
         }
         run_rows(g, &b, i, to, j_from, j_to, from, steps);
     }

@@ -18,14 +18,19 @@
 size_t gemm_amx_row(size_t k);
 /* Bytes of a packed [K,N] operand; K and N are rounded up to 32 with zeros. */
 size_t gemm_amx_bytes(size_t k, size_t n, size_t planes);
-/* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. */
-void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
+size_t gemm_amx_tiles(size_t k, size_t n);
+/* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. used: NULL, or for
+ * GEMM_AMX_F32 a byte for each tile (gemm_amx_tiles): how many of its parts there are, up to the last that is not all zero. A weight that was bf16 needs
+ * one, one that was fp16 or has few bits needs two. */
+void gemm_amx_pack(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
 /* The same in the calling thread alone. */
-void gemm_amx_pack_here(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
+void gemm_amx_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
 /* The same of rows [from, from + rows) of a matrix [.., width] that `make` writes as floats, a few at a time and in several threads:
  * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_amx_strip_bytes(width) of scratch. */
-void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
+void gemm_amx_pack_made(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
 size_t gemm_amx_strip_bytes(size_t width);
+/* Rows that `make` writes as columns of the operand, in the calling thread: of each the elements [skip, skip + k). strip: 32 rows of scratch. */
+void gemm_amx_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip);
 /* Takes rows [i, i+rows) of a finished block: block[32][32], whose columns 0..15 are columns [j, j+16) of the product and 16..31 are
  * [second, second+16). Called by several threads, each for rows and columns of its own. */
 typedef void gemm_amx_finish(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
@@ -34,17 +39,20 @@ struct gemm_amx {
     size_t m, n, k, planes; /* planes: 0 means 1 */
     const uint16_t *a;      /* [M,K] bf16, or [M, gemm_amx_row(K)] */
     size_t lda;
-    const uint16_t *b;  /* packed [K,N]; NULL: packed from `plain` strip by strip, while the product runs */
+    const uint16_t *b;  /* packed [K,N]; NULL: packed from `plain`, or from what `make` writes, strip by strip, while the product runs */
     const float *plain; /* as gemm_amx_pack's */
     size_t ld_plain;
     bool transposed;
+    matmul_rows *make;  /* where plain is NULL: writes rows of b transposed, whole ones (K) */
+    const void *source;
     void *strips;       /* gemm_amx_plain_bytes(K) of scratch for that */
     const uint16_t *a2; /* [M,K2] and packed [K2,N]: a product added in the same pass; NULL = none. K2 a multiple of 32 */
     size_t lda2, k2;
     const uint16_t *b2;
     const float *init; /* [M,N] where the sums start; NULL = 0; may be c */
     size_t ld_init;
-    float *c; /* [M,N] out; NULL when finish stores instead */
+    bool add;        /* instead: the sums, made from 0, are added to c */
+    float *c;        /* [M,N] out; NULL when finish stores instead */
     size_t ldc;
     gemm_amx_finish *finish;
     void *context;
@@ -53,8 +61,8 @@ struct gemm_amx {
 };
 void gemm_amx_run(const struct gemm_amx *g);
 size_t gemm_amx_plain_bytes(size_t k);
-/* Makes w (`tiles` or `split`) the b of g, for x W^T or for dy W. A stored weight is expanded now, and gone with the next call. */
-void gemm_amx_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward);
+/* Runs g with w (`tiles` or `split`) as its b, for x W^T or for dy W. A weight that is not packed comes in panels of its rows. */
+void gemm_amx_run_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward);
 
 /* Rows of floats to bf16 (nearest even): out[rows, ldo], columns behind `cols` up to ldo are zero. */
 void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);

@@ -32,8 +32,8 @@ static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 static void *scratchpad; /* shared by all primitives: they run one at a time */
 static size_t scratchpad_size;
-struct operand_scratch matmul_scratch_a, matmul_scratch_b, matmul_strips;
-static struct operand_scratch split_a, fp16; /* of run_split and run_fp16 */
+struct operand_scratch matmul_scratch_a, matmul_scratch_b, matmul_strips, matmul_split_a;
+static struct operand_scratch fp16; /* of run_fp16 */
 
 #define DNNL_TRY(call)                                                                                                                     \
     do {                                                                                                                                   \
@@ -237,10 +237,10 @@ static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b,
 
 static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
     const float *init = accumulate ? c : NULL;
-    TRY(matmul_grow_operand(&split_a, m, gemm_amx_row(k), sizeof(uint16_t)));
+    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_amx_row(k), sizeof(uint16_t)));
     TRY(matmul_grow_operand(&matmul_strips, gemm_amx_plain_bytes(k), 1, 1));
-    gemm_amx_split(split_a.data, a.f, a.ld, ta, m, k);
-    const struct gemm_amx g = {.m = m, .n = n, .k = k, .planes = GEMM_AMX_F32, .a = split_a.data, .lda = gemm_amx_row(k),
+    gemm_amx_split(matmul_split_a.data, a.f, a.ld, ta, m, k);
+    const struct gemm_amx g = {.m = m, .n = n, .k = k, .planes = GEMM_AMX_F32, .a = matmul_split_a.data, .lda = gemm_amx_row(k),
                                .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data,
                                .init = init, .ld_init = ldc, .c = c, .ldc = ldc};
     gemm_amx_run(&g);
@@ -306,10 +306,10 @@ void matmul_shutdown(void) {
     free(scratchpad);
     free(matmul_scratch_a.data);
     free(matmul_scratch_b.data);
-    free(split_a.data);
+    free(matmul_split_a.data);
     free(fp16.data);
     free(matmul_strips.data);
     scratchpad = NULL;
     scratchpad_size = 0;
-    matmul_scratch_a = matmul_scratch_b = split_a = fp16 = matmul_strips = (struct operand_scratch){0};
+    matmul_scratch_a = matmul_scratch_b = matmul_split_a = fp16 = matmul_strips = (struct operand_scratch){0};
 }

@@ -56,7 +56,7 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 bool matmul_packs_tiles(enum matmul_kind kind);
 /* Bytes that matmul_weight_init takes. */
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward);
-/* A stored weight, for both directions; source must live on. whole: gemm_amx_weight will be called. Takes no memory but scratch, which
+/* A stored weight, for both directions; source must live on. whole: gemm_amx_run_weight will be called. Takes no memory but scratch, which
  * all stored weights share: at most matmul_stored_bytes. */
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);

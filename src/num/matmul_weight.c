@@ -11,6 +11,9 @@
 /* Rows that are expanded for a product come in panels of this size, so that most of them are still in the cache when it reads them. */
 #define PANEL_BYTES ((size_t)16 << 20)
 
+/* The same as floats, where a product on tiles reads columns of them: in the third-level cache. */
+#define SPLIT_BYTES ((size_t)8 << 20)
+
 static struct operand_scratch stage, panel, strips; /* a whole weight in tiles; a panel of one; a strip of rows for each thread */
 
 static status grow_bytes(struct operand_scratch *scratch, size_t bytes) { return matmul_grow_operand(scratch, bytes, 1, 1); }
@@ -22,10 +25,70 @@ size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_
     return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n, 1) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
 }
 
+/* --- fp32 on tiles: every product packs the weight anew --- */
+
+/* Rows of a panel; a multiple of 64, and about as many in each panel. */
+static size_t split_rows(const struct matmul_weight *w) {
+    const size_t fit = SPLIT_BYTES / sizeof(float) / w->k / 64 * 64, most = fit < 64 ? 64 : fit, panels = (w->n + most - 1) / most;
+    return ((w->n + panels - 1) / panels + 63) / 64 * 64;
+}
+
+static size_t split_bytes(const struct matmul_weight *w) { return split_rows(w) * w->k * sizeof(float); }
+
+static status grow_split(const struct matmul_weight *w) {
+    TRY(grow_bytes(&matmul_strips, gemm_amx_plain_bytes(w->n > w->k ? w->n : w->k)));
+    return w->make ? grow_bytes(&panel, split_bytes(w)) : ST_OK;
+}
+
+/* x W^T: rows of W are columns of the result, and each thread makes those it packs. */
+static void run_split_forward(const struct gemm_amx *g, const struct matmul_weight *w) {
+    struct gemm_amx whole = *g;
+    whole.planes = GEMM_AMX_F32, whole.strips = matmul_strips.data, whole.transposed = true;
+    whole.plain = w->plain, whole.ld_plain = w->k, whole.make = w->make, whole.source = w->source;
+    gemm_amx_run(&whole);
+}
+
+static const float *made_rows(const struct matmul_weight *w, size_t from, size_t rows) {
+    float *to = panel.data;
+    CHECK(panel.bytes >= rows * w->k * sizeof *to);
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) w->make(to + r * w->k, w->source, from + r, 1);
+    return to;
+}
+
+/* dy W: a panel's rows are terms of the sums. `dy`: g's a operand where that is not split yet; then it is, so much of it as a panel needs. */
+static void run_split_backward(const struct gemm_amx *g, struct mat dy, const struct matmul_weight *w) {
+    const size_t most = w->make || dy.f ? split_rows(w) : w->n;
+    CHECK(!g->finish || most >= w->n);
+    for (size_t from = 0; from < w->n; from += most) {
+        const size_t rows = w->n - from < most ? w->n - from : most;
+        struct gemm_amx part = *g;
+        part.planes = GEMM_AMX_F32, part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
+        part.plain = w->make ? made_rows(w, from, rows) : w->plain + from * w->k, part.ld_plain = w->k;
+        if (dy.f) gemm_amx_split(matmul_split_a.data, dy.f + from, dy.ld, false, g->m, rows), part.a = matmul_split_a.data, part.lda = gemm_amx_row(rows);
+        if (!dy.f) part.a += from * GEMM_AMX_F32;
+        if (from + rows < w->n) part.a2 = NULL;
+        gemm_amx_run(&part);
+    }
+}
+
+static status split_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, bool backward, size_t m) {
+    struct gemm_amx g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo};
+    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_amx_row(backward ? split_rows(w) : w->k), sizeof(uint16_t)));
+    if (backward) {
+        run_split_backward(&g, x, w);
+        return ST_OK;
+    }
+    gemm_amx_split(matmul_split_a.data, x.f, x.ld, false, m, w->k);
+    g.a = matmul_split_a.data, g.lda = gemm_amx_row(w->k);
+    run_split_forward(&g, w);
+    return ST_OK;
+}
+
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
                           bool with_backward) {
     *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
-    if (w->split) return grow_bytes(&matmul_strips, gemm_amx_plain_bytes(n > k ? n : k));
+    if (w->split) return grow_split(w);
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
     if (w->tiles) {
@@ -42,8 +105,8 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
     if (w->kind != MATMUL_BF16) return ST_OK;
     if (w->tiles) {
-        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n, 1);
-        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k, 1);
+        gemm_amx_pack(w->forward, NULL, plain, w->k, true, w->k, w->n, 1);
+        if (w->backward) gemm_amx_pack(w->backward, NULL, plain, w->k, false, w->n, w->k, 1);
         return ST_OK;
     }
     matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
@@ -59,7 +122,8 @@ static size_t panel_rows(const struct matmul_weight *w) {
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
     const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (!w.tiles) return (whole && matmul_may_split(kind) ? n : rows) * k * sizeof(float);
+    if (matmul_may_split(kind)) return split_bytes(&w) + gemm_amx_plain_bytes(n > k ? n : k);
+    if (!w.tiles) return rows * k * sizeof(float);
     return (whole ? gemm_amx_bytes(k, n, 1) : gemm_amx_bytes(k, rows, 1)) + gemm_amx_strip_bytes(k);
 }
 
@@ -67,8 +131,7 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
                                  bool whole) {
     *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
     const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
-    if (w->split) TRY(grow_bytes(&matmul_strips, gemm_amx_plain_bytes(n > k ? n : k)));
-    if (w->split && whole) TRY(matmul_grow_operand(&stage, n, k, sizeof(float)));
+    if (w->split) TRY(grow_split(w));
     if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
     TRY(grow_bytes(&strips, gemm_amx_strip_bytes(k)));
     return whole ? grow_bytes(&stage, gemm_amx_bytes(k, n, 1)) : grow_bytes(&panel, gemm_amx_bytes(k, rows, 1));
@@ -87,26 +150,20 @@ static status int8_product(float *y, size_t ldy, const float *init, size_t ld_in
     return ST_OK;
 }
 
-/* All rows of a stored weight as floats. */
-static const float *expanded(const struct matmul_weight *w) {
-    CHECK(stage.bytes >= w->n * w->k * sizeof(float));
-    float *to = stage.data;
-#pragma omp parallel for schedule(static)
-    for (size_t r = 0; r < w->n; r++) w->make(to + r * w->k, w->source, r, 1);
-    return to;
-}
-
-void gemm_amx_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward) {
+void gemm_amx_run_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward) {
     if (w->split) {
-        g->planes = GEMM_AMX_F32, g->strips = matmul_strips.data;
-        g->plain = w->make ? expanded(w) : w->plain, g->ld_plain = w->k, g->transposed = !backward;
-    } else if (!w->make) {
+        if (backward) run_split_backward(g, (struct mat){0}, w);
+        else run_split_forward(g, w);
+        return;
+    }
+    if (!w->make) {
         g->b = backward ? w->backward : w->forward;
     } else {
         CHECK(stage.bytes >= gemm_amx_bytes(w->k, w->n, 1));
-        gemm_amx_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
+        gemm_amx_pack_made(stage.data, NULL, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
         g->b = stage.data;
     }
+    gemm_amx_run(g);
 }
 
 /* out[m,n] = init + a[m,k] b, with b as gemm_amx packed it. */
@@ -130,7 +187,7 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     TRY(grow_bytes(&panel, gemm_amx_bytes(w->k, most < w->n ? most : w->n, 1)));
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
-        gemm_amx_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
+        gemm_amx_pack_made(panel.data, NULL, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
         struct gemm_amx g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
         gemm_amx_run(&g);
@@ -183,6 +240,7 @@ status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_
     if (w->int8) return int8_product(y, ldy, init, ld_init, x, w, m);
     if (w->tiles && w->make) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
     if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
+    if (w->split && matmul_splits(w->kind, m, w->n, w->k)) return split_product(y, ldy, init, ld_init, x, w, false, m);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(y, ldy, init != NULL, x, w, true, m);
     return matmul(y, ldy, w->kind, x, false, (struct mat){.f = w->plain, .ld = w->k}, true, m, w->n, w->k, init != NULL);
@@ -194,6 +252,7 @@ status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t 
     CHECK(!w->int8);
     if (w->tiles && w->make) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
     if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
+    if (w->split && matmul_splits(w->kind, m, w->k, w->n)) return split_product(dx, lddx, init, ld_init, dy, w, true, m);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(dx, lddx, init != NULL, dy, w, false, m);
     return matmul(dx, lddx, w->kind, dy, false, (struct mat){.f = w->plain, .ld = w->k}, false, m, w->k, w->n, init != NULL);

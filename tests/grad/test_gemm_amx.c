@@ -43,7 +43,7 @@ static uint16_t *halves(const float *x, size_t rows, size_t cols, size_t ld) {
 
 static uint16_t *packed(const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
     uint16_t *p = aligned_alloc(64, gemm_amx_bytes(k, n, planes));
-    gemm_amx_pack(p, plain, ld, transposed, k, n, planes);
+    gemm_amx_pack(p, NULL, plain, ld, transposed, k, n, planes);
     return p;
 }
 
@@ -78,13 +78,32 @@ static void keep_block(void *context, const float *block, size_t i, size_t rows,
         }
 }
 
-enum how { SECOND = 1, INIT = 2, TRANSPOSED = 4, PLAIN = 8, TURNED = 16, FINISH = 32, HALVES = 64 };
+enum how { SECOND = 1, INIT = 2, TRANSPOSED = 4, PLAIN = 8, TURNED = 16, FINISH = 32, HALVES = 64, FEW_BITS = 128, MADE = 256 };
+
+/* Rows of a matrix, by a function. */
+struct floats {
+    const float *at;
+    size_t width;
+};
+static void copy_rows(float *out, const void *source, size_t from, size_t rows) {
+    const struct floats *f = source;
+    memcpy(out, f->at + from * f->width, rows * f->width * sizeof *out);
+}
+
+/* Stretches of bf16, of fp16 and of fp32: tiles with one, two and three parts, and tiles of both. */
+static void keep_few_bits(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (i / 5000 % 3 == 0) x[i] = dtype_bf16_to_float(dtype_float_to_bf16(x[i]));
+        if (i / 5000 % 3 == 1) x[i] = dtype_half_to_float(dtype_float_to_half(x[i]));
+    }
+}
 
 static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) {
     const bool init = how & INIT, transposed = how & TRANSPOSED;
     const size_t k2 = how & SECOND ? 32 : 0, lda = planes == 1 ? k : gemm_amx_row(k), lda2 = planes == 1 ? 32 : gemm_amx_row(32);
     float *a = filled_for(planes, m * k, 1), *b = filled_for(planes, k * n, 2), *a2 = filled_for(planes, m * 32, 3), *b2 = filled_for(planes, 32 * n, 4),
           *c = filled(m * n, 5), *c0 = filled(m * n, 5);
+    if (how & FEW_BITS) keep_few_bits(b, k * n);
     uint16_t *ah = operand_of(a, m, k, planes, how & TURNED), *a2h = operand_of(a2, m, 32, planes, how & TURNED),
              *bp = packed(b, transposed ? k : n, transposed, k, n, planes), *b2p = packed(b2, n, false, 32, n, planes);
     void *strips = aligned_alloc(64, gemm_amx_plain_bytes(k));
@@ -94,6 +113,8 @@ static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) 
         g.plain = b, g.ld_plain = transposed ? k : n, g.transposed = transposed, g.strips = strips;
     else
         g.b = bp;
+    const struct floats rows = {b, k};
+    if (how & MADE) g.plain = NULL, g.make = copy_rows, g.source = &rows;
     if (k2) g.a2 = a2h, g.lda2 = lda2, g.k2 = 32, g.b2 = b2p;
     if (how & (FINISH | HALVES)) g.finish = keep_block, g.context = &kept, g.c = NULL, g.init = init ? c0 : NULL;
     if (how & HALVES) g.half_offset = n / 2;
@@ -147,15 +168,39 @@ static void split_products(void **state) {
     products_of(GEMM_AMX_F32, 0);
     products_of(GEMM_AMX_F32, PLAIN);
     products_of(GEMM_AMX_F32, PLAIN | TURNED);
+    products_of(GEMM_AMX_F32, PLAIN | FEW_BITS);
+    check_product(70, 100, 600, GEMM_AMX_F32, PLAIN | FEW_BITS | TRANSPOSED | MADE);
+    check_product(33, 200, 1700, GEMM_AMX_F32, PLAIN | FEW_BITS | TRANSPOSED | MADE | SECOND | INIT);
 }
 
-struct floats {
-    const float *at;
-    size_t width;
-};
-static void copy_rows(float *out, const void *source, size_t from, size_t rows) {
-    const struct floats *f = source;
-    memcpy(out, f->at + from * f->width, rows * f->width * sizeof *out);
+/* What a tile lacks changes no bit: the same product with all parts, from a packed b, and with those that are there. */
+static void parts_counted(void **state) {
+    (void)state;
+    if (!cpu_has_amx_bf16()) skip();
+    enum { M = 50, N = 96, K = 320 };
+    float *a = filled_for(3, M * K, 1), *b = filled_for(3, K * N, 2), *all = test_calloc(M * N, sizeof *all), *few = test_calloc(M * N, sizeof *few);
+    keep_few_bits(b, K * N);
+    uint16_t *ah = operand_of(a, M, K, 3, false), *bp = packed(b, N, false, K, N, 3);
+    uint8_t *used = test_calloc(gemm_amx_tiles(K, N), 1);
+    uint16_t *again = aligned_alloc(64, gemm_amx_bytes(K, N, 3));
+    gemm_amx_pack(again, used, b, N, false, K, N, 3);
+    size_t count[4] = {0};
+    for (size_t t = 0; t < gemm_amx_tiles(K, N); t++) {
+        assert_in_range(used[t], 1, 3);
+        count[used[t]]++;
+        for (size_t i = used[t] * 512u; i < 3 * 512; i++) assert_int_equal(again[t * 1536 + i] & 0x7fff, 0);
+    }
+    assert_true(count[1] && count[2] && count[3]);
+    void *strips = aligned_alloc(64, gemm_amx_plain_bytes(K));
+    struct gemm_amx g = {.m = M, .n = N, .k = K, .planes = 3, .a = ah, .lda = gemm_amx_row(K), .b = bp, .c = all, .ldc = N};
+    gemm_amx_run(&g);
+    g.b = NULL, g.plain = b, g.ld_plain = N, g.strips = strips, g.c = few;
+    gemm_amx_run(&g);
+    assert_memory_equal(all, few, M * N * sizeof *all);
+    g.add = true;
+    gemm_amx_run(&g);
+    for (size_t i = 0; i < M * N; i++) assert_true(few[i] == 2 * all[i]);
+    test_free(a), test_free(b), test_free(all), test_free(few), test_free(used), free(ah), free(bp), free(again), free(strips);
 }
 
 /* Where an element of a packed [K,N] lies, by the definition of the layout. */
@@ -191,7 +236,7 @@ static void packing(void **state) {
         uint16_t *want = aligned_alloc(64, bytes), *got = packed(x, width, transposed, k, n, planes), *made = aligned_alloc(64, bytes);
         memset(made, 255, bytes);
         pack_one_by_one(want, x, width, transposed, k, n, planes);
-        gemm_amx_pack_made(made, copy_rows, &(struct floats){x, width}, 0, rows, width, transposed, planes, strips);
+        gemm_amx_pack_made(made, NULL, copy_rows, &(struct floats){x, width}, 0, rows, width, transposed, planes, strips);
         assert_memory_equal(got, want, bytes);
         assert_memory_equal(made, want, bytes);
         free(want), free(got), free(made);
@@ -320,7 +365,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),
         cmocka_unit_test(split_products),
-        cmocka_unit_test(packing),
+        cmocka_unit_test(packing), cmocka_unit_test(parts_counted),
         cmocka_unit_test(linear_in_one_pass),
         cmocka_unit_test(activation_behind),
     };
