@@ -18,9 +18,9 @@
 #include "text/goal.h"
 
 struct eval_options {
-    struct opt_list logps, adapters, fields, samples, results;
+    struct opt_list logps, references, adapters, fields, samples, results;
     const char *model, *data, *dtype, *kwargs;
-    const char *reference, *output, *score_range;
+    const char *output, *score_range;
     const char *best_output, *picture, *goals;
     double above;
     bool json;
@@ -45,8 +45,9 @@ static const struct opt_row rows[] = {
     {"with log-prob files", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"logps", OPT_LIST, offsetof(struct eval_options, logps), "[NAME=]FILE", NULL, NULL,
      "Log-prob rows of a policy, as rapt logps writes them. Several, and several of one NAME: as with --adapter."},
-    {"reference", OPT_STR, offsetof(struct eval_options, reference), "FILE", NULL, NULL,
-     "Log-prob rows of the reference model on the same data. Rows that carry ref_logps_chosen and ref_logps_rejected do without."},
+    {"reference", OPT_LIST, offsetof(struct eval_options, references), "[NAME=]FILE", NULL, NULL,
+     "Log-prob rows of the reference model on the same data; NAME=FILE: of the run NAME, whose rows have other goals than those of the others. Rows that carry ref_logps_chosen and "
+     "ref_logps_rejected do without."},
     {"goal-curve", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"samples", OPT_LIST, offsetof(struct eval_options, samples), "[NAME=]FILE", NULL, NULL,
      "Scored responses with the goal that each was written under: rapt generate --goal 2,6,10 --n 4, then rapt score. Several, and several of one NAME: as "
@@ -124,8 +125,32 @@ static status add_run(struct logps_rows *runs, size_t *count, struct logps_rows 
     return code;
 }
 
-static status load_files(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
-    if (o->reference) TRY(logps_rows_load(base, "reference", o->reference, sweep));
+/* named: [count] references of runs of that name; base: that of all others. */
+static status load_references(struct logps_rows *named, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+    for (size_t i = 0; i < o->references.count; i++) {
+        const char *text = o->references.items[i];
+        char *name;
+        const char *path = cli_split_name(&name, text);
+        const bool all = path == text;
+        status s = ST_OK;
+        for (size_t k = 0; k < *count && !all; k++)
+            if (strcmp(named[k].name, name) == 0) s = FAIL(ST_USAGE, "--reference: two of %s", name);
+        if (all && base->count) s = FAIL(ST_USAGE, "--reference: two files, %s the second, for runs without one of their own (NAME=FILE)", text);
+        if (s == ST_OK) s = logps_rows_load(all ? base : &named[*count], all ? "reference" : name, path, sweep);
+        *count += s == ST_OK && !all;
+        free(name);
+        TRY(s);
+    }
+    return ST_OK;
+}
+
+static const struct logps_rows *reference_of(const struct logps_rows *named, size_t count, const struct logps_rows *base, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(named[i].name, name) == 0) return &named[i];
+    return base;
+}
+
+static status load_runs(struct logps_rows *runs, size_t *count, const struct logps_rows *named, size_t named_count, const struct logps_rows *base, const struct eval_options *o, bool sweep) {
     for (size_t i = 0; i < o->logps.count; i++) {
         char *name;
         struct logps_rows file;
@@ -133,9 +158,24 @@ static status load_files(struct logps_rows *runs, size_t *count, struct logps_ro
         status s = logps_rows_load(&file, name, path, sweep);
         free(name);
         TRY(s);
-        TRY(add_run(runs, count, &file, base));
+        TRY(add_run(runs, count, &file, reference_of(named, named_count, base, file.name)));
+    }
+    for (size_t i = 0; i < named_count; i++) {
+        size_t at = 0;
+        while (at < *count && strcmp(runs[at].name, named[i].name) != 0) at++;
+        if (at == *count) return FAIL(ST_USAGE, "--reference %s=FILE: no --logps is called %s", named[i].name, named[i].name);
     }
     return ST_OK;
+}
+
+static status load_files(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+    struct logps_rows *named = mem_zero(o->references.count + 1, sizeof *named);
+    size_t named_count = 0;
+    status s = load_references(named, &named_count, base, o, sweep);
+    if (s == ST_OK) s = load_runs(runs, count, named, named_count, base, o, sweep);
+    for (size_t i = 0; i < named_count; i++) logps_rows_release(&named[i]);
+    free(named);
+    return s;
 }
 
 /* Adapters sit on the model, or are models of their own. */

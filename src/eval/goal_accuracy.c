@@ -25,6 +25,17 @@ static void pair_values(double *value, const double own[2], const double other[2
                                    (per_token(other[0], other_tokens[0]) - per_token(other[1], other_tokens[1])));
 }
 
+/* In which attributes the goals of the two halves differ. */
+static void compare_goals(struct goal_pair *pair, const struct logps_row *w, const struct logps_row *l, size_t attributes) {
+    bool more = false, less = false;
+    for (size_t i = 0; w->attributes && l->attributes && i < attributes; i++) {
+        if (w->wanted[i] != l->wanted[i]) pair->differs |= (uint32_t)1 << i;
+        more = more || w->wanted[i] > l->wanted[i];
+        less = less || w->wanted[i] < l->wanted[i];
+    }
+    pair->opposed = more && less;
+}
+
 static void pair_fill(struct goal_pair *pair, const struct logps_row *w, const struct logps_row *l) {
     *pair = (struct goal_pair){.source_row = w->source_row, .cluster = w->cluster, .score = {w->score[0], w->score[1]}};
     double net_w[2], net_l[2];
@@ -37,12 +48,13 @@ static void pair_fill(struct goal_pair *pair, const struct logps_row *w, const s
 }
 
 status goal_accuracy_init(struct goal_accuracy *g, const struct logps_rows *rows) {
-    *g = (struct goal_accuracy){0};
+    *g = (struct goal_accuracy){.attributes = rows->attributes, .attribute_count = rows->attribute_count};
     TRY(mem_try_alloc(&g->pairs, rows->count ? rows->count : 1, sizeof *g->pairs, "pairs"));
     for (size_t i = 0; i < rows->count; i++) {
         const struct logps_row *row = &rows->rows[i], *next = row + 1;
         if (i + 1 < rows->count && row->goal_of == GOAL_OF_CHOSEN && next->goal_of == GOAL_OF_REJECTED && next->source_row == row->source_row) {
-            pair_fill(&g->pairs[g->count++], row, next);
+            pair_fill(&g->pairs[g->count], row, next);
+            compare_goals(&g->pairs[g->count++], row, next, rows->attribute_count);
             i++;
         } else {
             g->incomplete++;
@@ -59,11 +71,16 @@ void goal_accuracy_release(struct goal_accuracy *g) {
     *g = (struct goal_accuracy){0};
 }
 
-static bool in_stratum(const struct goal_pair *pair, enum goal_stratum stratum, double middle) {
+static bool in_stratum(const struct goal_pair *pair, int stratum, double middle) {
+    if (stratum == STRATUM_OPPOSED) return pair->opposed;
+    if (stratum > STRATUM_OPPOSED) {
+        const uint32_t attribute = (uint32_t)1 << (stratum - STRATUM_OPPOSED - 1) / 2;
+        return (stratum - STRATUM_OPPOSED - 1) % 2 ? pair->differs == attribute : (pair->differs & attribute) != 0;
+    }
     double w = pair->score[0], l = pair->score[1], gap = fabs(w - l);
     if (stratum == STRATUM_ALL) return true;
     if (isnan(gap)) return false;
-    switch (stratum) {
+    switch ((enum goal_stratum)stratum) {
     case STRATUM_STRADDLING: return (w < middle) != (l < middle);
     case STRATUM_HIGH: return w >= middle && l >= middle;
     case STRATUM_LOW: return w < middle && l < middle;
@@ -77,7 +94,7 @@ static bool in_stratum(const struct goal_pair *pair, enum goal_stratum stratum, 
     return false;
 }
 
-status goal_accuracy_estimate(struct estimate *out, const struct goal_accuracy *g, const struct bootstrap_params *p, enum goal_stratum stratum,
+status goal_accuracy_estimate(struct estimate *out, const struct goal_accuracy *g, const struct bootstrap_params *p, int stratum,
                               enum goal_kind kind, enum goal_figure figure, double middle) {
     double *values = NULL;
     uint64_t *cluster = NULL;
@@ -122,26 +139,41 @@ static void text_header(struct buf *text, const char *first) {
     buf_append_char(text, '\n');
 }
 
+static void put_stratum_name(struct buf *out, const struct goal_accuracy *g, int stratum) {
+    if (stratum < GOAL_STRATA) buf_append_text(out, stratum_names[stratum]);
+    else if (stratum == STRATUM_OPPOSED) buf_append_text(out, "opposed");
+    else buf_printf(out, "%s_%s", (stratum - STRATUM_OPPOSED) % 2 ? "differ" : "alone", g->attributes[(stratum - STRATUM_OPPOSED - 1) / 2]);
+}
+
 static status put_strata(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct eval_input *in, enum goal_kind kind) {
-    double middle = (in->low + in->high) / 2;
-    for (int s = 0; s < GOAL_STRATA; s++) {
-        struct estimate e[GOAL_FIGURES];
-        buf_printf(json, "%s\"%s\": {", s ? ", " : "", stratum_names[s]);
-        for (int f = 0; f < GOAL_FIGURES; f++) {
-            TRY(goal_accuracy_estimate(&e[f], g, &in->bootstrap, (enum goal_stratum)s, kind, (enum goal_figure)f, middle));
+    const double middle = (in->low + in->high) / 2;
+    const int strata = g->attribute_count ? goal_stratum_differ(g->attribute_count) : GOAL_STRATA;
+    struct buf name = {0}, label = {0};
+    status code = ST_OK;
+    for (int s = 0; s < strata && code == ST_OK; s++) {
+        struct estimate e[GOAL_FIGURES] = {{0}};
+        buf_clear(&name);
+        put_stratum_name(&name, g, s);
+        if (s) buf_append_text(json, ", ");
+        json_put_text(json, buf_text(&name));
+        buf_append_text(json, ": {");
+        for (int f = 0; f < GOAL_FIGURES && code == ST_OK; f++) {
+            code = goal_accuracy_estimate(&e[f], g, &in->bootstrap, s, kind, (enum goal_figure)f, middle);
             buf_printf(json, "%s\"%s\": ", f ? ", " : "", figure_names[f]);
             estimate_json(json, &e[f]);
         }
         buf_append_char(json, '}');
         if (s != STRATUM_ALL && e[0].n == 0) continue;
-        char label[64];
-        snprintf(label, sizeof label, "%s %s", goal_kind_names[kind], stratum_names[s]);
-        buf_printf(text, "%-26s", label);
+        buf_clear(&label);
+        buf_printf(&label, "%s %s", goal_kind_names[kind], buf_text(&name));
+        buf_printf(text, "%-25s ", buf_text(&label));
         for (int f = 0; f < GOAL_FIGURES; f++) estimate_text(text, &e[f]);
         estimate_end_line(text);
         if (e[0].n == 0) break; /* no reference: one line of dashes is enough */
     }
-    return ST_OK;
+    buf_release(&name);
+    buf_release(&label);
+    return code;
 }
 
 static status put_run(struct buf *json, struct buf *text, const void *run, const char *name, const struct eval_input *in) {

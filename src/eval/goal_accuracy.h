@@ -24,24 +24,33 @@ enum goal_stratum {
     STRATUM_GAP_LARGE,  /* above 3 */
     GOAL_STRATA
 };
+/* Of goals of several attributes also, behind these: the two goals are opposed (one asks for more here, the other there: no single score tells them apart);
+ * then for each attribute, that they differ in it, and that they differ in it alone. */
+static inline int goal_stratum_differ(size_t attribute) { return GOAL_STRATA + 1 + 2 * (int)attribute; }
+static inline int goal_stratum_alone(size_t attribute) { return goal_stratum_differ(attribute) + 1; }
+#define STRATUM_OPPOSED GOAL_STRATA
 
 /* One pair, both halves there. value is 0, 1/2, 1 (1/4 steps for `both`), NaN for implicit figures without a reference. */
 struct goal_pair {
     int64_t source_row;
     uint64_t cluster;
-    double score[2];                        /* r_w, r_l; NaN: unknown, then it is in no stratum but all */
+    double score[2];                        /* r_w, r_l; NaN: unknown, then it is in no stratum of scores */
+    uint32_t differs;                       /* bit k: the two goals differ in attribute k */
+    bool opposed;
     double value[GOAL_KINDS][GOAL_FIGURES];
 };
 struct goal_accuracy {
     struct goal_pair *pairs; /* [count] by source row */
     size_t count;
     size_t incomplete; /* rows left out because the pair's other half is missing */
+    char *const *attributes; /* [attribute_count] a view of the rows' */
+    size_t attribute_count;
 };
 
-/* From finished rows. ST_MISMATCH when no pair has both halves. */
+/* From finished rows, which stay. ST_MISMATCH when no pair has both halves. */
 status goal_accuracy_init(struct goal_accuracy *g, const struct logps_rows *rows);
 void goal_accuracy_release(struct goal_accuracy *g);
-status goal_accuracy_estimate(struct estimate *out, const struct goal_accuracy *g, const struct bootstrap_params *p, enum goal_stratum stratum,
+status goal_accuracy_estimate(struct estimate *out, const struct goal_accuracy *g, const struct bootstrap_params *p, int stratum,
                               enum goal_kind kind, enum goal_figure figure, double middle);
 /* The mean of g - other over the pairs that both have: a paired bootstrap. */
 status goal_accuracy_difference(struct estimate *out, const struct goal_accuracy *g, const struct goal_accuracy *other,

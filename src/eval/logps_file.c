@@ -118,14 +118,41 @@ static status read_goal_of(enum goal_of *out, struct json object) {
     return ST_OK;
 }
 
-status logps_row_read(struct logps_row *row, struct json object, uint64_t number) {
+/* The names of a goal of several attributes. */
+static status keep_attributes(struct logps_rows *r, struct json goal) {
+    struct json_iter it = json_iter_begin(goal);
+    struct json key, value;
+    if (!json_count(goal) || json_count(goal) > GOAL_MAX)
+        return FAIL(ST_FORMAT, "field goal: expected 1 to %d attributes, found %zu", GOAL_MAX, json_count(goal));
+    while (json_iter_next(&it, &key, &value)) {
+        char *name = json_text(key);
+        if (!name) return FAIL(ST_FORMAT, "field goal: a name that is no text");
+        r->attributes[r->attribute_count++] = name;
+    }
+    return ST_OK;
+}
+
+static status read_goal(struct logps_row *row, struct logps_rows *r, struct json goal) {
+    row->attributes = json_kind_of(goal) == JSON_OBJECT;
+    if (json_kind_of(goal) == JSON_NUMBER && (!json_double(&row->goal, goal) || !isfinite(row->goal))) return FAIL(ST_FORMAT, "field goal: expected a finite number");
+    if (!row->attributes) return ST_OK;
+    if (!r->attribute_count) TRY(keep_attributes(r, goal));
+    if (json_count(goal) != r->attribute_count) return FAIL(ST_FORMAT, "field goal: %zu attributes, and rows before have %zu", json_count(goal), r->attribute_count);
+    for (size_t i = 0; i < r->attribute_count; i++) {
+        const struct json value = json_get(goal, r->attributes[i]);
+        if (!json_double(&row->wanted[i], value) || !isfinite(row->wanted[i]))
+            return FAIL(ST_FORMAT, "field goal.%s: expected a finite number, found %s; rows before have it", r->attributes[i], json_kind_name(json_kind_of(value)));
+    }
+    return ST_OK;
+}
+
+status logps_row_read(struct logps_row *row, struct logps_rows *r, struct json object, uint64_t number) {
     *row = (struct logps_row){.source_row = (int64_t)number, .goal = NAN};
     if (json_kind_of(object) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(object)));
     struct json source = json_get(object, "source_row");
     if (json_kind_of(source) != JSON_NONE && !json_int(&row->source_row, source)) return FAIL(ST_FORMAT, "field source_row: expected a whole number");
     TRY(read_goal_of(&row->goal_of, object));
-    row->attributes = json_kind_of(json_get(object, "goal")) == JSON_OBJECT;
-    if (json_kind_of(json_get(object, "goal")) == JSON_NUMBER) TRY(read_number(&row->goal, object, "goal", false));
+    TRY(read_goal(row, r, json_get(object, "goal")));
     TRY(read_number(&row->score[0], object, "score_chosen", false));
     TRY(read_number(&row->score[1], object, "score_rejected", false));
     TRY(read_number(&row->logp[0], object, "logps_chosen", true));
@@ -275,7 +302,7 @@ static status load_lines(struct logps_rows *r, struct rows_in *rows) {
             r->unscored++;
             continue;
         }
-        if (code == ST_OK) code = logps_row_read(&row, object, rows->count - 1);
+        if (code == ST_OK) code = logps_row_read(&row, r, object, rows->count - 1);
         if (code != ST_OK) return status_note(code, "line %" PRIu64 ": ", rows->number);
         TRY(logps_rows_add(r, &row));
     }
@@ -327,8 +354,15 @@ static status check_source_rows(const struct logps_rows *r, int64_t end) {
     return ST_OK;
 }
 
+static bool same_attributes(const struct logps_rows *a, const struct logps_rows *b) {
+    size_t i = 0;
+    while (i < a->attribute_count && i < b->attribute_count && strcmp(a->attributes[i], b->attributes[i]) == 0) i++;
+    return i == a->attribute_count && i == b->attribute_count;
+}
+
 status logps_rows_pool(struct logps_rows *r, const struct logps_rows *seed) {
     const int64_t step = (int64_t)1 << 40;
+    if (!same_attributes(r, seed)) return FAIL(ST_MISMATCH, "%s: its files have goals of other attributes, or in another order", r->name);
     if (!r->pooled++) TRY(check_source_rows(r, step));
     TRY(check_source_rows(seed, step));
     for (size_t i = 0; i < seed->count; i++) {
@@ -342,6 +376,7 @@ status logps_rows_pool(struct logps_rows *r, const struct logps_rows *seed) {
 
 void logps_rows_release(struct logps_rows *r) {
     free(r->name);
+    for (size_t i = 0; i < r->attribute_count; i++) free(r->attributes[i]);
     free(r->rows);
     *r = (struct logps_rows){0};
 }

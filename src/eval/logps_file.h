@@ -4,6 +4,7 @@
 #define RAPT_EVAL_LOGPS_FILE_H
 
 #include "data/record.h" /* enum goal_of: whose score the goal is, the original winner's or loser's */
+#include "text/goal.h"   /* GOAL_MAX */
 
 /* Index 0 is y_w, the original winner, and 1 is y_l, also in rows of the rejected half, whose file form has them swapped. */
 struct logps_row {
@@ -11,6 +12,7 @@ struct logps_row {
     uint64_t cluster; /* of the prompt without its goal */
     double goal;      /* NaN: none, or of several attributes */
     bool attributes;  /* the goal has several attributes */
+    double wanted[GOAL_MAX]; /* them, in the order of logps_rows.attributes */
     enum goal_of goal_of;
     double score[2]; /* NaN: none */
     double logp[2];  /* sums over the response, nats */
@@ -26,11 +28,14 @@ struct logps_rows {
     size_t count, capacity;
     size_t unscored; /* rows whose log-probs are null, left out */
     size_t pooled;   /* files added to the first */
+    char *attributes[GOAL_MAX]; /* [attribute_count] of goals of several, as the first such row has them; owned */
+    size_t attribute_count;
     bool sweep;      /* a pair has a row for each of several goals, sorted by them; else one for each half */
 };
 
-/* Reads one row object as `rapt logps` writes it, in the file's order. `number` stands in for a missing source_row. */
-status logps_row_read(struct logps_row *row, struct json object, uint64_t number);
+/* Reads one row object as `rapt logps` writes it, in the file's order. `number` stands in for a missing source_row. The attributes of the first goal of
+ * several go into r, and all others must have the same. */
+status logps_row_read(struct logps_row *row, struct logps_rows *r, struct json object, uint64_t number);
 status logps_rows_add(struct logps_rows *r, const struct logps_row *row);
 /* Puts every row into the order y_w, y_l (by the responses' texts where the file has them, else the rejected half is taken as swapped), gives
  * the rows of a pair one cluster, sorts by source row and half. ST_MISMATCH for two rows of the same half of one pair, or halves that hold

@@ -208,7 +208,7 @@ static status add_row(void *context, const char *line, size_t size, bool null) {
     struct json object;
     if (null) return ST_OK;
     TRY(json_parse(&object, line, size));
-    TRY(logps_row_read(&row, object, rows->count));
+    TRY(logps_row_read(&row, rows, object, rows->count));
     return logps_rows_add(rows, &row);
 }
 

@@ -168,7 +168,7 @@ static void put_figure(struct buf *json, struct buf *text, const struct summary 
         buf_printf(json, ", \"raw\": %s, \"difference\": ", e->raw ? "true" : "false");
         estimate_json(json, &e->difference);
         buf_append_char(json, '}');
-        buf_printf(text, "%-38s%-20s", first ? figure->label : "", s->names[r]);
+        buf_printf(text, "%-38s%-19s ", first ? figure->label : "", s->names[r]);
         estimate_text(text, &e->own);
         buf_printf(text, "%-8zu", e->own.n);
         if (e->difference.n) estimate_text(text, &e->difference);

@@ -83,3 +83,42 @@ for f in policy base; do { cat $f.jsonl; echo "$null"; } >$f.null.jsonl; done
 "$RAPT" eval goal-accuracy --logps p=policy.jsonl --reference base.jsonl >without
 diff with without
 grep -q '1 rows without log-probs' err
+# --- goals of several attributes: strata of the pairs whose goals differ in one, in one alone, and in opposite directions; a reference for each run ---
+many() { # source goal goal_of logps_chosen logps_rejected
+  printf '{"source_row":%s,"goal":%s,"goal_of":"%s","score_chosen":8,"score_rejected":3,"prompt":"q%s","logps_chosen":%s,"logps_rejected":%s,"tokens_chosen":5,"tokens_rejected":5}\n' "$1" "$2" "$3" "$1" "$4" "$5"
+}
+both() { many "$1" "$2" chosen "$4" "$5"; many "$1" "$3" rejected "$4" "$5"; }
+all() { # margins of the four pairs: right is -10 -20, wrong -20 -10
+  both 0 '{"x":5,"y":3}' '{"x":1,"y":3}' $1
+  both 1 '{"x":5,"y":2}' '{"x":5,"y":4}' $2
+  both 2 '{"x":4,"y":1}' '{"x":2,"y":5}' $3
+  both 3 '{"y":4,"x":4}' '{"x":1,"y":1}' $4
+}
+all '-10 -20' '-20 -10' '-10 -20' '-20 -10' >many.jsonl
+all '-15 -15' '-15 -15' '-15 -15' '-15 -15' >many_base.jsonl
+"$RAPT" eval goal-accuracy --logps many=many.jsonl --logps one=policy.jsonl --reference many=many_base.jsonl --reference base.jsonl --resamples 200 --json >out.json
+"$RAPT" eval goal-accuracy --logps many=many.jsonl --logps one=policy.jsonl --reference many=many_base.jsonl --reference one=base.jsonl --resamples 200 >table
+grep -q '^implicit alone_x  *1.000 .*1.000 ' table
+python3 - <<'P'
+import json
+r = json.load(open("out.json"))
+many, one = (run["implicit"] for run in r["runs"])
+flip = {k: (v["flip"]["value"], v["flip"]["n"]) for k, v in many.items() if v["flip"]}
+assert {k: flip[k] for k in ("all", "opposed", "alone_x", "alone_y")} == {"all": (0.5, 4), "opposed": (1, 1), "alone_x": (1, 1), "alone_y": (0, 1)}, flip
+assert abs(flip["differ_x"][0] - 2 / 3) < 1e-12 and abs(flip["differ_y"][0] - 1 / 3) < 1e-12 and flip["differ_x"][1] == flip["differ_y"][1] == 3, flip
+assert "opposed" not in one and one["all"]["flip"]["value"] == 1
+assert r["differences"][0]["implicit"]["flip"]["value"] == 0.5 and r["differences"][0]["implicit"]["flip"]["n"] == 2, r["differences"] # of the pairs 0 and 1
+assert r["base"]["raw"]["all"]["flip"]["n"] == 2
+P
+fails 1 'another prompt\|not among the reference' "$RAPT" eval goal-accuracy --logps many=many.jsonl --reference base.jsonl
+fails 2 'no --logps is called x' "$RAPT" eval goal-accuracy --logps many=many.jsonl --reference x=many_base.jsonl
+fails 2 'reference: two of many' "$RAPT" eval goal-accuracy --logps many=many.jsonl --reference many=many_base.jsonl --reference many=many_base.jsonl
+fails 2 'reference: two files, base.jsonl the second' "$RAPT" eval goal-accuracy --logps many=many.jsonl --reference many_base.jsonl --reference base.jsonl
+sed '3s/"y":2/"z":2/' many.jsonl >bad.jsonl
+fails 1 'bad.jsonl: line 3: field goal.y: expected a finite number, found nothing' "$RAPT" eval goal-accuracy --logps bad.jsonl
+sed '3s/,"y":2//' many.jsonl >bad.jsonl
+fails 1 'line 3: field goal: 1 attributes, and rows before have 2' "$RAPT" eval goal-accuracy --logps bad.jsonl
+sed '1s/{"x":5,"y":3}/{}/' many.jsonl >bad.jsonl
+fails 1 'line 1: field goal: expected 1 to 24 attributes, found 0' "$RAPT" eval goal-accuracy --logps bad.jsonl
+sed 's/"x"/"z"/g' many.jsonl >other.jsonl
+fails 1 'many: its files have goals of other attributes' "$RAPT" eval goal-accuracy --logps many=many.jsonl --logps many=other.jsonl

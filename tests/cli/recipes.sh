@@ -15,6 +15,7 @@ rounds=$samples,test-prompts=$dir/test.jsonl,first-samples=4,control-steps=8
 small() { # the settings that make a recipe tiny
   case $1 in
     losses-and-scales | search-rule | study-expansion) echo "$pairs,sft-steps=4" ;;
+    attributes) echo "$pairs,sft-steps=4,split=0.3" ;;
     off-policy) echo "$pairs,test-prompts=$dir/test.jsonl" ;;
     real-pairs) echo "$pairs,sft-steps=4,max-length=512" ;;
     study-implicit-reward) echo "$pairs,fold-steps=2" ;;

@@ -16,7 +16,7 @@ static void add(struct logps_rows *r, const char *text) {
     struct json object;
     struct logps_row row;
     assert_int_equal(json_parse(&object, text, strlen(text)), ST_OK);
-    if (logps_row_read(&row, object, r->count) != ST_OK) fail_msg("%s", status_message());
+    if (logps_row_read(&row, r, object, r->count) != ST_OK) fail_msg("%s", status_message());
     assert_int_equal(logps_rows_add(r, &row), ST_OK);
 }
 
