@@ -21,7 +21,7 @@ struct eval_options {
     struct opt_list logps, references, adapters, fields, samples, results;
     const char *model, *data, *dtype, *kwargs;
     const char *output, *score_range;
-    const char *best_output, *picture, *goals;
+    const char *best_output, *picture, *goals, *attribute;
     double above;
     bool json;
     int64_t resamples, seed, max_length, budget, threads;
@@ -54,6 +54,8 @@ static const struct opt_row rows[] = {
      "with --adapter."},
     {"goals", OPT_STR, offsetof(struct eval_options, goals), "G,G,...", NULL, NULL,
      "Samples under these goals alone, and those without one: with two goals span is the difference between them."},
+    {"attribute", OPT_STR, offsetof(struct eval_options, attribute), "NAME", NULL, NULL,
+     "Of goals of several attributes: what was asked of this one against what the responses' scores have of it, whatever was asked of the others."},
     {"above", OPT_DOUBLE, offsetof(struct eval_options, above), "R", NULL, NULL, "Also the share of scores above R at each goal."},
     {"best-output", OPT_STR, offsetof(struct eval_options, best_output), "D/goal.json", NULL, NULL,
      "Set \"best\", the goal with the highest mean score, in the goal.json of an adapter or model folder, for --goal best."},
@@ -238,13 +240,14 @@ static status check_samples(const struct eval_options *o, const struct opt_resul
     TRY(none_given(r, others, "on goal-curve, which looks at --samples"));
     if (o->samples.count == 0)
         return FAIL(ST_USAGE, "rapt eval goal-curve expects --samples FILE, responses under several goals with scores: rapt generate --goal 2,6,10, then rapt score");
+    if (o->best_output && o->attribute) return FAIL(ST_USAGE, "--best-output takes samples under goals that are one score; what is best of attributes is said in training (rapt augment --best)");
     if (o->best_output && o->samples.count != 1) return FAIL(ST_USAGE, "--best-output takes the samples of one model, in one file");
     return ST_OK;
 }
 
 static status check_inputs(const struct eval_options *o, const struct opt_result *r, const struct eval_task *task) {
     static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", "chat-template-kwargs", NULL},
-                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "goals", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
+                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "goals", "attribute", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
                              *const scale[] = {"score-range", NULL};
     if (task->rows == EVAL_SAMPLES) return check_samples(o, r);
     if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task->name);
@@ -281,7 +284,7 @@ static status load_samples(struct goal_samples *runs, size_t *count, const struc
         char *name;
         struct goal_samples file;
         const char *path = cli_split_name(&name, o->samples.items[i]);
-        const status s = goal_samples_load(&file, name, path, &(struct goal_samples_options){.map = &map});
+        const status s = goal_samples_load(&file, name, path, &(struct goal_samples_options){.map = &map, .attribute = o->attribute});
         free(name);
         TRY(s);
         TRY(cli_add_samples(runs, count, &file));
@@ -347,7 +350,7 @@ status cmd_eval_run(int argc, char **argv) {
     if (!task) return unknown_task(result.positional_count == 1 ? result.positional[0] : NULL);
     TRY(check_inputs(&o, &result, task));
     if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
-    struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN};
+    struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN, .attribute = o.attribute};
     TRY(cli_range(&in.low, &in.high, "score-range", o.score_range));
     return task->rows == EVAL_SAMPLES ? run_samples(task, &in, &o) : run_logps(task, &in, &o);
 }

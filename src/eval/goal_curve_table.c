@@ -182,6 +182,12 @@ static status put_all(struct buf *json, struct buf *text, struct goal_curve *cur
 status goal_curve_run(struct buf *json, struct buf *text, const struct eval_input *in) {
     struct goal_curve *curves = mem_zero(in->run_count, sizeof *curves);
     buf_append_text(json, "{\"task\": \"goal-curve\", ");
+    if (in->attribute) {
+        buf_append_text(json, "\"attribute\": ");
+        json_put_text(json, in->attribute);
+        buf_append_text(json, ", ");
+        buf_printf(text, "%s, as it was asked for and as it came out\n\n", in->attribute);
+    }
     if (!isnan(in->above)) {
         buf_append_text(json, "\"above\": ");
         json_put_double(json, in->above);

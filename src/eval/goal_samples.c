@@ -2,10 +2,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "data/attribute.h"
 #include "reward/reward.h"
+#include "text/goal.h"
 
 #define GRAM 4 /* words of a run */
 
@@ -66,11 +69,20 @@ struct json goal_sample_owner(const struct record *r, size_t i, const char *fiel
     return r->responses[i].own_row || json_kind_of(json_get(own, field)) != JSON_NONE ? own : r->row;
 }
 
-status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i) {
+static status read_goal(double *out, struct json own, const char *attribute) {
+    const struct json goal = json_get(own, "goal");
+    const enum json_kind kind = json_kind_of(goal);
+    if (kind != JSON_OBJECT && attribute && kind != JSON_NONE && kind != JSON_NULL)
+        return FAIL(ST_FORMAT, "field goal: expected an object with %s, found %s; --attribute is for goals of several attributes", attribute, json_kind_name(kind));
+    if (kind != JSON_OBJECT) return read_number(out, own, "goal");
+    if (!attribute) return FAIL(ST_FORMAT, "field goal: it has several attributes; a goal curve is of goals that are one score, or of one attribute (--attribute NAME)");
+    if (!json_double(out, json_get(goal, attribute)) || !isfinite(*out)) return FAIL(ST_FORMAT, "field goal.%s: expected a finite number", attribute);
+    return ST_OK;
+}
+
+status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i, const char *attribute) {
     const struct json own = goal_sample_owner(r, i, "goal");
-    if (json_kind_of(json_get(own, "goal")) == JSON_OBJECT)
-        return FAIL(ST_FORMAT, "field goal: it has several attributes; a goal curve is of goals that are one score");
-    TRY(read_number(&sample->goal, own, "goal"));
+    TRY(read_goal(&sample->goal, own, attribute));
     TRY(read_number(&sample->tokens, goal_sample_owner(r, i, "tokens"), "tokens"));
     return read_ended(&sample->ended, goal_sample_owner(r, i, "finish"));
 }
@@ -130,9 +142,10 @@ static status take(struct goal_samples *s, const struct record *r, struct buf *t
         struct goal_sample sample = {.key = record_prompt_key(&r->prompt, r->conversational),
                                      .score = r->kind == RECORD_SFT ? r->score_chosen : r->responses[i].score};
         const size_t number = (*at)++;
+        if (o->attribute && strcmp(o->attribute, GOAL_OVERALL) != 0) TRY(attribute_find(&sample.score, r, i, o->attribute));
         s->unscored += isnan(sample.score);
         if (isnan(sample.score) && !o->log_probs) continue;
-        TRY(goal_sample_read(&sample, r, i));
+        TRY(goal_sample_read(&sample, r, i, o->attribute));
         TRY(take_logps(&sample, r, i, o, number));
         TRY(reward_response_text(text, r, i));
         count_words(&sample, text);

@@ -40,6 +40,7 @@ void goal_logps_release(struct goal_logps *l);
 
 struct goal_samples_options {
     const struct source_map *map;                /* NULL: none */
+    const char *attribute;                       /* of goals of several: goal and score are those of this attribute (data/attribute.h); NULL: one score */
     bool log_probs;                              /* they are wanted, and responses without a score count too */
     const struct goal_logps *policy, *reference; /* NULL: those that rows have as logps and ref_logps, with tokens */
 };
@@ -47,8 +48,8 @@ struct goal_samples_options {
 status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct goal_samples_options *o);
 /* What a field of the i-th response is read from: its own object or row, else its record's. */
 struct json goal_sample_owner(const struct record *r, size_t i, const char *field);
-/* What the i-th response's row says of it: goal, tokens, ended. */
-status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i);
+/* What the i-th response's row says of it: goal, tokens, ended. attribute: as in goal_samples_options. */
+status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i, const char *attribute);
 /* Leaves the samples of these goals, with those without a goal. ST_MISMATCH where a goal has none. */
 status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count);
 /* Adds the samples of another seed's policy: a prompt's samples under one goal are then of all of them. */

@@ -208,3 +208,25 @@ printf '/goal verbosity=4,correctness=1\nthe cat\n/goal verbosity=4\n/goal off\n
 has err 'rapt: goal correctness=1,verbosity=4'
 has err "goal 'verbosity=4': it lacks correctness"
 has err 'no goal'
+# --- what was asked of an attribute against what came out: g asks x for 1, 3, 5 and y the other way round; x follows, y does not ---
+for k in 1 3 5; do
+  for s in 0 1; do
+    echo "{\"prompt\":\"q$s\",\"goal\":{\"x\":$k,\"y\":$((6 - k))},\"sample\":0,\"text\":\"a b\",\"score\":2,\"scores\":{\"x\":$((k / 2 + s)),\"y\":$((k + s))}}"
+  done
+done >asked.jsonl
+"$RAPT" eval goal-curve --samples asked.jsonl --attribute x --resamples 200 --output x.json >table
+has table 'x, as it was asked for and as it came out'
+grep -q '^5  *2  *2.500 \[' table # 5 / 2 is 2, and 3 of the other prompt
+grep -q '^tau  *1.000 \[' table
+"$RAPT" eval goal-curve --samples asked.jsonl --attribute y --goals 1,5 --resamples 200 --json >y.json
+grep -q '^{"task": "goal-curve", "attribute": "y", ' y.json
+grep -q '"tau": {"value": -1, ' y.json
+grep -q '"span": {"value": -4, ' y.json
+fails 1 'asked.jsonl:1: field goal.overall: expected a finite number' "$RAPT" eval goal-curve --samples asked.jsonl --attribute overall
+fails 1 'asked.jsonl:1: response 1 has no z' "$RAPT" eval goal-curve --samples asked.jsonl --attribute z
+sed 's/"x":[0-9],"y":[0-9]},"sample"/"x":"high"},"sample"/' asked.jsonl >bad.jsonl
+fails 1 'bad.jsonl:1: field goal.x: expected a finite number' "$RAPT" eval goal-curve --samples bad.jsonl --attribute x
+sed 's/"goal":{[^}]*}/"goal":3/' asked.jsonl >bad.jsonl
+fails 1 'bad.jsonl:1: field goal: expected an object with x, found a number' "$RAPT" eval goal-curve --samples bad.jsonl --attribute x
+fails 2 'best-output takes samples under goals that are one score' "$RAPT" eval goal-curve --samples asked.jsonl --attribute x --best-output run/goal.json
+fails 2 'attribute has no effect on a task other than goal-curve' "$RAPT" eval goal-accuracy --logps after.jsonl --attribute x
