@@ -71,16 +71,33 @@ static void put(void *context, struct buf *out, const struct remote_question *as
     buf_append_char(out, '}');
 }
 
+/* The goal that the server says it took, which alone knows the names and what is best: a number, or numbers by name. False: it is neither. */
+static bool put_took(struct buf *out, struct json took) {
+    struct json key, value;
+    struct json_iter it = json_iter_begin(took);
+    double number;
+    buf_clear(out);
+    if (json_double(&number, took)) {
+        goal_put_number(out, number);
+        return true;
+    }
+    if (json_kind_of(took) != JSON_OBJECT || !json_count(took)) return false;
+    for (size_t i = 0; json_iter_next(&it, &key, &value); i++) {
+        if (!json_double(&number, value)) return false;
+        buf_append_text(out, i ? ", " : "{");
+        buf_append(out, key.text, key.size);
+        buf_append_text(out, ": ");
+        goal_put_number(out, number);
+    }
+    buf_append_char(out, '}');
+    return true;
+}
+
 static status read(void *context, struct remote_question *asked, const struct remote_answer *a) {
     struct generate_item *it = (struct generate_item *)asked;
     (void)context;
-    if (it->goal_text && isnan(it->goal.value[0])) { /* the server knows the names and what is best */
-        const struct json took = json_get(a->root, "goal");
-        if (json_kind_of(took) != JSON_NUMBER && json_kind_of(took) != JSON_OBJECT)
-            return FAIL(ST_FORMAT, "the answer does not say as \"goal\" which goal was taken for %s (rapt serve's does)", it->goal_text);
-        buf_clear(&it->row_goal);
-        buf_append(&it->row_goal, took.text, took.size);
-    }
+    if (it->goal_text && isnan(it->goal.value[0]) && !put_took(&it->row_goal, json_get(a->root, "goal")))
+        return FAIL(ST_FORMAT, "the answer does not say as \"goal\" which goal was taken for %s (rapt serve's does)", it->goal_text);
     buf_append(&it->text, buf_text(&a->text), a->text.size);
     it->tokens = a->completion_tokens;
     if (json_kind_of(a->finish) == JSON_STRING)

@@ -138,6 +138,11 @@ fails 2 'length-tokenizer has no effect with --form alpaca' remote --input arena
 : >none.jsonl
 # a server that reads goals by name, and does not say which it took
 fails 1 'does not say as "goal" which goal was taken for best' remote --prompt SCORE=3 --goal best --goal-as suffix --answer-tries 1
+fails 1 'does not say as "goal" which goal was taken for a=1,b=3' remote --prompt SCORE=3 --goal a=1,b=3 --goal-as suffix --answer-tries 1
+echo '{"prompt": "SCORE=3"}' >took.jsonl # written anew, on one line
+remote --input took.jsonl --goal a=1,b=2 --goal-as suffix --output took.out 2>err
+is "$(wc -l <took.out)" 1
+has took.out '"goal": {"a": 1, "b": 2}, '
 remote --input none.jsonl --form alpaca --model-id own --output none.json 2>err
 is "$(cat none.json)" "$(printf '[\n]')"
 fails 1 "rows.jsonl:2: --form arena-hard-v2: the row has no field uid" remote --input rows.jsonl --form arena-hard-v2 --model-id x --output x.jsonl

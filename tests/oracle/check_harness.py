@@ -29,6 +29,7 @@ except ImportError as e:
 RAPT, MODEL, ARC, GSM8K = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3], sys.argv[4]
 ITEMS, SUMS, TOKENS, BATCH = (int(sys.argv[i]) if len(sys.argv) > i else n for i, n in ((5, 200), (6, 20), (7, 128), (8, 1)))
 SHOTS = 5
+TOGETHER = 32  # requests at a time
 TOLERANCE = 1e-3  # of a choice's summed log-prob, in nats
 FOLDER = pathlib.Path(cache.name)
 TASKS = pathlib.Path(lm_eval.__file__).parent / "tasks"
@@ -101,7 +102,7 @@ def own(name):
 
 tokenizer = AutoTokenizer.from_pretrained(MODEL.parent, gguf_file=MODEL.name)
 tokenizer.save_pretrained(FOLDER / "tokenizer")
-server = subprocess.Popen([RAPT, "serve", "--model", MODEL, "--name", "served", "--port", "0", "--dtype", "f32", "--max-length", "2048"], stdout=subprocess.PIPE,
+server = subprocess.Popen([RAPT, "serve", "--model", MODEL, "--name", "served", "--port", "0", "--dtype", "f32", "--max-length", "2048", "--batch-size", str(TOGETHER)], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, env=dict(os.environ, RAPT_API_KEY="secret"))
 address = server.stdout.readline().strip()
 check(address, server.stderr.read() if server.poll() is not None else "no address")
@@ -109,7 +110,7 @@ got = {"arc": {"rapt eval": own("arc")}, "sums": {"rapt eval": own("sums")}}
 try:
     for by_ids in (True, False):
         client = LocalCompletionsAPI(base_url=address + "/v1/completions", model="served", tokenizer=str(FOLDER / "tokenizer"), tokenizer_backend="huggingface",
-                                     tokenized_requests=by_ids, num_concurrent=4, max_length=2048, batch_size=1)
+                                     tokenized_requests=by_ids, num_concurrent=TOGETHER, timeout=36000, max_length=2048, batch_size=1)
         for name in tasks:
             got[name]["serve, " + ("ids" if by_ids else "text")] = evaluate(client, name)
 finally:

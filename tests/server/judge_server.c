@@ -41,7 +41,13 @@ static bool first_time(uint64_t hash) {
     return true;
 }
 
-static void put_message(struct buf *out, const char *content, int rating, bool logprobs) {
+/* Which goal was taken, in a form that rapt serve's never has. */
+static void put_goal(struct buf *out, const char *body) {
+    if (strstr(body, "@goal=a=1,b=2")) buf_append_text(out, ", \"goal\": {\"a\":\n1,\r\n \"b\":\t2.0}");
+    if (strstr(body, "@goal=a=1,b=3")) buf_append_text(out, ", \"goal\": {\"a\": 1, \"b\": [3]}");
+}
+
+static void put_message(struct buf *out, const char *body, const char *content, int rating, bool logprobs) {
     const double high = log(0.75), low = log(0.25);
     buf_append_text(out, "{\"id\": \"x\", \"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"");
     buf_append_text(out, content);
@@ -55,7 +61,9 @@ static void put_message(struct buf *out, const char *content, int rating, bool l
             buf_printf(out, "{\"token\": \"%s\", \"logprob\": %.9f}, {\"token\": \"C\", \"logprob\": %.9f}", content, high, low);
         buf_append_text(out, "]}]}");
     }
-    buf_append_text(out, "}], \"usage\": {\"prompt_tokens\": 100, \"completion_tokens\": 1}}");
+    buf_append_text(out, "}]");
+    put_goal(out, body);
+    buf_append_text(out, ", \"usage\": {\"prompt_tokens\": 100, \"completion_tokens\": 1}}");
 }
 
 /* Whose question is it? */
@@ -83,7 +91,7 @@ static void put_bench_answer(struct buf *out, const char *body, const char *a) {
         snprintf(text, sizeof text, "So it is [[%c]]", x > y ? 'A' : x < y ? 'B' : 'C');
     else
         snprintf(text, sizeof text, "My final verdict is: [[%s]]", x - y >= 4 ? "A>>B" : x > y ? "A>B" : x == y ? "A=B" : y - x >= 4 ? "B>>A" : "B>A");
-    put_message(out, text, -1, false);
+    put_message(out, body, text, -1, false);
 }
 
 static void put_answer(struct buf *out, const char *body) {
@@ -97,11 +105,11 @@ static void put_answer(struct buf *out, const char *body) {
     if (!b) {
         const int rating = a ? atoi(a + 6) : 1;
         snprintf(text, sizeof text, "%d", rating);
-        put_message(out, text, rating, logprobs);
+        put_message(out, body, text, rating, logprobs);
         return;
     }
     const int x = atoi(a + 6), y = atoi(b + 6);
-    put_message(out, strstr(body, "BIAS") || x > y ? "A" : x < y ? "B" : "C", -1, logprobs);
+    put_message(out, body, strstr(body, "BIAS") || x > y ? "A" : x < y ? "B" : "C", -1, logprobs);
 }
 
 /* What is no answer to the question, though the server says that it is. */
@@ -111,7 +119,7 @@ static const char *put_nonsense(struct buf *out, const char *body, uint64_t hash
     case 0: buf_append_text(out, "<html>\xff Bad gateway</html>"); break;
     case 1: buf_append_text(out, "{\"choices\": []}"); break;
     case 2: buf_append_text(out, "{\"choices\": [{\"message\": {\"content\": null}}], \"usage\": {\"prompt_tokens\": -5}}"); break;
-    default: put_message(out, texts[of_mt(body) ? 0 : hash % 8 - 3], -1, false);
+    default: put_message(out, body, texts[of_mt(body) ? 0 : hash % 8 - 3], -1, false);
     }
     return "nonsense";
 }
