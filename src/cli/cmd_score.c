@@ -12,9 +12,10 @@
 #include "cli/cli_reward.h"
 #include "cli/cmd.h"
 #include "reward/score.h"
+#include "text/goal.h"
 
 struct score_cli {
-    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *goals, *self_read;
+    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *goals, *self_read, *as;
     struct opt_list weights, attributes, cross_fit, fields;
     int64_t budget, threads;
     double quantize, beta;
@@ -32,6 +33,9 @@ static const struct opt_row rows[] = {
      "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs, several responses each, or completions; - is stdin."},
     {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL, "The rows again, with scores; - is stdout."},
     {"source", OPT_STR, FIELD(source), "NAME", NULL, NULL, "Where scores come from:"},
+    {"as", OPT_STR, FIELD(as), "NAME", NULL, NULL,
+     "The numbers become the attribute NAME: members of scores (of a pair scores_chosen, scores_rejected), beside those that are there, for rapt augment --attributes. Scores "
+     "stay as they are."},
     {"overwrite", OPT_FLAG, FIELD(overwrite), NULL, NULL, NULL, "Replace scores that rows have already. Without it they are an error."},
     {"--source column", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"column", OPT_STR, FIELD(column), "NAME", NULL, NULL,
@@ -102,6 +106,7 @@ const struct opt_spec cmd_score_spec = {
                "rapt score --input helpsteer.jsonl --output scored.jsonl --source column --overwrite \\\n"
                "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"
                "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k\n"
+               "rapt score --input samples.jsonl --output long.jsonl --source rule --rule length --length 60 --as length\n"
                "rapt score --input samples.jsonl --output scored.jsonl --source reward-model --model M.gguf --adapter runs/reward --scale quantiles\n"
                "rapt score --input pairs.jsonl --output scored.jsonl --source implicit --model M.gguf --adapter runs/dpo --overwrite\n"
                "rapt score --input samples.jsonl --output scored.jsonl --source judge --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
@@ -205,6 +210,15 @@ static void print_counts(const struct score_counts *counts, bool judge, bool jso
     cli_counts_print(list, judge ? sizeof list / sizeof list[0] : sizeof short_list / sizeof short_list[0], json);
 }
 
+/* As augment will take it. */
+static status check_name(const char *name) {
+    struct goal_style style = {0};
+    if (strcmp(name, GOAL_OVERALL) == 0) return FAIL(ST_USAGE, "--as: %s is the response's own score", name);
+    const status s = goal_style_add(&style, name);
+    goal_style_release(&style);
+    return s == ST_OK ? s : status_note(s, "--as: ");
+}
+
 status cmd_score_run(int argc, char **argv) {
     struct score_cli o = {0};
     struct opt_result result;
@@ -220,10 +234,12 @@ status cmd_score_run(int argc, char **argv) {
                               .output = o.output,
                               .reward = {.column = o.column},
                               .quantum = o.quantize,
+                              .as = o.as,
                               .overwrite = o.overwrite,
                               .map = &map,
                               .on_bad_row = strcmp(o.on_bad_row, "skip") == 0 ? SOURCE_SKIP : SOURCE_STOP};
     TRY(cli_fields(&map, &o.fields));
+    if (o.as) TRY(check_name(o.as));
     TRY(cli_range(&s.low, &s.high, "score-range", o.score_range));
     TRY(read_source(&s, &o, &result));
     status code = score_run(&counts, &s);

@@ -112,7 +112,7 @@ static status replay(struct job *x, const struct record *r) {
 
 static status take_row(struct job *x, const struct record *r) {
     size_t replaced;
-    status s = score_row_check(&replaced, r, x->o->overwrite);
+    status s = score_row_check(&replaced, r, x->o->overwrite, x->o->as);
     if (x->pass == PASS_REPLAY) {
         if (s == ST_OK || s == ST_FORMAT) s = replay(x, r);
         TRY(s);
@@ -122,7 +122,7 @@ static status take_row(struct job *x, const struct record *r) {
         if (s != ST_OK || x->pass == PASS_COLLECT) return s;
     }
     x->counts->scores_replaced += replaced;
-    score_row_render(add_waiting(x), r, replaced != 0, x->reward.name_count != 0);
+    score_row_render(add_waiting(x), r, replaced != 0, x->reward.name_count != 0, x->o->as);
     return write_ready(x);
 }
 
@@ -193,6 +193,7 @@ status score_run(struct score_counts *counts, const struct score_options *o) {
     *counts = (struct score_counts){0};
     CHECK(o->scale != SCORE_QUANTILES || (o->source->flags & REWARD_RAW));
     status s = reward_open(&x.reward, o->source, &o->reward);
+    if (s == ST_OK && o->as && x.reward.name_count) s = FAIL(ST_USAGE, "--as has no effect: the model gives several numbers, which have names of their own");
     if (s == ST_OK) s = work(&x);
     counts->tally = x.reward.tally;
     file_out_abandon(&x.out);

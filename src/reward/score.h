@@ -20,6 +20,7 @@ struct score_options {
     const char *quantile_map; /* SCORE_QUANTILES: a file to read; NULL: made of this input, which is read twice, and written to OUTPUT.map.json */
     double low, high;
     double quantum; /* scores are rounded to multiples of it; 0: as they are */
+    const char *as; /* NULL, or the name of an attribute that the numbers become: a member of scores (of a pair scores_chosen, ..), beside those that are there */
     bool overwrite; /* scores that rows have already are replaced; else they are an error */
     const struct source_map *map; /* NULL: none */
     enum source_bad_row on_bad_row;
@@ -48,7 +49,7 @@ struct score_counts {
  *   K responses:  {prompt, responses: [{text | messages, score, the response's other members}], the row's other fields}, whatever the form.
  *   completions:  score, every other field as it was.
  * A response without a score has null there, and where the source could have had one score_error (of pairs score_error_chosen, ..) says why.
- * A source with attributes adds scores_chosen and scores_rejected, or scores: {NAME: number}. */
+ * A source with attributes adds scores_chosen and scores_rejected, or scores: {NAME: number}. With `as` the scores stay as they are, and ST_USAGE for a source with attributes. */
 status score_run(struct score_counts *counts, const struct score_options *o);
 
 /* A row with holes for its scores; src/reward/score_row.c. */
@@ -58,10 +59,12 @@ struct score_row {
     size_t count, capacity;
     bool pair;
 };
-/* ST_USAGE where the row has scores and replace is false; else *replaced says how many. ST_FORMAT for a row without responses. */
-status score_row_check(size_t *replaced, const struct record *r, bool replace);
-/* replace: the row has scores. named: attributes will stand beside the new ones. Either way those that are there go. */
-void score_row_render(struct score_row *out, const struct record *r, bool replace, bool named);
+/* ST_USAGE where the row has scores (with `as`, see score_options: numbers of that name) and replace is false; else *replaced says how many. ST_FORMAT for a row without
+ * responses. */
+status score_row_check(size_t *replaced, const struct record *r, bool replace, const char *as);
+/* replace: the row has scores. named: attributes will stand beside the new ones. Either way those that are there go. as: NULL, or holes are behind the beginning of scores,
+ * which has the other attributes, and what goes there ends it; the scores stay. */
+void score_row_render(struct score_row *out, const struct record *r, bool replace, bool named, const char *as);
 void score_row_release(struct score_row *row);
 
 #endif

@@ -12,11 +12,18 @@ double score_scaled(const struct score_options *o, const struct quantiles *map, 
 
 void score_put(struct buf *out, const struct score_options *o, const struct reward *r, const char *side, double score, const double *attributes) {
     const struct goal_style style = {.low = o->low, .high = o->high, .quantum = o->quantum};
-    buf_printf(out, "\"score%s\": ", side);
+    if (o->as) {
+        json_put_text(out, o->as);
+        buf_append(out, ": ", 2);
+    } else {
+        buf_printf(out, "\"score%s\": ", side);
+    }
     if (isnan(score))
         buf_append_text(out, "null");
     else
         goal_put_score(out, &style, score);
+    if (o->as) buf_append_char(out, '}');
+    if (o->as) return;
     if (isnan(score) && r->source->unscored) {
         buf_printf(out, ", \"score_error%s\": ", side);
         json_put_text(out, r->source->unscored);

@@ -7,7 +7,7 @@
 /* A source's number on the scale that the options ask for; NaN stays. map: of SCORE_QUANTILES. */
 double score_scaled(const struct score_options *o, const struct quantiles *map, double value);
 /* Appends "score": 7, without one "score": null and where the source has words for it "score_error", and with attributes "scores": {..}.
- * side: "", or "_chosen", "_rejected" behind each key. score is scaled; attributes: [r->name_count]. */
+ * With o->as: that name and the score alone, and the end of the object that holds them. side: "", or "_chosen", "_rejected" behind each key. score is scaled; attributes: [r->name_count]. */
 void score_put(struct buf *out, const struct score_options *o, const struct reward *r, const char *side, double score, const double *attributes);
 
 /* An open source of the kind REWARD_LONE, for one caller at a time. */

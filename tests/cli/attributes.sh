@@ -230,3 +230,32 @@ sed 's/"goal":{[^}]*}/"goal":3/' asked.jsonl >bad.jsonl
 fails 1 'bad.jsonl:1: field goal: expected an object with x, found a number' "$RAPT" eval goal-curve --samples bad.jsonl --attribute x
 fails 2 'best-output takes samples under goals that are one score' "$RAPT" eval goal-curve --samples asked.jsonl --attribute x --best-output run/goal.json
 fails 2 'attribute has no effect on a task other than goal-curve' "$RAPT" eval goal-accuracy --logps after.jsonl --attribute x
+# --- attributes from any source: two rules, then an overall score of both; rows of several responses, pairs, completions ---
+S="$RAPT score --source rule --rule regex"
+echo '{"prompt":"q","responses":["a cat","cat",{"text":"dog a","note":1}]}' >k.jsonl
+$S --pattern cat --as cat --input k.jsonl --output k1.jsonl 2>/dev/null
+echo '{"prompt": "q", "responses": [{"text": "a cat", "scores": {"cat": 10}}, {"text": "cat", "scores": {"cat": 10}}, {"text": "dog a", "note": 1, "scores": {"cat": 1}}]}' | diff - k1.jsonl
+$S --pattern '^a' --as a --input k1.jsonl --output k2.jsonl 2>/dev/null
+"$RAPT" score --source column --weights cat=0.5,a=0.5 --input k2.jsonl --output k3.jsonl 2>/dev/null
+echo '{"prompt": "q", "responses": [{"text": "a cat", "scores": {"cat": 10, "a": 10}, "score": 10}, {"text": "cat", "scores": {"cat": 10, "a": 1}, "score": 5.5}, {"text": "dog a", "note": 1, "scores": {"cat": 1, "a": 1}, "score": 1}]}' | diff - k3.jsonl
+"$RAPT" augment --input k3.jsonl --output a.jsonl --rule best-worst --placement user --attributes cat,a --score-range 1,10 --goal-template '{lines}' 2>/dev/null
+has a.jsonl '"goal": {"cat": 10, "a": 10}, "goal_of": "chosen", "score_chosen": 10, "score_rejected": 1, "scores_chosen": {"cat": 10, "a": 10}, "scores_rejected": {"cat": 1, "a": 1}'
+fails 2 'k3.jsonl:1: the row has cat in its scores already; --overwrite replaces it' $S --pattern dog --as cat --input k3.jsonl --output bad.jsonl
+$S --pattern dog --as cat --overwrite --input k3.jsonl --output k4.jsonl --json 2>/dev/null | grep -q '"scores_replaced": 3'
+has k4.jsonl '{"text": "cat", "score": 5.5, "scores": {"a": 1, "cat": 1}}, {"text": "dog a", "note": 1, "score": 1, "scores": {"a": 1, "cat": 10}}'
+echo '{"prompt":"q","chosen":"a cat","rejected":"dog","score_chosen":9,"score_rejected":2,"scores_rejected":{"b":3}}' >p.jsonl
+$S --pattern cat --as cat --input p.jsonl --output p1.jsonl 2>/dev/null
+echo '{"prompt": "q", "chosen": "a cat", "rejected": "dog", "score_chosen": 9, "score_rejected": 2, "scores_chosen": {"cat": 10}, "scores_rejected": {"b": 3, "cat": 1}}' | diff - p1.jsonl
+echo '{"prompt":"q","completion":"cat","score":4}' >c.jsonl
+$S --pattern cat --as cat --input c.jsonl --output c1.jsonl 2>/dev/null
+echo '{"prompt": "q", "completion": "cat", "score": 4, "scores": {"cat": 10}}' | diff - c1.jsonl
+$G --input q.jsonl --goal best --n 1 --output g.jsonl 2>/dev/null # what generate wrote, its goal an object
+$S --pattern a --as correctness --input g.jsonl --output g1.jsonl 2>/dev/null
+$S --pattern b --as verbosity --input g1.jsonl --output g2.jsonl 2>/dev/null
+"$RAPT" eval goal-curve --samples g2.jsonl --attribute verbosity --resamples 200 | grep -q '^1  *1 '
+sed 's/"score":4/"scores":[4]/' c.jsonl >bad.jsonl
+fails 1 'bad.jsonl:1: field scores of response 1: expected an object, found an array' $S --pattern cat --as cat --input bad.jsonl --output no.jsonl
+fails 2 'as: overall is the response.s own score' $S --pattern cat --as overall --input c.jsonl --output no.jsonl
+fails 2 "as: 'a=b' is no name" $S --pattern cat --as a=b --input c.jsonl --output no.jsonl
+fails 2 'as has no effect: the model gives several numbers' "$RAPT" score --source reward-model --model "$tests/golden/score_multi" --as x --input c.jsonl --output no.jsonl
+[ ! -e no.jsonl ]
