@@ -17,11 +17,17 @@ static void pad_to(struct buf *text, size_t from, size_t width) {
     while (text->size < from + width) buf_append_char(text, ' ');
 }
 
+static bool is_scored(const struct goal_samples *s) {
+    for (size_t i = 0; i < s->count; i++)
+        if (!isnan(s->items[i].score)) return true;
+    return false;
+}
+
 /* Do the runs have this figure? Scores and a threshold are not always there. */
 static bool has(const struct eval_input *in, enum kl_figure figure) {
     bool scored = false;
     if (figure == KL_SEQUENCE || figure == KL_TOKEN) return true;
-    for (size_t i = 0; i < in->run_count; i++) scored = scored || in->samples[i].unscored < in->samples[i].count;
+    for (size_t i = 0; i < in->run_count && !scored; i++) scored = is_scored(&in->samples[i]);
     return scored && (figure != KL_ABOVE || !isnan(in->above));
 }
 
@@ -58,7 +64,7 @@ static status put_at(struct buf *json, struct buf *text, const struct goal_sampl
 
 static status put_span(struct buf *json, struct buf *text, const struct goal_samples *s, const struct eval_input *in) {
     struct estimate e;
-    if (s->unscored == s->count || s->goal_count < 2) return ST_OK;
+    if (!is_scored(s) || s->goal_count < 2) return ST_OK;
     TRY(kl_difference(&e, s, s->goals[s->goal_count - 1], s, s->goals[0], &in->bootstrap, KL_ACHIEVED, in->above));
     buf_append_text(json, ", \"span\": ");
     estimate_json(json, &e);

@@ -64,6 +64,11 @@ a, b = json.load(open("seeds.json"))["runs"][0]["curve"], json.load(open("files.
 assert list(a) == ["4.5"] and a["4.5"]["kl"]["n"] == 30 and a["4.5"]["kl"]["prompts"] == 5, a
 assert abs(a["4.5"]["kl"]["value"] - b["4.5"]["kl"]["value"]) < 1e-12 and "above" not in a["4.5"]
 P
+# scored under one goal alone: with --goals that is what counts
+for g in 2 5; do for i in 0 1 2; do echo "{\"prompt\":\"q$i\",\"goal\":$g,\"sample\":0,\"text\":\"a\",\"score\":$([ $g = 5 ] && echo 4 || echo null),\"logps\":-3,\"ref_logps\":-4,\"tokens\":2}"; done; done >half.jsonl
+"$RAPT" eval kl --samples half.jsonl --goals 5 --above 3 --resamples 200 >table
+grep -q '^5  *3  *1.000 \[1.000, 1.000\]  *0.500 \[0.500, 0.500\]  *4.000 \[4.000, 4.000\]  *1.000 \[1.000, 1.000\]$' table
+fails 1 'above: no response has a score' "$RAPT" eval kl --samples half.jsonl --goals 2 --above 3
 "$RAPT" eval summary --results files.json >table
 grep -q '^KL from the reference, nats  *own  ' table
 grep -q '^  *dpo  *.*\]  *15 ' table
