@@ -49,8 +49,27 @@ static inline void amx_sums_store(float *c, size_t ld, size_t rows, size_t secon
     _tile_stored(3, c + 16 * ld + second, stride);
 }
 
+/* Where the next block's sums will be stored (`out`), and what they will start from (`in`, or NULL): 128 bytes of each of `rows` rows. Brought to the
+ * first-level cache while this block is computed, `each` rows a step; a store that misses would hold up loads of tiles. */
+struct amx_next {
+    const char *out, *in;
+    size_t out_stride, in_stride, rows, each, row;
+};
+
+static inline void amx_look_ahead(struct amx_next *p) {
+    if (!p) return;
+    for (size_t i = 0; i < p->each && p->row < p->rows; i++, p->row++) {
+        const char *out = p->out + p->row * p->out_stride;
+        _m_prefetchw((void *)(uintptr_t)out);
+        _m_prefetchw((void *)(uintptr_t)(out + 64));
+        if (!p->in) continue;
+        _mm_prefetch(p->in + p->row * p->in_stride, _MM_HINT_T0);
+        _mm_prefetch(p->in + p->row * p->in_stride + 64, _MM_HINT_T0);
+    }
+}
+
 /* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. */
-static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_next *next) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++) {
@@ -62,11 +81,12 @@ static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, 
         _tile_loadd(5, lower + s * 32, stride);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
+        amx_look_ahead(next);
     }
 }
 
 /* One row of tiles: 0 and 1 += a[16, 32 steps] times b0 and b1. */
-static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
+static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_next *next) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++) {
         _tile_loadd(4, a + s * 32, stride);
@@ -74,6 +94,7 @@ static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16
         _tile_dpbf16ps(0, 4, 6);
         _tile_loadd(7, b1 + s * 512, 64);
         _tile_dpbf16ps(1, 4, 7);
+        amx_look_ahead(next);
     }
 }
 
@@ -115,7 +136,7 @@ static inline size_t amx_parts(const uint8_t *used0, const uint8_t *used1, size_
 }
 
 /* amx_steps for such operands; small products first, so that they round less. */
-static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps) {
+static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct amx_next *next) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, lower += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
@@ -127,6 +148,7 @@ static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t
         amx_next_a(a, lower, stride); /* high middle; high high where there is no middle */
         if (parts > 2) amx_next_b(b0 + 1024, b1 + 1024); /* high low */
         if (parts > 1) amx_next_b(b0, b1); /* high high */
+        amx_look_ahead(next);
     }
 }
 
@@ -140,7 +162,7 @@ static inline void amx_two_of_b(const uint16_t *b0, const uint16_t *b1) {
     amx_two();
 }
 
-static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps) {
+static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct amx_next *next) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
         const size_t parts = amx_parts(used0, used1, s);
@@ -154,6 +176,7 @@ static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const 
         amx_two();
         if (parts > 2) amx_two_of_b(b0 + 1024, b1 + 1024);
         if (parts > 1) amx_two_of_b(b0, b1);
+        amx_look_ahead(next);
     }
 }
 

@@ -274,9 +274,9 @@ static struct side side_of(const struct operands *o, uint16_t *const *forms, enu
 
 static void any_steps(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
     if (planes == 1)
-        amx_steps(a, lda, b0, b1, steps);
+        amx_steps(a, lda, b0, b1, steps, NULL);
     else
-        amx_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps);
+        amx_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps, NULL);
 }
 
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
@@ -285,8 +285,8 @@ static void scores(float *s, struct side rows, struct side across, const struct 
     amx_sums_zero();
     any_steps(n->planes, rows.main, dp, across.main, across.main + second, steps);
     if (rows.left) {
-        amx_steps(rows.left, dp, across.main, across.main + second, steps);
-        amx_steps(rows.main, dp, across.left, across.left + second, steps);
+        amx_steps(rows.left, dp, across.main, across.main + second, steps, NULL);
+        amx_steps(rows.main, dp, across.left, across.left + second, steps, NULL);
     }
     amx_sums_store(s, WIDTH, BLOCK, 16);
 }

@@ -34,22 +34,22 @@ struct tiles {
     const uint8_t *used0, *used1;
 };
 
-static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows) {
+static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows, struct amx_next *next) {
     if (planes == AMX_SPLIT)
-        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, t->b0, t->b1, t->used0, t->used1, steps);
+        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, t->b0, t->b1, t->used0, t->used1, steps, next);
     else
-        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, t->b0, t->b1, steps);
+        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, t->b0, t->b1, steps, next);
 }
 
 static void product_steps(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
-                          size_t steps, bool last) {
+                          size_t steps, bool last, struct amx_next *next) {
     const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
     const size_t t0 = (j - b->origin) / 16 * b->all + from - b->from, t1 = (second - b->second_origin) / 16 * b->all + from - b->from;
     const struct tiles here = {b->first + t0 * tile, b->second + t1 * tile, b->used ? b->used + t0 : NULL, b->used ? b->second_used + t1 : NULL};
-    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, &here, steps, rows);
+    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, &here, steps, rows, next);
     if (!last || !g->a2) return;
     const struct tiles more = {.b0 = g->b2 + j / 16 * extra * tile, .b1 = g->b2 + second / 16 * extra * tile};
-    steps_of(planes, g->a2 + i * g->lda2, g->lda2, &more, extra, rows);
+    steps_of(planes, g->a2 + i * g->lda2, g->lda2, &more, extra, rows, NULL);
 }
 
 /* c[rows, cols] = or += what the tiles hold, by way of a buffer of their size. Sums over blocks of K are added up apart, in this way: one
@@ -68,7 +68,7 @@ static void load_through(const float *init, size_t ld, size_t rows, size_t cols)
 }
 
 static void one_block(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
-                      bool last) {
+                      bool last, struct amx_next *next) {
     const size_t second = g->half_offset ? j + g->half_offset : j + 16, cols = g->n - j < 32 ? g->n - j : 32;
     const bool edge = !g->half_offset && cols < 32 && !g->finish;
     float *c = g->c ? g->c + i * g->ldc + j : NULL;
@@ -78,7 +78,7 @@ static void one_block(const struct gemm_amx *g, const struct columns *b, size_t 
         load_through(g->init + i * g->ld_init + j, g->ld_init, rows, cols);
     else
         amx_sums_load(g->init + i * g->ld_init + j, g->ld_init, rows, second - j);
-    product_steps(g, b, i, rows, j, second, from, steps, last);
+    product_steps(g, b, i, rows, j, second, from, steps, last, next);
     if (last && g->finish) {
         _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
         amx_sums_store(block, 32, rows, 16);
@@ -98,6 +98,13 @@ static size_t most_steps(const struct gemm_amx *g) {
     return (all + parts - 1) / parts;
 }
 
+/* The block at (i, j); what goes to a function has none. */
+static struct amx_next next_block(const struct gemm_amx *g, size_t i, size_t to, size_t j, size_t from, size_t steps) {
+    const size_t rows = g->finish || i >= to ? 0 : to - i < 32 ? to - i : 32;
+    const float *in = !rows || !g->init || from || g->add ? NULL : g->init + i * g->ld_init + j;
+    return (struct amx_next){rows ? (const char *)(g->c + i * g->ldc + j) : NULL, (const char *)in, g->ldc * sizeof(float), g->ld_init * sizeof(float), rows, (rows + steps - 1) / steps, 0};
+}
+
 /* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache. */
 static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
                      size_t steps) {
@@ -106,7 +113,10 @@ static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i
     for (size_t r = i; r < to; r += 32) {
         const size_t rows = to - r < 32 ? to - r : 32;
         if (rows != configured) amx_begin(configured = rows);
-        for (size_t j = j_from; j < j_to; j += width_of(g)) one_block(g, b, r, rows, j, from, steps, last);
+        for (size_t j = j_from; j < j_to; j += width_of(g)) {
+            struct amx_next next = next_block(g, j + 32 < j_to ? r : r + 32, to, j + 32 < j_to ? j + 32 : j_from, from, steps);
+            one_block(g, b, r, rows, j, from, steps, last, &next);
+        }
     }
 }
 
