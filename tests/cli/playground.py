@@ -70,7 +70,8 @@ class Browser:
     def wait(self, what, code):
         until = time.monotonic() + LIMIT_S * (5 if PICTURE else 1)
         while not self.js(code):
-            check(time.monotonic() < until, "waited too long for", what, self.js("document.body.innerText"))
+            if time.monotonic() >= until:
+                check(False, "waited too long for", what, self.js("document.body ? document.body.innerText : 'no page yet'"))
             time.sleep(0.05)
 
     def picture(self, path, width, height, dark=False):
