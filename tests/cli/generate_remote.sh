@@ -94,7 +94,7 @@ for as in field suffix; do
   remote --input rows.jsonl --goal "$goals" --temperature 0 --goal-as $as --output $as.jsonl 2>err
   diff <(rest here.jsonl) <(rest $as.jsonl)
 done
-remote --prompt 'the cat' --goal "$goals" --goal-as field --temperature 0 2>err | grep -qx '== goal best,long=0 =='
+remote --prompt 'the cat' --goal "$goals" --goal-as field --temperature 0 2>err | seen -x '== goal best,long=0 =='
 answers --model "$chat" --dtype reference --threads 1 --goal best,long=1 --goal-style many.json >want 2>err
 answers --endpoint "$address/v1" --endpoint-model tiny --goal best,long=1 --goal-style many.json >found 2>err
 cmp want found
@@ -106,7 +106,7 @@ fails 1 'HTTP 400.*lacks long' remote --prompt a --goal helpful=1 --goal-as fiel
 fails 2 'goal expects one goal' "$RAPT" eval mt-answers --questions question.jsonl --model-id m --endpoint "$address/v1" --endpoint-model tiny --goal 'best;long=1,helpful=2' --goal-as field
 # what a style file knows as best
 echo '{"text": "Aim at {s}.", "placement": "user", "low": 1, "high": 10, "best": 7}' >best.json
-remote --prompt 'the cat' --goal best --goal-style best.json --temperature 0 --json 2>err | grep -q '"goal": 7, '
+remote --prompt 'the cat' --goal best --goal-style best.json --temperature 0 --json 2>err | seen '"goal": 7, '
 kill "$server"; wait "$server" || true; server=
 fails 1 'after 2 tries' remote --prompt a --request-tries 2 --retry-wait 0.01 # nobody listens
 
