@@ -249,7 +249,7 @@ MANY = dict(n=48, seed=1, max_tokens=900, messages=[{"role": "user", "content": 
 
 
 def gone_and_drained():
-    s = Server("--max-length", "1024")
+    s = Server("--max-length", "1024", "--idle-timeout", str(LIMIT_S))
     ask = s.open_stream(**MANY)
     for f in reversed(ask):  # the client goes away in the middle
         f.close()
@@ -286,12 +286,12 @@ def limits():
     # one runs and the others wait, and as many again are too many; what takes too long gets 503
     big, codes = dict(chat, n=64, max_tokens=900), []
     until = time.monotonic() + LIMIT_S
-    while 429 not in codes:
-        check(time.monotonic() < until and set(codes) <= {503}, codes)
+    while not {429, 503} <= set(codes):
+        check(time.monotonic() < until, codes)
         threads = [threading.Thread(target=lambda: codes.append(s.ask("POST", "/v1/chat/completions", big, auth)[0])) for _ in range(3)]
         [t.start() for t in threads]
         [t.join() for t in threads]
-    check(503 in codes and set(codes) <= {429, 503}, codes)
+    check(set(codes) <= {200, 429, 503}, codes)  # 200: a quick machine wrote all of it in time
     # slow clients: half a head, half a body, nothing at all
     for part in (b"", b"POST /v1/chat/comp", b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-abc\r\nContent-Length: 500\r\n\r\n{"):
         c = socket.create_connection(("127.0.0.1", s.port), timeout=LIMIT_S)
