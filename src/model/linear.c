@@ -99,7 +99,7 @@ static const float *gather_up(const struct linear *l, const float *theta, const 
 
 /* u[m, u_width] = scale * a times b[k, u_width], which becomes `packed`; g has a. */
 static void adapter_product(float *u, const struct gemm_amx *g, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l) {
-    gemm_amx_pack(packed, NULL, b, ld, transposed, g->k, l->u_width, g->planes);
+    gemm_amx_pack(packed, b, ld, transposed, g->k, l->u_width, g->planes);
     gemm_amx_run(&(struct gemm_amx){.m = g->m, .n = l->u_width, .k = g->k, .planes = g->planes, .a = g->a, .lda = g->lda, .b = packed, .c = u, .ldc = l->u_width});
     scale_parts(u, l, g->m);
 }
@@ -112,7 +112,7 @@ static void add_second(struct gemm_amx *g, const float *u, uint16_t *packed, con
         gemm_amx_split(s->u_half, u, l->u_width, false, g->m, l->u_width);
     else
         gemm_amx_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
-    gemm_amx_pack(packed, NULL, b, ld, transposed, l->u_width, g->n, g->planes);
+    gemm_amx_pack(packed, b, ld, transposed, l->u_width, g->n, g->planes);
     g->a2 = s->u_half, g->b2 = packed;
 }
 

@@ -18,16 +18,14 @@
 size_t gemm_amx_row(size_t k);
 /* Bytes of a packed [K,N] operand; K and N are rounded up to 32 with zeros. */
 size_t gemm_amx_bytes(size_t k, size_t n, size_t planes);
-size_t gemm_amx_tiles(size_t k, size_t n);
-/* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. used: NULL, or for
- * GEMM_AMX_F32 a byte for each tile (gemm_amx_tiles): how many of its parts there are, up to the last that is not all zero. A weight that was bf16 needs
- * one, one that was fp16 or has few bits needs two. */
-void gemm_amx_pack(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
-/* The same in the calling thread alone. */
+/* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. */
+void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
+/* The same in the calling thread alone. used: for GEMM_AMX_F32 a byte for each tile: how many of its parts there are, up to the last that is not all
+ * zero. A weight that was bf16 needs one, one that was fp16 or has few bits needs two. */
 void gemm_amx_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
 /* The same of rows [from, from + rows) of a matrix [.., width] that `make` writes as floats, a few at a time and in several threads:
  * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_amx_strip_bytes(width) of scratch. */
-void gemm_amx_pack_made(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
+void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
 size_t gemm_amx_strip_bytes(size_t width);
 /* Rows that `make` writes as columns of the operand, in the calling thread: of each the elements [skip, skip + k). strip: 32 rows of scratch. */
 void gemm_amx_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip);

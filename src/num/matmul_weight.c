@@ -33,12 +33,7 @@ static size_t split_rows(const struct matmul_weight *w) {
     return ((w->n + panels - 1) / panels + 63) / 64 * 64;
 }
 
-static size_t split_bytes(const struct matmul_weight *w) { return split_rows(w) * w->k * sizeof(float); }
-
-static status grow_split(const struct matmul_weight *w) {
-    TRY(grow_bytes(&matmul_strips, gemm_amx_plain_bytes(w->n > w->k ? w->n : w->k)));
-    return w->make ? grow_bytes(&panel, split_bytes(w)) : ST_OK;
-}
+static status grow_split(const struct matmul_weight *w) { return grow_bytes(&matmul_strips, gemm_amx_plain_bytes(w->n > w->k ? w->n : w->k)); }
 
 /* x W^T: rows of W are columns of the result, and each thread makes those it packs. */
 static void run_split_forward(const struct gemm_amx *g, const struct matmul_weight *w) {
@@ -48,12 +43,19 @@ static void run_split_forward(const struct gemm_amx *g, const struct matmul_weig
     gemm_amx_run(&whole);
 }
 
-static const float *made_rows(const struct matmul_weight *w, size_t from, size_t rows) {
-    float *to = panel.data;
-    CHECK(panel.bytes >= rows * w->k * sizeof *to);
+/* Rows [from, from + rows) of w as floats, rounded to bf16 where products are of that kind. */
+static status plain_panel(const float **out, size_t *ld, const struct matmul_weight *w, size_t from, size_t rows) {
+    *ld = w->k;
+    if (!w->make) return matmul_as_rounded(out, ld, &matmul_scratch_b, (struct mat){.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k}, rows, w->k);
+    TRY(matmul_grow_operand(&matmul_scratch_b, rows, w->k, sizeof(float)));
+    float *to = matmul_scratch_b.data;
 #pragma omp parallel for schedule(static)
-    for (size_t r = 0; r < rows; r++) w->make(to + r * w->k, w->source, from + r, 1);
-    return to;
+    for (size_t r = 0; r < rows; r++) {
+        w->make(to + r * w->k, w->source, from + r, 1);
+        for (size_t i = 0; w->kind == MATMUL_BF16 && i < w->k; i++) to[r * w->k + i] = dtype_bf16_to_float(dtype_float_to_bf16(to[r * w->k + i]));
+    }
+    *out = to;
+    return ST_OK;
 }
 
 /* dy W: a panel's rows are terms of the sums. `dy`: g's a operand where that is not split yet; then it is, so much of it as a panel needs. */
@@ -64,7 +66,10 @@ static void run_split_backward(const struct gemm_amx *g, struct mat dy, const st
         const size_t rows = w->n - from < most ? w->n - from : most;
         struct gemm_amx part = *g;
         part.planes = GEMM_AMX_F32, part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
-        part.plain = w->make ? made_rows(w, from, rows) : w->plain + from * w->k, part.ld_plain = w->k;
+        if (w->make)
+            CHECK(plain_panel(&part.plain, &part.ld_plain, w, from, rows) == ST_OK); /* into memory that init took */
+        else
+            part.plain = w->plain + from * w->k, part.ld_plain = w->k;
         if (dy.f) gemm_amx_split(matmul_split_a.data, dy.f + from, dy.ld, false, g->m, rows), part.a = matmul_split_a.data, part.lda = gemm_amx_row(rows);
         if (!dy.f) part.a += from * GEMM_AMX_F32;
         if (from + rows < w->n) part.a2 = NULL;
@@ -105,8 +110,8 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
     if (w->kind != MATMUL_BF16) return ST_OK;
     if (w->tiles) {
-        gemm_amx_pack(w->forward, NULL, plain, w->k, true, w->k, w->n, 1);
-        if (w->backward) gemm_amx_pack(w->backward, NULL, plain, w->k, false, w->n, w->k, 1);
+        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n, 1);
+        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k, 1);
         return ST_OK;
     }
     matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
@@ -122,8 +127,7 @@ static size_t panel_rows(const struct matmul_weight *w) {
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
     const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (matmul_may_split(kind)) return split_bytes(&w) + gemm_amx_plain_bytes(n > k ? n : k);
-    if (!w.tiles) return rows * k * sizeof(float);
+    if (!w.tiles) return rows * k * sizeof(float) + (matmul_may_split(kind) ? gemm_amx_plain_bytes(n > k ? n : k) : 0);
     return (whole ? gemm_amx_bytes(k, n, 1) : gemm_amx_bytes(k, rows, 1)) + gemm_amx_strip_bytes(k);
 }
 
@@ -160,7 +164,7 @@ void gemm_amx_run_weight(struct gemm_amx *g, const struct matmul_weight *w, bool
         g->b = backward ? w->backward : w->forward;
     } else {
         CHECK(stage.bytes >= gemm_amx_bytes(w->k, w->n, 1));
-        gemm_amx_pack_made(stage.data, NULL, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
+        gemm_amx_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
         g->b = stage.data;
     }
     gemm_amx_run(g);
@@ -187,26 +191,11 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     TRY(grow_bytes(&panel, gemm_amx_bytes(w->k, most < w->n ? most : w->n, 1)));
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
-        gemm_amx_pack_made(panel.data, NULL, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
+        gemm_amx_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
         struct gemm_amx g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
         gemm_amx_run(&g);
     }
-    return ST_OK;
-}
-
-/* Rows [from, from + rows) of w as floats, rounded to bf16 where products are of that kind. */
-static status plain_panel(const float **out, size_t *ld, const struct matmul_weight *w, size_t from, size_t rows) {
-    *ld = w->k;
-    if (!w->make) return matmul_as_rounded(out, ld, &matmul_scratch_b, (struct mat){.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k}, rows, w->k);
-    TRY(matmul_grow_operand(&matmul_scratch_b, rows, w->k, sizeof(float)));
-    float *to = matmul_scratch_b.data;
-#pragma omp parallel for schedule(static)
-    for (size_t r = 0; r < rows; r++) {
-        w->make(to + r * w->k, w->source, from + r, 1);
-        for (size_t i = 0; w->kind == MATMUL_BF16 && i < w->k; i++) to[r * w->k + i] = dtype_bf16_to_float(dtype_float_to_bf16(to[r * w->k + i]));
-    }
-    *out = to;
     return ST_OK;
 }
 

@@ -14,8 +14,6 @@ static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * u
 
 size_t gemm_amx_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
 
-size_t gemm_amx_tiles(size_t k, size_t n) { return round_up(k, 32) / 32 * (round_up(n, 32) / 16); }
-
 size_t gemm_amx_row(size_t k) { return round_up(k, 32) * GEMM_AMX_F32; }
 
 static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
@@ -119,11 +117,11 @@ static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows
 
 static size_t strips_of(size_t rows) { return (rows + STRIP - 1) / STRIP; }
 
-void gemm_amx_pack(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
+void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
     const size_t rows = transposed ? n : k, width = transposed ? k : n;
 #pragma omp parallel for schedule(static) if (k * n > 32768)
     for (size_t s = 0; s < strips_of(rows); s++)
-        pack_strip(out, used, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed, planes);
+        pack_strip(out, NULL, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed, planes);
 }
 
 void gemm_amx_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
@@ -134,13 +132,13 @@ void gemm_amx_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t
 
 size_t gemm_amx_strip_bytes(size_t width) { return (size_t)omp_get_max_threads() * STRIP * width * sizeof(float); }
 
-void gemm_amx_pack_made(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips) {
+void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips) {
 #pragma omp parallel for schedule(static)
     for (size_t s = 0; s < strips_of(rows); s++) {
         float *strip = strips + (size_t)omp_get_thread_num() * STRIP * width;
         const size_t left = rows - s * STRIP, count = left < STRIP ? left : STRIP;
         make(strip, source, from + s * STRIP, count);
-        pack_strip(out, used, s, strip, width, count, width, rows, transposed, planes);
+        pack_strip(out, NULL, s, strip, width, count, width, rows, transposed, planes);
     }
 }
 
