@@ -70,3 +70,12 @@ status cli_put_results(const struct buf *json, const struct buf *text, const cha
     fputs(buf_text(as_json ? json : text), stdout);
     return ST_OK;
 }
+
+status cli_evaluate(eval_run *run, const struct eval_input *in, const char *output, bool as_json) {
+    struct buf json = {0}, text = {0};
+    status code = run(&json, &text, in);
+    if (code == ST_OK) code = cli_put_results(&json, &text, output, as_json);
+    buf_release(&json);
+    buf_release(&text);
+    return code;
+}

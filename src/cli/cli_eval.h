@@ -2,6 +2,7 @@
 #ifndef RAPT_CLI_CLI_EVAL_H
 #define RAPT_CLI_CLI_EVAL_H
 
+#include "eval/eval.h"
 #include "eval/goal_samples.h"
 
 /* "name=path", or a path that is its own name. A path that exists under the whole text is taken whole. The path is a view of text, *name the caller's. */
@@ -16,5 +17,7 @@ status cli_finish_samples(struct goal_samples *runs, size_t count, const char *g
 bool cli_is_model(const char *path);
 /* Prints the table or the JSON; the JSON goes to the file `output` too, where it is not NULL. */
 status cli_put_results(const struct buf *json, const struct buf *text, const char *output, bool as_json);
+/* Runs a task and puts out what it found. */
+status cli_evaluate(eval_run *run, const struct eval_input *in, const char *output, bool as_json);
 
 #endif

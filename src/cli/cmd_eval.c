@@ -217,15 +217,6 @@ static status score_models(struct logps_rows *runs, size_t *count, struct logps_
     return ST_OK;
 }
 
-static status evaluate(const struct eval_task *task, const struct eval_input *in, const struct eval_options *o) {
-    struct buf json = {0}, text = {0};
-    status code = task->run(&json, &text, in);
-    if (code == ST_OK) code = cli_put_results(&json, &text, o->output, o->json);
-    buf_release(&json);
-    buf_release(&text);
-    return code;
-}
-
 static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_eval_spec, name); }
 
 static status none_given(const struct opt_result *r, const char *const *names, const char *why) {
@@ -270,7 +261,7 @@ static status run_logps(const struct eval_task *task, struct eval_input *in, con
     for (size_t i = 1; code == ST_OK && i < in->run_count; i++) code = cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled);
     in->runs = runs;
     in->base = base.count ? &base : NULL;
-    if (code == ST_OK) code = evaluate(task, in, o);
+    if (code == ST_OK) code = cli_evaluate(task->run, in, o->output, o->json);
     for (size_t i = 0; i < in->run_count; i++) logps_rows_release(&runs[i]);
     logps_rows_release(&base);
     free(runs);
@@ -304,7 +295,7 @@ static status run_samples(const struct eval_task *task, struct eval_input *in, c
     struct goal_samples *runs = mem_zero(o->samples.count, sizeof *runs);
     status code = load_samples(runs, &in->run_count, o);
     in->samples = runs;
-    if (code == ST_OK) code = evaluate(task, in, o);
+    if (code == ST_OK) code = cli_evaluate(task->run, in, o->output, o->json);
     if (code == ST_OK && o->best_output) code = store_best(&runs[0], o->best_output);
     for (size_t i = 0; i < in->run_count; i++) goal_samples_release(&runs[i]);
     free(runs);

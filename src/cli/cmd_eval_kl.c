@@ -130,15 +130,6 @@ static status check(const struct options *o, const struct opt_result *r) {
     return cli_threads(o->threads);
 }
 
-static status put(const struct eval_input *in, const struct options *o) {
-    struct buf json = {0}, text = {0};
-    status s = kl_run(&json, &text, in);
-    if (s == ST_OK) s = cli_put_results(&json, &text, o->output, o->json);
-    buf_release(&json);
-    buf_release(&text);
-    return s;
-}
-
 status cmd_eval_kl_run(int argc, char **argv) {
     struct options o = {0};
     struct opt_result r;
@@ -157,7 +148,7 @@ status cmd_eval_kl_run(int argc, char **argv) {
         if (s == ST_OK) s = cli_add_samples(runs, &in.run_count, &file);
     }
     if (s == ST_OK) s = cli_finish_samples(runs, in.run_count, o.goals);
-    if (s == ST_OK) s = put(&in, &o);
+    if (s == ST_OK) s = cli_evaluate(kl_run, &in, o.output, o.json);
     for (size_t i = 0; i < in.run_count; i++) goal_samples_release(&runs[i]);
     free(runs);
     return s;

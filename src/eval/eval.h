@@ -23,11 +23,13 @@ struct eval_input {
     double above;              /* EVAL_SAMPLES: a score whose exceedance counts; NaN: none */
     struct bootstrap_params bootstrap;
 };
+/* Appends one JSON object and a table. ST_MISMATCH for rows that cannot answer the question. */
+typedef status eval_run(struct buf *json, struct buf *text, const struct eval_input *in);
+
 struct eval_task {
     const char *name, *help, *citation;
     enum eval_rows rows;
-    /* Appends one JSON object and a table. ST_MISMATCH for rows that cannot answer the question. */
-    status (*run)(struct buf *json, struct buf *text, const struct eval_input *in);
+    eval_run *run;
 };
 extern const struct eval_task eval_table[];
 extern const size_t eval_count;
