@@ -23,10 +23,10 @@ static const struct opt_row rows[] = {
     {"prompt", OPT_STR, FIELD(prompt), "TEXT", NULL, NULL, "one prompt; - reads it from standard input"},
     {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "Prompts: rows (JSONL, JSON, gzip, zstd or Parquet) of any form, of which the prompt is taken"},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N prompts of --input; 0 = all"},
-    {"n", OPT_INT, FIELD(n), "K", "1", NULL, "responses to each prompt under each goal"},
+    {"n", OPT_INT, FIELD(n), "K", "1", NULL, "responses to each prompt under each goal, at each temperature"},
     {"output", OPT_STR, FIELD(output), "F", NULL, NULL,
-     "JSONL: prompt (without goal), goal, sample, text, tokens, finish (stop or length), row, model, adapter. With --prompt the default is "
-     "plain text"},
+     "JSONL: prompt (without goal), goal, temperature (of several), sample, text, tokens, finish (stop or length), row, model, adapter. With --prompt the "
+     "default is plain text"},
     {"form", OPT_STR, FIELD(form), "NAME", "rows", NULL, "of the output:"},
     {"model-id", OPT_STR, FIELD(id), "NAME", NULL, NULL, "the model's name in the output; default: that of --model or --endpoint-model"},
     {"length-tokenizer", OPT_STR, FIELD(lengths), "T", NULL, NULL,
@@ -39,7 +39,10 @@ static const struct opt_row rows[] = {
      "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
     {"raw", OPT_FLAG, FIELD(raw), NULL, NULL, NULL, "string prompts go in as they are, without the chat template (an endpoint is asked at /completions)"},
     {"Sampling", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    SAMPLING_ROWS(SAMPLING, "1", "1"),
+    {"temperature", OPT_LIST, FIELD(temperatures), "T[,T2...]", "1", NULL,
+     SAMPLING_HEAT_HELP ". Several: --n responses at each, so n x temperatures to a prompt under a goal; sample counts through all of them, and those at a temperature are "
+                        "what a run at it alone with as large an --n has under these numbers"},
+    SAMPLING_OTHER_ROWS(SAMPLING, "1"),
     {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "256", NULL, "most tokens of a response"},
     {"Execution", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"batch-size", OPT_INT, FIELD(batch), "N", "16", NULL, "responses written at a time"},
@@ -76,6 +79,7 @@ const struct opt_spec cmd_generate_spec = {
     .put_values = put_values,
     .example = "rapt generate --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter out --goal 3,10 --prompt \"Why is the sky blue?\"\n"
                "rapt generate --model M --adapter out --goal 10 --input prompts.jsonl --n 4 --output samples.jsonl\n"
+               "rapt generate --model M --input prompts.jsonl --temperature 0.7,1,1.2 --n 2 --output samples.jsonl\n"
                "rapt generate --endpoint http://localhost:8080/v1 --endpoint-model NAME --goal 10 --goal-as field --input prompts.jsonl --output samples.jsonl\n"
                "rapt generate --model M --adapter out --goal 10 --input alpaca_eval.json --form alpaca --model-id ra-10 --output model_outputs.json",
 };
@@ -126,6 +130,7 @@ static status next(void *context, struct decode_job *out, bool *end) {
                                .max_new = (size_t)j->rows.o->max_new,
                                .row = it->row,
                                .sample = it->sample,
+                               .sampler = it->sampling,
                                .user = it};
     return ST_OK;
 }
@@ -161,7 +166,7 @@ static status token(void *context, const struct decode_state *s, bool *stop) {
     return ST_OK;
 }
 
-static status open_model(struct job *j, const struct sampler_options *sampler) {
+static status open_model(struct job *j) {
     const struct generate_options *o = j->rows.o;
     struct goal_list *goals = &j->rows.goals;
     TRY(encoder_open(&j->encoder, o->model));
@@ -181,9 +186,9 @@ static status open_model(struct job *j, const struct sampler_options *sampler) {
         j->theta = j->model.params.value;
     }
     /* no more memory than the work asks for */
-    const uint64_t most = o->prompt ? goals->count * (uint64_t)o->n : (uint64_t)o->batch;
+    const uint64_t most = o->prompt ? goals->count * generate_samples(o) : (uint64_t)o->batch;
     const size_t batch = (uint64_t)o->batch < most ? (size_t)o->batch : (size_t)most;
-    return decoder_open(&j->decoder, &j->model, j->theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = *sampler});
+    return decoder_open(&j->decoder, &j->model, j->theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = o->heats[0]});
 }
 
 static status generate(struct job *j) {
@@ -228,19 +233,17 @@ static status check(const struct generate_options *o, const struct opt_result *r
 status cmd_generate_run(int argc, char **argv) {
     struct generate_options o = {0};
     struct opt_result r;
-    struct sampler_options sampler;
     bool done;
     TRY(cmd_parse(&r, &cmd_generate_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (!o.endpoint.endpoint) TRY(check(&o, &r));
     TRY(generate_check(&o, &r, &cmd_generate_spec));
-    TRY(sampling_from_flags(&sampler, &o.sampling, &r, &cmd_generate_spec));
     if (o.endpoint.endpoint) return generate_remote(&o, &r, &cmd_generate_spec);
     struct job *j = mem_zero(1, sizeof *j);
     j->rows.o = &o;
     j->rows.make = make_ids;
     j->rows.last = &j->rows.first;
-    status s = open_model(j, &sampler);
+    status s = open_model(j);
     if (s == ST_OK) s = generate(j);
     if (s == ST_OK) tell_rate(j);
     release(j);

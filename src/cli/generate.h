@@ -1,5 +1,5 @@
 /* generate: what rapt generate does whoever writes the responses, a model in this process (cmd_generate.c) or one behind an endpoint (generate_remote.c):
- * prompts one after another, each under every goal, responses in their order into the output. */
+ * prompts one after another, each under every goal, --n samples at every temperature, responses in their order into the output. */
 #ifndef RAPT_CLI_GENERATE_H
 #define RAPT_CLI_GENERATE_H
 
@@ -11,12 +11,16 @@
 
 struct generate_options {
     const char *model, *adapter, *prompt, *input, *output, *style, *system, *dtype, *bad_row, *kwargs, *form, *id, *lengths, *goal_as, *bad_answer;
-    struct opt_list goals, fields;
-    struct sampling_flags sampling;
+    struct opt_list goals, fields, temperatures;
+    struct sampling_flags sampling; /* but for the temperature */
     int64_t n, limit, max_new, max_length, batch, threads, answer_tries;
     bool raw, json, token_ids;
     struct endpoint_flags endpoint;
+    struct sampler_options heats[OPT_LIST_MAX]; /* [heat_count] one a temperature, of generate_check */
+    size_t heat_count;
 };
+/* To one prompt under one goal. */
+static inline uint64_t generate_samples(const struct generate_options *o) { return (uint64_t)o->n * o->heat_count; }
 
 /* A response that is wanted, from its prompt to its place in the output. */
 struct generate_item {
@@ -27,7 +31,8 @@ struct generate_item {
     struct goal goal;
     const char *goal_text;         /* as an endpoint is told it in the body or the name; a view, or NULL */
     struct buf row_goal;           /* JSON: one that the row's prompt has already, or that an endpoint says it took */
-    uint64_t row, sample;
+    uint64_t row, sample;          /* sample: 0 .. generate_samples - 1, those of the first temperature first; with the seed it makes the random numbers */
+    const struct sampler_options *sampling; /* of o->heats */
     char *id, *dataset;            /* of the row, for forms that have them; or NULL */
     struct buf text;
     struct buf ids;                /* JSON, with --token-ids: those of the response, the one that ended it included */
@@ -81,8 +86,8 @@ struct generate_job {
     struct markdown markdown;  /* with it */
 };
 
-/* Options that both share; r and spec for what has no effect. */
-status generate_check(const struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec);
+/* Options that both share, and o->heats; r and spec for what has no effect. */
+status generate_check(struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec);
 /* Opens input and output. */
 status generate_open(struct generate_job *j);
 /* The next response that is wanted, in the queue already; NULL at the end. */

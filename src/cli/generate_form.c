@@ -12,6 +12,10 @@ static status put_row(struct buf *b, struct generate_job *j, const struct genera
     buf_append(b, buf_text(&it->prompt), it->prompt.size);
     buf_append_text(b, ", \"goal\": ");
     generate_put_asked(b, j, it);
+    if (o->heat_count > 1) {
+        buf_append_text(b, ", \"temperature\": ");
+        json_put_double(b, it->sampling->temperature);
+    }
     buf_printf(b, ", \"sample\": %llu, \"text\": ", (unsigned long long)it->sample);
     json_put_string(b, buf_text(&it->text), it->text.size);
     if (it->tokens || !o->endpoint.endpoint) buf_printf(b, ", \"tokens\": %llu", (unsigned long long)it->tokens);

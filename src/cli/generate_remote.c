@@ -44,7 +44,7 @@ static void put_sampling(struct buf *out, const struct remote_job *x, const stru
     } some[] = {{"top-k", "top_k", (double)o->sampling.top_k}, {"min-p", "min_p", o->sampling.min_p},
                 {"repetition-penalty", "repetition_penalty", o->sampling.repetition_penalty}};
     buf_append_text(out, ", \"temperature\": ");
-    json_put_double(out, o->sampling.temperature);
+    json_put_double(out, it->sampling->temperature);
     buf_append_text(out, ", \"top_p\": ");
     json_put_double(out, o->sampling.top_p);
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
@@ -53,8 +53,8 @@ static void put_sampling(struct buf *out, const struct remote_job *x, const stru
         json_put_double(out, some[i].value);
     }
     /* each response its own; 53 bits, which every JSON reader keeps */
-    const uint64_t seed = (uint64_t)o->sampling.seed + it->row * (uint64_t)o->n + it->sample;
-    if (o->sampling.temperature > 0) buf_printf(out, ", \"seed\": %llu", (unsigned long long)(seed & (((uint64_t)1 << 53) - 1)));
+    const uint64_t seed = (uint64_t)o->sampling.seed + it->row * generate_samples(o) + it->sample;
+    if (it->sampling->temperature > 0) buf_printf(out, ", \"seed\": %llu", (unsigned long long)(seed & (((uint64_t)1 << 53) - 1)));
     buf_printf(out, ", \"max_tokens\": %lld", (long long)o->max_new);
 }
 

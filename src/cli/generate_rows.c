@@ -11,10 +11,10 @@
 #include "cli/generate.h"
 
 static status several(const struct generate_form *form) {
-    return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, and one --goal at most", form->name);
+    return FAIL(ST_USAGE, "--form %s has one response to a prompt: no --n, one --temperature, and one --goal at most", form->name);
 }
 
-status generate_check(const struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec) {
+status generate_check(struct generate_options *o, const struct opt_result *r, const struct opt_spec *spec) {
     const struct generate_form *form = generate_form_find(o->form);
     if (!form) return FAIL(ST_USAGE, "--form: there is no '%s' (rapt generate --help lists them)", o->form);
     if (o->fields.count && !o->input) return FAIL(ST_USAGE, "--field has no effect without --input");
@@ -22,11 +22,12 @@ status generate_check(const struct generate_options *o, const struct opt_result 
     if (o->limit < 0) return FAIL(ST_USAGE, "--limit expects 0 or more, not %lld", (long long)o->limit);
     if (!o->prompt == !o->input) return FAIL(ST_USAGE, "one of --prompt and --input is needed");
     if (o->n < 1 || o->n > 1 << 20) return FAIL(ST_USAGE, "--n expects 1 to 1048576, not %lld", (long long)o->n);
-    if (o->n > 1 && o->sampling.temperature == 0)
-        return FAIL(ST_USAGE, "--n %lld with --temperature 0 would write the same response every time", (long long)o->n);
+    TRY(sampling_from_list(o->heats, &o->heat_count, &o->sampling, &o->temperatures, r, spec));
+    for (size_t i = 0; o->n > 1 && i < o->heat_count; i++)
+        if (o->heats[i].temperature == 0) return FAIL(ST_USAGE, "--n %lld with --temperature 0 would write the same response every time", (long long)o->n);
     if (o->max_new < 1 || o->max_new > 1 << 24) return FAIL(ST_USAGE, "--max-new-tokens expects 1 or more, not %lld", (long long)o->max_new);
     if (o->style && !o->goals.count) return FAIL(ST_USAGE, "--goal-style has no effect without --goal");
-    if (form->one_each && o->n > 1) return several(form);
+    if (form->one_each && generate_samples(o) > 1) return several(form);
     if (form->one_each && !o->id) return FAIL(ST_USAGE, "--form %s expects --model-id NAME", form->name);
     if (o->lengths && !form->lengths) return FAIL(ST_USAGE, "--length-tokenizer has no effect with --form %s", form->name);
     if (o->token_ids && !form->token_ids) return FAIL(ST_USAGE, "--token-ids has no effect with --form %s", form->name);
@@ -137,6 +138,7 @@ status generate_next(struct generate_item **out, struct generate_job *j) {
     if (!it->goal.count) buf_append(&it->row_goal, j->record.goals.text, j->record.goals.size);
     it->row = j->row;
     it->sample = j->sample_at;
+    it->sampling = &j->o->heats[j->sample_at / (uint64_t)j->o->n];
     for (size_t i = 0; i < 2 && j->form->id[i] && !it->id; i++) it->id = json_text(json_get(j->record.row, j->form->id[i]));
     it->dataset = json_text(json_get(j->record.row, "dataset"));
     if (j->record.conversational || json_kind_of(j->record.prompt_ids) != JSON_NONE)
@@ -145,7 +147,7 @@ status generate_next(struct generate_item **out, struct generate_job *j) {
         json_put_string(&it->prompt, buf_text(&j->bare), j->bare.size);
     *j->last = it;
     j->last = &it->later;
-    if (++j->sample_at == (uint64_t)j->o->n) {
+    if (++j->sample_at == generate_samples(j->o)) {
         j->ready = false;
         j->goal_at++;
     }
@@ -167,7 +169,8 @@ static void item_free(struct generate_item *it) {
 }
 
 static void put_plain(const struct generate_job *j, struct buf *b, const struct generate_item *it) {
-    if (j->goals.count > 1 || j->o->n > 1) {
+    if (j->goals.count > 1 || generate_samples(j->o) > 1) {
+        const char *comma = it->goal.count ? ", " : "";
         if (j->written) buf_append_char(b, '\n');
         buf_append_text(b, "== ");
         if (it->goal.count) {
@@ -175,7 +178,12 @@ static void put_plain(const struct generate_job *j, struct buf *b, const struct 
             if (it->goal_text) buf_append_text(b, it->goal_text);
             else goal_put_name(b, j->style, &it->goal);
         }
-        if (j->o->n > 1) buf_printf(b, "%ssample %llu", it->goal.count ? ", " : "", (unsigned long long)it->sample);
+        if (j->o->heat_count > 1) {
+            buf_printf(b, "%stemperature ", comma);
+            json_put_double(b, it->sampling->temperature);
+            comma = ", ";
+        }
+        if (j->o->n > 1) buf_printf(b, "%ssample %llu", comma, (unsigned long long)it->sample);
         buf_append_text(b, " ==\n");
     }
     buf_append(b, buf_text(&it->text), it->text.size);
@@ -253,7 +261,7 @@ static status read_prompt(struct generate_job *j) {
 
 status generate_open(struct generate_job *j) {
     const struct generate_options *o = j->o;
-    const uint64_t each = j->goals.count * (uint64_t)o->n;
+    const uint64_t each = j->goals.count * generate_samples(o);
     j->form = generate_form_find(o->form);
     if (j->form->one_each && j->goals.count > 1) return several(j->form);
     j->plain = o->prompt && !o->output && !o->json;

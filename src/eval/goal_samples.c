@@ -87,6 +87,13 @@ status goal_sample_read(struct goal_sample *sample, const struct record *r, size
     return read_ended(&sample->ended, goal_sample_owner(r, i, "finish"));
 }
 
+status goal_sample_check_heat(const struct record *r, size_t i) {
+    double temperature;
+    TRY(read_number(&temperature, goal_sample_owner(r, i, "temperature"), "temperature"));
+    if (isnan(temperature) || temperature == 1) return ST_OK;
+    return FAIL(ST_MISMATCH, "field temperature: expected 1, found %g: other samples are not the policy's own, and tell no KL", temperature);
+}
+
 static status add(struct goal_samples *s, const struct goal_sample *sample) {
     if (s->count == s->capacity) {
         struct goal_sample *items;
@@ -121,6 +128,7 @@ static status add_goal(struct goal_samples *s, double goal) {
 /* Those computed for the response, which is the file's number `at`, or those of its row. */
 static status take_logps(struct goal_sample *sample, const struct record *r, size_t i, const struct goal_samples_options *o, size_t at) {
     if (!o->log_probs) return ST_OK;
+    TRY(goal_sample_check_heat(r, i));
     if (!o->policy) {
         TRY(read_number(&sample->logp, goal_sample_owner(r, i, "logps"), "logps"));
         TRY(read_number(&sample->ref, goal_sample_owner(r, i, "ref_logps"), "ref_logps"));

@@ -50,6 +50,8 @@ status goal_samples_load(struct goal_samples *s, const char *name, const char *p
 struct json goal_sample_owner(const struct record *r, size_t i, const char *field);
 /* What the i-th response's row says of it: goal, tokens, ended. attribute: as in goal_samples_options. */
 status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i, const char *attribute);
+/* ST_MISMATCH for a response whose row says that it was sampled at another temperature than 1 (rapt generate says so where it had several). */
+status goal_sample_check_heat(const struct record *r, size_t i);
 /* Leaves the samples of these goals, with those without a goal. ST_MISMATCH where a goal has none. */
 status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count);
 /* Adds the samples of another seed's policy: a prompt's samples under one goal are then of all of them. */

@@ -105,6 +105,7 @@ static status grow(struct goal_logps *l) {
 
 static status take_response(struct job *j, const struct record *r, size_t i) {
     struct goal_sample sample;
+    TRY(goal_sample_check_heat(r, i));
     TRY(goal_sample_read(&sample, r, i, NULL));
     TRY(ask(j, sample.goal));
     TRY(response_tokens(j, r, i, sample.ended == 0));

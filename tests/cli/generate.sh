@@ -45,6 +45,35 @@ sample --input first.jsonl >alone.jsonl
 head -3 one.jsonl >head.jsonl
 same alone.jsonl head.jsonl
 
+# several temperatures: the rows of each are those that a run at it alone has under their numbers, whatever the batch and the threads
+sample --input rows.jsonl --temperature 0.5,1,2.5 --n 2 --batch-size 1 --threads 1 >heats.jsonl
+sample --input rows.jsonl --temperature 0.5 --temperature 1 --temperature 2.5 --n 2 --batch-size 7 >heats7.jsonl
+same heats.jsonl heats7.jsonl
+[ "$(wc -l <heats.jsonl)" = 24 ]
+says '"goal": null, "temperature": 2.5, "sample": 5, ' heats.jsonl
+at=0
+for heat in 0.5 1 2.5; do
+  sample --input rows.jsonl --temperature $heat --n 6 >heat.jsonl
+  grep -E "\"sample\": ($at|$((at + 1)))," heat.jsonl >wanted
+  grep "\"temperature\": $heat, " heats.jsonl | sed 's/"temperature": [^,]*, //' >found
+  [ "$(wc -l <found)" = 8 ]
+  same wanted found
+  at=$((at + 2))
+done
+if grep -q '"temperature"' one.jsonl; then echo "one temperature, and rows that say it"; exit 1; fi
+"$RAPT" generate --model "$tiny" --prompt "the cat" --temperature 0,1.5 --top-k 3 --max-new-tokens 4 >headed 2>err
+says '^== temperature 0 ==$' headed
+says '^== temperature 1.5 ==$' headed
+# such rows go on as any other: a prompt's responses are scored and paired together
+"$RAPT" score --source rule --rule length --length 60 --input heats.jsonl --output scored.jsonl 2>err || { cat err; exit 1; }
+[ "$(wc -l <scored.jsonl)" = 4 ]
+[ "$(grep -o '"temperature": 2.5' scored.jsonl | wc -l)" = 8 ]
+"$RAPT" pair --input scored.jsonl --output pairs.jsonl --rule best-worst 2>err || { cat err; exit 1; }
+[ "$(wc -l <pairs.jsonl)" = 4 ]
+"$RAPT" eval goal-curve --samples scored.jsonl --json >curve.json 2>err || { cat err; exit 1; }
+says '"samples": 24' curve.json
+fails 1 'heats.jsonl:1: field temperature: expected 1, found 0.5' "$RAPT" eval kl --model "$tiny" --adapter a="$tiny" --samples a=heats.jsonl --raw
+
 # plain text, greedy; filters that leave one token are greedy too
 "$RAPT" generate --model "$tiny" --prompt "the cat" --temperature 0 --max-new-tokens 8 >greedy 2>err
 "$RAPT" generate --model "$tiny" --prompt "the cat" --top-k 1 --max-new-tokens 8 >top1 2>err
@@ -97,6 +126,11 @@ fails 2 'model is needed' "$RAPT" generate --prompt a
 fails 2 'one of --prompt and --input' "$RAPT" generate --model "$tiny"
 fails 2 'one of --prompt and --input' "$RAPT" generate --model "$tiny" --prompt a --input rows.jsonl
 fails 2 'would write the same response' "$RAPT" generate --model "$tiny" --prompt a --n 2 --temperature 0
+fails 2 'would write the same response' "$RAPT" generate --model "$tiny" --prompt a --n 2 --temperature 1,0
+fails 2 "temperature expects a number, or several such as 0.7,1,1.2, not 'x'" "$RAPT" generate --model "$tiny" --prompt a --temperature 1,x
+fails 2 'temperature: 1.0 is there twice' "$RAPT" generate --model "$tiny" --prompt a --temperature 1,2,1.0
+fails 2 'temperature expects 0 (greedy) or 0.001 to 100, not 101' "$RAPT" generate --model "$tiny" --prompt a --temperature 1,101
+fails 2 'temperature expects a number, or several' "$RAPT" generate --model "$tiny" --prompt a --temperature ,
 fails 2 'top-p has no effect' "$RAPT" generate --model "$tiny" --prompt a --top-p 0.5 --temperature 0
 fails 2 'top-p expects' "$RAPT" generate --model "$tiny" --prompt a --top-p 1.5
 fails 2 'goal-style has no effect' "$RAPT" generate --model "$tiny" --prompt a --goal-style style.json

@@ -53,6 +53,13 @@ cmp want found
 remote --prompt 'Number 4?' --seed 5 --n 3 --json --model-id other >found 2>err
 is "$(texts found | sort -u | wc -l)" 3
 has found '"model": "other"}'
+# at several temperatures: the seeds count through them; the first is that of the model in this process
+here --prompt 'Number 4?' --seed 5 --temperature 0.5,2 --n 2 --json 2>err | sed 's/, "model".*//' >want
+remote --prompt 'Number 4?' --seed 5 --temperature 0.5,2 --n 2 --json 2>err | sed 's/, "model".*//' >found
+is "$(head -1 found)" "$(head -1 want)"
+is "$(grep -o '"temperature": [0-9.]*, "sample": [0-9]' found)" "$(grep -o '"temperature": [0-9.]*, "sample": [0-9]' want)"
+remote --prompt 'Number 4?' --seed 5 --temperature 2 --n 4 --json 2>err | sed 's/, "model".*//' | tail -2 >one
+is "$(tail -2 found | sed 's/"temperature": 2, //')" "$(cat one)"
 # every turn of MT-Bench
 for ((i = 0; i < 3; i++)); do echo "{\"question_id\": $((81 + i)), \"category\": \"$([ $i = 0 ] && echo writing || echo math)\", \"turns\": [\"Do $i.\", \"And $i.\"]}"; done >question.jsonl
 answers() { "$RAPT" eval mt-answers --questions question.jsonl --model-id m --max-new-tokens 6 "$@" | sed 's/, "tstamp".*//'; }
@@ -150,6 +157,7 @@ fails 1 'this form has one text as its prompt' remote --input rows.jsonl --form 
 fails 2 "form: there is no 'x'" remote --input rows.jsonl --form x
 fails 2 'form alpaca expects --model-id' remote --input rows.jsonl --form alpaca --output x.jsonl
 fails 2 'has one response to a prompt' remote --input rows.jsonl --form alpaca --model-id x --n 2 --output x.jsonl
+fails 2 'has one response to a prompt' remote --input rows.jsonl --form alpaca --model-id x --temperature 0.5,1 --output x.jsonl
 fails 2 'form alpaca expects --input' remote --prompt a --form alpaca --model-id x
 fails 2 'has no effect on plain text' remote --prompt a --form rows
 
