@@ -88,6 +88,7 @@ fails 1 'HTTP 400.*no best goal is known for tiny' remote --prompt a --goal best
 kill "$server"; wait "$server" || true; server=
 # ---- goals of several attributes, and the best: in the messages by the style, else read by the server, which says what it took ----
 echo '{"text": "Aim:\n{scaled}", "placement": "user", "attributes": [{"name": "helpful", "low": 0, "high": 4, "best": 4}, {"name": "long", "low": 0, "high": 1, "best": 0.5}], "quantum": 0}' >many.json
+rm -f serve.out serve.err # or the address of the server before is read, until the new one has emptied them
 "$RAPT" serve --model "$chat" --name tiny --goal-style many.json --port 0 --dtype reference --threads 1 >serve.out 2>serve.err &
 server=$!
 for ((i = 0; i < 1200; i++)); do address=$(grep -ohE 'http://127.0.0.1:[0-9]+' serve.out serve.err 2>/dev/null | head -1 || true); [ -n "$address" ] && break; kill -0 "$server" 2>/dev/null || break; sleep 0.05; done
