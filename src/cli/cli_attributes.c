@@ -35,7 +35,7 @@ static status read_ranges(double (*out)[2], const struct goal_style *style, cons
             for (i = 0; i < style->attribute_count && strcmp(style->attributes[i].name, one) != 0;) i++;
         }
         if (i == style->attribute_count)
-            s = FAIL(ST_USAGE, "--%s expects A,B or NAME=A,B;NAME=A,B with the names of --attributes; found '%s'", option, text);
+            s = FAIL(ST_USAGE, "--%s expects A,B or NAME=A,B;NAME=A,B with the attributes' names; found '%s'", option, text);
         else
             s = cli_range(&out[i][0], &out[i][1], option, mark + 1);
     }
@@ -49,6 +49,18 @@ status cli_attributes_scales(struct goal_style *style, const char *range) {
     TRY(read_ranges(scales, style, "score-range", range));
     for (size_t i = 0; i < style->attribute_count; i++) style->attributes[i].low = scales[i][0], style->attributes[i].high = scales[i][1];
     return ST_OK;
+}
+
+status cli_attributes_named_scales(struct goal_style *style, const char *range) {
+    double low, high;
+    if (!strchr(range, '=')) return cli_range(&low, &high, "score-range", range);
+    for (const char *at = range; at; at = strchr(at, ';') ? strchr(at, ';') + 1 : NULL) {
+        char *name = mem_text_n(at, strcspn(at, "=;"));
+        status s = goal_style_add(style, name);
+        free(name);
+        if (s != ST_OK) return status_note(s, "--score-range: ");
+    }
+    return cli_attributes_scales(style, range);
 }
 
 status cli_attributes_from(double (*from)[2], const struct goal_style *style, const char *range) {

@@ -56,12 +56,12 @@ status cli_add_samples(struct goal_samples *runs, size_t *count, struct goal_sam
     return code;
 }
 
-status cli_finish_samples(struct goal_samples *runs, size_t count, const char *text) {
+status cli_finish_samples(struct goal_samples *runs, size_t count, const char *text, const struct goal_names *names) {
     double goals[GOAL_SAMPLES_GOALS_MAX];
     size_t goal_count;
-    TRY(read_goals(goals, &goal_count, text));
+    TRY(text && names && names->count ? goal_names_find(goals, &goal_count, GOAL_SAMPLES_GOALS_MAX, names, text) : read_goals(goals, &goal_count, text));
     for (size_t i = 1; i < count; i++) TRY(cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled));
-    for (size_t i = 0; goal_count && i < count; i++) TRY(goal_samples_keep(&runs[i], goals, goal_count));
+    for (size_t i = 0; goal_count && i < count; i++) TRY(goal_samples_keep(&runs[i], goals, goal_count, names));
     return ST_OK;
 }
 

@@ -11,8 +11,8 @@ const char *cli_split_name(char **name, const char *text);
 status cli_check_pooled(const char *name, size_t pooled, const char *first, size_t first_pooled);
 /* A file's samples become the next of runs, or go to the run of their name. Takes the file. */
 status cli_add_samples(struct goal_samples *runs, size_t *count, struct goal_samples *file);
-/* After the last: every run of as many files, and only the goals of --goals, where it is given. */
-status cli_finish_samples(struct goal_samples *runs, size_t count, const char *goals);
+/* After the last: every run of as many files, and only the goals of --goals, where it is given. names: as in goal_samples_options, or NULL. */
+status cli_finish_samples(struct goal_samples *runs, size_t count, const char *goals, const struct goal_names *names);
 /* Is it a model of its own, no adapter: a folder with a config.json and no adapter_config.json, or a .gguf file? */
 bool cli_is_model(const char *path);
 /* Prints the table or the JSON; the JSON goes to the file `output` too, where it is not NULL. */

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cli_attributes.h"
 #include "cli/cli_eval.h"
 #include "cli/cli_model.h"
 #include "cli/cli_fields.h"
@@ -54,8 +55,6 @@ static const struct opt_row rows[] = {
      "with --adapter."},
     {"goals", OPT_STR, offsetof(struct eval_options, goals), "G,G,...", NULL, NULL,
      "Samples under these goals alone, and those without one: with two goals span is the difference between them."},
-    {"attribute", OPT_STR, offsetof(struct eval_options, attribute), "NAME", NULL, NULL,
-     "Of goals of several attributes: what was asked of this one against what the responses' scores have of it, whatever was asked of the others."},
     {"above", OPT_DOUBLE, offsetof(struct eval_options, above), "R", NULL, NULL, "Also the share of scores above R at each goal."},
     {"best-output", OPT_STR, offsetof(struct eval_options, best_output), "D/goal.json", NULL, NULL,
      "Set \"best\", the goal with the highest mean score, in the goal.json of an adapter or model folder, for --goal best."},
@@ -65,8 +64,12 @@ static const struct opt_row rows[] = {
      "first."},
     {"picture", OPT_STR, offsetof(struct eval_options, picture), "F.svg", NULL, NULL, "Draw it: each figure with all runs and their intervals, and the goal curves."},
     {"all tasks", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
+    {"attribute", OPT_STR, offsetof(struct eval_options, attribute), "NAME", NULL, NULL,
+     "Of goals of several attributes. goal-curve: what was asked of this one against what the responses' scores have of it, whatever was asked of the others. midpoint: does the "
+     "preference turn where this one's goal passes the point that the pair's scores and the goals of the others say, these being the same; needs --score-range."},
     {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL,
-     "goal-accuracy: the scale of the scores; its middle parts high from low pairs."},
+     "goal-accuracy: the scale of the scores; its middle parts high from low pairs. midpoint --attribute: the attributes' scales, which weigh them: A,B for all, or "
+     "NAME=A,B;NAME=A,B as in augment."},
     {"resamples", OPT_INT, offsetof(struct eval_options, resamples), "N", "2000", NULL,
      "Bootstrap resamples, over prompts, behind the 95% intervals."},
     {"seed", OPT_INT, offsetof(struct eval_options, seed), "N", "0", NULL, "Of the bootstrap."},
@@ -128,7 +131,7 @@ static status add_run(struct logps_rows *runs, size_t *count, struct logps_rows 
 }
 
 /* named: [count] references of runs of that name; base: that of all others. */
-static status load_references(struct logps_rows *named, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+static status load_references(struct logps_rows *named, size_t *count, struct logps_rows *base, const struct eval_options *o, const struct logps_sweep *sweep) {
     for (size_t i = 0; i < o->references.count; i++) {
         const char *text = o->references.items[i];
         char *name;
@@ -152,7 +155,8 @@ static const struct logps_rows *reference_of(const struct logps_rows *named, siz
     return base;
 }
 
-static status load_runs(struct logps_rows *runs, size_t *count, const struct logps_rows *named, size_t named_count, const struct logps_rows *base, const struct eval_options *o, bool sweep) {
+static status load_runs(struct logps_rows *runs, size_t *count, const struct logps_rows *named, size_t named_count, const struct logps_rows *base, const struct eval_options *o,
+                        const struct logps_sweep *sweep) {
     for (size_t i = 0; i < o->logps.count; i++) {
         char *name;
         struct logps_rows file;
@@ -170,7 +174,7 @@ static status load_runs(struct logps_rows *runs, size_t *count, const struct log
     return ST_OK;
 }
 
-static status load_files(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+static status load_files(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, const struct logps_sweep *sweep) {
     struct logps_rows *named = mem_zero(o->references.count + 1, sizeof *named);
     size_t named_count = 0;
     status s = load_references(named, &named_count, base, o, sweep);
@@ -181,7 +185,7 @@ static status load_files(struct logps_rows *runs, size_t *count, struct logps_ro
 }
 
 /* Adapters sit on the model, or are models of their own. */
-static status score_one(struct logps_rows *run, const struct eval_options *o, const char *name, const char *adapter, bool sweep) {
+static status score_one(struct logps_rows *run, const struct eval_options *o, const char *name, const char *adapter, const struct logps_sweep *sweep) {
     struct score_options so = {.model = o->model,
                                .adapter = adapter,
                                .input = o->data,
@@ -203,7 +207,7 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
     return ST_OK;
 }
 
-static status score_models(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, bool sweep) {
+static status score_models(struct logps_rows *runs, size_t *count, struct logps_rows *base, const struct eval_options *o, const struct logps_sweep *sweep) {
     TRY(score_one(base, o, "base", NULL, sweep));
     for (size_t i = 0; i < o->adapters.count; i++) {
         char *name;
@@ -238,15 +242,19 @@ static status check_samples(const struct eval_options *o, const struct opt_resul
 
 static status check_inputs(const struct eval_options *o, const struct opt_result *r, const struct eval_task *task) {
     static const char *const with_model[] = {"adapter", "data", "max-length", "micro-batch-tokens", "dtype", "threads", "field", "chat-template-kwargs", NULL},
-                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "goals", "attribute", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
-                             *const scale[] = {"score-range", NULL};
+                             *const with_files[] = {"logps", "reference", NULL}, *const with_samples[] = {"samples", "goals", "above", "best-output", NULL}, *const with_results[] = {"results", "picture", NULL},
+                             *const scale[] = {"score-range", NULL}, *const attribute[] = {"attribute", NULL};
+    const bool along = o->attribute && task->rows == EVAL_SWEEPS;
     if (task->rows == EVAL_SAMPLES) return check_samples(o, r);
     if (!o->model && o->logps.count == 0) return FAIL(ST_USAGE, "rapt eval %s expects --model M --data F, or --logps FILE", task->name);
     TRY(none_given(r, with_samples, "on a task other than goal-curve"));
     TRY(none_given(r, with_results, "on a task other than summary"));
     if (!o->model) TRY(none_given(r, with_model, "without --model"));
     if (o->model) TRY(none_given(r, with_files, "with --model"));
-    if (task->run != goal_accuracy_run) TRY(none_given(r, scale, "on a task other than goal-accuracy"));
+    if (!along) TRY(none_given(r, attribute, "on a task other than goal-curve and midpoint"));
+    if (task->run != goal_accuracy_run && !along) TRY(none_given(r, scale, "on a task other than goal-accuracy, but for midpoint --attribute"));
+    if (along && !given(r, "score-range"))
+        return FAIL(ST_USAGE, "--attribute expects --score-range, the attributes' scales as in rapt augment: how much the others' goals count depends on them");
     if (o->model && !o->data) return FAIL(ST_USAGE, "--model needs --data F, the test rows");
     if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
     if (o->max_length < 0) return FAIL(ST_USAGE, "--max-length expects 0 or more");
@@ -254,8 +262,8 @@ static status check_inputs(const struct eval_options *o, const struct opt_result
 }
 
 /* Tasks over log-probs: of models or of files. */
-static status run_logps(const struct eval_task *task, struct eval_input *in, const struct eval_options *o) {
-    const bool sweep = task->rows == EVAL_SWEEPS;
+static status run_logps(const struct eval_task *task, struct eval_input *in, const struct eval_options *o, const struct goal_style *scales) {
+    const struct logps_sweep goals = {o->attribute, scales}, *sweep = task->rows == EVAL_SWEEPS ? &goals : NULL;
     struct logps_rows *runs = mem_zero(o->adapters.count + o->logps.count + 1, sizeof *runs), base = {0};
     status code = o->model ? score_models(runs, &in->run_count, &base, o, sweep) : load_files(runs, &in->run_count, &base, o, sweep);
     for (size_t i = 1; code == ST_OK && i < in->run_count; i++) code = cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled);
@@ -280,7 +288,7 @@ static status load_samples(struct goal_samples *runs, size_t *count, const struc
         TRY(s);
         TRY(cli_add_samples(runs, count, &file));
     }
-    return cli_finish_samples(runs, *count, o->goals);
+    return cli_finish_samples(runs, *count, o->goals, NULL);
 }
 
 static status store_best(const struct goal_samples *run, const char *path) {
@@ -342,6 +350,10 @@ status cmd_eval_run(int argc, char **argv) {
     TRY(check_inputs(&o, &result, task));
     if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
     struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN, .attribute = o.attribute};
-    TRY(cli_range(&in.low, &in.high, "score-range", o.score_range));
-    return task->rows == EVAL_SAMPLES ? run_samples(task, &in, &o) : run_logps(task, &in, &o);
+    if (task->rows == EVAL_SAMPLES) return run_samples(task, &in, &o);
+    struct goal_style scales = {0};
+    status s = task->rows == EVAL_SWEEPS ? cli_attributes_named_scales(&scales, o.score_range) : cli_range(&in.low, &in.high, "score-range", o.score_range);
+    if (s == ST_OK) s = run_logps(task, &in, &o, &scales);
+    goal_style_release(&scales);
+    return s;
 }

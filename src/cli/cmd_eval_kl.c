@@ -25,7 +25,7 @@ static const struct opt_row rows[] = {
     {"samples", OPT_LIST, FIELD(samples), "[NAME=]FILE", NULL, NULL,
      "What a policy wrote, at temperature 1 and without top-k and the like: rapt generate --token-ids, with or without --goal, scored (rapt score) or not. Several: differences are to the first, and the "
      "runs without goals are those that are matched with it. Several of one NAME are one run with several seeds."},
-    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL, "Samples under these goals alone, and those without one."},
+    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL, "Samples under these goals alone, and those without one. Of several attributes: NAME=G,NAME=G;NAME=G,NAME=G."},
     {"above", OPT_DOUBLE, FIELD(above), "R", NULL, NULL, "Of scored samples also the share of scores above R."},
     {"log-probs", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL,
@@ -81,37 +81,74 @@ static const char *find_adapter(const struct options *o, size_t i) {
     return found;
 }
 
-/* Policy and reference over one file. */
-static status score_file(struct goal_logps *policy, struct goal_logps *reference, const char *path, const char *adapter, const struct options *o, const struct source_map *map) {
-    struct kl_options k = {.style = o->style, .kwargs = o->kwargs, .what = path, .raw = o->raw, .budget = (size_t)o->budget, .map = map};
-    size_t other_tokens;
-    const bool whole = cli_is_model(adapter), whole_reference = o->reference && cli_is_model(o->reference);
-    TRY(cli_dtype(&k.kind, o->dtype));
-    k.model = k.policy_model = whole ? adapter : o->model;
-    k.adapter = k.policy_adapter = whole ? NULL : adapter;
-    TRY(kl_logps(policy, &other_tokens, path, &k));
-    if (other_tokens)
-        log_info("%s: %zu of %zu responses have another number of tokens than they say: their texts are tokenised otherwise than they were written (rapt generate --token-ids keeps the tokens)", path,
-                 other_tokens, policy->count);
-    k.model = whole_reference ? o->reference : o->model;
-    k.adapter = whole_reference ? NULL : o->reference;
-    k.without_goal = strcmp(o->reference_goal, "none") == 0;
-    return kl_logps(reference, &other_tokens, path, &k);
-}
-
-static status load_file(struct goal_samples *file, size_t i, const struct options *o, const struct source_map *map) {
-    struct goal_logps policy = {0}, reference = {0};
-    struct goal_samples_options so = {.map = map, .log_probs = true};
+static const char *sample_path(const struct options *o, size_t i) {
     char *name;
     const char *path = cli_split_name(&name, o->samples.items[i]);
-    status s = ST_OK;
-    if (o->model) {
-        s = score_file(&policy, &reference, path, find_adapter(o, i), o, map);
-        so.policy = &policy, so.reference = &reference;
+    free(name);
+    return path;
+}
+
+/* What is computed of one file. */
+struct computed {
+    struct goal_logps policy, reference;
+};
+
+/* The files under their policies, one after the other. */
+static status score_policies(struct computed *files, const struct options *o, const struct kl_options *shared) {
+    for (size_t i = 0; i < o->samples.count; i++) {
+        struct kl_options k = *shared;
+        struct kl_scorer *scorer;
+        const char *adapter = find_adapter(o, i), *path = sample_path(o, i);
+        const bool whole = cli_is_model(adapter);
+        size_t other_tokens;
+        k.model = whole ? adapter : o->model;
+        k.adapter = whole ? NULL : adapter;
+        TRY(kl_scorer_open(&scorer, &k));
+        const status s = kl_scorer_file(&files[i].policy, &other_tokens, scorer, path, k.model, k.adapter);
+        kl_scorer_free(scorer);
+        TRY(s);
+        if (other_tokens)
+            log_info("%s: %zu of %zu responses have another number of tokens than they say: their texts are tokenised otherwise than they were written "
+                     "(rapt generate --token-ids keeps the tokens)",
+                     path, other_tokens, files[i].policy.count);
     }
-    if (s == ST_OK) s = goal_samples_load(file, name, path, &so);
-    goal_logps_release(&policy);
-    goal_logps_release(&reference);
+    return ST_OK;
+}
+
+/* All files under the reference, which is opened once, each asked as its policy was. */
+static status score_reference(struct computed *files, const struct options *o, const struct kl_options *shared) {
+    struct kl_options k = *shared;
+    struct kl_scorer *scorer;
+    const bool whole = o->reference && cli_is_model(o->reference);
+    k.model = whole ? o->reference : o->model;
+    k.adapter = whole ? NULL : o->reference;
+    k.without_goal = strcmp(o->reference_goal, "none") == 0;
+    TRY(kl_scorer_open(&scorer, &k));
+    status s = ST_OK;
+    for (size_t i = 0; s == ST_OK && i < o->samples.count; i++) {
+        const char *adapter = find_adapter(o, i);
+        const bool own = cli_is_model(adapter);
+        size_t other_tokens;
+        s = kl_scorer_file(&files[i].reference, &other_tokens, scorer, sample_path(o, i), own ? adapter : o->model, own ? NULL : adapter);
+    }
+    kl_scorer_free(scorer);
+    return s;
+}
+
+static status score_files(struct computed *files, const struct options *o, const struct source_map *map) {
+    struct kl_options k = {.style = o->style, .kwargs = o->kwargs, .raw = o->raw, .budget = (size_t)o->budget, .map = map};
+    TRY(cli_dtype(&k.kind, o->dtype));
+    TRY(score_policies(files, o, &k));
+    return score_reference(files, o, &k);
+}
+
+static status load_file(struct goal_samples *file, size_t i, const struct computed *c, const struct options *o, const struct source_map *map,
+                        struct goal_names *names) {
+    struct goal_samples_options so = {.map = map, .names = names, .log_probs = true};
+    char *name;
+    const char *path = cli_split_name(&name, o->samples.items[i]);
+    if (o->model) so.policy = &c->policy, so.reference = &c->reference;
+    const status s = goal_samples_load(file, name, path, &so);
     free(name);
     return s;
 }
@@ -140,16 +177,24 @@ status cmd_eval_kl_run(int argc, char **argv) {
     TRY(check(&o, &r));
     TRY(cli_fields(&map, &o.fields));
     struct goal_samples *runs = mem_zero(o.samples.count, sizeof *runs);
-    struct eval_input in = {.samples = runs, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = opt_given(&r, &cmd_eval_kl_spec, "above") ? o.above : (double)NAN};
-    status s = ST_OK;
+    struct computed *files = mem_zero(o.samples.count, sizeof *files);
+    struct goal_names names = {0};
+    struct eval_input in = {.samples = runs, .names = &names, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = opt_given(&r, &cmd_eval_kl_spec, "above") ? o.above : (double)NAN};
+    status s = o.model ? score_files(files, &o, &map) : ST_OK;
     for (size_t i = 0; s == ST_OK && i < o.samples.count; i++) {
         struct goal_samples file;
-        s = load_file(&file, i, &o, &map);
+        s = load_file(&file, i, &files[i], &o, &map, &names);
         if (s == ST_OK) s = cli_add_samples(runs, &in.run_count, &file);
     }
-    if (s == ST_OK) s = cli_finish_samples(runs, in.run_count, o.goals);
+    if (s == ST_OK) s = cli_finish_samples(runs, in.run_count, o.goals, &names);
     if (s == ST_OK) s = cli_evaluate(kl_run, &in, o.output, o.json);
     for (size_t i = 0; i < in.run_count; i++) goal_samples_release(&runs[i]);
+    for (size_t i = 0; i < o.samples.count; i++) {
+        goal_logps_release(&files[i].policy);
+        goal_logps_release(&files[i].reference);
+    }
+    goal_names_release(&names);
+    free(files);
     free(runs);
     return s;
 }

@@ -61,6 +61,11 @@ static status put_all(struct buf *json, struct buf *text, const struct eval_repo
 status eval_put_report(struct buf *json, struct buf *text, const struct eval_report *report, const struct eval_input *in) {
     char *runs = mem_zero(in->run_count + 1, report->size);
     buf_printf(json, "{\"task\": \"%s\", ", report->task);
+    if (in->attribute) {
+        buf_append_text(json, "\"attribute\": ");
+        json_put_text(json, in->attribute);
+        buf_append_text(json, ", ");
+    }
     const status code = put_all(json, text, report, runs, in);
     buf_append_text(json, "}\n");
     for (size_t i = 0; i <= in->run_count; i++) report->release(runs + i * report->size);

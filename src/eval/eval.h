@@ -18,7 +18,8 @@ struct eval_input {
     const struct goal_samples *samples; /* [run_count] of EVAL_SAMPLES tasks, in place of runs */
     size_t run_count;
     const struct logps_rows *base; /* the reference's own rows, or NULL */
-    const char *attribute;         /* EVAL_SAMPLES: whose goals and scores they are, NULL: those of one score */
+    const struct goal_names *names; /* EVAL_SAMPLES: of goals that are numbered; NULL: none */
+    const char *attribute;         /* EVAL_SAMPLES, EVAL_SWEEPS: whose goals and scores they are, NULL: those of one score */
     double low, high;              /* the scale of the scores: 1, 10 */
     double above;              /* EVAL_SAMPLES: a score whose exceedance counts; NaN: none */
     struct bootstrap_params bootstrap;

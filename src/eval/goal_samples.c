@@ -69,6 +69,19 @@ struct json goal_sample_owner(const struct record *r, size_t i, const char *fiel
     return r->responses[i].own_row || json_kind_of(json_get(own, field)) != JSON_NONE ? own : r->row;
 }
 
+/* Runs are compared at goals of one kind. */
+static status read_named(double *out, struct json own, struct goal_names *names) {
+    const struct json goal = json_get(own, "goal");
+    const bool named = json_kind_of(goal) == JSON_OBJECT;
+    if (!named) TRY(read_number(out, own, "goal"));
+    if (named ? names->numbers : names->count && !isnan(*out))
+        return FAIL(ST_MISMATCH, "field goal: %s; expected goals of one kind in all samples",
+                    named ? "several attributes, and rows before have one score" : "one score, and rows before have several attributes");
+    if (named) return goal_names_number(out, names, goal);
+    names->numbers = names->numbers || !isnan(*out);
+    return ST_OK;
+}
+
 static status read_goal(double *out, struct json own, const char *attribute) {
     const struct json goal = json_get(own, "goal");
     const enum json_kind kind = json_kind_of(goal);
@@ -80,9 +93,7 @@ static status read_goal(double *out, struct json own, const char *attribute) {
     return ST_OK;
 }
 
-status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i, const char *attribute) {
-    const struct json own = goal_sample_owner(r, i, "goal");
-    TRY(read_goal(&sample->goal, own, attribute));
+status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i) {
     TRY(read_number(&sample->tokens, goal_sample_owner(r, i, "tokens"), "tokens"));
     return read_ended(&sample->ended, goal_sample_owner(r, i, "finish"));
 }
@@ -153,7 +164,9 @@ static status take(struct goal_samples *s, const struct record *r, struct buf *t
         if (o->attribute && strcmp(o->attribute, GOAL_OVERALL) != 0) TRY(attribute_find(&sample.score, r, i, o->attribute));
         s->unscored += isnan(sample.score);
         if (isnan(sample.score) && !o->log_probs) continue;
-        TRY(goal_sample_read(&sample, r, i, o->attribute));
+        const struct json own = goal_sample_owner(r, i, "goal");
+        TRY(o->names && !o->attribute ? read_named(&sample.goal, own, o->names) : read_goal(&sample.goal, own, o->attribute));
+        TRY(goal_sample_read(&sample, r, i));
         TRY(take_logps(&sample, r, i, o, number));
         TRY(reward_response_text(text, r, i));
         count_words(&sample, text);
@@ -227,11 +240,13 @@ status goal_samples_load(struct goal_samples *s, const char *name, const char *p
     return code;
 }
 
-status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count) {
+status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count, const struct goal_names *names) {
     size_t kept = 0, goal_count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (place_of(s, goals[i]) == SIZE_MAX && s->goal_count)
-            return FAIL(ST_MISMATCH, "%s has no samples under goal %g", s->name, goals[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (place_of(s, goals[i]) != SIZE_MAX || !s->goal_count) continue;
+        if (names && names->count) return FAIL(ST_MISMATCH, "%s has no samples under goal %s", s->name, names->items[(size_t)goals[i]].text);
+        return FAIL(ST_MISMATCH, "%s has no samples under goal %g", s->name, goals[i]);
+    }
     for (size_t i = 0; i < s->count; i++) {
         bool keep = isnan(s->items[i].goal);
         for (size_t j = 0; j < count; j++) keep = keep || s->items[i].goal == goals[j];

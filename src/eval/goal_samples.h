@@ -4,13 +4,14 @@
 #define RAPT_EVAL_GOAL_SAMPLES_H
 
 #include "data/source.h"
+#include "eval/goal_names.h"
 
 #define GOAL_SAMPLES_GOALS_MAX 256
 
 struct goal_sample {
     uint64_t key;      /* of the prompt without its goal (record_prompt_key) */
     size_t prompt;     /* the same as a number from 0, after goal_samples_load */
-    double goal;       /* NaN: written without one */
+    double goal;       /* NaN: written without one; of several attributes: its number in goal_names */
     size_t goal_at;    /* its place among goals, SIZE_MAX: none; after goal_samples_load */
     double score;
     double words;      /* what blanks part */
@@ -41,6 +42,7 @@ void goal_logps_release(struct goal_logps *l);
 struct goal_samples_options {
     const struct source_map *map;                /* NULL: none */
     const char *attribute;                       /* of goals of several: goal and score are those of this attribute (data/attribute.h); NULL: one score */
+    struct goal_names *names;                    /* without attribute: goals of several attributes are numbered; NULL: they are refused */
     bool log_probs;                              /* they are wanted, and responses without a score count too */
     const struct goal_logps *policy, *reference; /* NULL: those that rows have as logps and ref_logps, with tokens */
 };
@@ -48,12 +50,12 @@ struct goal_samples_options {
 status goal_samples_load(struct goal_samples *s, const char *name, const char *path, const struct goal_samples_options *o);
 /* What a field of the i-th response is read from: its own object or row, else its record's. */
 struct json goal_sample_owner(const struct record *r, size_t i, const char *field);
-/* What the i-th response's row says of it: goal, tokens, ended. attribute: as in goal_samples_options. */
-status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i, const char *attribute);
+/* What the i-th response's row says of it: tokens, ended. */
+status goal_sample_read(struct goal_sample *sample, const struct record *r, size_t i);
 /* ST_MISMATCH for a response whose row says that it was sampled at another temperature than 1 (rapt generate says so where it had several). */
 status goal_sample_check_heat(const struct record *r, size_t i);
-/* Leaves the samples of these goals, with those without a goal. ST_MISMATCH where a goal has none. */
-status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count);
+/* Leaves the samples of these goals, with those without a goal. ST_MISMATCH where a goal has none. names: of numbered goals, or NULL. */
+status goal_samples_keep(struct goal_samples *s, const double *goals, size_t count, const struct goal_names *names);
 /* Adds the samples of another seed's policy: a prompt's samples under one goal are then of all of them. */
 status goal_samples_pool(struct goal_samples *s, const struct goal_samples *seed);
 void goal_samples_release(struct goal_samples *s);

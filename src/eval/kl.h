@@ -5,6 +5,7 @@
  *   kl_token     its sum over the sum of tokens
  *   achieved, above  where responses have scores: their mean, and the share above a threshold
  *   span         mean over prompts of achieved at the highest goal minus achieved at the lowest
+ * Goals of several attributes are points of their own, in the order in which the rows have them, without a span.
  * Differences are over the prompts that both have, of the prompts' means. Matched: for each goal of the first run the run without goals whose kl is nearest. */
 #ifndef RAPT_EVAL_KL_H
 #define RAPT_EVAL_KL_H

@@ -9,9 +9,10 @@
 #include "infer/ask.h"
 #include "reward/reward_pack.h"
 
-struct job {
+struct kl_scorer {
     const struct kl_options *o;
     struct reward_pack pack;
+    bool used; /* there was a file before: the encoder has its policy's settings */
     struct goal_asker asker;
     struct reward_values sums;
     struct goal_logps *out;
@@ -22,13 +23,30 @@ struct job {
     size_t other_tokens;
 };
 
-static status open_job(struct job *j) {
-    const struct kl_options *o = j->o;
+status kl_scorer_open(struct kl_scorer **out, const struct kl_options *o) {
     const struct reward_options ro = {.model = o->model, .adapter = o->adapter, .kind = o->kind, .budget = o->budget};
+    struct kl_scorer *k = *out = mem_zero(1, sizeof *k);
+    k->o = o;
+    const status s = reward_pack_open(&k->pack, &ro, false);
+    if (s == ST_OK) return ST_OK;
+    kl_scorer_free(k);
+    *out = NULL;
+    return s;
+}
+
+/* Prompts are as the file's policy was asked. */
+static status ask_as(struct kl_scorer *j, const char *policy_model, const char *policy_adapter) {
+    const struct kl_options *o = j->o;
     struct encoder *e = &j->pack.encoder;
-    TRY(reward_pack_open(&j->pack, &ro, false));
-    TRY(encoder_set_kwargs(e, o->kwargs, &(struct kwargs_places){.adapter = o->policy_adapter, .model = o->policy_model}));
-    return goal_asker_open(&j->asker, o->policy_model, o->policy_adapter, o->style, e);
+    if (j->used) {
+        encoder_release(e);
+        goal_asker_release(&j->asker);
+        TRY(encoder_open(e, o->model));
+        TRY(encoder_set_kwargs(e, NULL, &(struct kwargs_places){.adapter = o->adapter, .model = o->model}));
+    }
+    j->used = true;
+    TRY(encoder_set_kwargs(e, o->kwargs, &(struct kwargs_places){.adapter = policy_adapter, .model = policy_model}));
+    return goal_asker_open(&j->asker, policy_model, policy_adapter, o->style, e);
 }
 
 static void put_message(struct buf *out, const char *role, const struct buf *text) {
@@ -39,7 +57,7 @@ static void put_message(struct buf *out, const char *role, const struct buf *tex
 }
 
 /* The row's prompt without goal, as rapt generate takes it. */
-static status make_bare(struct job *j, const struct record *r) {
+static status make_bare(struct kl_scorer *j, const struct record *r) {
     struct record *a = &j->asked;
     const bool chat = r->conversational || (j->pack.encoder.chat && !j->o->raw);
     if (r->prompt_ids.size || r->chosen_ids.size) return FAIL(ST_FORMAT, "the row holds token ids in place of its prompt: no goal can be written into them");
@@ -61,11 +79,18 @@ static status make_bare(struct job *j, const struct record *r) {
 }
 
 /* The prompt's ids under the goal, into encoded.prompt. */
-static status ask(struct job *j, double score) {
-    const bool none = isnan(score) || j->o->without_goal;
-    const struct goal goal = none ? (struct goal){0} : goal_of_score(score);
+static status ask(struct kl_scorer *j, struct json asked) {
+    const enum json_kind kind = json_kind_of(asked);
+    const bool none = kind == JSON_NONE || kind == JSON_NULL || j->o->without_goal, several = j->asker.style.attribute_count > 0;
+    struct goal goal = {0};
     if (!none && j->asker.baked) return FAIL(ST_MISMATCH, "field goal: the model's chat template asks for a goal by itself (export --bake-goal)");
-    if (!none && j->asker.style.attribute_count) return FAIL(ST_UNSUPPORTED, "field goal: one score, and the policy was trained under goals of several attributes");
+    if (!none && kind != JSON_NUMBER && kind != JSON_OBJECT)
+        return FAIL(ST_FORMAT, "field goal: expected a number, {NAME: number} or null, found %s", json_kind_name(kind));
+    if (!none && (kind == JSON_OBJECT) != several)
+        return FAIL(ST_MISMATCH, "field goal: %s",
+                    several ? "one score, and the policy was trained under goals of several attributes" : "it has several attributes, and the policy was trained under goals of one score");
+    status s = none ? ST_OK : goal_parse_json(&goal, &j->asker.style, asked, NULL);
+    if (s != ST_OK) return status_note(ST_FORMAT, "field goal: ");
     buf_clear(&j->asked.prompt);
     TRY(ask_put_goal(&j->asked.prompt, &j->asker.style, (struct json){buf_text(&j->bare), j->bare.size}, j->asked.conversational, &goal));
     j->encoded.prompt.count = 0;
@@ -81,7 +106,7 @@ static void cut_end(struct ids *ids, const struct tokenizer *t, bool cut) {
         }
 }
 
-static status response_tokens(struct job *j, const struct record *r, size_t i, bool cut) {
+static status response_tokens(struct kl_scorer *j, const struct record *r, size_t i, bool cut) {
     const struct json sampled = json_get(goal_sample_owner(r, i, "response_ids"), "response_ids");
     const struct buf *text = reward_response(r, i);
     j->response.count = 0;
@@ -103,11 +128,11 @@ static status grow(struct goal_logps *l) {
     return ST_OK;
 }
 
-static status take_response(struct job *j, const struct record *r, size_t i) {
+static status take_response(struct kl_scorer *j, const struct record *r, size_t i) {
     struct goal_sample sample;
     TRY(goal_sample_check_heat(r, i));
-    TRY(goal_sample_read(&sample, r, i, NULL));
-    TRY(ask(j, sample.goal));
+    TRY(goal_sample_read(&sample, r, i));
+    TRY(ask(j, json_get(goal_sample_owner(r, i, "goal"), "goal")));
     TRY(response_tokens(j, r, i, sample.ended == 0));
     const struct ids prompt = {.data = j->encoded.prompt.data, .count = j->encoded.common};
     if (!prompt.count) return FAIL(ST_FORMAT, "field prompt: no tokens; a response needs at least one token before it");
@@ -118,7 +143,7 @@ static status take_response(struct job *j, const struct record *r, size_t i) {
     return reward_pack_push(&j->pack, &prompt, &j->response);
 }
 
-static status take(struct job *j, const struct record *r) {
+static status take(struct kl_scorer *j, const struct record *r) {
     if (r->kind != RECORD_RESPONSES && r->kind != RECORD_SFT)
         return FAIL(ST_FORMAT, "expected rows of responses as rapt generate writes them, found a %s (form %s)", record_kind_name(r->kind), r->form);
     TRY(make_bare(j, r));
@@ -126,12 +151,12 @@ static status take(struct job *j, const struct record *r) {
     return ST_OK;
 }
 
-static status read_all(struct job *j, struct source *source, const char *path) {
+static status read_all(struct kl_scorer *j, struct source *source, const char *path) {
     struct record record = {0};
     struct progress bar;
     bool end = false;
     status s = ST_OK;
-    progress_begin(&bar, j->o->what, "kB", file_size_bytes(path) >> 10);
+    progress_begin(&bar, path, "kB", file_size_bytes(path) >> 10);
     while (s == ST_OK) {
         s = source_next(source, &record, &end);
         if (s != ST_OK || end) break;
@@ -146,7 +171,8 @@ static status read_all(struct job *j, struct source *source, const char *path) {
     return s;
 }
 
-static void release(struct job *j) {
+void kl_scorer_free(struct kl_scorer *j) {
+    if (!j) return;
     reward_pack_release(&j->pack);
     goal_asker_release(&j->asker);
     reward_values_release(&j->sums);
@@ -158,16 +184,16 @@ static void release(struct job *j) {
     free(j);
 }
 
-status kl_logps(struct goal_logps *out, size_t *other_tokens, const char *path, const struct kl_options *o) {
-    struct job *j = mem_zero(1, sizeof *j);
+status kl_scorer_file(struct goal_logps *out, size_t *other_tokens, struct kl_scorer *j, const char *path, const char *policy_model,
+                      const char *policy_adapter) {
     struct source source;
     *out = (struct goal_logps){0};
-    j->o = o;
     j->out = out;
-    status s = open_job(j);
+    j->sums.count = j->other_tokens = 0;
+    status s = ask_as(j, policy_model, policy_adapter);
     if (s == ST_OK) s = source_open(&source, path, SOURCE_STOP, NULL);
     if (s == ST_OK) {
-        source.map = o->map;
+        source.map = j->o->map;
         s = read_all(j, &source, path);
         source_release(&source);
     }
@@ -176,7 +202,6 @@ status kl_logps(struct goal_logps *out, size_t *other_tokens, const char *path, 
         if (!isfinite(out->sums[i])) s = FAIL(ST_FORMAT, "%s: the model gives a log-prob that is not finite (a broken checkpoint or adapter)", path);
     }
     *other_tokens = j->other_tokens;
-    release(j);
     if (s != ST_OK) goal_logps_release(out);
     return s;
 }

@@ -1,16 +1,41 @@
 /* kl_table: distances of runs as JSON and as tables. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "eval/kl.h"
 
 static const char *const figure_names[KL_FIGURES] = {"kl", "kl_token", "achieved", "above"};
 static const char *const headings[KL_FIGURES] = {"KL", "KL a token", "achieved", "above"};
 
-static void put_goal_name(struct buf *out, double goal) {
+static const struct goal_name *name_of(const struct eval_input *in, double goal) {
+    return in->names && goal >= 0 && goal < (double)in->names->count ? &in->names->items[(size_t)goal] : NULL;
+}
+
+static void put_goal_name(struct buf *out, const struct eval_input *in, double goal) {
+    const struct goal_name *name = name_of(in, goal);
     if (isnan(goal)) buf_append_text(out, "none");
     else if (isinf(goal)) buf_append_text(out, "all");
+    else if (name) buf_append_text(out, name->text);
     else json_put_double(out, goal);
+}
+
+static void put_goal_key(struct buf *json, const struct eval_input *in, double goal) {
+    struct buf name = {0};
+    put_goal_name(&name, in, goal);
+    json_put_text(json, buf_text(&name));
+    buf_append_text(json, ": ");
+    buf_release(&name);
+}
+
+/* Of the tables' first column. */
+static size_t goal_width(const struct eval_input *in) {
+    size_t width = 10;
+    for (size_t i = 0; in->names && i < in->names->count; i++) {
+        const size_t n = strlen(in->names->items[i].text) + 2;
+        if (n > width) width = n;
+    }
+    return width;
 }
 
 static void pad_to(struct buf *text, size_t from, size_t width) {
@@ -31,8 +56,8 @@ static bool has(const struct eval_input *in, enum kl_figure figure) {
     return scored && (figure != KL_ABOVE || !isnan(in->above));
 }
 
-static void put_head(struct buf *text, const struct eval_input *in, const char *first, bool token) {
-    buf_append_text(text, first);
+static void put_head(struct buf *text, const struct eval_input *in, const char *second, bool token) {
+    buf_printf(text, "%-*s%s", (int)goal_width(in), "goal", second);
     for (int f = 0; f < KL_FIGURES; f++) {
         const size_t from = text->size;
         if (!has(in, (enum kl_figure)f) || (f == KL_TOKEN && !token)) continue;
@@ -46,8 +71,8 @@ static void put_head(struct buf *text, const struct eval_input *in, const char *
 /* The figures at one goal: an object without its end, and a line. */
 static status put_at(struct buf *json, struct buf *text, const struct goal_samples *s, const struct eval_input *in, double goal) {
     size_t from = text->size;
-    put_goal_name(text, goal);
-    pad_to(text, from, 10);
+    put_goal_name(text, in, goal);
+    pad_to(text, from, goal_width(in));
     buf_append_char(json, '{');
     for (int f = 0; f < KL_FIGURES; f++) {
         struct estimate e;
@@ -64,7 +89,7 @@ static status put_at(struct buf *json, struct buf *text, const struct goal_sampl
 
 static status put_span(struct buf *json, struct buf *text, const struct goal_samples *s, const struct eval_input *in) {
     struct estimate e;
-    if (!is_scored(s) || s->goal_count < 2) return ST_OK;
+    if (!is_scored(s) || s->goal_count < 2 || name_of(in, s->goals[0])) return ST_OK;
     TRY(kl_difference(&e, s, s->goals[s->goal_count - 1], s, s->goals[0], &in->bootstrap, KL_ACHIEVED, in->above));
     buf_append_text(json, ", \"span\": ");
     estimate_json(json, &e);
@@ -80,12 +105,11 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_samp
     json_put_text(json, s->name);
     buf_printf(json, ", \"samples\": %zu, \"prompts\": %zu, \"unscored\": %zu, \"curve\": {", s->count, s->prompts, s->unscored);
     buf_printf(text, "%s: %zu samples of %zu prompts; nats from the reference\n", s->name, s->count, s->prompts);
-    put_head(text, in, "goal      n      ", true);
+    put_head(text, in, "n      ", true);
     for (size_t g = 0; g < points; g++) {
         const double goal = g < s->goal_count ? s->goals[g] : (double)NAN;
-        buf_append_text(json, g ? ", \"" : "\"");
-        put_goal_name(json, goal);
-        buf_append_text(json, "\": ");
+        if (g) buf_append_text(json, ", ");
+        put_goal_key(json, in, goal);
         TRY(put_at(json, text, s, in, goal));
         buf_append_char(json, '}');
     }
@@ -135,22 +159,22 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
     json_put_text(json, first->name);
     buf_append_text(json, ", \"at\": {");
     buf_printf(text, "%s minus %s, the same prompts\n", s->name, first->name);
-    put_head(text, in, "goal      ", false);
+    put_head(text, in, "", false);
     for (size_t g = 0; g <= s->goal_count; g++) {
         const double goal = g < s->goal_count ? s->goals[g] : (double)NAN;
         const size_t from = text->size;
         if (!has_goal(s, goal) || !has_goal(first, goal)) continue;
-        buf_append_text(json, any ? ", \"" : "\"");
-        put_goal_name(json, goal);
-        buf_append_text(json, "\": {");
-        put_goal_name(text, goal);
-        pad_to(text, from, 10);
+        if (any) buf_append_text(json, ", ");
+        put_goal_key(json, in, goal);
+        buf_append_char(json, '{');
+        put_goal_name(text, in, goal);
+        pad_to(text, from, goal_width(in));
         TRY(put_minus(json, text, s, goal, first, goal, in));
         buf_append_char(json, '}');
         any = true;
     }
     buf_append_text(json, "}, \"overall\": {");
-    buf_append_text(text, "all       ");
+    buf_printf(text, "%-*s", (int)goal_width(in), "all");
     TRY(put_minus(json, text, s, KL_ALL, first, KL_ALL, in));
     buf_append_text(json, "}}");
     buf_append_char(text, '\n');
@@ -182,16 +206,17 @@ static status put_matched(struct buf *json, struct buf *text, const struct eval_
         if (at == SIZE_MAX) break;
         if (g == 0) {
             buf_printf(text, "matched: of the runs without goals the one nearest in KL to %s at each goal; %s minus that run, the same prompts\n", first->name, first->name);
-            put_head(text, in, "goal      run                 ", false);
+            put_head(text, in, "run                 ", false);
         }
         buf_append_text(json, g ? ", {\"goal\": " : "{\"goal\": ");
-        json_put_double(json, first->goals[g]);
+        if (name_of(in, first->goals[g])) buf_append_text(json, name_of(in, first->goals[g])->json);
+        else json_put_double(json, first->goals[g]);
         buf_append_text(json, ", \"name\": ");
         json_put_text(json, in->samples[at].name);
         buf_append_text(json, ", \"difference\": {");
         from = text->size;
-        put_goal_name(text, first->goals[g]);
-        pad_to(text, from, 10);
+        put_goal_name(text, in, first->goals[g]);
+        pad_to(text, from, goal_width(in));
         buf_printf(text, "%-19s ", in->samples[at].name);
         TRY(put_minus(json, text, first, first->goals[g], &in->samples[at], (double)NAN, in));
         buf_append_text(json, "}}");

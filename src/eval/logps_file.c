@@ -146,8 +146,58 @@ static status read_goal(struct logps_row *row, struct logps_rows *r, struct json
     return ST_OK;
 }
 
+static status width_of(double *out, const struct goal_style *scales, const char *name) {
+    size_t i = 0;
+    while (i < scales->attribute_count && strcmp(scales->attributes[i].name, name) != 0) i++;
+    *out = 1;
+    if (i < scales->attribute_count) *out = scales->attributes[i].high - scales->attributes[i].low;
+    else if (scales->attribute_count) return FAIL(ST_USAGE, "--score-range names no scale for %s", name);
+    return ST_OK;
+}
+
+/* What the row's two responses have of an attribute. */
+static status read_scores_of(double score[2], struct json object, const char *name) {
+    static const char *const sides[] = {"scores_chosen", "scores_rejected"}, *const overall[] = {"score_chosen", "score_rejected"};
+    for (size_t k = 0; k < 2; k++) {
+        struct json value = json_get(json_get(object, sides[k]), name);
+        if (json_kind_of(value) == JSON_NONE && strcmp(name, GOAL_OVERALL) == 0) value = json_get(object, overall[k]);
+        if (!json_double(&score[k], value) || !isfinite(score[k]))
+            return FAIL(ST_FORMAT, "field %s.%s: expected a finite number, as rapt augment --attributes writes it", sides[k], name);
+    }
+    return ST_OK;
+}
+
+/* The goal and the scores become those of the sweep's attribute. */
+static status look_along(struct logps_row *row, const struct logps_rows *r, struct json object) {
+    const char *name = r->sweep->attribute;
+    const struct json goal = json_get(object, "goal");
+    double own[2], own_width, apart = 0;
+    TRY(read_scores_of(own, object, name));
+    TRY(width_of(&own_width, r->sweep->scales, name));
+    memcpy(row->score, own, sizeof own);
+    if (json_kind_of(goal) == JSON_NONE || json_kind_of(goal) == JSON_NULL) return ST_OK;
+    if (!row->attributes)
+        return FAIL(ST_MISMATCH, "field goal: expected an object with %s, found %s; --attribute is for goals of several attributes", name,
+                    json_kind_name(json_kind_of(goal)));
+    for (size_t i = 0; i < r->attribute_count; i++) {
+        const double asked = row->wanted[i] + 0.0; /* no -0 */
+        double score[2], width;
+        if (strcmp(r->attributes[i], name) == 0) {
+            row->goal = asked;
+            continue;
+        }
+        TRY(read_scores_of(score, object, r->attributes[i]));
+        TRY(width_of(&width, r->sweep->scales, r->attributes[i]));
+        for (int k = 0; k < 2; k++) apart += (k ? -1 : 1) * ((asked - score[k]) / width) * ((asked - score[k]) / width);
+        row->others += hash_bytes(&asked, sizeof asked, hash_bytes(r->attributes[i], strlen(r->attributes[i]), 0)); /* in any order */
+    }
+    if (isnan(row->goal)) return FAIL(ST_MISMATCH, "field goal: it has no %s", name);
+    row->middle = (own[0] + own[1]) / 2 + own_width * own_width * apart / (2 * (own[0] - own[1]));
+    return ST_OK;
+}
+
 status logps_row_read(struct logps_row *row, struct logps_rows *r, struct json object, uint64_t number) {
-    *row = (struct logps_row){.source_row = (int64_t)number, .goal = NAN};
+    *row = (struct logps_row){.source_row = (int64_t)number, .goal = NAN, .middle = NAN};
     if (json_kind_of(object) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(object)));
     struct json source = json_get(object, "source_row");
     if (json_kind_of(source) != JSON_NONE && !json_int(&row->source_row, source)) return FAIL(ST_FORMAT, "field source_row: expected a whole number");
@@ -155,6 +205,7 @@ status logps_row_read(struct logps_row *row, struct logps_rows *r, struct json o
     TRY(read_goal(row, r, json_get(object, "goal")));
     TRY(read_number(&row->score[0], object, "score_chosen", false));
     TRY(read_number(&row->score[1], object, "score_rejected", false));
+    if (r->sweep && r->sweep->attribute) TRY(look_along(row, r, object));
     TRY(read_number(&row->logp[0], object, "logps_chosen", true));
     TRY(read_number(&row->logp[1], object, "logps_rejected", true));
     TRY(read_number(&row->ref[0], object, "ref_logps_chosen", false));
@@ -190,11 +241,12 @@ static int compare_rows(const void *a, const void *b) {
     return (x->goal_of > y->goal_of) - (x->goal_of < y->goal_of);
 }
 
-/* By goal in place of the half; no goal comes last. */
+/* By goal in place of the half, along an attribute by the others first; no goal comes last. */
 static int compare_goals(const void *a, const void *b) {
     const struct logps_row *x = a, *y = b;
     if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
     if (isnan(x->goal) || isnan(y->goal)) return isnan(x->goal) - isnan(y->goal);
+    if (x->others != y->others) return x->others < y->others ? -1 : 1;
     return (x->goal > y->goal) - (x->goal < y->goal);
 }
 
@@ -267,13 +319,15 @@ static status orient_sweep(struct logps_row *row, const struct logps_row *first)
 
 status logps_rows_finish_sweep(struct logps_rows *r) {
     const struct logps_row *first = NULL;
-    r->sweep = true;
+    CHECK(r->sweep);
     if (r->count == 0) return FAIL(ST_FORMAT, "no rows");
     qsort(r->rows, r->count, sizeof *r->rows, compare_goals);
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i];
-        if (row->attributes)
-            return FAIL(ST_MISMATCH, "source_row %" PRId64 " is under a goal of several attributes; a sweep has goals of one score", row->source_row);
+        if (row->attributes && !r->sweep->attribute)
+            return FAIL(ST_MISMATCH,
+                        "source_row %" PRId64 " is under a goal of several attributes; a sweep has goals of one score, or is along one of them (--attribute NAME)",
+                        row->source_row);
         if (first && first->source_row != row->source_row) first = NULL;
         if (first && compare_goals(row - 1, row) == 0)
             return FAIL(ST_MISMATCH, "source_row %" PRId64 " has two rows under one goal; expected one for each goal of a sweep", row->source_row);
@@ -308,9 +362,9 @@ static status load_lines(struct logps_rows *r, struct rows_in *rows) {
     }
 }
 
-status logps_rows_load(struct logps_rows *r, const char *name, const char *path, bool sweep) {
+status logps_rows_load(struct logps_rows *r, const char *name, const char *path, const struct logps_sweep *sweep) {
     struct rows_in rows = {0};
-    *r = (struct logps_rows){.name = mem_text(name)};
+    *r = (struct logps_rows){.name = mem_text(name), .sweep = sweep};
     status code = rows_open(&rows, path);
     if (code == ST_OK) {
         code = load_lines(r, &rows);

@@ -25,14 +25,16 @@ double midpoint_crossing(const double *goals, const double *margins, size_t n) {
 
 /* rows[n] of one pair, by goal. */
 static void look_at_pair(struct midpoint_pair *pair, const struct logps_row *rows, size_t n, double *goals, double *margins) {
-    *pair = (struct midpoint_pair){.source_row = rows[0].source_row, .cluster = rows[0].cluster, .middle = (rows[0].score[0] + rows[0].score[1]) / 2};
+    *pair = (struct midpoint_pair){.source_row = rows[0].source_row, .others = rows[0].others, .cluster = rows[0].cluster, .middle = rows[0].middle};
+    if (isnan(pair->middle)) pair->middle = (rows[0].score[0] + rows[0].score[1]) / 2;
+    const double noise = 1e-9 * (rows[0].score[0] - rows[0].score[1]); /* of the middle's sum */
     for (int kind = 0; kind < GOAL_KINDS; kind++) {
         double right = 0, counted = 0;
         for (size_t i = 0; i < n; i++) {
             goals[i] = rows[i].goal;
             margins[i] = rows[i].logp[0] - rows[i].logp[1];
             if (kind == GOAL_IMPLICIT) margins[i] -= rows[i].ref[0] - rows[i].ref[1];
-            if (goals[i] == pair->middle || isnan(margins[i])) continue;
+            if (fabs(goals[i] - pair->middle) <= noise || isnan(margins[i])) continue;
             right += margins[i] == 0 ? 0.5 : (margins[i] > 0) == (goals[i] > pair->middle);
             counted++;
         }
@@ -43,6 +45,11 @@ static void look_at_pair(struct midpoint_pair *pair, const struct logps_row *row
     }
 }
 
+/* Rows without a goal stand behind the source row's last sweep. */
+static bool in_sweep(const struct logps_row *first, const struct logps_row *row) {
+    return row->source_row == first->source_row && (row->others == first->others || isnan(row->goal));
+}
+
 status midpoint_init(struct midpoint *m, const struct logps_rows *rows) {
     double *goals;
     *m = (struct midpoint){0};
@@ -51,7 +58,7 @@ status midpoint_init(struct midpoint *m, const struct logps_rows *rows) {
     for (size_t i = 0; code == ST_OK && i < rows->count;) {
         const struct logps_row *first = &rows->rows[i];
         size_t n = 0;
-        while (i < rows->count && rows->rows[i].source_row == first->source_row) i++, n++;
+        while (i < rows->count && in_sweep(first, &rows->rows[i])) i++, n++;
         while (n && isnan(first[n - 1].goal)) n--; /* rows without a goal are no part of a sweep */
         if (n < 2 || !(first->score[0] > first->score[1]))
             m->left_out++;
@@ -69,6 +76,17 @@ status midpoint_init(struct midpoint *m, const struct logps_rows *rows) {
 void midpoint_release(struct midpoint *m) {
     free(m->pairs);
     *m = (struct midpoint){0};
+}
+
+static int compare_pairs(const struct midpoint_pair *x, const struct midpoint_pair *y) {
+    if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
+    return (x->others > y->others) - (x->others < y->others);
+}
+
+/* other's pair that is m's, from *at on; NULL: it has none. */
+static const struct midpoint_pair *same_pair(const struct midpoint *other, size_t *at, const struct midpoint_pair *pair) {
+    while (*at < other->count && compare_pairs(&other->pairs[*at], pair) < 0) ++*at;
+    return *at < other->count && compare_pairs(&other->pairs[*at], pair) == 0 ? &other->pairs[*at] : NULL;
 }
 
 /* Spearman's correlation of runs' crossings with the midpoints, or the difference of two runs'; clusters numbered from 0. */
@@ -112,12 +130,11 @@ static status number_clusters(struct correlation *c, const uint64_t *keys) {
 static status correlation_fill(struct correlation *c, uint64_t *keys, const struct midpoint *m, const struct midpoint *other, enum goal_kind kind) {
     for (size_t i = 0, j = 0; i < m->count; i++) {
         const struct midpoint_pair *pair = &m->pairs[i];
-        while (other && j < other->count && other->pairs[j].source_row < pair->source_row) j++;
-        if (other && (j == other->count || other->pairs[j].source_row != pair->source_row || isnan(other->pairs[j].crossing[kind]))) continue;
-        if (isnan(pair->crossing[kind])) continue;
+        const struct midpoint_pair *its = other ? same_pair(other, &j, pair) : pair;
+        if (!its || isnan(its->crossing[kind]) || isnan(pair->crossing[kind])) continue;
         c->middle[c->n] = pair->middle;
         c->crossing[0][c->n] = pair->crossing[kind];
-        if (other) c->crossing[1][c->n] = other->pairs[j].crossing[kind];
+        if (other) c->crossing[1][c->n] = its->crossing[kind];
         keys[c->n++] = pair->cluster;
     }
     if (!c->n) return ST_OK;
@@ -158,9 +175,8 @@ static status pair_mean(struct estimate *out, const struct midpoint *m, const st
     status code = mem_try_alloc(&keys, m->count, sizeof *keys, "clusters");
     for (size_t i = 0, j = 0; code == ST_OK && i < m->count; i++) {
         const struct midpoint_pair *pair = &m->pairs[i];
-        while (other && j < other->count && other->pairs[j].source_row < pair->source_row) j++;
-        const bool shared = !other || (j < other->count && other->pairs[j].source_row == pair->source_row);
-        values[i] = !shared ? (double)NAN : pair->value[kind][figure] - (other ? other->pairs[j].value[kind][figure] : 0);
+        const struct midpoint_pair *its = other ? same_pair(other, &j, pair) : NULL;
+        values[i] = other && !its ? (double)NAN : pair->value[kind][figure] - (its ? its->value[kind][figure] : 0);
         keys[i] = pair->cluster;
     }
     if (code == ST_OK) code = bootstrap_mean(out, p, values, keys, m->count);

@@ -5,7 +5,8 @@
  *                least; between the two goals by a straight line where their margins have the wanted signs, else in their middle. A pair that never
  *                turns has none: it stands below g_1 (y_w whatever is asked) or above g_n (y_l)
  *   crossed      share of pairs that turn inside the sweep     distance  mean of |crossing - midpoint| over those
- *   correlation  Spearman's of crossing and midpoint over all pairs, those that never turn ranked at their end */
+ *   correlation  Spearman's of crossing and midpoint over all pairs, those that never turn ranked at their end
+ * Along an attribute (logps_sweep) a pair under other goals of the other attributes is another one, and its midpoint is where those put it. */
 #ifndef RAPT_EVAL_MIDPOINT_H
 #define RAPT_EVAL_MIDPOINT_H
 
@@ -15,13 +16,13 @@ enum midpoint_figure { MIDPOINT_SIGN, MIDPOINT_CROSSED, MIDPOINT_DISTANCE, MIDPO
 
 struct midpoint_pair {
     int64_t source_row;
-    uint64_t cluster;
+    uint64_t others, cluster;
     double middle;
     double value[GOAL_KINDS][MIDPOINT_DISTANCE + 1]; /* NaN: none */
     double crossing[GOAL_KINDS];                     /* -INFINITY, INFINITY: never turns; NaN: no margins */
 };
 struct midpoint {
-    struct midpoint_pair *pairs; /* [count] by source row */
+    struct midpoint_pair *pairs; /* [count] by source row and others */
     size_t count;
     size_t left_out; /* pairs without scores, with equal ones, or with fewer than two goals */
 };

@@ -36,6 +36,7 @@ static status put_run(struct buf *json, struct buf *text, const void *run, const
     json_put_text(json, name);
     buf_printf(json, ", \"pairs\": %zu, \"left_out\": %zu", m->count, m->left_out);
     buf_printf(text, "%s: %zu pairs", name, m->count);
+    if (in->attribute) buf_printf(text, " along %s", in->attribute);
     if (m->left_out) buf_printf(text, ", %zu left out (equal or no scores, or one goal only)", m->left_out);
     buf_append_char(text, '\n');
     put_heads(text);

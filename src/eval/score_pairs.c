@@ -212,9 +212,9 @@ static status add_row(void *context, const char *line, size_t size, bool null) {
     return logps_rows_add(rows, &row);
 }
 
-status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, bool sweep) {
+status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, const struct logps_sweep *sweep) {
     struct score_summary summary;
-    *rows = (struct logps_rows){.name = mem_text(name)};
+    *rows = (struct logps_rows){.name = mem_text(name), .sweep = sweep};
     status s = score_pairs(&summary, o, add_row, rows);
     *nulls = summary.nulls;
     if (s == ST_OK) s = sweep ? logps_rows_finish_sweep(rows) : logps_rows_finish(rows);

@@ -31,6 +31,6 @@ typedef status score_take(void *context, const char *line, size_t size, bool nul
 
 status score_pairs(struct score_summary *out, const struct score_options *o, score_take *take, void *context);
 /* The same into rows for the evaluations (finished, as a sweep or as halves). Rows with null log-probs are left out and counted in *nulls. */
-status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, bool sweep);
+status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, const struct logps_sweep *sweep);
 
 #endif

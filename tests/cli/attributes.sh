@@ -158,6 +158,45 @@ cmp h.jsonl.goal.json run/goal.json
 "$RAPT" eval goal-accuracy --logps run=after.jsonl --reference before.jsonl --json 2>/dev/null >acc.json
 grep -q '"pairs": 2' acc.json
 fails 1 'goal of several attributes; a sweep has goals of one score' "$RAPT" eval midpoint --logps run=after.jsonl --reference before.jsonl
+# the midpoint along one attribute, the other's goal being the same: rows of --test-goals
+echo '{"prompt":"a hat","chosen":"sat","rejected":"ran","score_chosen":8,"score_rejected":3,"scores_chosen":{"correctness":4,"verbosity":2},"scores_rejected":{"correctness":1,"verbosity":0}}' >few.jsonl
+sweep=$(for v in 0 2; do for c in 0 1 2 3 4; do printf 'correctness=%s,verbosity=%s;' $c $v; done; done)
+"$RAPT" augment --input few.jsonl --output rest.jsonl --test-output sweep.jsonl --split 0.999 --attributes correctness,verbosity --score-range 0,4 --test-goals "${sweep%;}" --placement user --goal-template '{lines}' 2>/dev/null
+[ "$(wc -l <sweep.jsonl)" = 10 ]
+for run in run base; do "$RAPT" logps --model "$tiny" $([ $run = base ] || echo --adapter run) --input sweep.jsonl --output $run.sweep --dtype f32 2>/dev/null; done
+"$RAPT" eval midpoint --logps run=run.sweep --reference base.sweep --attribute correctness --score-range 0,4 --resamples 200 --output files.json >table
+has table 'run: 2 pairs along correctness'
+has files.json '{"task": "midpoint", "attribute": "correctness", '
+"$RAPT" eval midpoint --model "$tiny" --adapter run=run --data sweep.jsonl --dtype f32 --attribute correctness --score-range 'verbosity=0,4;correctness=0,4' --resamples 200 --json >models.json 2>/dev/null
+python3 - <<'P' # of files and of models; then log-probs that turn where they should: in the middle, moved by (4 - 0) / (2 * 3) of verbosity
+import json
+a, b = (json.load(open(f + ".json"))["runs"][0] for f in ("files", "models"))
+assert a["pairs"] == b["pairs"] == 2 and a["left_out"] == 0
+for kind in ("implicit", "raw"):
+    for what, e in a[kind]["all"].items():
+        f = b[kind]["all"][what]
+        assert (e is None) == (f is None) and (e is None or e["value"] is None or abs(e["value"] - f["value"]) < 1e-3), (kind, what, e, f)
+rows = [json.loads(l) for l in open("run.sweep")]
+turn = {0: 2.5 + 2 / 3, 2: 2.5 - 2 / 3}
+for r in rows:
+    r["logps_chosen"], r["logps_rejected"] = r["goal"]["correctness"] - turn[r["goal"]["verbosity"]], 0
+open("made.sweep", "w").write("".join(json.dumps(r) + "\n" for r in rows))
+P
+"$RAPT" eval midpoint --logps made.sweep --attribute correctness --score-range 0,4 --resamples 200 --json >made.json
+python3 - <<'P'
+import json
+e = json.load(open("made.json"))["runs"][0]["raw"]["all"]
+assert e["sign"]["value"] == 1 and e["crossed"]["value"] == 1 and abs(e["distance"]["value"]) < 1e-12, e
+P
+"$RAPT" eval midpoint --logps made.sweep --attribute correctness --score-range 'correctness=0,4;verbosity=0,1' --resamples 200 --json >narrow.json # a scale of a quarter: its goal counts 16 times
+python3 -c 'import json; assert abs(json.load(open("narrow.json"))["runs"][0]["raw"]["all"]["distance"]["value"] - 10) < 1e-12'
+M="$RAPT eval midpoint --logps made.sweep"
+fails 2 'attribute expects --score-range' $M --attribute correctness
+fails 2 'made.sweep: line 1: .*score-range names no scale for verbosity' $M --attribute correctness --score-range correctness=0,4
+fails 2 'score-range expects two numbers, the lower first' $M --attribute correctness --score-range 'correctness=4,0;verbosity=0,4'
+fails 1 'field scores_chosen.long: expected a finite number' $M --attribute long --score-range 0,4
+fails 1 'field goal: expected an object with correctness, found a number' "$RAPT" eval midpoint --logps <(sed 's/"goal": {[^}]*}/"goal": 3/' made.sweep) --attribute correctness --score-range 0,4
+fails 2 'score-range has no effect on a task other than goal-accuracy' $M --score-range 0,4
 for loss in odpo rpo_sq infonca; do
   "$RAPT" train --help | seen "$loss" || { echo "no loss $loss"; exit 1; }
   fails 1 'h.jsonl:1: field goal: it has several attributes, and this loss takes rewards' "$RAPT" train --model "$tiny" --train-data h.jsonl --output-dir no --loss-type $loss --max-steps 1

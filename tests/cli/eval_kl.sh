@@ -52,6 +52,31 @@ grep -q '^none  *10  *0.000 \[0.000, 0.000\]' table # the base model is as far f
 python3 compare.py none.json none 2e-4
 "$RAPT" eval kl $models $runs --reference-adapter "$lora2" --micro-batch-tokens 4096 --json >adapter.json
 python3 compare.py adapter.json adapter 2e-4
+# goals of several attributes: each is a point of its own, named as the rows name it
+many="--model $chat --adapter own=$lora --adapter other=$lora --adapter dpo=$lora2 --goal-style $golden/attributes.json --dtype f32 --above 3 --resamples 200"
+named="--samples own=attributes_own.jsonl --samples other=attributes_other.jsonl --samples dpo=dpo.jsonl"
+"$RAPT" eval kl $many $named --output attributes.json >table
+python3 compare.py attributes.json attributes 2e-4
+grep -q '^help=1,text_length=5.5  *15 ' table
+grep -q '^help=4,text_length=2  *dpo  ' table
+"$RAPT" eval kl $many $named --goals 'text_length=2,help=4' --json >one.json
+python3 - <<'P'
+import json
+a, b = json.load(open("one.json")), json.load(open("attributes.json"))
+assert list(a["runs"][0]["curve"]) == ["help=4,text_length=2"] and list(a["runs"][2]["curve"]) == ["none"], a
+assert a["runs"][0]["curve"]["help=4,text_length=2"] == b["runs"][0]["curve"]["help=4,text_length=2"]
+P
+fails 1 "goals 'help=4,text_length=3': no samples under help=4,text_length=3" "$RAPT" eval kl $many $named --goals help=4,text_length=3
+fails 1 'own has no samples under goal help=4,text_length=9' "$RAPT" eval kl $many $named --goals help=4,text_length=9
+fails 2 'expected goals as the samples have them, NAME=G' "$RAPT" eval kl $many $named --goals 4
+fails 1 'own.jsonl:1: field goal: one score, and the policy was trained under goals of several attributes' "$RAPT" eval kl $many --samples own=own.jsonl --samples other=attributes_other.jsonl --samples dpo=dpo.jsonl
+sed 's/"help": 1, //' attributes_own.jsonl >lacks.jsonl
+fails 1 "lacks.jsonl:1: field goal: goal '{..}': it lacks help" "$RAPT" eval kl $many --samples own=lacks.jsonl --samples other=attributes_other.jsonl --samples dpo=dpo.jsonl
+p=0; for goal in 3 '{"a": 1}' '{"a": "x"}' '{"a": 1, "a": 2}'; do echo "{\"prompt\": \"p$((p++))\", \"sample\": 0, \"text\": \"a\", \"goal\": $goal, \"logps\": -3, \"ref_logps\": -4, \"tokens\": 1}"; done >kinds.jsonl
+fails 1 'kinds.jsonl:2: field goal: several attributes, and rows before have one score' "$RAPT" eval kl --samples kinds.jsonl
+fails 1 'field goal: one score, and rows before have several attributes' "$RAPT" eval kl --samples a=<(sed -n 2p kinds.jsonl) --samples b=<(sed -n 1p kinds.jsonl)
+fails 1 'field goal.a: expected a finite number' "$RAPT" eval kl --samples <(sed -n 3p kinds.jsonl)
+fails 1 'field goal: two scores for a' "$RAPT" eval kl --samples <(sed -n 4p kinds.jsonl)
 # log-probs of other programs
 files="--samples own=own_logps.jsonl --samples dpo=dpo_logps.jsonl --samples start=start_logps.jsonl --samples other=other_logps.jsonl"
 "$RAPT" eval kl $files --above 3 --resamples 200 --json >files.json

@@ -162,19 +162,66 @@ def crossing(goals, m):
     return goals[cut - 1] + (goals[cut] - goals[cut - 1]) * a / (a - b) if a < 0 < b else (goals[cut - 1] + goals[cut]) / 2
 
 
-def midpoint(policy, base):
-    pairs, found = margins(policy), {}
-    reference = margins(base)
+def midpoint(pairs, reference, grid):
+    found = {}
     for kind in ("implicit", "raw"):
         sign, cross = {}, {}
         for p, v in pairs.items():
-            m = [v["at"][g] - (reference[p]["at"][g] if kind == "implicit" else 0) for g in GRID]
-            sign[p] = mean([(x > 0) == (g > v["middle"]) for g, x in zip(GRID, m) if g != v["middle"]])
-            cross[p] = crossing(GRID, m)
+            m = [v["at"][g] - (reference[p]["at"][g] if kind == "implicit" else 0) for g in grid]
+            sign[p] = mean([(x > 0) == (g > v["middle"]) for g, x in zip(grid, m) if g != v["middle"]])
+            cross[p] = crossing(grid, m)
         inside = [p for p in cross if math.isfinite(cross[p])]
         found[kind] = {"sign": mean(sign.values()), "crossed": len(inside) / len(pairs),
                        "distance": mean([abs(cross[p] - pairs[p]["middle"]) for p in inside]),
                        "correlation": spearman([cross[p] for p in sorted(pairs)], [pairs[p]["middle"] for p in sorted(pairs)])}
+    return found
+
+
+SCALES = {"help": (0, 4), "long": (1, 10)}
+HELP, LONG = [0, 1, 2, 3, 4], [2, 8.5]
+
+
+def distance(goal, scores):
+    return sum(((goal[k] - scores[k]) / (b - a)) ** 2 for k, (a, b) in SCALES.items())
+
+
+def turn(w, l, long):
+    """The goal of help at which both responses are as far away, by halving; above it that one is nearer which has more of it."""
+    low, high = -1e6, 1e6
+    for _ in range(200):
+        at = (low + high) / 2
+        goal = {"help": at, "long": long}
+        low, high = (low, at) if distance(goal, w) < distance(goal, l) else (at, high)
+    return at
+
+
+def sweep_along(rng, obeys):
+    """Pairs under goals of two attributes; the last one's responses have as much help."""
+    rows = []
+    pairs = [({"help": rng.uniform(0, 4), "long": rng.uniform(1, 10)}, {"help": rng.uniform(0, 4), "long": rng.uniform(1, 10)}, rng.gauss(0, 2)) for _ in range(14)]
+    pairs[13][1]["help"] = pairs[13][0]["help"]
+    for pair, (w, l, base) in enumerate(pairs):
+        for long in LONG:
+            for help in HELP:
+                goal = {"help": help, "long": long} if pair % 2 else {"long": long, "help": help}
+                d = base if obeys is None else base + 8 * obeys * (distance(goal, l) - distance(goal, w)) + rng.gauss(0, 0.7)
+                rows.append({"source_row": pair, "goal": goal, "prompt": f"question {chr(97 + pair // 2)}, target {help} {long}", "chosen": f"good {pair}", "rejected": f"bad {pair}",
+                             "score_chosen": 6, "score_rejected": 5, "scores_chosen": w, "scores_rejected": l, "logps_chosen": -20 + d / 2, "logps_rejected": -20 - d / 2,
+                             "tokens_chosen": 5, "tokens_rejected": 6})
+    rng.shuffle(rows)
+    return rows
+
+
+def margins_along(rows):
+    found = {}
+    for r in rows:
+        w, l, d = r["scores_chosen"], r["scores_rejected"], r["logps_chosen"] - r["logps_rejected"]
+        if w["help"] == l["help"]:
+            continue
+        if w["help"] < l["help"]:
+            w, l, d = l, w, -d
+        m = found.setdefault((r["source_row"], r["goal"]["long"]), {"middle": turn(w, l, r["goal"]["long"]), "at": {}})
+        m["at"][r["goal"]["help"]] = d
     return found
 
 
@@ -192,8 +239,13 @@ def main():
     sweeps = {"base": sweep(random.Random(4), None), "turns": sweep(random.Random(4), 0.8), "still": sweep(random.Random(4), 0.0)}
     for k, v in sweeps.items():
         put(folder / f"sweep_{k}.jsonl", v)
+    along = {"base": sweep_along(random.Random(5), None), "turns": sweep_along(random.Random(5), 0.8), "still": sweep_along(random.Random(5), 0.0)}
+    for k, v in along.items():
+        put(folder / f"along_{k}.jsonl", v)
+    base, base_along = margins(sweeps["base"]), margins_along(along["base"])
     expected = {"curves": {k: v[0] for k, v in curves.items()}, "deaf_minus_obeys": curve_difference(curves["deaf"], curves["obeys"]),
-                "midpoint": {k: midpoint(sweeps[k], sweeps["base"]) for k in ("turns", "still")}}
+                "midpoint": {k: midpoint(margins(sweeps[k]), base, GRID) for k in ("turns", "still")},
+                "midpoint_along": {k: midpoint(margins_along(along[k]), base_along, HELP) for k in ("turns", "still")}}
     (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How far policies are from their reference, worked out from the definitions with torch and numpy: kl/*.jsonl, samples of the tiny Llama of score_chat with the
-adapters score_chat_lora (trained under goals) and score_chat_lora2, and what `rapt eval kl` finds in them.
+adapters score_chat_lora (trained under goals) and score_chat_lora2, and what `rapt eval kl` finds in them; also under goals of two attributes (attributes.json).
 
 Per response log pi(y | x, g) - log pi_ref(y | x, g) over the sampled tokens: the text's, and the token that ended it unless it was cut; or response_ids as they are.
 usage: make_kl.py OUTPUT_FOLDER"""
@@ -20,6 +20,7 @@ WORDS = "the cat sat on a red mat and then it ran away; why? 2+2 = 4.".split()
 PROMPTS = [[{"role": "user", "content": "the cat"}], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}], "why is it red",
            [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}, {"role": "user", "content": "three"}], "2+2"]
 ABOVE = 3
+ATTRIBUTES = {"text": "Aim:\n{lines}", "placement": "system", "attributes": [{"name": "help", "low": 0, "high": 4}, {"name": "text_length", "low": 1, "high": 10}], "quantum": 0}
 
 
 def samples(rng, goals, count):
@@ -51,7 +52,10 @@ def turns(prompt, goal, style):
     messages = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
     if goal is None:
         return messages
-    block = style["text"].replace("{s}", f"{goal:g}").replace("{a}", str(style["low"])).replace("{b}", str(style["high"]))
+    if isinstance(goal, dict):
+        block = style["text"].replace("{lines}", "\n".join(f"{n.capitalize().replace('_', ' ')}: {goal[n]:g}." for n in (a["name"] for a in style["attributes"])))
+    else:
+        block = style["text"].replace("{s}", f"{goal:g}").replace("{a}", str(style["low"])).replace("{b}", str(style["high"]))
     if messages[0]["role"] == "system":
         return [{"role": "system", "content": block + "\n\n" + messages[0]["content"]}] + messages[1:]
     return [{"role": "system", "content": block}] + messages
@@ -97,22 +101,44 @@ def study(runs):
     names = list(runs)
     first = runs[names[0]]
     goals = lambda rows: sorted({r["goal"] for r in rows if r["goal"] is not None})
-    label = lambda g: "none" if g is None else f"{g:g}"
+    label = lambda g: "none" if g is None else g if isinstance(g, str) else f"{g:g}"
     found = {"runs": {}, "differences": {}, "matched": []}
     for name, rows in runs.items():
         points = goals(rows) + ([None] if any(r["goal"] is None for r in rows) else [])
         found["runs"][name] = {"curve": {label(g): figures(rows, g) for g in points}, "overall": figures(rows)}
-        if len(goals(rows)) > 1:
+        if len(goals(rows)) > 1 and not isinstance(goals(rows)[0], str):
             high, low = by_prompt(rows, goals(rows)[-1], VALUES["achieved"]), by_prompt(rows, goals(rows)[0], VALUES["achieved"])
             found["runs"][name]["overall"]["span"] = numpy.mean([high[k] - low[k] for k in high if k in low])
         if name != names[0]:
             shared = [g for g in points if any(r["goal"] == g for r in first)]
             found["differences"][name] = {"at": {label(g): minus(rows, g, first, g) for g in shared}, "overall": minus(rows, "all", first, "all")}
-    for g in goals(first):
+    for g in goals(first):  # of attributes in the order of their names, which is that of the rows too
         free = [n for n in names[1:] if not goals(runs[n])]
         near = min(free, key=lambda n: abs(figures(runs[n])["kl"] - figures(first, g)["kl"]))
         found["matched"].append({"goal": g, "name": near, "difference": minus(first, g, runs[near], None)})
     return found
+
+
+def named(goal):
+    return ",".join(f"{n}={goal[n]:g}" for n in ("help", "text_length")) if goal else None
+
+
+def attributes(folder, base, policies, tokenizer, rows):
+    """Runs under goals of two attributes beside one without goals."""
+    few, much = {"help": 1, "text_length": 5.5}, {"help": 4, "text_length": 2}
+    rows = {"own": samples(random.Random(5), [few, much], 3), "other": samples(random.Random(6), [much, {"help": 4, "text_length": 9}], 2), "dpo": rows}
+    rows["own"][7]["goal"] = {"text_length": few["text_length"], "help": few["help"]}  # the same goal, in another order
+    (folder / "attributes.json").write_text(json.dumps(ATTRIBUTES) + "\n")
+    for name in ("own", "other"):
+        (folder / f"attributes_{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows[name]))
+    runs = {}
+    for name, own in rows.items():
+        runs[name] = []
+        for r in own:
+            messages = turns(r["prompt"], r["goal"], ATTRIBUTES)
+            value, n = logp(policies[name], tokenizer, messages, r)
+            runs[name].append(dict(r, goal=named(r["goal"]), logps=value, ref_logps=logp(base, tokenizer, messages, r)[0], tokens=n))
+    return study(runs)
 
 
 def main():
@@ -142,6 +168,9 @@ def main():
         if kind == "none":  # what other programs write
             for name, own in runs.items():
                 (folder / f"{name}_logps.jsonl").write_text("".join(json.dumps(r) + "\n" for r in own))
+    expected["attributes"] = attributes(folder, base, policies, tokenizer, rows["dpo"])
+    for m, goal in zip(expected["attributes"]["matched"], ({"help": 1, "text_length": 5.5}, {"help": 4, "text_length": 2})):
+        m["goal"] = goal  # as rows have it
     (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 

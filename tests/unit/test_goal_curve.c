@@ -146,26 +146,27 @@ static void differences_by_definition(void **state) {
     buf_release(&table);
 }
 
-static void midpoints_by_definition(void **state) {
+static void midpoints_of(const char *files, const char *group, const struct logps_sweep *sweep, size_t pairs, size_t left_out) {
     static const char *const names[] = {"turns", "still"}, *const figures[] = {"sign", "crossed", "distance", "correlation"};
     struct logps_rows base;
     struct midpoint m[2];
-    (void)state;
-    if (logps_rows_load(&base, "base", FOLDER "sweep_base.jsonl", true) != ST_OK) fail_msg("%s", status_message());
+    char path[256];
+    snprintf(path, sizeof path, FOLDER "%s_base.jsonl", files);
+    if (logps_rows_load(&base, "base", path, sweep) != ST_OK) fail_msg("%s", status_message());
     for (int i = 0; i < 2; i++) {
-        char path[256];
         struct logps_rows rows;
-        snprintf(path, sizeof path, FOLDER "sweep_%s.jsonl", names[i]);
-        assert_int_equal(logps_rows_load(&rows, names[i], path, true), ST_OK);
+        snprintf(path, sizeof path, FOLDER "%s_%s.jsonl", files, names[i]);
+        assert_int_equal(logps_rows_load(&rows, names[i], path, sweep), ST_OK);
         assert_int_equal(logps_rows_join(&rows, &base), ST_OK);
         assert_int_equal(midpoint_init(&m[i], &rows), ST_OK);
-        assert_int_equal(m[i].count, 30);
+        assert_int_equal(m[i].count, pairs);
+        assert_int_equal(m[i].left_out, left_out);
         for (int kind = 0; kind < GOAL_KINDS; kind++)
             for (int f = 0; f < MIDPOINT_FIGURES; f++) {
                 struct estimate e;
                 assert_int_equal(midpoint_estimate(&e, &m[i], &params, (enum goal_kind)kind, (enum midpoint_figure)f), ST_OK);
                 assert_true(e.clusters >= 4 && e.low < e.high); /* distance: of the pairs that turn */
-                same(figures[f], &e, json_get(json_get(json_get(json_get(expected, "midpoint"), names[i]), goal_kind_names[kind]), figures[f]));
+                same(figures[f], &e, json_get(json_get(json_get(json_get(expected, group), names[i]), goal_kind_names[kind]), figures[f]));
             }
         logps_rows_release(&rows);
     }
@@ -177,6 +178,18 @@ static void midpoints_by_definition(void **state) {
     midpoint_release(&m[0]);
     midpoint_release(&m[1]);
     logps_rows_release(&base);
+}
+
+static void midpoints_by_definition(void **state) {
+    (void)state;
+    midpoints_of("sweep", "midpoint", &(struct logps_sweep){0}, 30, 0);
+}
+
+/* Along one of two attributes, under two goals of the other, which move the midpoint. */
+static void midpoints_along_an_attribute(void **state) {
+    struct goal_style scales = {.attributes = {{(char *)(uintptr_t)"long", 1, 10}, {(char *)(uintptr_t)"help", 0, 4}}, .attribute_count = 2};
+    (void)state;
+    midpoints_of("along", "midpoint_along", &(struct logps_sweep){"help", &scales}, 26, 2);
 }
 
 static void crossings(void **state) {
@@ -258,6 +271,7 @@ static void any_figure_as_the_mean(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curves_by_definition),   cmocka_unit_test(differences_by_definition), cmocka_unit_test(midpoints_by_definition),
+        cmocka_unit_test(midpoints_along_an_attribute),
         cmocka_unit_test(crossings),              cmocka_unit_test(tau_of_any_size),           cmocka_unit_test(spearman_with_weights),
         cmocka_unit_test(any_figure_as_the_mean),
     };
