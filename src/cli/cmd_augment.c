@@ -88,11 +88,11 @@ static const struct opt_row rows[] = {
      "Only the training rows whose prompts are of part I of N, chosen by a hash of the prompt: 1/2 and 2/2 train the two policies of "
      "rapt score --cross-fit."},
     {"split", OPT_DOUBLE, FIELD(split), "F", "0", NULL,
-     "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output."},
+     "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output; 1: all of them, none is left for --output."},
     {"test-output", OPT_STR, FIELD(test_output), "FILE", NULL, NULL,
      "The test pairs, under both own goals whatever the mode; ties are dropped."},
     {"test-goals", OPT_STR, FIELD(test_goals), "G,G,...", NULL, NULL,
-     "The test pairs under each of these goals instead, never swapped, for rapt eval midpoint."},
+     "The test pairs under each of these goals instead, never swapped, for rapt eval midpoint and unlearning."},
     {"test-unconditioned", OPT_FLAG, FIELD(test_unconditioned), NULL, NULL, NULL, "Write test pairs once, without a goal."},
     {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"compat", OPT_CHOICE, FIELD(compat), NULL, NULL, "paper-nosys-bug",
@@ -251,7 +251,12 @@ static status read_fold(struct augment_options *a, const char *text) {
 static status check_effects(const struct augment_options *a, const struct augment_cli *o, const struct opt_result *r) {
     const bool split = a->test_output != NULL, test_goals = split && !a->test_unconditioned;
     if (given(r, "split") != split) return FAIL(ST_USAGE, "--split F and --test-output FILE go together");
-    if (split && !(a->test_split > 0 && a->test_split < 1)) return FAIL(ST_USAGE, "--split must lie between 0 and 1");
+    if (split && !(a->test_split > 0 && a->test_split <= 1)) return FAIL(ST_USAGE, "--split must lie above 0, and be 1 (all) at most");
+    if (split && !(a->test_split < 1)) {
+        static const char *const training[] = {"mode", "goals", "goal-dropout", "swap", "fold", "without-goals", "compat"};
+        for (size_t i = 0; i < sizeof training / sizeof training[0]; i++)
+            if (given(r, training[i])) return FAIL(ST_USAGE, "--%s has no effect with --split 1, which leaves no training rows", training[i]);
+    }
     if (o->test_unconditioned && !split) return FAIL(ST_USAGE, "--test-unconditioned has no effect without --split and --test-output");
     if (o->test_goals && !split) return FAIL(ST_USAGE, "--test-goals has no effect without --split and --test-output");
     if (o->test_goals && a->test_unconditioned) return FAIL(ST_USAGE, "--test-goals and --test-unconditioned exclude each other");

@@ -68,8 +68,8 @@ static const struct opt_row rows[] = {
      "Of goals of several attributes. goal-curve: what was asked of this one against what the responses' scores have of it, whatever was asked of the others. midpoint: does the "
      "preference turn where this one's goal passes the point that the pair's scores and the goals of the others say, these being the same; needs --score-range."},
     {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL,
-     "goal-accuracy: the scale of the scores; its middle parts high from low pairs. midpoint --attribute: the attributes' scales, which weigh them: A,B for all, or "
-     "NAME=A,B;NAME=A,B as in augment."},
+     "goal-accuracy: the scale of the scores; its middle parts high from low pairs. unlearning: buckets are cut at its middle and into its fifths; where it is not "
+     "given at 5, 3, 7 and 9. midpoint --attribute: the attributes' scales, which weigh them: A,B for all, or NAME=A,B;NAME=A,B as in augment."},
     {"resamples", OPT_INT, offsetof(struct eval_options, resamples), "N", "2000", NULL,
      "Bootstrap resamples, over prompts, behind the 95% intervals."},
     {"seed", OPT_INT, offsetof(struct eval_options, seed), "N", "0", NULL, "Of the bootstrap."},
@@ -252,7 +252,7 @@ static status check_inputs(const struct eval_options *o, const struct opt_result
     if (!o->model) TRY(none_given(r, with_model, "without --model"));
     if (o->model) TRY(none_given(r, with_files, "with --model"));
     if (!along) TRY(none_given(r, attribute, "on a task other than goal-curve and midpoint"));
-    if (task->run != goal_accuracy_run && !along) TRY(none_given(r, scale, "on a task other than goal-accuracy, but for midpoint --attribute"));
+    if (task->run != goal_accuracy_run && task->run != unlearning_run && !along) TRY(none_given(r, scale, "on a task other than goal-accuracy and unlearning, but for midpoint --attribute"));
     if (along && !given(r, "score-range"))
         return FAIL(ST_USAGE, "--attribute expects --score-range, the attributes' scales as in rapt augment: how much the others' goals count depends on them");
     if (o->model && !o->data) return FAIL(ST_USAGE, "--model needs --data F, the test rows");
@@ -349,7 +349,7 @@ status cmd_eval_run(int argc, char **argv) {
     if (!task) return unknown_task(result.positional_count == 1 ? result.positional[0] : NULL);
     TRY(check_inputs(&o, &result, task));
     if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
-    struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN, .attribute = o.attribute};
+    struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN, .attribute = o.attribute, .scaled = given(&result, "score-range")};
     if (task->rows == EVAL_SAMPLES) return run_samples(task, &in, &o);
     struct goal_style scales = {0};
     status s = task->rows == EVAL_SWEEPS ? cli_attributes_named_scales(&scales, o.score_range) : cli_range(&in.low, &in.high, "score-range", o.score_range);

@@ -21,6 +21,7 @@ struct eval_input {
     const struct goal_names *names; /* EVAL_SAMPLES: of goals that are numbered; NULL: none */
     const char *attribute;         /* EVAL_SAMPLES, EVAL_SWEEPS: whose goals and scores they are, NULL: those of one score */
     double low, high;              /* the scale of the scores: 1, 10 */
+    bool scaled;                   /* the scale was named */
     double above;              /* EVAL_SAMPLES: a score whose exceedance counts; NaN: none */
     struct bootstrap_params bootstrap;
 };

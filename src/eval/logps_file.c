@@ -235,11 +235,22 @@ status logps_rows_add(struct logps_rows *r, const struct logps_row *row) {
     return ST_OK;
 }
 
-static int compare_rows(const void *a, const void *b) {
-    const struct logps_row *x = a, *y = b;
-    if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
-    return (x->goal_of > y->goal_of) - (x->goal_of < y->goal_of);
+int logps_row_compare_asked(const struct logps_row *x, const struct logps_row *y) {
+    if (x->attributes != y->attributes) return x->attributes ? 1 : -1;
+    for (size_t i = 0; x->attributes && i < GOAL_MAX; i++)
+        if (x->wanted[i] != y->wanted[i]) return x->wanted[i] < y->wanted[i] ? -1 : 1;
+    if (x->attributes) return 0;
+    if (isnan(x->goal) || isnan(y->goal)) return (isnan(x->goal) != 0) - (isnan(y->goal) != 0);
+    return (x->goal > y->goal) - (x->goal < y->goal);
 }
+
+int logps_row_compare(const struct logps_row *x, const struct logps_row *y) {
+    if (x->source_row != y->source_row) return x->source_row < y->source_row ? -1 : 1;
+    if (x->goal_of != y->goal_of) return x->goal_of < y->goal_of ? -1 : 1;
+    return x->goal_of == GOAL_OF_NONE ? logps_row_compare_asked(x, y) : 0;
+}
+
+static int compare_rows(const void *a, const void *b) { return logps_row_compare(a, b); }
 
 /* By goal in place of the half, along an attribute by the others first; no goal comes last. */
 static int compare_goals(const void *a, const void *b) {
@@ -283,18 +294,24 @@ static status orient(struct logps_row *row, const struct logps_row *own) {
     return ST_OK;
 }
 
+static bool asks(const struct logps_row *row) { return row->attributes || !isnan(row->goal); }
+
 status logps_rows_finish(struct logps_rows *r) {
     if (r->count == 0) return FAIL(ST_FORMAT, "no rows");
     qsort(r->rows, r->count, sizeof *r->rows, compare_rows);
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i], *before = i ? row - 1 : NULL;
         bool same = before && before->source_row == row->source_row;
-        if (same && before->goal_of == row->goal_of)
-            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has more than one row %s; expected one for each half of a pair", row->source_row,
-                        row->goal_of == GOAL_OF_NONE ? "without goal_of" : "with the same goal_of");
+        if (same && logps_row_compare(before, row) == 0)
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has more than one row %s; expected one for each half of a pair, and one under each other goal", row->source_row,
+                        row->goal_of == GOAL_OF_NONE ? "without goal_of under one goal" : "with the same goal_of");
         if (row->oriented) continue;
         const struct logps_row *own = same && before->goal_of == GOAL_OF_CHOSEN ? before : NULL;
         if (row->goal_of == GOAL_OF_REJECTED) TRY(orient(row, own));
+        if (row->goal_of == GOAL_OF_NONE && asks(row) && row->score[0] < row->score[1]) {
+            SWAP(double, row->score);
+            swap_sides(row);
+        }
         if (same) row->cluster = before->cluster;
         if (own && !isnan(own->score[0]) && !isnan(own->score[1])) memcpy(row->score, own->score, sizeof row->score);
         row->oriented = true;

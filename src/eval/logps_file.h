@@ -46,9 +46,13 @@ struct logps_rows {
  * several go into r, and all others must have the same. Along an attribute rows have scores_chosen and scores_rejected, as rapt augment writes them. */
 status logps_row_read(struct logps_row *row, struct logps_rows *r, struct json object, uint64_t number);
 status logps_rows_add(struct logps_rows *r, const struct logps_row *row);
+/* The order of finished rows: by source row, half, and where they are no half (GOAL_OF_NONE) by what the prompt asks for. */
+int logps_row_compare(const struct logps_row *x, const struct logps_row *y);
+/* By the goals alone: numbers, then none, then several attributes. */
+int logps_row_compare_asked(const struct logps_row *x, const struct logps_row *y);
 /* Puts every row into the order y_w, y_l (by the responses' texts where the file has them, else the rejected half is taken as swapped), gives
- * the rows of a pair one cluster, sorts by source row and half. ST_MISMATCH for two rows of the same half of one pair, or halves that hold
- * other responses. */
+ * the rows of a pair one cluster, sorts by logps_row_compare. Rows under a goal that is neither response's have y_w with the higher score, where they have scores.
+ * ST_MISMATCH for two rows of the same half of one pair or under one goal, or halves that hold other responses. */
 status logps_rows_finish(struct logps_rows *r);
 /* The same for a sweep (r->sweep): rows of one source_row are one pair under different goals (those without a goal last). y_w is the response with the higher
  * score, in rows with other texts or scores than the pair's first found by the text. ST_MISMATCH for two rows with one goal. */

@@ -92,7 +92,9 @@ fails 2 'goals expects own, prompt or numbers' $A --goals 1,x
 fails 2 'goal-dropout must lie in 0 .. 1' $A --goal-dropout 1.5
 fails 2 'split F and --test-output FILE go together' $A --split 0.5
 fails 2 'split F and --test-output FILE go together' $A --test-output t
-fails 2 'split must lie between 0 and 1' $A --test-output t --split 1
+fails 2 'split must lie above 0' $A --test-output t --split 1.1
+fails 2 'split must lie above 0' $A --test-output t --split 0
+fails 2 'mode has no effect with --split 1, which leaves no training rows' $A --test-output t --split 1 --mode plain
 fails 2 'test-unconditioned has no effect' $A --test-unconditioned
 fails 2 'are the same file' $A --split 0.5 --test-output o.jsonl
 fails 2 'goals has no effect with --mode plain' $A --mode plain --goals prompt

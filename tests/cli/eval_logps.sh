@@ -32,6 +32,41 @@ r = json.load(open("u.json"))["runs"][0]
 assert r["own_goal"]["chosen"]["all"]["value"] == 1 and r["own_goal"]["rejected"]["below_5"]["n"] == 1
 assert r["other_goal"]["chosen"]["all"]["value"] == -1 and r["no_goal"] is None
 P
+# Rows under goals that are no response's own (augment --test-goals) are no rows without a goal, and each goal is for itself; beside them stand rows without any.
+at() { printf '{"source_row":%s,%s"score_chosen":%s,"score_rejected":%s,"prompt":"q%s","logps_chosen":%s,"logps_rejected":%s,"tokens_chosen":5,"tokens_rejected":5}\n' "$@"; }
+{ at 0 '"goal":10,' 80 30 0 -10 -20; at 0 '"goal":2,' 80 30 0 -15 -5; at 1 '"goal":10,' 90 70 1 -20 -10; at 0 '' 80 30 0 -25 -15; } >goals.jsonl
+{ at 0 '"goal":2,' 80 30 0 -15 -15; at 0 '"goal":10,' 80 30 0 -15 -15; at 1 '"goal":10,' 90 70 1 -15 -15; at 0 '' 80 30 0 -15 -15; } >goals_base.jsonl
+head -1 goals.jsonl >ten.jsonl
+"$RAPT" eval unlearning --logps a=goals.jsonl --logps b=ten.jsonl --reference goals_base.jsonl --score-range 0,100 --output u.json >utable
+grep -q '^goal_10     score all  *0.000 \[.*\] *2  *0.000 \[.*\] *2$' utable
+grep -q '^goal_2      score all  *0.000 \[.*\] *1  *2.000 \[.*\] *1$' utable
+python3 - <<'P' || exit 1
+import json
+a, b = json.load(open("u.json"))["runs"]
+assert list(a)[2:] == ["own_goal", "other_goal", "goal_2", "goal_10", "no_goal"] == list(b)[2:], list(a)
+assert a["own_goal"] is None and b["no_goal"] is None and b["goal_2"] is None
+ten = a["goal_10"]
+assert list(ten["chosen"]) == ["all", "50_and_above", "below_50", "0_20", "20_40", "40_60", "60_80", "80_100"], list(ten["chosen"])
+assert ten["chosen"]["50_and_above"]["n"] == 2 and ten["rejected"]["50_and_above"]["value"] == 1 and ten["rejected"]["20_40"]["value"] == -1
+assert a["no_goal"]["chosen"]["all"]["value"] == -2 and a["no_goal"]["chosen"]["all"]["n"] == 1
+d = json.load(open("u.json"))["differences"][0]
+assert d["goal_10"]["chosen_all"]["value"] == 0 and d["goal_10"]["chosen_all"]["n"] == 1 and d["goal_2"]["chosen_all"] is None
+P
+# scores the other way round: y_w is still the better response
+sed 's/"goal":10,"score_chosen":80,"score_rejected":30/"goal":10,"score_chosen":30,"score_rejected":80/' ten.jsonl >turned.jsonl
+"$RAPT" eval unlearning --logps turned.jsonl --reference goals_base.jsonl --json | python3 -c '
+import json, sys
+at = json.load(sys.stdin)["runs"][0]["goal_10"]
+assert at["chosen"]["5_and_above"]["value"] == -1 and at["rejected"]["all"]["value"] == 1, at'
+cat goals.jsonl goals.jsonl >bad.jsonl
+fails 1 'source_row 0 has more than one row without goal_of under one goal' "$RAPT" eval unlearning --logps bad.jsonl --reference goals_base.jsonl
+at 0 '"goal":{"x":5,"y":8.5},' 8 3 0 -10 -20 >both.jsonl
+at 0 '"goal":{"x":5,"y":8.5},' 8 3 0 -15 -15 >unboth.jsonl
+"$RAPT" eval unlearning --logps both.jsonl --reference unboth.jsonl >utable
+grep -q '^goal_x=5,y=8.5 score all ' utable
+for g in $(seq 65); do at 0 "\"goal\":$g," 8 3 0 -10 -20; done >bad.jsonl
+fails 1 'under more than 64 goals' "$RAPT" eval unlearning --logps bad.jsonl --reference bad.jsonl
+fails 2 'score-range has no effect on a task other than goal-accuracy and unlearning' "$RAPT" eval midpoint --logps policy.jsonl --score-range 0,5
 # seeds: files of one name are one run over the same prompts; differences pair the k-th of one with the k-th of the other
 sed 's/"logps_chosen":-10/"logps_chosen":-30/' policy.jsonl >other.jsonl # every margin turned round
 "$RAPT" eval goal-accuracy --logps a=policy.jsonl --logps b=base.jsonl --logps a=other.jsonl --logps b=policy.jsonl --reference base.jsonl --json >seeds.json

@@ -20,7 +20,7 @@ small() { # the settings that make a recipe tiny
     real-pairs) echo "$pairs,sft-steps=4,max-length=512" ;;
     study-implicit-reward) echo "$pairs,fold-steps=2" ;;
     study-extrapolation) echo "$samples,test-prompts=$dir/test.jsonl,words=4,samples=4,plain-samples=2,test-samples=1" ;;
-    study-unlearning) echo "$samples,words=4,samples=4,seeds=1" ;;
+    study-unlearning) echo "$samples,words=4,samples=4,seeds=1,held-out=$dir/other.jsonl" ;;
     on-policy-attributes) echo "$rounds,test-samples=1,words=4" ;;
     on-policy-rule) echo "$rounds" ;;
     on-policy-reward-model) echo "$rounds,pairs-data=$dir/data.jsonl,eval-pairs=$dir/other.jsonl,reward-steps=4" ;;

@@ -77,11 +77,12 @@ static void figures_by_hand(void **state) {
         goal_accuracy_release(&g);
 
         /* own goal: W of 0 moved by 2/10, L of 0 by 3/4, W of 1 by 0, L of 1 by -2/3 */
-        assert_int_equal(unlearning_estimate(&e, &r, &params, UNLEARNING_OWN, 0, 0), ST_OK);
+        const struct unlearning_asked own = {UNLEARNING_OWN, NULL}, none = {UNLEARNING_NONE, NULL};
+        assert_int_equal(unlearning_estimate(&e, &r, &params, &own, 0, &unlearning_buckets[0]), ST_OK);
         assert_true(e.n == 2 && fabs(e.value - 0.1) < 1e-12);
-        assert_int_equal(unlearning_estimate(&e, &r, &params, UNLEARNING_OWN, 1, 2), ST_OK); /* below 5: L of 0 */
+        assert_int_equal(unlearning_estimate(&e, &r, &params, &own, 1, &unlearning_buckets[2]), ST_OK); /* below 5: L of 0 */
         assert_true(e.n == 1 && fabs(e.value - 0.75) < 1e-12);
-        assert_int_equal(unlearning_estimate(&e, &r, &params, UNLEARNING_NONE, 1, 0), ST_OK);
+        assert_int_equal(unlearning_estimate(&e, &r, &params, &none, 1, &unlearning_buckets[0]), ST_OK);
         assert_true(e.n == 0 && isnan(e.value));
         logps_rows_release(&r);
     }
