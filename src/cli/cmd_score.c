@@ -15,7 +15,7 @@
 #include "text/goal.h"
 
 struct score_cli {
-    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *goals, *self_read, *as;
+    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *reference, *goals, *self_read, *as;
     struct opt_list weights, attributes, cross_fit, fields;
     int64_t budget, threads;
     double quantize, beta;
@@ -58,7 +58,9 @@ static const struct opt_row rows[] = {
     {"--source reward-model, judge, implicit, self", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "A Hugging Face folder or a .gguf file."},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL,
-     "A PEFT adapter on top: a reward model's head, or the policy whose reference is the model without it."},
+     "A PEFT adapter on top: a reward model's head, or implicit's policy, which may be a fully trained model too."},
+    {"reference-adapter", OPT_STR, FIELD(reference), "D|none", NULL, NULL,
+     "implicit: the reference is the model with this adapter, or this model; none: --model alone. Default: what the policy was trained from, as its manifest.json says."},
     {"attributes", OPT_LIST, FIELD(attributes), "NAME,...", NULL, NULL,
      "reward-model: names for the numbers of a head that has several, in its order. Default: id2label of its config.json."},
     {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "implicit: as in training."},
@@ -158,6 +160,7 @@ static status read_model(struct reward_options *r, unsigned flags, const struct 
     TRY(cli_dtype(&r->kind, o->dtype));
     r->budget = (size_t)o->budget;
     r->beta = o->beta;
+    r->reference = o->reference;
     return cli_threads(o->threads);
 }
 

@@ -47,27 +47,43 @@ static void pair_fill(struct goal_pair *pair, const struct logps_row *w, const s
     pair_values(pair->value[GOAL_RAW], w->logp, l->logp, w->tokens, l->tokens);
 }
 
-status goal_accuracy_init(struct goal_accuracy *g, const struct logps_rows *rows) {
-    *g = (struct goal_accuracy){.attributes = rows->attributes, .attribute_count = rows->attribute_count};
-    TRY(mem_try_alloc(&g->pairs, rows->count ? rows->count : 1, sizeof *g->pairs, "pairs"));
+static void free_fill(struct goal_free_pair *pair, const struct logps_row *row) {
+    const double raw = row->logp[0] - row->logp[1];
+    *pair = (struct goal_free_pair){row->source_row, row->cluster, {share(raw - (row->ref[0] - row->ref[1])), share(raw)}};
+}
+
+static status fill(struct goal_accuracy *g, const struct logps_rows *rows) {
+    const size_t room = rows->count ? rows->count : 1;
+    TRY(mem_try_alloc(&g->pairs, room, sizeof *g->pairs, "pairs"));
+    TRY(mem_try_alloc(&g->free_pairs, room, sizeof *g->free_pairs, "pairs without goals"));
     for (size_t i = 0; i < rows->count; i++) {
         const struct logps_row *row = &rows->rows[i], *next = row + 1;
         if (i + 1 < rows->count && row->goal_of == GOAL_OF_CHOSEN && next->goal_of == GOAL_OF_REJECTED && next->source_row == row->source_row) {
             pair_fill(&g->pairs[g->count], row, next);
             compare_goals(&g->pairs[g->count++], row, next, rows->attribute_count);
             i++;
+        } else if (row->goal_of == GOAL_OF_NONE && isnan(row->goal) && !row->attributes) {
+            free_fill(&g->free_pairs[g->free_count++], row);
         } else {
             g->incomplete++;
         }
     }
-    if (g->count) return ST_OK;
+    return ST_OK;
+}
+
+status goal_accuracy_init(struct goal_accuracy *g, const struct logps_rows *rows) {
+    *g = (struct goal_accuracy){.attributes = rows->attributes, .attribute_count = rows->attribute_count};
+    const status code = fill(g, rows);
+    if (code == ST_OK && g->count + g->free_count) return ST_OK;
     goal_accuracy_release(g);
-    return FAIL(ST_MISMATCH, "%s: no pair has both halves; expected rows with goal_of \"chosen\" and \"rejected\" and one source_row, as rapt augment writes",
+    TRY(code);
+    return FAIL(ST_MISMATCH, "%s: no pair has both halves; expected rows with goal_of \"chosen\" and \"rejected\" and one source_row, as rapt augment writes, or rows without a goal",
                 rows->name);
 }
 
 void goal_accuracy_release(struct goal_accuracy *g) {
     free(g->pairs);
+    free(g->free_pairs);
     *g = (struct goal_accuracy){0};
 }
 
@@ -133,6 +149,45 @@ status goal_accuracy_difference(struct estimate *out, const struct goal_accuracy
     return code;
 }
 
+status goal_accuracy_free(struct estimate *out, const struct goal_accuracy *g, const struct goal_accuracy *other, const struct bootstrap_params *p, enum goal_kind kind) {
+    const size_t n = g->free_count;
+    double *values = NULL;
+    uint64_t *cluster = NULL;
+    status code = mem_try_alloc(&values, n ? n : 1, sizeof *values, "figures");
+    if (code == ST_OK) code = mem_try_alloc(&cluster, n ? n : 1, sizeof *cluster, "clusters");
+    for (size_t i = 0, j = 0; code == ST_OK && i < n; i++) {
+        const struct goal_free_pair *pair = &g->free_pairs[i];
+        while (other && j < other->free_count && other->free_pairs[j].source_row < pair->source_row) j++;
+        const bool shared = other && j < other->free_count && other->free_pairs[j].source_row == pair->source_row;
+        values[i] = !other ? pair->preferred[kind] : shared ? pair->preferred[kind] - other->free_pairs[j].preferred[kind] : (double)NAN;
+        cluster[i] = pair->cluster;
+    }
+    if (code == ST_OK) code = bootstrap_mean(out, p, values, cluster, n);
+    free(values);
+    free(cluster);
+    return code;
+}
+
+/* Nothing where there are no such pairs. other: NULL for the figures themselves. */
+static status put_free(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct goal_accuracy *other, const struct eval_input *in) {
+    if (!g->free_count || (other && !other->free_count)) return ST_OK;
+    buf_append_text(json, ", \"without_goal\": {");
+    if (!other) buf_printf(json, "\"pairs\": %zu, ", g->free_count);
+    for (int k = 0; k < GOAL_KINDS; k++) {
+        struct estimate e;
+        TRY(goal_accuracy_free(&e, g, other, &in->bootstrap, (enum goal_kind)k));
+        buf_printf(json, "%s\"%s\": ", k ? ", " : "", goal_kind_names[k]);
+        estimate_json(json, &e);
+        if (!e.n) continue;
+        buf_printf(text, "without a goal, %-10s", goal_kind_names[k]);
+        estimate_text(text, &e);
+        if (!other) buf_printf(text, "of %zu pairs prefer y_w", e.n);
+        estimate_end_line(text);
+    }
+    buf_append_char(json, '}');
+    return ST_OK;
+}
+
 static void text_header(struct buf *text, const char *first) {
     buf_printf(text, "%-26s", first);
     for (int f = 0; f < GOAL_FIGURES; f++) buf_printf(text, f + 1 < GOAL_FIGURES ? "%-24s" : "%s", figure_names[f]);
@@ -181,13 +236,14 @@ static status put_run(struct buf *json, struct buf *text, const void *run, const
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, name);
     buf_printf(json, ", \"pairs\": %zu, \"incomplete\": %zu", g->count, g->incomplete);
-    buf_printf(text, "%s: %zu pairs", name, g->count);
+    buf_printf(text, "%s: %zu pairs", name, g->count ? g->count : g->free_count);
+    if (g->free_count) buf_printf(text, g->count ? ", %zu without a goal" : " without a goal", g->free_count);
     if (g->incomplete) buf_printf(text, ", %zu rows left out (no other half)", g->incomplete);
     buf_append_char(text, '\n');
-    text_header(text, "");
+    if (g->count) text_header(text, "");
     for (int k = 0; k < GOAL_KINDS; k++) {
         buf_printf(json, ", \"%s\": ", goal_kind_names[k]);
-        if (k == GOAL_IMPLICIT && isnan(g->pairs[0].value[k][0])) {
+        if (!g->count || (k == GOAL_IMPLICIT && isnan(g->pairs[0].value[k][0]))) {
             buf_append_text(json, "null");
             continue;
         }
@@ -195,12 +251,17 @@ static status put_run(struct buf *json, struct buf *text, const void *run, const
         TRY(put_strata(json, text, g, in, (enum goal_kind)k));
         buf_append_char(json, '}');
     }
+    TRY(put_free(json, text, g, NULL, in));
     buf_append_char(json, '}');
     buf_append_char(text, '\n');
     return ST_OK;
 }
 
-static status put_difference(struct buf *json, struct buf *text, const void *run, const void *first, const struct eval_input *in) {
+static status put_halves_difference(struct buf *json, struct buf *text, const struct goal_accuracy *run, const struct goal_accuracy *first, const struct eval_input *in) {
+    if (!run->count || !first->count) {
+        for (int k = 0; k < GOAL_KINDS; k++) buf_printf(json, ", \"%s\": null", goal_kind_names[k]);
+        return ST_OK;
+    }
     text_header(text, "");
     for (int k = 0; k < GOAL_KINDS; k++) {
         buf_printf(json, ", \"%s\": {", goal_kind_names[k]);
@@ -216,6 +277,11 @@ static status put_difference(struct buf *json, struct buf *text, const void *run
         estimate_end_line(text);
     }
     return ST_OK;
+}
+
+static status put_difference(struct buf *json, struct buf *text, const void *run, const void *first, const struct eval_input *in) {
+    TRY(put_halves_difference(json, text, run, first, in));
+    return put_free(json, text, run, first, in);
 }
 
 static status init(void *run, const struct logps_rows *rows) { return goal_accuracy_init(run, rows); }

@@ -23,4 +23,9 @@ status kl_difference(struct estimate *out, const struct goal_samples *s, double 
 /* One JSON object and the tables. in->samples have log-probs. */
 status kl_run(struct buf *json, struct buf *text, const struct eval_input *in);
 
+/* Two distances are as far where neither is more than so many times the other, both above 0. */
+#define KL_MATCHED_RATIO 1.25
+/* The larger divided by the smaller; NaN where one is not above 0. */
+double kl_ratio(double a, double b);
+
 #endif

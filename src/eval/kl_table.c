@@ -181,43 +181,55 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
     return ST_OK;
 }
 
-/* Of the runs without goals the one whose KL is nearest to `kl`; SIZE_MAX: there is none. */
-static status nearest(size_t *out, const struct eval_input *in, double kl) {
+double kl_ratio(double a, double b) { return a > 0 && b > 0 ? fmax(a, b) / fmin(a, b) : (double)NAN; }
+
+/* Of the runs without goals the one whose KL is nearest to `kl`, and that KL; SIZE_MAX: there is none. */
+static status nearest(size_t *out, double *found, const struct eval_input *in, double kl) {
     double best = INFINITY;
     *out = SIZE_MAX;
+    *found = NAN;
     for (size_t i = 1; i < in->run_count; i++) {
         struct estimate e;
         if (in->samples[i].goal_count) continue;
         TRY(kl_estimate(&e, &in->samples[i], &in->bootstrap, KL_SEQUENCE, (double)NAN, in->above));
-        if (e.n && fabs(e.value - kl) < best) best = fabs(e.value - kl), *out = i;
+        if (e.n && fabs(e.value - kl) < best) best = fabs(e.value - kl), *out = i, *found = e.value;
     }
     return ST_OK;
 }
 
-/* Each goal of the first run beside the run without goals that is as far from the reference. */
+/* Each goal of the first run beside the run without goals that is nearest to as far from the reference, and whether it is as far. */
 static status put_matched(struct buf *json, struct buf *text, const struct eval_input *in) {
     const struct goal_samples *first = &in->samples[0];
     buf_append_text(json, ", \"matched\": [");
     for (size_t g = 0; g < first->goal_count; g++) {
         struct estimate own;
+        double other;
         size_t at, from;
         TRY(kl_estimate(&own, first, &in->bootstrap, KL_SEQUENCE, first->goals[g], in->above));
-        TRY(nearest(&at, in, own.value));
+        TRY(nearest(&at, &other, in, own.value));
         if (at == SIZE_MAX) break;
         if (g == 0) {
-            buf_printf(text, "matched: of the runs without goals the one nearest in KL to %s at each goal; %s minus that run, the same prompts\n", first->name, first->name);
-            put_head(text, in, "run                 ", false);
+            buf_printf(text, "matched: of the runs without goals the one nearest in KL to %s at each goal; %s minus that run, the same prompts. KL ratio: the larger by the\n"
+                             "smaller; matched up to %g\n", first->name, first->name, KL_MATCHED_RATIO);
+            put_head(text, in, "run                 KL ratio  as far?               ", false);
         }
         buf_append_text(json, g ? ", {\"goal\": " : "{\"goal\": ");
         if (name_of(in, first->goals[g])) buf_append_text(json, name_of(in, first->goals[g])->json);
         else json_put_double(json, first->goals[g]);
         buf_append_text(json, ", \"name\": ");
         json_put_text(json, in->samples[at].name);
-        buf_append_text(json, ", \"difference\": {");
+        const double ratio = kl_ratio(own.value, other);
+        const bool matched = ratio <= KL_MATCHED_RATIO;
+        buf_append_text(json, ", \"kl_ratio\": ");
+        json_put_double(json, ratio);
+        buf_printf(json, ", \"matched\": %s, \"difference\": {", matched ? "true" : "false");
         from = text->size;
         put_goal_name(text, in, first->goals[g]);
         pad_to(text, from, goal_width(in));
         buf_printf(text, "%-19s ", in->samples[at].name);
+        if (isnan(ratio)) buf_printf(text, "%-10s", "-");
+        else buf_printf(text, "%-10.2f", ratio);
+        buf_printf(text, "%-22s", matched ? "matched" : "nearest, not matched");
         TRY(put_minus(json, text, first, first->goals[g], &in->samples[at], (double)NAN, in));
         buf_append_text(json, "}}");
     }

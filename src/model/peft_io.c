@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "format/json.h"
 #include "format/safetensors.h"
 
@@ -393,4 +394,14 @@ status adapter_save(const struct model *m, const struct lora_options *o, const f
     arena_release(&arena);
     TRY(s);
     return save_config(m, &written, folder, base);
+}
+
+bool adapter_is_model(const char *path) {
+    const size_t n = strlen(path);
+    if (n > 5 && strcmp(path + n - 5, ".gguf") == 0) return true;
+    char *config = file_join(path, "adapter_config.json"), *model = file_join(path, "config.json");
+    const bool own = !file_exists(config) && file_exists(model);
+    free(config);
+    free(model);
+    return own;
 }

@@ -14,6 +14,8 @@ status adapter_describe_model(struct model *m, const char *model, const char *ad
  * start: NULL, or with what PiSSA began: the file is then for the original weights, as peft's path_initial_model_for_weight_conversion makes it:
  * of twice the rank, B A - B0 A0 = [B, -B0] [A; A0]. */
 status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const float *start, const char *folder, const char *base);
+/* Is it a model of its own, no adapter: a folder with a config.json and no adapter_config.json, or a .gguf file? */
+bool adapter_is_model(const char *path);
 /* Only the options, e.g. to continue training with them. Target strings live as long as the process. */
 status adapter_read_options(struct lora_options *o, const char *folder);
 

@@ -130,6 +130,15 @@ static status open_http(struct remote *c) {
     return s == ST_OK ? s : status_note(s, "--endpoint: ");
 }
 
+static status keep(const char *key, struct json *answer, struct remote *c, const struct http_answer *a);
+static status keep_refusal(const char *key, struct remote *c, const struct http_answer *a);
+
+/* Is it a no? Nonsense without end is an answer. */
+static bool is_refusal(const struct http_answer *a) { return a->problem && !(a->too_long && a->code >= 200 && a->code <= 299); }
+
+/* A no to this question, whoever asks it how often; any other is trouble that may pass. */
+static bool is_final(const struct http_answer *a) { return is_refusal(a) && (a->code == 400 || a->code == 413 || a->code == 422); }
+
 status remote_open(struct remote **out, const struct remote_options *o, const struct remote_calls *calls) {
     struct remote *c = mem_zero(1, sizeof *c);
     *out = NULL;
@@ -145,8 +154,6 @@ status remote_open(struct remote **out, const struct remote_options *o, const st
     return s;
 }
 
-static status keep(const char *key, struct json *answer, struct remote *c, const struct http_answer *a);
-
 /* What is under way is paid for: its answers are kept, nothing more is sent. */
 static void drain(struct remote *c) {
     struct http_answer a;
@@ -154,8 +161,10 @@ static void drain(struct remote *c) {
     struct buf why = {0}; /* the run ends: the message of that stays the last */
     buf_append_text(&why, status_message());
     http_stop(c->http);
-    while (http_pending(c->http) && http_wait(&a, c->http) == ST_OK)
-        if (!a.problem && keep(((const struct remote_question *)a.user)->key, &answer, c, &a) != ST_OK) break;
+    while (http_pending(c->http) && http_wait(&a, c->http) == ST_OK) {
+        const char *key = ((const struct remote_question *)a.user)->key;
+        if ((is_final(&a) ? keep_refusal(key, c, &a) : a.problem ? ST_OK : keep(key, &answer, c, &a)) != ST_OK) break;
+    }
     (void)FAIL(ST_IO, "%s", buf_text(&why));
     buf_release(&why);
 }
@@ -209,6 +218,25 @@ status remote_not_read(struct remote_question *q, struct remote_counts *counts, 
     return ST_OK;
 }
 
+/* What keep_refusal wrote; an answer has choices. */
+static bool is_kept_refusal(struct json answer) {
+    int64_t code;
+    return json_kind_of(answer) == JSON_OBJECT && !json_get(answer, "choices").size && json_int(&code, json_get(answer, "rapt_refused"));
+}
+
+static status refused_before(struct remote *c, struct json kept) {
+    int64_t code = 0;
+    struct buf said = {0}, clean = {0};
+    (void)json_int(&code, json_get(kept, "rapt_refused"));
+    json_string(&said, json_get(kept, "said"));
+    utf8_put_clean(&clean, buf_text(&said), said.size < 500 ? said.size : 500);
+    c->counts.cached++;
+    status s = FAIL(ST_FORMAT, "%s: HTTP %lld before, which is in %s (another cache asks again)%s%s", http_shown(c->http), (long long)code, c->cache.path, clean.size ? ": " : "", buf_text(&clean));
+    buf_release(&said);
+    buf_release(&clean);
+    return s;
+}
+
 /* Answers q from the cache as far as it goes; then q is done, or its body and key are those of the next request. */
 static status from_cache(struct remote_question *q, struct remote *c) {
     for (;;) {
@@ -220,13 +248,14 @@ static status from_cache(struct remote_question *q, struct remote *c) {
         TRY(cache_get(&found, &c->cached, &c->cache, q->key));
         if (!found) return ST_OK;
         TRY(json_parse(&answer, buf_text(&c->cached), c->cached.size));
-        status s = read_answer(q, c, answer, true);
+        const bool refusal = is_kept_refusal(answer);
+        status s = refusal ? refused_before(c, answer) : read_answer(q, c, answer, true);
         if (s == ST_OK) {
             q->state = REMOTE_ANSWERED;
             return ST_OK;
         }
         if (s != ST_FORMAT) return s;
-        TRY(remote_not_read(q, &c->counts, c->o, false));
+        TRY(remote_not_read(q, &c->counts, c->o, refusal));
         if (q->state != REMOTE_ASKED) return ST_OK;
     }
 }
@@ -294,8 +323,20 @@ static status refused(const struct remote *c, status code, const struct http_ans
     return s;
 }
 
-/* Is it a no? Nonsense without end is an answer. */
-static bool is_refusal(const struct http_answer *a) { return a->problem && !(a->too_long && a->code >= 200 && a->code <= 299); }
+/* In the answer's place, with what the server said. */
+static status keep_refusal(const char *key, struct remote *c, const struct http_answer *a) {
+    struct buf said = {0}, text = {0};
+    struct json value;
+    put_said(&said, c, a->body);
+    buf_printf(&text, "{\"rapt_refused\": %lld, \"said\": ", (long long)a->code);
+    json_put_string(&text, buf_text(&said), said.size);
+    buf_append_char(&text, '}');
+    status s = json_parse(&value, buf_text(&text), text.size);
+    if (s == ST_OK) s = cache_put(&c->cache, key, value);
+    buf_release(&said);
+    buf_release(&text);
+    return s;
+}
 
 /* One question's answer, or its refusal: done with, or asked again. */
 static status take(struct remote_question *q, struct remote *c, const struct http_answer *a, struct json answer, bool repeated) {
@@ -330,11 +371,11 @@ static struct remote_question *take_out(struct remote *c, const char *key) {
 static status take_all(struct remote *c, const struct http_answer *a, const char *key) {
     struct json answer = {0};
     const bool refusal = is_refusal(a);
-    if (refusal && a->code != 400 && a->code != 413 && a->code != 422) {
+    if (refusal && !is_final(a)) {
         status s = refused(c, ST_IO, a);
         return c->cache.path ? status_note(s, "the answers so far are in %s, and the same command goes on from there. ", c->cache.path) : s;
     }
-    if (!refusal) TRY(keep(key, &answer, c, a));
+    TRY(refusal ? keep_refusal(key, c, a) : keep(key, &answer, c, a));
     struct remote_question *mine = take_out(c, key);
     struct buf text = {0}; /* the answer may stand in scratch that the next request wants */
     buf_append(&text, answer.text ? answer.text : "", answer.size);

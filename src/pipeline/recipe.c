@@ -77,11 +77,49 @@ static bool is_name(const char *text, size_t size) {
     return size > 0;
 }
 
+static status fill_one(struct loader *l, struct buf *out, const char *inside, size_t size, size_t line, int depth);
+
+#define PRODUCT_MAX ((int64_t)1 << 53)
+
+/* A factor: digits, or a variable that holds digits. */
+static status read_factor(struct loader *l, int64_t *out, const char *text, size_t size, size_t line, int depth) {
+    struct buf value = {0};
+    const bool digit = size && text[0] >= '0' && text[0] <= '9';
+    status s = ST_OK;
+    if (digit) buf_append(&value, text, size);
+    else s = fill_one(l, &value, text, size, line, depth + 1);
+    if (s == ST_OK) {
+        const char *number = buf_text(&value);
+        char *end;
+        *out = strtoll(number, &end, 10);
+        if (!*number || strspn(number, "0123456789") != value.size || *end || *out > PRODUCT_MAX)
+            s = AT_LINE(ST_FORMAT, line, "${..*..} is a product of whole numbers, and %.*s is '%s'", (int)size, text, number);
+    }
+    buf_release(&value);
+    return s;
+}
+
+/* ${steps*rounds} */
+static status fill_product(struct loader *l, struct buf *out, const char *inside, size_t size, size_t line, int depth) {
+    int64_t product = 1;
+    for (size_t at = 0, n; at <= size; at += n + 1) {
+        const char *star = memchr(inside + at, '*', size - at);
+        int64_t factor;
+        n = star ? (size_t)(star - inside) - at : size - at;
+        TRY(read_factor(l, &factor, inside + at, n, line, depth));
+        if (factor && product > PRODUCT_MAX / factor) return AT_LINE(ST_FORMAT, line, "${%.*s} is more than 2^53", (int)size, inside);
+        product *= factor;
+    }
+    buf_printf(out, "%lld", (long long)product);
+    return ST_OK;
+}
+
 static status fill_one(struct loader *l, struct buf *out, const char *inside, size_t size, size_t line, int depth) {
     size_t name_size = 0;
     while (name_size < size && !(inside[name_size] == ':' && name_size + 1 < size && inside[name_size + 1] == '-')) name_size++;
     bool has_default = name_size < size;
-    if (!is_name(inside, name_size)) return AT_LINE(ST_FORMAT, line, "${%.*s}: expected ${NAME} or ${NAME:-default}", (int)size, inside);
+    if (!has_default && memchr(inside, '*', size)) return fill_product(l, out, inside, size, line, depth);
+    if (!is_name(inside, name_size)) return AT_LINE(ST_FORMAT, line, "${%.*s}: expected ${NAME}, ${NAME:-default} or ${NAME*NAME}", (int)size, inside);
     char *name = arena_text(&l->r->arena, inside, name_size);
     struct var *v = find_var(l, name, name_size);
     const char *value = NULL;
@@ -288,8 +326,24 @@ static bool is_input_option(const char *name) {
     return false;
 }
 
+/* A command line for sh: which of its words are files shows when the stage runs. */
+static void note_words(struct loader *l, struct recipe_stage *stage, const char *text) {
+    static const char between[] = " \t\n;|&<>()\"'";
+    while (*(text += strspn(text, between))) {
+        const size_t n = strcspn(text, between);
+        paths_add(&stage->words, l->r, arena_text(&l->r->arena, text, n));
+        text += n;
+    }
+}
+
 static void note_path(struct loader *l, struct recipe_stage *stage, const char *option, const char *text) {
     if (!*text || strcmp(text, "-") == 0) return;
+    if (strcmp(option, "cache") == 0) return; /* of answers: the stage fills it, and what it answers is the same with it and without */
+    if (strcmp(option, "reference-adapter") == 0 && strcmp(text, "none") == 0) return;
+    if (strcmp(option, "command") == 0) {
+        note_words(l, stage, text);
+        return;
+    }
     if (is_output_option(option))
         paths_add(&stage->outputs, l->r, text);
     else

@@ -21,7 +21,8 @@
  *
  * A key under `with` is an option's name; true is the bare option, false --no-option, null no option, a list several values.
  * Loops stand in loops. A list (of an option, args, inputs, outputs) may hold loops too: {each: {mode: "own,plain"}, text: "${mode}=runs/${mode}"}.
- * ${NAME} is a variable of `vars`, `output`, or the environment's; ${NAME:-text} has a default; $${ is a plain ${.
+ * ${NAME} is a variable of `vars`, `output`, or the environment's; ${NAME:-text} has a default; ${steps*rounds} is the product
+ * of whole numbers, variables or digits; $${ is a plain ${.
  * Which commands exist is the caller's to say: this file knows options, not commands. */
 #ifndef RAPT_PIPELINE_RECIPE_H
 #define RAPT_PIPELINE_RECIPE_H
@@ -51,6 +52,7 @@ struct recipe_stage {
     const char *options_json;    /* every option with its default filled in, and the positional arguments */
     struct recipe_paths needs;   /* inputs that must be there when the stage begins */
     struct recipe_paths values;  /* every other text given to an option: an input where a file has that name */
+    struct recipe_paths words;   /* of the programs that it runs: an input where a file, no folder, has that name */
     struct recipe_paths outputs; /* files and folders it makes */
 };
 

@@ -102,6 +102,8 @@ static status digest_stage(struct walk *w) {
                stage->stdout_path ? stage->stdout_path : "-");
     for (size_t i = 0; i < stage->needs.count; i++) TRY(add_path(w, recipe_path_of(stage->needs.items[i]), 0));
     for (size_t i = 0; i < stage->values.count; i++) TRY(add_value(w, stage->values.items[i]));
+    for (size_t i = 0; i < stage->words.count; i++)
+        if (!file_is_dir(recipe_path_of(stage->words.items[i]))) TRY(add_value(w, stage->words.items[i]));
     return ST_OK;
 }
 

@@ -35,6 +35,7 @@ struct reward_options {
     size_t budget;                        /* positions computed at a time */
     const char *budget_option;            /* what the command calls it; NULL: micro-batch-tokens */
     double beta;                          /* implicit */
+    const char *reference;                /* implicit: an adapter, a model, or "none": the model alone; NULL: what the policy's manifest says */
     const char *attributes[REWARD_NAMES_MAX]; /* names for the labels of a head; none: the model's own */
     size_t attribute_count;
     const char *cross_fit[2]; /* implicit: adapters trained on folds 1/2 and 2/2 (data/augment.h) instead of `adapter`; NULL: none */

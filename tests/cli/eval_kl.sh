@@ -89,6 +89,20 @@ a, b = json.load(open("seeds.json"))["runs"][0]["curve"], json.load(open("files.
 assert list(a) == ["4.5"] and a["4.5"]["kl"]["n"] == 30 and a["4.5"]["kl"]["prompts"] == 5, a
 assert abs(a["4.5"]["kl"]["value"] - b["4.5"]["kl"]["value"]) < 1e-12 and "above" not in a["4.5"]
 P
+# nearest is not as far: within a factor of 1.25, else it says so
+far() { for i in 0 1 2; do echo "{\"prompt\":\"q$i\",${3:+\"goal\":$3,}\"sample\":0,\"text\":\"a\",\"logps\":-1,\"ref_logps\":-$2,\"tokens\":2}"; done; }
+{ far x 3 2; far x 5 4.5; far x 1 7; } >goals.jsonl
+far x 3.4 >near.jsonl
+far x 12 >distant.jsonl
+"$RAPT" eval kl --samples own=goals.jsonl --samples near=near.jsonl --samples distant=distant.jsonl --resamples 200 --output far.json >table
+grep -q '^2  *near  *1.20  *matched  *-0.400 \[' table # 2 and 2.4
+grep -q '^4.5  *near  *1.67  *nearest, not matched  *1.600 \[' table # 4 and 2.4
+grep -q '^7  *near  *-  *nearest, not matched  ' table # 0: no ratio
+python3 - <<'P'
+import json
+m = json.load(open("far.json"))["matched"]
+assert [x["matched"] for x in m] == [True, False, False] and abs(m[0]["kl_ratio"] - 1.2) < 1e-9 and m[2]["kl_ratio"] is None, m
+P
 # scored under one goal alone: with --goals that is what counts
 for g in 2 5; do for i in 0 1 2; do echo "{\"prompt\":\"q$i\",\"goal\":$g,\"sample\":0,\"text\":\"a\",\"score\":$([ $g = 5 ] && echo 4 || echo null),\"logps\":-3,\"ref_logps\":-4,\"tokens\":2}"; done; done >half.jsonl
 "$RAPT" eval kl --samples half.jsonl --goals 5 --above 3 --resamples 200 >table

@@ -67,6 +67,30 @@ grep -q '^goal_x=5,y=8.5 score all ' utable
 for g in $(seq 65); do at 0 "\"goal\":$g," 8 3 0 -10 -20; done >bad.jsonl
 fails 1 'under more than 64 goals' "$RAPT" eval unlearning --logps bad.jsonl --reference bad.jsonl
 fails 2 'score-range has no effect on a task other than goal-accuracy and unlearning' "$RAPT" eval midpoint --logps policy.jsonl --score-range 0,5
+# Rows without a goal: plain DPO's implicit-reward accuracy, the share of pairs whose margin grew, beside halves or alone.
+plain() { at "$1" '' 8 3 "$1" "$2" "$3"; }
+{ plain 0 -10 -20; plain 1 -20 -12; plain 2 -10 -20; plain 3 -15 -15; } >free.jsonl
+{ plain 0 -15 -15; plain 1 -25 -12; plain 2 -10 -25; plain 3 -15 -15; } >free_base.jsonl
+{ plain 0 -30 -20; plain 1 -20 -12; plain 2 -10 -20; plain 3 -15 -15; } >free_other.jsonl
+"$RAPT" eval goal-accuracy --logps a=free.jsonl --logps b=free_other.jsonl --reference free_base.jsonl --output f.json >ftable
+grep -q '^a: 4 pairs without a goal$' ftable
+grep -q '^without a goal, implicit  0.625 \[.*of 4 pairs prefer y_w$' ftable
+python3 - <<'P' || exit 1
+import json
+r = json.load(open("f.json"))
+a, b = (run["without_goal"] for run in r["runs"])
+assert a["pairs"] == 4 and a["implicit"]["value"] == 0.625 and a["raw"]["value"] == 0.625, a # yes, yes, no, 1/2; yes, no, yes, 1/2
+assert b["implicit"]["value"] == 0.375 and r["runs"][0]["implicit"] is None
+assert r["base"]["without_goal"]["implicit"] is None and r["base"]["without_goal"]["raw"]["value"] == 0.5 # 1/2, no, yes, 1/2
+d = r["differences"][0]
+assert d["implicit"] is None and d["without_goal"]["implicit"]["value"] == -0.25 and d["without_goal"]["implicit"]["n"] == 4, d
+P
+cat policy.jsonl free.jsonl >mixed.jsonl
+cat base.jsonl free_base.jsonl >mixed_base.jsonl
+"$RAPT" eval goal-accuracy --logps mixed.jsonl --reference mixed_base.jsonl --json | python3 -c '
+import json, sys
+r = json.load(sys.stdin)["runs"][0]
+assert r["pairs"] == 2 and r["incomplete"] == 0 and r["implicit"]["all"]["both"]["value"] == 1 and r["without_goal"]["pairs"] == 4, r'
 # seeds: files of one name are one run over the same prompts; differences pair the k-th of one with the k-th of the other
 sed 's/"logps_chosen":-10/"logps_chosen":-30/' policy.jsonl >other.jsonl # every margin turned round
 "$RAPT" eval goal-accuracy --logps a=policy.jsonl --logps b=base.jsonl --logps a=other.jsonl --logps b=policy.jsonl --reference base.jsonl --json >seeds.json

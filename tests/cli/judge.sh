@@ -124,6 +124,16 @@ serve 400
 fails 1 'HTTP 400 after 1 try' judge --input few.jsonl --output e.jsonl
 judge --input few.jsonl --output e.jsonl --on-bad-answer null 2>err
 is "$(scores e.jsonl)" "null null null null null null "
+# A no is an answer: it is kept and not asked for again.
+has e.jsonl.judge.jsonl '"answer": {"rapt_refused": 400, "said": '
+asked=$(wc -l <log.txt)
+judge --input few.jsonl --output e1.jsonl --cache e.jsonl.judge.jsonl --on-bad-answer null --json >counts 2>err
+cmp e.jsonl e1.jsonl
+is "$(wc -l <log.txt)" "$asked"
+has counts '"judge_cached": 6, "requests_sent": 0'
+has counts '"judge_given_up": 6'
+fails 1 'HTTP 400 before, which is in e.jsonl.judge.jsonl (another cache asks again)' judge --input few.jsonl --output e1.jsonl --cache e.jsonl.judge.jsonl
+is "$(wc -l <log.txt)" "$asked"
 serve long
 fails 1 'HTTP 429, and to wait for 90000 seconds' judge --input few.jsonl --output e2.jsonl
 serve huge

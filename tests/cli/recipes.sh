@@ -11,7 +11,7 @@ head -4 recipes/held-out-prompts.jsonl >"$dir/test.jsonl"
 tail -12 examples/preferences.jsonl >"$dir/other.jsonl"
 pairs=data=$dir/data.jsonl,steps=4
 samples=prompts=$dir/data.jsonl,limit=8,tokens=24,sft-steps=4,steps=4
-rounds=$samples,test-prompts=$dir/test.jsonl,first-samples=4,control-steps=8
+rounds=$samples,test-prompts=$dir/test.jsonl,first-samples=4
 small() { # the settings that make a recipe tiny
   case $1 in
     losses-and-scales | search-rule | study-expansion) echo "$pairs,sft-steps=4" ;;

@@ -142,6 +142,53 @@ check '7.75 6.4 5.5 1.9 9.1' --input few.jsonl $IMPLICIT --map im.jsonl.map.json
 [ "$("$RAPT" score --input - --output - $IMPLICIT --map im.jsonl.map.json <few.jsonl 2>/dev/null | scores)" = '7.75 6.4 5.5 1.9 9.1 ' ]
 fails 1 "the map is for 'implicit, beta 0.1', and the numbers are 'implicit, beta 0.2'" "$RAPT" score --input few.jsonl --output - $IMPLICIT --map im.jsonl.map.json --beta 0.2
 fails 1 "the map is for 'implicit" "$RAPT" score --input few.jsonl --output - --source reward-model --model "$G/reward_tiny" --map im.jsonl.map.json
+# A policy that was trained from an adapter is held against that: at a rate of 1e-12 nothing moves, and all is 0. Its rewards are those of metrics.jsonl.
+head -4 "$G/trl/train.jsonl" >four.jsonl
+T="$RAPT train --model $G/llama_tiny --dtype f32 --threads 1 --per-device-train-batch-size 4 --lr-scheduler-type constant --warmup-ratio 0 --logging-steps 1"
+$T --train-data four.jsonl --max-steps 2 --learning-rate 0.01 --output-dir start >/dev/null 2>&1
+$T --adapter start --train-data four.jsonl --max-steps 1 --learning-rate 1e-12 --output-dir still >/dev/null 2>&1
+$T --adapter start --train-data four.jsonl --max-steps 2 --learning-rate 0.01 --save-steps 1 --output-dir moved >/dev/null 2>&1
+I="--input four.jsonl --overwrite --source implicit --scale raw --quantize 0 --model $G/llama_tiny $M"
+near() { # wanted mean of the chosen ones, of the rejected ones, by how much off at most; scores on stdin
+  tr ' ' '\n' | awk -v w="$1" -v l="$2" -v most="$3" 'NF { s[n++ % 2] += $1 } END { d = s[0] * 2 / n - w; e = s[1] * 2 / n - l; if (n != 8 || d * d > most * most || e * e > most * most) { print n, s[0] * 2 / n, s[1] * 2 / n, "want", w, l; exit 1 } }'
+}
+scored $I --adapter still | scores >at; tr ' ' '\n' <at | awk 'NF && $1 * $1 > 1e-10 { print; exit 1 }'
+near 0 0 1e-5 <at
+has err 'still: the reference is start, which it was trained from'
+metric() { sed -n "${2}p" moved/metrics.jsonl | grep -oE "\"rewards/$1\": [-0-9.e]+" | sed 's/.*: //'; }
+awk -v r="$(metric chosen 2)" 'BEGIN { exit r * r < 1e-6 }' # it did move
+scored $I --adapter moved/checkpoint-1 | scores | near "$(metric chosen 2)" "$(metric rejected 2)" 1e-5 # the manifest stands a folder higher
+scored $I --adapter moved/checkpoint-1/ --reference-adapter start | scores | near "$(metric chosen 2)" "$(metric rejected 2)" 1e-5
+# against the model alone, on request: start's own rewards, as start is not far from itself
+scored $I --adapter still --reference-adapter none | scores >apart
+scored $I --adapter start | scores | paste -d' ' <(tr ' ' '\n') <(tr ' ' '\n' <apart) | awk 'NF == 2 { n++; d = $1 - $2; if (d * d > 1e-10 || $1 * $1 < 1e-8) exit 1 } END { exit n != 8 }'
+scored $I --adapter start --reference-adapter still | scores | near 0 0 1e-5
+# maps for one reference are not for the other
+"$RAPT" score ${I/--scale raw/} --adapter still --output mapped.jsonl 2>/dev/null
+has mapped.jsonl.map.json '"implicit, beta 0.1, against an adapter"'
+fails 1 "the map is for 'implicit, beta 0.1, against an adapter', and the numbers are 'implicit, beta 0.1'" "$RAPT" score ${I/--scale raw/} --adapter still --reference-adapter none --map mapped.jsonl.map.json --output o4.jsonl
+# what cannot be known is asked for
+mv start gone
+fails 2 'still was trained from the adapter start, which is not there' "$RAPT" score $I --adapter still --output o4.jsonl
+scored $I --adapter still --reference-adapter gone | scores | near 0 0 1e-5
+mkdir bare && cp still/adapter_* bare
+scored $I --adapter bare >/dev/null
+has err 'bare: no manifest.json says what it was trained from; the reference is'
+cp -r still follows && sed -i 's/"sync-ref-model": false/"sync-ref-model": true/' follows/manifest.json
+fails 2 'follows was trained with --sync-ref-model' "$RAPT" score $I --adapter follows --output o4.jsonl
+cp -r still broken && echo '{"options": {"model": 3}}' >broken/manifest.json
+fails 1 'broken/manifest.json: options.model and options.adapter' "$RAPT" score $I --adapter broken --output o4.jsonl
+# a fully trained policy against the model that it was trained from, and against no other
+$T --full --train-data four.jsonl --max-steps 2 --learning-rate 0.001 --save-steps 1 --output-dir full >/dev/null 2>&1
+full() { sed -n 2p full/metrics.jsonl | grep -oE "\"rewards/$1\": [-0-9.e]+" | sed 's/.*: //'; }
+scored $I --adapter full >/dev/null
+$T --full --train-data four.jsonl --max-steps 1 --learning-rate 0.001 --output-dir once >/dev/null 2>&1
+scored $I --adapter once | scores | near "$(full chosen)" "$(full rejected)" 1e-5
+scored $I --adapter once --reference-adapter once | scores | near 0 0 1e-5
+mkdir other && cp full/*.json full/*.safetensors other
+fails 1 'once was trained from .*llama_tiny, which is another model than other' "$RAPT" score ${I/"$G/llama_tiny"/other} --adapter once --output o4.jsonl
+fails 1 'have different tokenizers' "$RAPT" score $I --adapter once --reference-adapter "$G/score_chat" --output o4.jsonl
+fails 2 'reference-adapter has no effect with --source self' "$RAPT" score --input four.jsonl --output o4.jsonl --source self --model x --reference-adapter none
 # rewards in order: -2.37 -0.35 0.72 0.94 1.46
 "$RAPT" score --input few.jsonl --output q.jsonl --source reward-model --model "$G/reward_tiny" $M --scale quantiles --score-range 0,4 2>/dev/null
 [ "$(scores <q.jsonl)" = '3 4 0 2 1 ' ]

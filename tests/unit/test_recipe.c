@@ -95,6 +95,7 @@ struct tool {
     struct opt_list goals;
     double rate;
     bool quick, slow;
+    const char *command, *cache;
 };
 static const struct opt_row rows[] = {
     {"input", OPT_STR, offsetof(struct tool, input), "F", NULL, NULL, "in"},
@@ -103,6 +104,8 @@ static const struct opt_row rows[] = {
     {"goal", OPT_LIST, offsetof(struct tool, goals), "G", NULL, NULL, "goals"},
     {"rate", OPT_DOUBLE, offsetof(struct tool, rate), "X", "0.5", NULL, "rate"},
     {"quick", OPT_FLAG, offsetof(struct tool, quick), NULL, NULL, NULL, "quick"},
+    {"command", OPT_STR, offsetof(struct tool, command), "LINE", NULL, NULL, "a program"},
+    {"cache", OPT_STR, offsetof(struct tool, cache), "F", NULL, NULL, "answers"},
     {"slow", OPT_FLAG, offsetof(struct tool, slow), NULL, "true", NULL, "slow"},
 };
 static const struct opt_spec spec = {
@@ -232,6 +235,10 @@ static void set_wins(void **unused) {
     recipe_release(&r);
     assert_int_equal(load(&r, "output: o\nstages: [{name: a, run: tool, with: {goal: \"${g}\"}}]\n", &set), ST_OK);
     recipe_release(&r);
+    const struct opt_list rounds = {.items = {"rounds=3"}, .count = 1};
+    assert_int_equal(load(&r, "output: o\nvars: {steps: 24, rounds: 2, all: \"${steps*rounds}\"}\nstages: [{name: a, run: tool, with: {goal: \"${all}/${2*steps*rounds}\"}}]\n", &rounds), ST_OK);
+    assert_string_equal(r.stages[0].argv[1], "72/144");
+    recipe_release(&r);
 }
 
 static void refuses_bad_recipes(void **unused) {
@@ -260,6 +267,12 @@ static void refuses_bad_recipes(void **unused) {
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${nowhere_set}\"}}"), "${nowhere_set} is neither"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${x\"}}"), "without its }"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${1}\"}}"), "expected ${NAME}"},
+        {ST_FORMAT, "output: o\nvars: {a: 1.5}\nstages: [{name: a, run: tool, with: {goal: \"${2*a}\"}}]", "r.yaml:3: ${..*..} is a product of whole numbers, and a is '1.5'"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${2*}\"}}"), "expected ${NAME}"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${2*nowhere_set}\"}}"), "${nowhere_set} is neither"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${94906267*94906267}\"}}"), "is more than 2^53"},
+        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${99999999999999999999*0}\"}}"), "is a product of whole numbers"},
+        {ST_FORMAT, "output: o\nvars: {a: \"${2*a}\"}\nstages: [{name: a, run: tool}]", "made of itself"},
         {ST_FORMAT, "output: o\nvars: {a: \"${b}\", b: \"${a}\"}\nstages: [{name: a, run: tool}]", "made of itself"},
         {ST_FORMAT, STAGE("{each: {m: \"a,,b\"}, stages: [{name: \"${m}\", run: tool}]}"), "m expects values with commas between them, and one is empty"},
         {ST_FORMAT, STAGE("{each: {m: \"a,a\"}, stages: [{name: \"${m}\", run: tool}]}"), "two stages are called a"},
@@ -356,6 +369,31 @@ static void keys_see_changes(void **unused) {
     recipe_release(&r);
 }
 
+/* A program's file is an input wherever it stands in its command line; a cache of answers, which the stage fills, and a folder among the words are none. */
+static void keys_see_programs(void **unused) {
+    (void)unused;
+    static const char text[] = "output: o\nstages: [{name: a, run: tool, with: {command: \"cd . && sh './p.sh' --with=q.txt later.sh\", cache: c.jsonl, output: o/x}}]\n";
+    static const char *const inputs[] = {"p.sh", "q.txt", "later.sh"};
+    struct recipe r;
+    struct recipe_state state = {.lock = -1};
+    char first[HASH_HEX_SIZE], again[HASH_HEX_SIZE];
+    assert_int_equal(file_write("p.sh", "1", 1), ST_OK);
+    assert_int_equal(file_write("q.txt", "1", 1), ST_OK);
+    assert_int_equal(load(&r, text, NULL), ST_OK); /* later.sh is not there yet */
+    assert_int_equal(recipe_stage_key(first, &state, &r, 0), ST_OK);
+    assert_int_equal(file_write("c.jsonl", "1", 1), ST_OK);
+    assert_int_equal(file_write("among.txt", "1", 1), ST_OK);
+    assert_int_equal(recipe_stage_key(again, &state, &r, 0), ST_OK);
+    assert_string_equal(first, again);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(file_write(inputs[i], "22", 2), ST_OK);
+        assert_int_equal(recipe_stage_key(again, &state, &r, 0), ST_OK);
+        assert_string_not_equal(first, again);
+        memcpy(first, again, sizeof first);
+    }
+    recipe_release(&r);
+}
+
 static void keeps_state(void **unused) {
     (void)unused;
     struct recipe r;
@@ -405,7 +443,7 @@ int main(void) {
         cmocka_unit_test(reads_a_tree),         cmocka_unit_test(refuses_bad_yaml), cmocka_unit_test(bounds_yaml),
         cmocka_unit_test(leaves_stages_out),
         cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values), cmocka_unit_test(set_wins),         cmocka_unit_test(refuses_bad_recipes),
-        cmocka_unit_test(bounds_variables),     cmocka_unit_test(keys_see_changes), cmocka_unit_test(keeps_state),
+        cmocka_unit_test(bounds_variables),     cmocka_unit_test(keys_see_changes), cmocka_unit_test(keys_see_programs), cmocka_unit_test(keeps_state),
         cmocka_unit_test(compares_paths),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
