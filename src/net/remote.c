@@ -231,7 +231,7 @@ static status refused_before(struct remote *c, struct json kept) {
     json_string(&said, json_get(kept, "said"));
     utf8_put_clean(&clean, buf_text(&said), said.size < 500 ? said.size : 500);
     c->counts.cached++;
-    status s = FAIL(ST_FORMAT, "%s: HTTP %lld before, which is in %s (another cache asks again)%s%s", http_shown(c->http), (long long)code, c->cache.path, clean.size ? ": " : "", buf_text(&clean));
+    status s = FAIL(ST_FORMAT, "%s: HTTP %lld before, which is in %s (without that line it is asked again)%s%s", http_shown(c->http), (long long)code, c->cache.path, clean.size ? ": " : "", buf_text(&clean));
     buf_release(&said);
     buf_release(&clean);
     return s;

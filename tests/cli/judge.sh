@@ -132,8 +132,13 @@ cmp e.jsonl e1.jsonl
 is "$(wc -l <log.txt)" "$asked"
 has counts '"judge_cached": 6, "requests_sent": 0'
 has counts '"judge_given_up": 6'
-fails 1 'HTTP 400 before, which is in e.jsonl.judge.jsonl (another cache asks again)' judge --input few.jsonl --output e1.jsonl --cache e.jsonl.judge.jsonl
+fails 1 'HTTP 400 before, which is in e.jsonl.judge.jsonl (without that line it is asked again)' judge --input few.jsonl --output e1.jsonl --cache e.jsonl.judge.jsonl
 is "$(wc -l <log.txt)" "$asked"
+port=$(cat port)
+serve fair "$port" # who is sorry takes the line out
+grep -v rapt_refused e.jsonl.judge.jsonl >cleared.jsonl
+judge --input few.jsonl --output e1.jsonl --cache cleared.jsonl 2>err
+is "$(scores e1.jsonl)" "3 10 1 8 2 5 "
 serve long
 fails 1 'HTTP 429, and to wait for 90000 seconds' judge --input few.jsonl --output e2.jsonl
 serve huge
