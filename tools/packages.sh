@@ -2,7 +2,7 @@
 # Installs the named Debian packages that are missing. The word "build" stands for everything that building rapt needs.
 # Asks for sudo only when not root and something is missing; says what to do on other systems.
 set -eu
-build=(gcc cmake ninja-build pkg-config libc6-dev libdnnl-dev libpcre2-dev libutf8proc-dev libxxhash-dev zlib1g-dev libzstd-dev libyaml-dev libcurl4-openssl-dev libjs-chart.js libmicrohttpd-dev)
+build=(gcc cmake ninja-build pkg-config libc6-dev libdnnl-dev libpcre2-dev libutf8proc-dev libxxhash-dev zlib1g-dev libzstd-dev libyaml-dev libcurl4-openssl-dev libmd-dev libjs-chart.js libmicrohttpd-dev)
 wanted=()
 for word in "$@"; do
   if [ "$word" = build ]; then wanted+=("${build[@]}"); else wanted+=("$word"); fi
@@ -23,6 +23,7 @@ has() {
     libzstd-dev) pkg-config --exists libzstd ;;
     libyaml-dev) pkg-config --exists yaml-0.1 ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+    libmd-dev) pkg-config --exists libmd ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
     libopenmpi-dev) command -v mpicc ;;

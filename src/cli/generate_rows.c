@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
@@ -228,19 +227,6 @@ status generate_write_done(struct generate_job *j) {
     return s;
 }
 
-/* Rows of the input, for the bar; 0 when it cannot be known: what is no plain file can be read only once. */
-static uint64_t count_rows(const char *path) {
-    struct rows_in rows_in;
-    const char *text;
-    size_t size;
-    uint64_t count = 0;
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || rows_open(&rows_in, path) != ST_OK) return 0;
-    while (rows_next(&rows_in, &text, &size) == ST_OK && text) count = rows_in.count;
-    rows_release(&rows_in);
-    return count;
-}
-
 static status read_prompt(struct generate_job *j) {
     if (strcmp(j->o->prompt, "-") != 0) {
         buf_append_text(&j->prompt_text, j->o->prompt);
@@ -282,7 +268,7 @@ status generate_open(struct generate_job *j) {
     j->source.map = &j->map;
     TRY(file_out_open(&j->out, o->output ? o->output : "-"));
     if (j->form->array) TRY(file_out_write(&j->out, "[\n", 2));
-    const uint64_t prompts = o->prompt ? 1 : count_rows(o->input), limit = (uint64_t)o->limit;
+    const uint64_t prompts = o->prompt ? 1 : rows_count(o->input), limit = (uint64_t)o->limit;
     progress_begin(&j->bar, "generate", "responses", (limit && limit < prompts ? limit : prompts) * each);
     return ST_OK;
 }

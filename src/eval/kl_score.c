@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "infer/ask.h"
 #include "reward/reward_pack.h"
@@ -156,17 +155,17 @@ static status read_all(struct kl_scorer *j, struct source *source, const char *p
     struct progress bar;
     bool end = false;
     status s = ST_OK;
-    progress_begin(&bar, path, "kB", file_size_bytes(path) >> 10);
+    progress_begin(&bar, path, "rows", rows_count(path));
     while (s == ST_OK) {
         s = source_next(source, &record, &end);
         if (s != ST_OK || end) break;
         s = take(j, &record);
         if (s != ST_OK) s = source_reject(source, &record, s); /* puts file and line in front */
         if (s == ST_OK) s = reward_pack_sums(&j->sums, &j->pack, false);
-        progress_update(&bar, input_taken(&source->rows.lines.in) >> 10, NULL);
+        progress_update(&bar, j->out->count ? source->rows.count * j->sums.count / j->out->count : source->rows.count, NULL); /* as far as computed */
     }
     if (s == ST_OK) s = reward_pack_sums(&j->sums, &j->pack, true);
-    if (s == ST_OK) progress_end(&bar, input_taken(&source->rows.lines.in) >> 10, NULL);
+    if (s == ST_OK) progress_end(&bar, source->rows.count, NULL);
     record_release(&record);
     return s;
 }

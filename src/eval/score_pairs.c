@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "data/source.h"
 
@@ -157,17 +156,17 @@ static status read_all(struct job *j) {
     status s = source_open(&source, j->o->input, j->o->skip_bad ? SOURCE_SKIP : SOURCE_STOP, j->o->beside);
     TRY(s);
     source.map = j->o->map;
-    progress_begin(&bar, j->o->what, "kB", file_size_bytes(j->o->input) >> 10);
+    progress_begin(&bar, j->o->what, "rows", rows_count(j->o->input));
     while (s == ST_OK) {
         s = source_next(&source, &record, &end);
         if (s != ST_OK || end) break;
         s = take(j, &record);
         if (s != ST_OK) s = source_reject(&source, &record, s);
-        progress_update(&bar, input_taken(&source.rows.lines.in) >> 10, NULL);
+        progress_update(&bar, source.rows.count - j->count, NULL); /* those held back are not computed yet */
     }
     if (s == ST_OK) s = flush(j);
     if (s == ST_OK) s = source_commit(&source);
-    if (s == ST_OK) progress_end(&bar, input_taken(&source.rows.lines.in) >> 10, NULL);
+    if (s == ST_OK) progress_end(&bar, source.rows.count, NULL);
     source_release(&source);
     record_release(&record);
     return s;

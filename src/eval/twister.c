@@ -1,9 +1,9 @@
 #include "eval/twister.h"
 
+#include <sha512.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "base/sha512.h"
 
 #define N 624
 #define M 397
@@ -35,8 +35,11 @@ void twister_seed_python(struct twister *r, uint32_t seed) { seed_array(r, &seed
 
 void twister_seed_python_text(struct twister *r, const char *text, size_t size) {
     struct buf number = {0}; /* big endian */
-    unsigned char hash[SHA512_SIZE];
-    sha512(hash, text, size);
+    uint8_t hash[SHA512_DIGEST_LENGTH];
+    SHA512_CTX sha;
+    SHA512_Init(&sha);
+    SHA512_Update(&sha, (const uint8_t *)text, size);
+    SHA512_Final(hash, &sha);
     buf_append(&number, text, size);
     buf_append(&number, hash, sizeof hash);
     size_t first = 0;

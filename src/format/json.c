@@ -396,7 +396,6 @@ static const char *put_escaped(struct buf *out, const char *at, const char *end)
 bool json_string(struct buf *out, struct json value) {
     if (json_kind_of(value) != JSON_STRING) return false;
     const char *at = value.text + 1, *end = value.text + value.size - 1;
-    buf_append(out, "", 0);
     while (at < end) {
         size_t n = copy_until(buf_room(out, 32), at, end, true);
         out->size += n;

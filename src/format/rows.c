@@ -1,7 +1,9 @@
+#define _POSIX_C_SOURCE 200809L
 #include "format/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "format/json.h"
 
@@ -290,4 +292,16 @@ status rows_each(const char *path, status (*each)(void *context, struct json row
     }
     rows_release(&rows);
     return code;
+}
+
+uint64_t rows_count(const char *path) {
+    struct rows_in rows;
+    const char *text;
+    size_t size;
+    uint64_t count = 0;
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || rows_open(&rows, path) != ST_OK) return 0;
+    while (rows_next(&rows, &text, &size) == ST_OK && text) count = rows.count;
+    rows_release(&rows);
+    return count;
 }

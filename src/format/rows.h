@@ -30,6 +30,8 @@ const char *rows_path(const struct rows_in *r);
 /* Another one from now on. */
 void rows_set_path(struct rows_in *r, const char *name);
 void rows_release(struct rows_in *r);
+/* How many there are, for a progress bar; 0 when it cannot be known: what is no plain file can be read only once. */
+uint64_t rows_count(const char *path);
 /* Opens the file and takes each row, parsed; stops at the first error, to which file and line are added. */
 status rows_each(const char *path, status (*each)(void *context, struct json row), void *context);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "kept_rows.h"
 #include "model/linear.h"
 #include "num/act.h"
 #include "num/cpu.h"
@@ -80,16 +81,6 @@ static void keep_block(void *context, const float *block, size_t i, size_t rows,
 
 enum how { SECOND = 1, INIT = 2, TRANSPOSED = 4, PLAIN = 8, TURNED = 16, FINISH = 32, HALVES = 64, FEW_BITS = 128, MADE = 256 };
 
-/* Rows of a matrix, by a function. */
-struct floats {
-    const float *at;
-    size_t width;
-};
-static void copy_rows(float *out, const void *source, size_t from, size_t rows) {
-    const struct floats *f = source;
-    memcpy(out, f->at + from * f->width, rows * f->width * sizeof *out);
-}
-
 /* Stretches of bf16, of fp16 and of fp32: tiles with one, two and three parts, and tiles of both. */
 static void keep_few_bits(float *x, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -113,8 +104,8 @@ static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) 
         g.plain = b, g.ld_plain = transposed ? k : n, g.transposed = transposed, g.strips = strips;
     else
         g.b = bp;
-    const struct floats rows = {b, k};
-    if (how & MADE) g.plain = NULL, g.make = copy_rows, g.source = &rows;
+    const struct kept_rows rows = {b, k};
+    if (how & MADE) g.plain = NULL, g.make = kept_rows, g.source = &rows;
     if (k2) g.a2 = a2h, g.lda2 = lda2, g.k2 = 32, g.b2 = b2p;
     if (how & (FINISH | HALVES)) g.finish = keep_block, g.context = &kept, g.c = NULL, g.init = init ? c0 : NULL;
     if (how & HALVES) g.half_offset = n / 2;
@@ -236,7 +227,7 @@ static void packing(void **state) {
         uint16_t *want = aligned_alloc(64, bytes), *got = packed(x, width, transposed, k, n, planes), *made = aligned_alloc(64, bytes);
         memset(made, 255, bytes);
         pack_one_by_one(want, x, width, transposed, k, n, planes);
-        gemm_amx_pack_made(made, copy_rows, &(struct floats){x, width}, 0, rows, width, transposed, planes, strips);
+        gemm_amx_pack_made(made, kept_rows, &(struct kept_rows){x, width}, 0, rows, width, transposed, planes, strips);
         assert_memory_equal(got, want, bytes);
         assert_memory_equal(made, want, bytes);
         free(want), free(got), free(made);

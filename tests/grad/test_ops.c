@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "kept_rows.h"
 #include "model/linear.h"
 #include "num/act.h"
 #include "num/norm.h"
@@ -321,15 +322,6 @@ static void weights(void **state) {
         }
         arena_release(&memory);
     }
-}
-
-struct kept_rows {
-    const float *at;
-    size_t width;
-};
-static void kept_rows(float *out, const void *source, size_t from, size_t rows) {
-    const struct kept_rows *k = source;
-    memcpy(out, k->at + from * k->width, rows * k->width * sizeof *out);
 }
 
 static double largest_gap(const float *x, const float *y, size_t n) {

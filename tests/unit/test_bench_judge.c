@@ -14,7 +14,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sha512.h"
 #include "eval/bench_judge.h"
 #include "format/rows.h"
 #include "text/markdown.h"
@@ -181,22 +180,6 @@ static void asks_and_reads_as_theirs(void **state) {
     }
 }
 
-/* FIPS 180-4's examples, and a text that ends where the length does not fit. */
-static void sha512_is_theirs(void **state) {
-    (void)state;
-    static const struct {
-        const char *text, *begins;
-    } cases[] = {{"abc", "ddaf35a193617abacc417349ae204131"}, {"", "cf83e1357eefb8bdf1542850d66d8007"},
-                 {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu", "8e959b75dae313da8cf4f72814fc143f"}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        unsigned char hash[SHA512_SIZE];
-        char hex[33] = {0};
-        sha512(hash, cases[i].text, strlen(cases[i].text));
-        for (size_t k = 0; k < 16; k++) snprintf(hex + 2 * k, 3, "%02x", hash[k]);
-        assert_string_equal(hex, cases[i].begins);
-    }
-}
-
 /* Headers, lists and bold marks as Arena-Hard's own function counts them. */
 static void markdown_is_counted_as_theirs(void **state) {
     (void)state;
@@ -252,7 +235,6 @@ static void files_are_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha512_is_theirs),
         cmocka_unit_test(asks_and_reads_as_theirs),
         cmocka_unit_test(markdown_is_counted_as_theirs),
         cmocka_unit_test(files_are_checked),

@@ -156,6 +156,23 @@ static void random_as_python(void **state) {
     assert_string_equal(drawn, "310221311220");
 }
 
+/* random.Random(TEXT).randrange(1000000), three times: texts whose SHA-512 takes one block, none, two. */
+static void texts_seed_as_python(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t drawn[3];
+    } cases[] = {{"abc", {809526, 585282, 482557}},
+                 {"", {476559, 624334, 216936}},
+                 {"na\xc3\xafve", {272639, 295638, 965282}},
+                 {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu", {954585, 958114, 490958}}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct twister r;
+        twister_seed_python_text(&r, cases[i].text, strlen(cases[i].text));
+        for (size_t k = 0; k < 3; k++) assert_int_equal(twister_below_python(&r, 1000000), cases[i].drawn[k]);
+    }
+}
+
 static void python_lists(void **state) {
     (void)state;
     static const struct {
@@ -256,7 +273,7 @@ static void other_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_lm_eval), cmocka_unit_test(random_as_python), cmocka_unit_test(python_lists), cmocka_unit_test(bad_rows), cmocka_unit_test(other_forms),
+        cmocka_unit_test(as_lm_eval), cmocka_unit_test(random_as_python), cmocka_unit_test(texts_seed_as_python), cmocka_unit_test(python_lists), cmocka_unit_test(bad_rows), cmocka_unit_test(other_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
