@@ -6,7 +6,7 @@ rapt=$1 folder=$2
 rm -rf "$folder"
 mkdir -p "$folder/man1" "$folder/completions"
 "$rapt" help --man >"$folder/man1/rapt.1"
-for name in $("$rapt" help --markdown | sed -n 's/.*](\([a-z-]*\)\.md).*/\1/p'); do
+for name in $("$rapt" help --markdown | sed -n 's/.*](\([a-z0-9-]*\)\.md).*/\1/p'); do
   "$rapt" help "$name" --man >"$folder/man1/rapt-$name.1"
 done
 "$rapt" help --completion bash >"$folder/completions/rapt"

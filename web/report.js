@@ -54,6 +54,8 @@ const faded = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStar
 
 for (const run of data.runs) model(run.label);
 const labelOfName = (name) => {
+  const at = name.indexOf('@goal='); /* as rapt serve names a model at a goal */
+  if (at > 0) return `${labelOfName(name.slice(0, at))} at goal ${name.slice(at + 6)}`;
   const run = data.runs.find((r) => r.label === name || r.folder.replace(/\/+$/, '') === name.replace(/\/+$/, ''));
   return run ? run.label : baseName(name);
 };
@@ -71,7 +73,7 @@ function evaluated(task) {
   const add = (label, run, file) => {
     const same = out.filter((o) => o.label === label || o.label.startsWith(label + ' ('));
     if (same.some((o) => JSON.stringify(o.run) === JSON.stringify(run))) return;
-    out.push({label: same.length ? `${label} (${baseName(file)})` : label, run, file});
+    out.push({label: same.length ? `${label} (${baseName(file)})` : label, named: label, run, file});
   };
   for (const e of data.evals) {
     if (e.data.task !== task) continue;
@@ -744,6 +746,7 @@ curveCharts();
 midpointCharts();
 sampleCards();
 unlearningCharts();
+judgedCharts();
 otherEvaluations();
 trainingCurves();
 leftOut();

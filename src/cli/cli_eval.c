@@ -15,6 +15,12 @@ const char *cli_split_name(char **name, const char *text) {
     return whole ? text : equals + 1;
 }
 
+status cli_bootstrap(struct bootstrap_params *out, int64_t resamples, int64_t seed) {
+    if (resamples < 100 || resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
+    *out = (struct bootstrap_params){(size_t)resamples, 0.95, (uint64_t)seed};
+    return ST_OK;
+}
+
 status cli_check_pooled(const char *name, size_t pooled, const char *first, size_t first_pooled) {
     if (pooled == first_pooled) return ST_OK;
     return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first, first_pooled + 1);

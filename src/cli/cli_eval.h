@@ -2,8 +2,15 @@
 #ifndef RAPT_CLI_CLI_EVAL_H
 #define RAPT_CLI_CLI_EVAL_H
 
+#include "base/opt.h"
 #include "eval/eval.h"
 #include "eval/goal_samples.h"
+
+/* Rows of an option table: how the intervals are drawn. resamples and seed are offsets; over: "prompts", "questions". */
+#define CLI_BOOTSTRAP_ROWS(resamples, seed, over)                                                                                            \
+    {"resamples", OPT_INT, resamples, "N", "2000", NULL, "Bootstrap resamples, over " over ", behind the 95% intervals."},                 \
+    {"seed", OPT_INT, seed, "N", "0", NULL, "Of the bootstrap."}
+status cli_bootstrap(struct bootstrap_params *out, int64_t resamples, int64_t seed);
 
 /* "name=path", or a path that is its own name. A path that exists under the whole text is taken whole. The path is a view of text, *name the caller's. */
 const char *cli_split_name(char **name, const char *text);

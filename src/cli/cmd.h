@@ -61,6 +61,8 @@ extern const size_t cmd_count;
 extern const struct cmd eval_cmd_table[];
 extern const size_t eval_cmd_count;
 
+const struct cmd *cmd_eval_find(const char *task); /* NULL: no task with options of its own */
+
 /* opt_parse for commands: prints --help to stdout when asked. *done is then true and the command returns ST_OK. */
 status cmd_parse(struct opt_result *result, const struct opt_spec *spec, void *options, int argc, char **argv, bool *done);
 

@@ -101,8 +101,8 @@ const struct opt_spec cmd_eval_spec = {
     .notes = "TASK is goal-accuracy (each half, strict, flip rate, by stratum), unlearning (change of log-prob a token by score), midpoint (does the\n"
              "preference turn at the middle of the two scores; rows of rapt augment --test-goals) or goal-curve (requested against achieved score).\n"
              "summary puts what these found about any number of runs into one table and one picture.\n"
-             "Tasks with options of their own, rapt eval TASK --help: multiple-choice, gsm8k, alpaca, arena-hard,\n"
-             "mt-bench, mt-answers, kl (how far policies are from their reference).",
+             "Tasks with options of their own, rapt eval TASK --help: kl (how far policies are from their reference), multiple-choice, gsm8k,\n"
+             "judge (asks a language model for the judgements of the next three), alpaca, arena-hard, mt-bench, mt-answers.",
 };
 
 static status unknown_task(const char *name) {
@@ -340,8 +340,8 @@ status cmd_eval_run(int argc, char **argv) {
     struct eval_options o = {0};
     struct opt_result result;
     bool done;
-    for (size_t i = 0; argc > 0 && i < eval_cmd_count; i++)
-        if (strcmp(argv[0], eval_cmd_table[i].name) == 0) return eval_cmd_table[i].run(argc - 1, argv + 1);
+    const struct cmd *own = argc > 0 ? cmd_eval_find(argv[0]) : NULL;
+    if (own) return own->run(argc - 1, argv + 1);
     TRY(cmd_parse(&result, &cmd_eval_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (result.positional_count == 1 && strcmp(result.positional[0], "summary") == 0) return run_summary(&o, &result);

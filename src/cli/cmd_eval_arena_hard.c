@@ -1,12 +1,11 @@
 /* rapt eval arena-hard: scores against a baseline from a judge's verdicts. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/log.h"
+#include "cli/cli_eval.h"
 #include "cli/cmd.h"
 #include "eval/arena_hard.h"
+#include "eval/bench_judge.h"
 
 struct options {
     struct opt_list judgments, answers;
@@ -20,7 +19,7 @@ static const struct opt_row rows[] = {
     {"judgments", OPT_LIST, FIELD(judgments), "F.jsonl", NULL, NULL,
      "rows with question_id (v2: uid), model and two games with a score, A>>B to B>>A; in the first the baseline is A"},
     {"bench", OPT_CHOICE, FIELD(version), NULL, "v2", "v0.1|v2", "the formulas of Arena-Hard v0.1 or v2"},
-    {"baseline", OPT_STR, FIELD(baseline), "NAME", NULL, NULL, "the model it is compared with; default v0.1 gpt-4-0314, v2 o3-mini-2025-01-31"},
+    {"baseline", OPT_STR, FIELD(baseline), "NAME", NULL, NULL, "the model it is compared with; default v0.1 gpt-4-0314, v2 that of the category: o3-mini-2025-01-31, of creative_writing gemini-2.0-flash-001"},
     {"category", OPT_STR, FIELD(category), "NAME", NULL, NULL, "v2: rows of this category; default hard_prompt"},
     {"style-control", OPT_FLAG, FIELD(style), NULL, NULL, NULL, "v2: with length and markdown as further causes of a verdict; needs --answers"},
     {"answers", OPT_LIST, FIELD(answers), "F.jsonl", NULL, NULL,
@@ -44,14 +43,17 @@ const struct opt_spec cmd_eval_arena_hard_spec = {
 static void put_scores(struct buf *json, struct buf *text, const struct options *o, const struct arena_set *s, const struct arena_score *scores,
                        const double *styles) {
     static const char *const names[ARENA_STYLES] = {"length", "headers", "lists", "bold"};
-    buf_printf(json, "{\"task\": \"arena-hard\", \"bench\": \"%s\", \"baseline\": ", o->version);
+    const double level = 1 - 2 * arena_hard_tail(s->version);
+    buf_printf(json, "{\"task\": \"arena-hard\", \"bench\": \"%s\", \"level\": ", o->version);
+    json_put_double(json, level);
+    buf_append_text(json, ", \"baseline\": ");
     json_put_text(json, s->baseline);
     if (s->category) {
         buf_append_text(json, ", \"category\": ");
         json_put_text(json, s->category);
     }
     buf_printf(json, ", \"battles\": %zu, \"games_without_verdict\": %zu, \"style_control\": %s, \"models\": [", s->count, s->skipped, o->style ? "true" : "false");
-    buf_printf(text, "Arena-Hard %s against %s%s: %zu battles\n", o->version, s->baseline, o->style ? ", style control" : "", s->count);
+    buf_printf(text, "Arena-Hard %s against %s%s: %zu battles, %g%% intervals\n", o->version, s->baseline, o->style ? ", style control" : "", s->count, 100 * level);
     for (size_t i = 0; i < s->model_count; i++) {
         const struct arena_score *x = &scores[i];
         buf_append_text(json, i ? ", {\"model\": " : "{\"model\": ");
@@ -89,12 +91,22 @@ static status evaluate(const struct options *o, struct arena_set *s) {
     if (o->style) code = arena_hard_scores_styled(scores, styles, s, &params);
     else arena_hard_scores(scores, s, &params);
     if (code == ST_OK) put_scores(&json, &text, o, s, scores, styles);
-    if (code == ST_OK && o->output) code = file_write(o->output, json.data, json.size);
-    if (code == ST_OK) fputs(buf_text(o->json ? &json : &text), stdout);
+    if (code == ST_OK) code = cli_put_results(&json, &text, o->output, o->json);
     free(scores);
     buf_release(&json);
     buf_release(&text);
     return code;
+}
+
+/* What eval judge compares with, unless it is told. */
+static status find_baseline(char **out, const struct options *o, enum arena_version version, const char *category) {
+    struct yaml prompts;
+    const char *text = bench_prompts_arena(), *name = o->baseline;
+    CHECK(yaml_parse(&prompts, "prompts/arena_hard.yaml", text, strlen(text)) == ST_OK); /* built in */
+    if (!name) name = arena_hard_baseline(&prompts, version, category);
+    *out = name ? mem_text(name) : NULL;
+    yaml_release(&prompts);
+    return *out ? ST_OK : FAIL(ST_USAGE, "--category %s has no baseline of its own; give --baseline NAME", category);
 }
 
 status cmd_eval_arena_hard_run(int argc, char **argv) {
@@ -110,8 +122,9 @@ status cmd_eval_arena_hard_run(int argc, char **argv) {
     if (o.rounds < 10 || o.rounds > 100000) return FAIL(ST_USAGE, "--rounds expects 10 to 100000");
     if (o.seed < 0 || o.seed > UINT32_MAX) return FAIL(ST_USAGE, "--seed expects 0 to %lu", (unsigned long)UINT32_MAX);
     struct arena_set set = {.version = v2 ? ARENA_V2 : ARENA_V01, .keep_questions = o.style};
-    set.baseline = mem_text(o.baseline ? o.baseline : v2 ? "o3-mini-2025-01-31" : "gpt-4-0314");
-    set.category = v2 ? mem_text(o.category ? o.category : "hard_prompt") : NULL;
+    const char *category = o.category ? o.category : "hard_prompt";
+    TRY(find_baseline(&set.baseline, &o, set.version, category));
+    set.category = v2 ? mem_text(category) : NULL;
     const status s = evaluate(&o, &set);
     arena_hard_release(&set);
     return s;

@@ -166,7 +166,8 @@ static status judge(const struct options *o, const struct bench_protocol *p, str
     struct remote_counts kept = {0}, *counts = &kept;
     for (size_t i = 0; i < o->baselines.count; i++) bo.baselines[i] = o->baselines.items[i];
     TRY(bench_open(&b, p, &bo));
-    if (b.missing) log_warn("%s: %zu questions have no answer in it, and are left out", o->answers, b.missing);
+    if (b.missing)
+        log_warn("%s: %zu questions have no answer in it, and are left out%s%s", o->answers, b.missing, p->missing_hint ? "; " : "", p->missing_hint ? p->missing_hint : "");
     status s = o->model ? ask_model(&b, counts, o, remote) : bench_ask(&b, counts, remote);
     if (s == ST_OK) s = write_file(&b, o->output);
     const struct cli_count list[] = {{"judgements", "questions about answers, and equal ones", b.count + b.equal},

@@ -44,8 +44,7 @@ static const struct opt_row rows[] = {
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     {"results", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     CLI_FIELD_ROW(FIELD(fields)),
-    {"resamples", OPT_INT, FIELD(resamples), "N", "2000", NULL, "Bootstrap resamples, over prompts, behind the 95% intervals."},
-    {"seed", OPT_INT, FIELD(seed), "N", "0", NULL, "Of the bootstrap."},
+    CLI_BOOTSTRAP_ROWS(FIELD(resamples), FIELD(seed), "prompts"),
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "Print JSON instead of tables."},
     {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL, "Write the JSON to this file too."},
 };
@@ -162,7 +161,6 @@ static status check(const struct options *o, const struct opt_result *r) {
         if (!find_adapter(o, i)) return FAIL(ST_USAGE, "--samples %s: no --adapter NAME=D of that name says who wrote them (the base model itself: NAME=M)", o->samples.items[i]);
     if (o->adapters.count > o->samples.count) return FAIL(ST_USAGE, "%zu --adapter and %zu --samples; expected one of each name for every file of samples", o->adapters.count, o->samples.count);
     if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
-    if (o->resamples < 100 || o->resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
     if (opt_given(r, &cmd_eval_kl_spec, "above") && !isfinite(o->above)) return FAIL(ST_USAGE, "--above expects a finite number");
     return cli_threads(o->threads);
 }
@@ -174,12 +172,15 @@ status cmd_eval_kl_run(int argc, char **argv) {
     bool done;
     TRY(cmd_parse(&r, &cmd_eval_kl_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
+    struct eval_input in = {.above = opt_given(&r, &cmd_eval_kl_spec, "above") ? o.above : (double)NAN};
     TRY(check(&o, &r));
+    TRY(cli_bootstrap(&in.bootstrap, o.resamples, o.seed));
     TRY(cli_fields(&map, &o.fields));
     struct goal_samples *runs = mem_zero(o.samples.count, sizeof *runs);
     struct computed *files = mem_zero(o.samples.count, sizeof *files);
     struct goal_names names = {0};
-    struct eval_input in = {.samples = runs, .names = &names, .bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = opt_given(&r, &cmd_eval_kl_spec, "above") ? o.above : (double)NAN};
+    in.samples = runs;
+    in.names = &names;
     status s = o.model ? score_files(files, &o, &map) : ST_OK;
     for (size_t i = 0; s == ST_OK && i < o.samples.count; i++) {
         struct goal_samples file;

@@ -22,7 +22,7 @@ static const struct opt_row rows[] = {
      "Also writes D/NAME/events.out.tfevents.rapt for each run, its metrics for TensorBoard. May stand without --output."},
     {"title", OPT_STR, offsetof(struct options, title), "TEXT", NULL, NULL, "Heading of the page; the runs' names otherwise."},
     {"eval", OPT_LIST, offsetof(struct options, eval), "[NAME=]FILE", NULL, NULL,
-     "Further output of rapt eval TASK --json, or results JSON of lm-evaluation-harness. NAME is the model's, where the file has one."},
+     "Further output of rapt eval TASK --json (alpaca, arena-hard, mt-bench too), or results JSON of lm-evaluation-harness. NAME is the model's, where the file has one."},
     {"samples", OPT_LIST, offsetof(struct options, samples), "[NAME=]FILE", NULL, NULL,
      "Further texts as rapt generate --output writes them. NAME is the model's; else the rows' adapter or model field."},
 };

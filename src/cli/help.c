@@ -7,6 +7,7 @@
 #include "cli/cmd.h"
 #include "cli/complete.h"
 #include "cli/support.h"
+#include "eval/eval.h"
 
 void help_print(void) {
     printf("rapt %s: reward-augmented preference training (arXiv 2410.08067)\n\nusage: rapt COMMAND [options]\n", RAPT_VERSION);
@@ -77,13 +78,13 @@ static void put_man_index(struct buf *out) {
     }
 }
 
-/* A command by its name; eval-NAME is the task NAME of rapt eval. */
-static const struct cmd *find(const char *name) {
+/* A command by its name; eval-NAME, or eval and NAME, is the task NAME of rapt eval, whose other tasks are on its own page. */
+static const struct cmd *find(const char *name, const char *task) {
+    if (task && cmd_eval_find(task)) return cmd_eval_find(task);
+    if (task && !eval_find(task) && strcmp(task, "summary") != 0) return NULL;
     for (size_t i = 0; i < cmd_count; i++)
         if (strcmp(name, cmd_table[i].name) == 0) return &cmd_table[i];
-    for (size_t i = 0; i < eval_cmd_count; i++)
-        if (strncmp(name, "eval-", 5) == 0 && strcmp(name + 5, eval_cmd_table[i].name) == 0) return &eval_cmd_table[i];
-    return NULL;
+    return strncmp(name, "eval-", 5) == 0 ? cmd_eval_find(name + 5) : NULL;
 }
 
 static int print(struct buf *text, status s) {
@@ -95,7 +96,7 @@ static int print(struct buf *text, status s) {
 
 int help_run(int argc, char **argv) {
     struct buf text = {0};
-    const char *name = NULL, *form = NULL;
+    const char *name = NULL, *task = NULL, *form = NULL;
     if (argc >= 1 && argc <= 2 && strcmp(argv[0], "--support") == 0) return print(&text, support_put(&text, argv[1]));
     if (argc == 2 && strcmp(argv[0], "--completion") == 0) return print(&text, complete_put(&text, argv[1]));
     for (int i = 0; i < argc; i++) {
@@ -103,14 +104,17 @@ int help_run(int argc, char **argv) {
             form = argv[i] + 2;
         } else if (argv[i][0] != '-' && !name) {
             name = argv[i];
+        } else if (argv[i][0] != '-' && !task && strcmp(name, "eval") == 0) {
+            task = argv[i];
         } else {
             log_error("rapt help takes a command's name and --markdown or --man, or --support, or --completion SHELL, not '%s'", argv[i]);
             return 2;
         }
     }
-    const struct cmd *c = name ? find(name) : NULL;
+    const struct cmd *c = name ? find(name, task) : NULL;
     if (name && !c) {
-        log_error("unknown command '%s'; rapt --help lists them", name);
+        if (task) log_error("rapt eval has no task '%s'; rapt eval --help lists them", task);
+        else log_error("unknown command '%s'; rapt --help lists them", name);
         return 2;
     }
     if (!c && !form) {

@@ -43,7 +43,10 @@ int main(int argc, char **argv) {
         if (s == ST_OK) return 0;
         if (s == ST_USAGE && launch.rank > 0) return 0; /* rank 0 says it; mpirun kills the rest behind the first bad exit */
         log_error("%s", status_message());
-        if (s == ST_USAGE) fprintf(stderr, "rapt: try 'rapt %s --help'\n", argv[1]);
+        if (s == ST_USAGE) { /* a task of eval with options of its own has its own help */
+            const bool task = argc > 2 && strcmp(argv[1], "eval") == 0 && cmd_eval_find(argv[2]);
+            fprintf(stderr, "rapt: try 'rapt %s%s%s --help'\n", argv[1], task ? " " : "", task ? argv[2] : "");
+        }
         return s == ST_USAGE ? 2 : 1;
     }
     log_error("unknown command '%s'; rapt --help lists them", argv[1]);

@@ -28,6 +28,20 @@ static status same_generator(char **known, struct json row, const char *name) {
     return FAIL(ST_MISMATCH, "field %s: another model than '%.80s' in the rows before; give one file a model", name, *known);
 }
 
+/* In front of what it is of; a DataFrame with an "index" column keeps that where it would number its rows. */
+static status index_of(struct alpaca_row *r, struct alpaca_set *s, struct json row) {
+    const struct json value = json_get(row, "index");
+    const bool there = json_kind_of(value) != JSON_NONE;
+    int64_t index = 0;
+    r->index = s->count;
+    if (s->count && there != s->indexed) return FAIL(ST_FORMAT, "field index: expected in all rows or in none, and here it is %s", there ? "given" : "missing");
+    s->indexed = there;
+    if (!there) return ST_OK;
+    if (!json_int(&index, value) || index < 0) return FAIL(ST_FORMAT, "field index: expected a whole number of 0 or more, found %s", json_kind_name(json_kind_of(value)));
+    r->index = (size_t)index;
+    return ST_OK;
+}
+
 status alpaca_add(struct alpaca_set *s, struct json row) {
     struct alpaca_row r;
     const struct json preference = json_get(row, "preference");
@@ -36,6 +50,7 @@ status alpaca_add(struct alpaca_set *s, struct json row) {
     TRY(same_generator(&s->generator[1], row, "generator_2"));
     TRY(length_of(&r.length[0], row, "output_1"));
     TRY(length_of(&r.length[1], row, "output_2"));
+    TRY(index_of(&r, s, row));
     r.preference = (double)NAN;
     if (json_kind_of(preference) != JSON_NULL && !json_double(&r.preference, preference))
         return FAIL(ST_FORMAT, "field preference: expected a number or null, found %s", json_kind_name(json_kind_of(preference)));
@@ -102,6 +117,32 @@ void alpaca_win_rates(struct alpaca_rates *out, const struct alpaca_set *s) {
     out->discrete_win_rate = 100 * discrete / (double)out->total;
     out->average_length = length / (double)s->count;
     free(values);
+}
+
+/* In percent of values[count], NaN ones left out. */
+static status interval_of(struct estimate *out, const struct alpaca_set *s, const double *values, double unit, const struct bootstrap_params *p) {
+    uint64_t *instructions;
+    TRY(mem_try_alloc(&instructions, s->count ? s->count : 1, sizeof *instructions, "instructions"));
+    for (size_t i = 0; i < s->count; i++) instructions[i] = s->items[i].index;
+    const status code = bootstrap_mean(out, p, values, instructions, s->count);
+    out->value *= unit;
+    out->low *= unit;
+    out->high *= unit;
+    free(instructions);
+    return code;
+}
+
+status alpaca_intervals(struct alpaca_intervals *out, const struct alpaca_set *s, const struct bootstrap_params *p) {
+    double *preferences = mem_zero(s->count + 1, sizeof *preferences), *lengths = mem_zero(s->count + 1, sizeof *lengths);
+    for (size_t i = 0; i < s->count; i++) {
+        preferences[i] = s->items[i].preference - 1;
+        lengths[i] = s->items[i].length[1];
+    }
+    status code = interval_of(&out->win_rate, s, preferences, 100, p);
+    if (code == ST_OK) code = interval_of(&out->length, s, lengths, 1, p);
+    free(preferences);
+    free(lengths);
+    return code;
 }
 
 /* ---- the length-controlled one ---- */
@@ -181,8 +222,9 @@ static void keep_first(struct alpaca_gamed *g, const double *index) {
     struct placed *sorted = mem_zero(g->order_count, sizeof *sorted);
     for (size_t i = 0; i < g->order_count; i++) sorted[i] = (struct placed){index[i], i};
     qsort(sorted, g->order_count, sizeof *sorted, by_index);
+    g->instructions = g->order_count;
     for (size_t i = 1; i < g->order_count; i++)
-        if (sorted[i].index == sorted[i - 1].index) g->difficulty[sorted[i].at] = (double)NAN;
+        if (sorted[i].index == sorted[i - 1].index) g->difficulty[sorted[i].at] = (double)NAN, g->instructions--;
     free(sorted);
 }
 
@@ -242,11 +284,16 @@ static void place_features(double x[LC_FEATURES], double length, double difficul
     x[2] = with_difficulty ? model : 0;
 }
 
-static status own_difficulty(double *out, size_t i, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
+static status own_difficulty(double *out, const struct alpaca_set *s, size_t i, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
+    const size_t index = s->items[i].index;
     *out = 0;
     if (!glm->difficulty) return ST_OK;
-    if (i < gamed->order_count && !isnan(gamed->difficulty[i])) return *out = gamed->difficulty[i], ST_OK;
-    return FAIL(ST_MISMATCH, "--gamed has no difficulty of instruction %zu; annotations stand in the evaluation set's order, one an instruction", i + 1);
+    if (index < gamed->order_count && !isnan(gamed->difficulty[index])) return *out = gamed->difficulty[index], ST_OK;
+    return FAIL(ST_MISMATCH, "--gamed has no difficulty of instruction %zu; annotations stand in the evaluation set's order, one an instruction, or have an index each", index + 1);
+}
+
+bool alpaca_is_short(const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
+    return glm->difficulty && !s->indexed && s->count < gamed->instructions;
 }
 
 static status gather(struct lc_row *rows, size_t *count, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
@@ -262,7 +309,7 @@ static status gather(struct lc_row *rows, size_t *count, const struct alpaca_set
     }
     for (size_t i = 0; i < s->count; i++) {
         double difficulty;
-        TRY(own_difficulty(&difficulty, i, glm, gamed));
+        TRY(own_difficulty(&difficulty, s, i, glm, gamed));
         if (isnan(s->items[i].preference)) continue;
         struct lc_row *row = &rows[(*count)++];
         place_features(row->x, tanh((s->items[i].length[0] - s->items[i].length[1]) / spread), difficulty, 1, glm->difficulty);
@@ -273,29 +320,32 @@ static status gather(struct lc_row *rows, size_t *count, const struct alpaca_set
     return ST_OK;
 }
 
-static void predict(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
+static status predict(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed, const struct bootstrap_params *p) {
     double *values = mem_zero(s->count, sizeof *values);
     for (size_t i = 0; i < s->count; i++) {
         double x[LC_FEATURES], z = 0;
-        place_features(x, 0, glm->difficulty ? gamed->difficulty[i] : 0, 1, glm->difficulty);
+        place_features(x, 0, glm->difficulty ? gamed->difficulty[s->items[i].index] : 0, 1, glm->difficulty);
         for (size_t k = 0; k < LC_FEATURES; k++) z += x[k] * out->fit.coefficients[k];
         values[i] = 1 / (1 + exp(-z));
     }
     const struct harness_mean mean = harness_mean_of(values, s->count);
     out->win_rate = 100 * mean.mean;
     out->standard_error = 100 * mean.stderr_;
+    const status code = interval_of(&out->interval, s, values, 100, p);
     free(values);
+    return code;
 }
 
-status alpaca_length_controlled(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
-    *out = (struct alpaca_lc){0};
-    if (strcmp(s->generator[0], s->generator[1]) == 0) return out->win_rate = 50, ST_OK; /* the baseline against itself */
+status alpaca_length_controlled(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed,
+    const struct bootstrap_params *p) {
+    *out = (struct alpaca_lc){.win_rate = 50, .interval = {50, 50, 50, s->count, s->count}};
+    if (strcmp(s->generator[0], s->generator[1]) == 0) return ST_OK; /* the baseline against itself */
     size_t count = 0;
     struct lc_row *rows = mem_zero(s->count + (glm->lambda > 0 ? gamed->count : 0) + 1, sizeof *rows);
     status code = gather(rows, &count, s, glm, gamed);
     if (code == ST_OK) {
         lc_fit_rows(&out->fit, rows, count, glm->difficulty ? 3 : 2);
-        predict(out, s, glm, gamed);
+        code = predict(out, s, glm, gamed, p);
     }
     free(rows);
     return code;

@@ -21,6 +21,11 @@ void arena_hard_release(struct arena_set *s) {
     *s = (struct arena_set){0};
 }
 
+const char *arena_hard_baseline(const struct yaml *prompts, enum arena_version version, const char *category) {
+    const struct yaml_node *node = yaml_get(yaml_get(prompts->root, "baselines"), version == ARENA_V2 ? category : "arena-hard-v0.1");
+    return node ? node->text : NULL;
+}
+
 /* ---- judgements ---- */
 
 struct verdict {
@@ -92,6 +97,9 @@ status arena_hard_add(struct arena_set *s, struct json row) {
         if (json_kind_of(category) != JSON_STRING) return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
         if (!json_equals(category, s->category)) return ST_OK;
     }
+    const struct json against = json_get(row, "baseline");
+    if (s->version == ARENA_V2 && json_kind_of(against) == JSON_STRING && !json_equals(against, s->baseline))
+        return FAIL(ST_MISMATCH, "field baseline: judged against %.*s, and the baseline is %.80s; --baseline NAME says another", (int)(against.size < 80 ? against.size : 80), against.text, s->baseline);
     if (json_kind_of(id) != JSON_STRING) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", s->version == ARENA_V2 ? "uid" : "question_id", json_kind_name(json_kind_of(id)));
     if (json_kind_of(games) != JSON_ARRAY || json_count(games) < 2) return FAIL(ST_FORMAT, "field games: expected an array of two games, one in each order");
     for (size_t i = 0; i < 2; i++) {

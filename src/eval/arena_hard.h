@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "format/json.h"
+#include "format/yaml.h"
 
 #define ARENA_STYLES 4 /* length; headers, list items and bold marks a token */
 
@@ -27,9 +28,11 @@ struct arena_set {
 };
 void arena_hard_release(struct arena_set *s);
 /* Adds a file: rows {question_id | uid, model, games: [{score}, {score}]}, game 1 with the baseline as A, game 2 with the model as A. v2 also
- * category, and leaves out rows with a game that has no score; v0.1 leaves out such games. */
+ * category, perhaps the baseline, which must be the set's, and leaves out rows with a game that has no score; v0.1 leaves out such games. */
 status arena_hard_load(struct arena_set *s, const char *path);
 status arena_hard_add(struct arena_set *s, struct json row); /* one row */
+/* The baseline of a category of v2 (JUDGE_SETTINGS of utils/judge_utils.py), or of v0.1, by prompts/arena_hard.yaml, which is `prompts`. A view; NULL: it has none. */
+const char *arena_hard_baseline(const struct yaml *prompts, enum arena_version version, const char *category);
 /* Fills style from answer files: rows {uid, model, metadata: {token_len, header_count, list_count, bold_count}}, of every model and the baseline.
  * ST_MISMATCH where an answer is missing. */
 status arena_hard_load_styles(struct arena_set *s, const char *const *paths, size_t count);
@@ -38,6 +41,8 @@ struct arena_score {
     size_t model, battles;
     double score, low, high; /* percent */
 };
+/* What an interval leaves out at either end: v0.1's are of 95 %, v2's of 90. */
+double arena_hard_tail(enum arena_version version);
 struct arena_params {
     size_t rounds; /* of the bootstrap: 100 */
     uint32_t seed; /* of numpy's generator, whose draws are repeated: 42 */

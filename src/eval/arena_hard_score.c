@@ -22,6 +22,8 @@ static double quantile(const double *sorted, size_t n, double q) {
     return sorted[low] + (sorted[high] - sorted[low]) * (at - (double)low);
 }
 
+double arena_hard_tail(enum arena_version version) { return version == ARENA_V01 ? 0.025 : 0.05; }
+
 static int best_first(const void *a, const void *b) {
     const struct arena_score *x = a, *y = b;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
@@ -108,8 +110,8 @@ void arena_hard_scores(struct arena_score *scores, const struct arena_set *s, co
         if (!n) continue;
         for (size_t i = 0; i < n; i++) sum += row[i];
         qsort(row, n, sizeof *row, by_double);
-        scores[m].low = quantile(row, n, together ? 0.025 : 0.05);
-        scores[m].high = quantile(row, n, together ? 0.975 : 0.95);
+        scores[m].low = quantile(row, n, arena_hard_tail(s->version));
+        scores[m].high = quantile(row, n, 1 - arena_hard_tail(s->version));
         if (!together) scores[m].score = sum / (double)n; /* v2 shows the bootstrap's mean */
     }
     qsort(scores, s->model_count, sizeof *scores, best_first);
@@ -262,8 +264,8 @@ status arena_hard_scores_styled(struct arena_score *scores, double *styles, cons
         for (size_t m = 0; m < s->model_count; m++) {
             double *row = rates + m * p->rounds;
             scores[m].score = median_of(row, p->rounds);
-            scores[m].low = quantile(row, p->rounds, 0.05);
-            scores[m].high = quantile(row, p->rounds, 0.95);
+            scores[m].low = quantile(row, p->rounds, arena_hard_tail(s->version));
+            scores[m].high = quantile(row, p->rounds, 1 - arena_hard_tail(s->version));
         }
         for (size_t k = 0; k < ARENA_STYLES; k++) styles[k] = median_of(coefficients + k * p->rounds, p->rounds);
         qsort(scores, s->model_count, sizeof *scores, best_first);

@@ -14,6 +14,7 @@
 
 struct row {
     const struct bench_answer *base, *own;
+    size_t index;    /* of the instruction in the evaluation set: its place in the baseline's file */
     size_t question; /* SIZE_MAX: equal outputs, nobody is asked */
     bool switched;
 };
@@ -124,9 +125,10 @@ static void put_question(struct buf *messages, const struct alpaca *x, const str
     buf_release(&text);
 }
 
-static void add_row(struct bench *b, struct alpaca *x, const struct bench_answer *base, const struct bench_answer *own) {
+static void add_row(struct bench *b, struct alpaca *x, size_t index, const struct bench_answer *own) {
+    const struct bench_answer *base = &x->base.items[index];
     struct row *row = &x->rows[x->count++];
-    *row = (struct row){base, own, SIZE_MAX, is_switched(base->id)};
+    *row = (struct row){base, own, index, SIZE_MAX, is_switched(base->id)};
     if (strcmp(base->turns[0], own->turns[0]) == 0) {
         b->equal++;
         return;
@@ -151,7 +153,7 @@ static status open(struct bench *b) {
     for (size_t i = 0; i < x->base.count; i++) {
         const struct bench_answer *base = &x->base.items[i], *own = bench_answers_find(&x->own, base->id, NULL, base->twin);
         if (!own) b->missing++;
-        else if (!o->limit || x->count < o->limit) add_row(b, x, base, own);
+        else if (!o->limit || x->count < o->limit) add_row(b, x, i, own);
         found += own != NULL;
     }
     if (!found) return FAIL(ST_MISMATCH, "%s: none of its instructions is one of %s", o->answers, o->baselines[0]);
@@ -186,14 +188,18 @@ static status read(struct bench_question *q, const struct remote_answer *a) {
 
 /* ---- annotations.json ---- */
 
+/* The package takes a row's place for the index of its instruction, on which the difficulty of the length-controlled win rate depends, unless the rows
+ * say an index (metrics/glm_winrate.py: reset_index keeps a column of that name). So where rows are missing they do. */
 static void write(struct buf *out, const struct bench *b) {
     const struct alpaca *x = b->state;
+    const bool gaps = b->missing > 0;
     buf_append_text(out, "[\n");
     for (size_t i = 0; i < x->count; i++) {
         const struct row *row = &x->rows[i];
         const struct bench_question *q = row->question == SIZE_MAX ? NULL : &b->questions[row->question];
         const double shown = q ? q->value : 1.5;
         buf_append_char(out, '{');
+        if (gaps) buf_printf(out, "\"index\": %zu, ", row->index);
         bench_put_text(out, "instruction", row->base->id);
         if (row->base->dataset) bench_put_text(out, "dataset", row->base->dataset);
         bench_put_text(out, "output_1", row->base->turns[0]);
@@ -215,6 +221,7 @@ const struct bench_protocol bench_alpaca = {
     .name = "alpaca",
     .help = "AlpacaEval 2, weighted_alpaca_eval_gpt4_turbo: which of two outputs is better, by the log-probs of one token",
     .citation = "alpaca_eval 0.6.6, evaluators_configs/weighted_alpaca_eval_gpt4_turbo",
+    .missing_hint = "the rows say the index of their instruction, or the length-controlled win rate would give those behind a gap the difficulty of another",
     .needs = BENCH_NEEDS_BASELINES,
     .temperature = 1,
     .max_tokens = 1,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/arena_hard.h"
 #include "eval/bench_judge.h"
 #include "format/rows.h"
 #include "format/yaml.h"
@@ -118,8 +119,7 @@ static const char *system_of(const struct arena_hard *x, const char *category) {
 }
 
 static const char *baseline_of(const struct arena_hard *x, const struct bench_options *o, const char *category) {
-    const struct yaml_node *node = yaml_get(yaml_get(x->own_yaml.root, "baselines"), x->v2 ? category : "arena-hard-v0.1");
-    return o->baseline ? o->baseline : node ? node->text : NULL;
+    return o->baseline ? o->baseline : arena_hard_baseline(&x->own_yaml, x->v2 ? ARENA_V2 : ARENA_V01, category);
 }
 
 /* ---- questions ---- */

@@ -36,6 +36,7 @@ struct bench_protocol {
     unsigned needs;             /* BENCH_NEEDS_.. */
     double temperature;
     int64_t max_tokens, tries;  /* of an answer; askings until one can be read, as the benchmark's own script has it */
+    const char *missing_hint;   /* what missing answers mean for the file, or NULL */
     const char *members;        /* further ones of the request, ", \"top_p\": 1"; "" */
     size_t top;                 /* log-probs of so many likeliest tokens come with the answer; 0: none */
     bool continues;             /* read puts more behind the messages: a second asking goes on with the conversation, at the same temperature */

@@ -18,6 +18,7 @@ static double value_of(const struct goal_sample *x, enum curve_figure figure, do
     return (double)NAN;
 }
 
+static bool is_at(const struct goal_sample *x, size_t goal) { return goal == CURVE_ALL_GOALS ? x->goal_at != SIZE_MAX : x->goal_at == goal; }
 
 status goal_curve_at(struct estimate *out, const struct goal_samples *s, const struct bootstrap_params *p, enum curve_figure figure, size_t goal,
                      double above) {
@@ -27,7 +28,7 @@ status goal_curve_at(struct estimate *out, const struct goal_samples *s, const s
     if (code == ST_OK) code = mem_try_alloc(&keys, s->count ? s->count : 1, sizeof *keys, "prompts");
     if (code == ST_OK) {
         for (size_t i = 0; i < s->count; i++) {
-            values[i] = s->items[i].goal_at == goal ? value_of(&s->items[i], figure, above) : (double)NAN;
+            values[i] = is_at(&s->items[i], goal) ? value_of(&s->items[i], figure, above) : (double)NAN;
             keys[i] = s->items[i].key;
         }
         code = bootstrap_mean(out, p, values, keys, s->count);
@@ -59,20 +60,28 @@ static status look_at_prompt(struct goal_curve *c, size_t prompt, const struct g
     return code;
 }
 
-static void add_to_cells(struct goal_curve *c, const struct goal_sample *items, size_t n) {
-    double score = 0, error = 0;
+/* The mean of what is no NaN. */
+static double cell_mean(const struct goal_sample *items, size_t n, int figure, double above) {
+    double sum = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double value = figure == CURVE_CELL_ERROR ? fabs(items[i].score - items[i].goal) : value_of(&items[i], (enum curve_figure)figure, above);
+        if (!isnan(value)) sum += value, count++;
+    }
+    return count ? sum / (double)count : (double)NAN;
+}
+
+static void add_to_cells(struct goal_curve *c, const struct goal_sample *items, size_t n, double above) {
     for (size_t i = 0, begin = 0; i < n; i++) {
-        score += items[i].score;
-        error += fabs(items[i].score - items[i].goal);
         if (i + 1 < n && items[i + 1].goal == items[i].goal) continue;
-        const double count = (double)(i + 1 - begin);
-        c->cells[c->cell_count++] = (struct goal_cell){items[i].key, items[i].goal, score / count, error / count};
-        score = error = 0;
+        struct goal_cell *cell = &c->cells[c->cell_count++];
+        *cell = (struct goal_cell){.key = items[i].key, .count = i + 1 - begin, .goal = items[i].goal};
+        for (int f = 0; f <= CURVE_CELL_ERROR; f++) cell->mean[f] = cell_mean(items + begin, cell->count, f, above);
         begin = i + 1;
     }
 }
 
-status goal_curve_init(struct goal_curve *c, const struct goal_samples *s) {
+status goal_curve_init(struct goal_curve *c, const struct goal_samples *s, double above) {
     *c = (struct goal_curve){.samples = s};
     status code = mem_try_alloc(&c->cells, s->count ? s->count : 1, sizeof *c->cells, "cells");
     if (code == ST_OK) code = mem_try_alloc(&c->keys, s->prompts ? s->prompts : 1, sizeof *c->keys, "prompts");
@@ -83,7 +92,7 @@ status goal_curve_init(struct goal_curve *c, const struct goal_samples *s) {
         size_t asked = 0;
         for (; i < s->count && s->items[i].prompt == prompt; i++) asked += s->items[i].goal_at != SIZE_MAX;
         c->keys[prompt] = s->items[begin].key;
-        add_to_cells(c, &s->items[begin], asked);
+        add_to_cells(c, &s->items[begin], asked, above);
         code = look_at_prompt(c, prompt, &s->items[begin], asked);
     }
     if (code != ST_OK) goal_curve_release(c);

@@ -49,6 +49,17 @@ static status put_curve(struct buf *json, struct buf *text, const struct goal_sa
     return put_goal(json, text, s, in, SIZE_MAX);
 }
 
+static void put_named(struct buf *json, struct buf *text, const char *name, const struct estimate *e, bool first) {
+    buf_printf(json, "%s\"%s\": ", first ? "" : ", ", name);
+    estimate_json(json, e);
+    buf_printf(text, "%-18s", name);
+    estimate_text(text, e);
+    estimate_end_line(text);
+}
+
+/* `above` is one where it is asked for. */
+static int figures_of(const struct eval_input *in) { return isnan(in->above) ? CURVE_ABOVE : CURVE_FIGURES; }
+
 static status put_overall(struct buf *json, struct buf *text, const struct goal_curve *c, const struct eval_input *in) {
     for (int i = 0; i < CURVE_OVERALL; i++) {
         struct estimate e;
@@ -59,6 +70,11 @@ static status put_overall(struct buf *json, struct buf *text, const struct goal_
         estimate_text(text, &e);
         if (i == CURVE_TAU) buf_printf(text, "of %zu prompts, %zu with one score whatever the goal", e.n, c->constant);
         estimate_end_line(text);
+    }
+    for (int f = CURVE_WORDS; f < figures_of(in); f++) {
+        struct estimate e;
+        TRY(goal_curve_at(&e, c->samples, &in->bootstrap, (enum curve_figure)f, c->samples->goal_count ? CURVE_ALL_GOALS : SIZE_MAX, in->above));
+        put_named(json, text, figure_names[f], &e, false);
     }
     return ST_OK;
 }
@@ -80,54 +96,6 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_curv
     return ST_OK;
 }
 
-static int compare_cells(const struct goal_cell *a, const struct goal_cell *b) {
-    if (a->key != b->key) return a->key < b->key ? -1 : 1;
-    return (a->goal > b->goal) - (a->goal < b->goal);
-}
-
-/* Differences cell by cell. goal NaN: of all goals; error: of |r - g| instead of r. */
-static status cell_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first, const struct bootstrap_params *p, double goal,
-                              bool error) {
-    double *values;
-    uint64_t *keys = NULL;
-    TRY(mem_try_alloc(&values, c->cell_count ? c->cell_count : 1, sizeof *values, "differences"));
-    status code = mem_try_alloc(&keys, c->cell_count ? c->cell_count : 1, sizeof *keys, "prompts");
-    for (size_t i = 0, j = 0; code == ST_OK && i < c->cell_count; i++) {
-        const struct goal_cell *cell = &c->cells[i];
-        while (j < first->cell_count && compare_cells(&first->cells[j], cell) < 0) j++;
-        const bool shared = j < first->cell_count && compare_cells(&first->cells[j], cell) == 0 && (isnan(goal) || cell->goal == goal);
-        values[i] = !shared ? (double)NAN : error ? cell->error - first->cells[j].error : cell->achieved - first->cells[j].achieved;
-        keys[i] = cell->key;
-    }
-    if (code == ST_OK) code = bootstrap_mean(out, p, values, keys, c->cell_count);
-    free(values);
-    free(keys);
-    return code;
-}
-
-/* Of a figure that every prompt has: tau, span. */
-static status prompt_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first, const struct bootstrap_params *p,
-                                const double *own, const double *other) {
-    const size_t n = c->samples->prompts;
-    double *values;
-    TRY(mem_try_alloc(&values, n ? n : 1, sizeof *values, "differences"));
-    for (size_t i = 0, j = 0; i < n; i++) {
-        while (j < first->samples->prompts && first->keys[j] < c->keys[i]) j++;
-        values[i] = j < first->samples->prompts && first->keys[j] == c->keys[i] ? own[i] - other[j] : (double)NAN;
-    }
-    status code = bootstrap_mean(out, p, values, c->keys, n);
-    free(values);
-    return code;
-}
-
-static void put_named(struct buf *json, struct buf *text, const char *name, const struct estimate *e, bool first) {
-    buf_printf(json, "%s\"%s\": ", first ? "" : ", ", name);
-    estimate_json(json, e);
-    buf_printf(text, "%-18s", name);
-    estimate_text(text, e);
-    estimate_end_line(text);
-}
-
 static status put_difference(struct buf *json, struct buf *text, const struct goal_curve *c, const struct goal_curve *first, const struct eval_input *in) {
     const struct goal_samples *s = c->samples;
     const struct bootstrap_params *p = &in->bootstrap;
@@ -142,7 +110,7 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
         struct buf name = {0}, label = {0};
         put_goal_name(&name, s, g);
         buf_printf(&label, "achieved at %s", buf_text(&name));
-        TRY(cell_difference(&e, c, first, p, s->goals[g], false));
+        TRY(goal_curve_cell_difference(&e, c, first, p, s->goals[g], CURVE_ACHIEVED));
         buf_printf(json, "%s\"%s\": ", g ? ", " : "", buf_text(&name));
         estimate_json(json, &e);
         buf_printf(text, "%-18s", buf_text(&label));
@@ -152,14 +120,20 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
         buf_release(&label);
     }
     buf_append_text(json, "}, \"overall\": {");
-    TRY(cell_difference(&e, c, first, p, (double)NAN, false));
+    TRY(goal_curve_cell_difference(&e, c, first, p, (double)NAN, CURVE_ACHIEVED));
     put_named(json, text, "achieved", &e, true);
-    TRY(prompt_difference(&e, c, first, p, c->tau, first->tau));
+    TRY(goal_curve_prompt_difference(&e, c, first, p, c->tau, first->tau));
     put_named(json, text, "tau", &e, false);
-    TRY(prompt_difference(&e, c, first, p, c->span, first->span));
+    TRY(goal_curve_prompt_difference(&e, c, first, p, c->span, first->span));
     put_named(json, text, "span", &e, false);
-    TRY(cell_difference(&e, c, first, p, (double)NAN, true));
+    TRY(goal_curve_calibration_difference(&e, c, first, p));
+    put_named(json, text, "calibration_error", &e, false);
+    TRY(goal_curve_cell_difference(&e, c, first, p, (double)NAN, CURVE_CELL_ERROR));
     put_named(json, text, "absolute_error", &e, false);
+    for (int f = CURVE_WORDS; f < figures_of(in); f++) {
+        TRY(goal_curve_cell_difference(&e, c, first, p, (double)NAN, f));
+        put_named(json, text, figure_names[f], &e, false);
+    }
     buf_append_text(json, "}}");
     buf_append_char(text, '\n');
     return ST_OK;
@@ -167,7 +141,7 @@ static status put_difference(struct buf *json, struct buf *text, const struct go
 
 static status put_all(struct buf *json, struct buf *text, struct goal_curve *curves, const struct eval_input *in) {
     for (size_t i = 0; i < in->run_count; i++) {
-        TRY(goal_curve_init(&curves[i], &in->samples[i]));
+        TRY(goal_curve_init(&curves[i], &in->samples[i], in->above));
         if (i) buf_append_text(json, ", ");
         TRY(put_run(json, text, &curves[i], in));
     }

@@ -162,6 +162,32 @@ struct harness_mean harness_mean_of(const double *values, size_t count) {
     return out;
 }
 
+void harness_model_name(struct buf *name, struct buf *sanitized, const struct harness_run *run) {
+    static const char odd[] = "\"<>:/|\\?*[]";
+    buf_append_text(name, run->adapter ? run->adapter : run->model);
+    if (run->prompt->style) {
+        buf_append_text(name, "@goal=");
+        goal_put_name(name, run->prompt->style, &run->prompt->goal);
+    }
+    for (size_t i = 0; i < name->size; i++) {
+        const bool is_odd = strchr(odd, name->data[i]) != NULL;
+        if (is_odd && i && strchr(odd, name->data[i - 1])) continue; /* a run of them is one */
+        if (is_odd) buf_append_text(sanitized, "__");
+        else buf_append_char(sanitized, name->data[i]);
+    }
+}
+
+static void put_names(struct buf *json, const struct harness_run *run) {
+    struct buf name = {0}, sanitized = {0};
+    harness_model_name(&name, &sanitized, run);
+    buf_append_text(json, ", \"model_source\": \"rapt\", \"model_name\": ");
+    json_put_string(json, buf_text(&name), name.size);
+    buf_append_text(json, ", \"model_name_sanitized\": ");
+    json_put_string(json, buf_text(&sanitized), sanitized.size);
+    buf_release(&name);
+    buf_release(&sanitized);
+}
+
 static void put_config(struct buf *json, const struct harness_run *run) {
     const struct harness_prompt *p = run->prompt;
     buf_append_text(json, "\"config\": {\"model\": \"rapt\", \"model_args\": ");
@@ -204,6 +230,7 @@ void harness_put_results(struct buf *json, struct buf *text, const struct harnes
         if (!i || strcmp(figures[i].metric, figures[i - 1].metric) != 0) buf_printf(json, "%s\"%s\": true", i ? ", " : "", figures[i].metric);
     buf_printf(json, "}}, \"n-samples\": {\"%s\": {\"original\": %zu, \"effective\": %zu}}, ", run->task, run->rows, run->documents);
     put_config(json, run);
+    put_names(json, run);
     buf_append_text(json, "}\n");
     buf_printf(text, "%s, version %s: %zu of %zu documents, %zu-shot\n", run->task, version, run->documents, run->rows, run->shots);
     for (size_t i = 0; i < count; i++) {

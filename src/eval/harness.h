@@ -54,7 +54,10 @@ struct harness_run {
     size_t shots, rows, documents; /* of the data, and evaluated */
     size_t truncated;              /* questions whose head was cut */
 };
-/* Appends the object of lm-eval's results_*.json (results, configs, versions, n-shot, higher_is_better, n-samples, config) and a table. */
+/* The model's name as EvaluationTracker has it (loggers/evaluation_tracker.py, utils.py): the adapter, else the model, and as a name of a folder. A goal stands behind it as
+ * rapt serve takes it, NAME@goal=8, for it makes another model of the same files. */
+void harness_model_name(struct buf *name, struct buf *sanitized, const struct harness_run *run);
+/* Appends the object of lm-eval's results_*.json (results, configs, versions, n-shot, higher_is_better, n-samples, config, model_name) and a table. */
 void harness_put_results(struct buf *json, struct buf *text, const struct harness_run *run, const struct harness_figure *figures, size_t count,
     const char *version);
 

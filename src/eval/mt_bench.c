@@ -14,6 +14,7 @@ void mt_release(struct mt_bench *b) {
     for (size_t i = 0; i < b->model_count; i++) {
         free(b->models[i].name);
         free(b->models[i].category);
+        free(b->models[i].verdicts);
     }
     for (size_t i = 0; i < b->category_count; i++) free(b->categories[i]);
     free(b->models);
@@ -122,6 +123,12 @@ static status find_model(struct mt_model **out, struct mt_bench *b, struct json 
     return ST_OK;
 }
 
+static void keep(struct mt_model *m, struct mt_verdict v) {
+    if ((m->verdict_count & (m->verdict_count - 1)) == 0)
+        m->verdicts = mem_resize(m->verdicts, (m->verdict_count ? 2 * m->verdict_count : 1) * sizeof *m->verdicts);
+    m->verdicts[m->verdict_count++] = v;
+}
+
 static status grade_of(double *out, struct json row) {
     const struct json score = json_get(row, "score"), judgement = json_get(row, "judgment");
     struct buf text = {0};
@@ -152,6 +159,7 @@ static status add_single(struct mt_bench *b, struct json row) {
         cells[i]->sum += grade;
         cells[i]->count++;
     }
+    keep(model, (struct mt_verdict){id, q ? q->category : SIZE_MAX, (int)turn, grade});
     return ST_OK;
 }
 
@@ -168,6 +176,7 @@ static status add_pair(struct mt_bench *b, struct json row) {
     struct mt_model *model;
     size_t at[2];
     int first = 0, second = 0;
+    int64_t id = 0;
     TRY(winner_of(&first, row, "g1_winner"));
     TRY(winner_of(&second, row, "g2_winner"));
     b->pairs++;
@@ -177,10 +186,12 @@ static status add_pair(struct mt_bench *b, struct json row) {
         TRY(find_model(&model, b, row, i ? "model_2" : "model_1"));
         at[i] = (size_t)(model - b->models);
     }
+    TRY(number_field(&id, row, "question_id"));
     const int winner = first == second ? first : 0; /* orders that disagree are a tie */
     for (int i = 0; i < 2; i++) {
         model = &b->models[at[i]];
         *(winner == 0 ? &model->ties : winner == i + 1 ? &model->wins : &model->losses) += 1;
+        keep(model, (struct mt_verdict){id, SIZE_MAX, 0, winner == 0 ? 0.5 : winner == i + 1});
     }
     return ST_OK;
 }
@@ -189,6 +200,42 @@ status mt_add(struct mt_bench *b, struct json row) { return json_kind_of(json_ge
 
 status mt_load_judgements(struct mt_bench *b, const char *path) { return each_object(path, mt_add, b); }
 
+/* ---- figures ---- */
+
+static const char *const figure_names[MT_FIGURES] = {"turn_1", "turn_2", "average", "win_rate", "loss_rate", "win_rate_adjusted"};
+
+/* NaN: not one of the figure's. */
+static double counted(const struct mt_verdict *v, enum mt_figure figure, size_t category) {
+    const bool pair = v->turn == 0;
+    if (category != SIZE_MAX && v->category != category) return (double)NAN;
+    switch (figure) {
+    case MT_TURN_1:
+    case MT_TURN_2: return v->turn == 1 + (int)figure ? v->value : (double)NAN;
+    case MT_AVERAGE: return pair ? (double)NAN : v->value;
+    case MT_WIN_RATE: return pair ? v->value == 1 : (double)NAN;
+    case MT_LOSS_RATE: return pair ? v->value == 0 : (double)NAN;
+    case MT_WIN_RATE_ADJUSTED: return pair ? v->value : (double)NAN;
+    case MT_FIGURES: break;
+    }
+    return (double)NAN;
+}
+
+status mt_estimate(struct estimate *out, const struct mt_model *m, const struct bootstrap_params *p, enum mt_figure figure, size_t category) {
+    const size_t n = m->verdict_count;
+    double *values = NULL;
+    uint64_t *questions = NULL;
+    status s = mem_try_alloc(&values, n ? n : 1, sizeof *values, "grades");
+    if (s == ST_OK) s = mem_try_alloc(&questions, n ? n : 1, sizeof *questions, "questions");
+    for (size_t i = 0; s == ST_OK && i < n; i++) {
+        values[i] = counted(&m->verdicts[i], figure, category);
+        questions[i] = (uint64_t)m->verdicts[i].question;
+    }
+    if (s == ST_OK) s = bootstrap_mean(out, p, values, questions, n);
+    free(values);
+    free(questions);
+    return s;
+}
+
 /* ---- output ---- */
 
 static void put_number(struct buf *json, const char *name, double value) {
@@ -196,57 +243,67 @@ static void put_number(struct buf *json, const char *name, double value) {
     json_put_double(json, value);
 }
 
-static double both(const struct mt_cell *cells) {
-    const struct mt_cell all = {cells[0].sum + cells[1].sum, cells[0].count + cells[1].count};
-    return mt_mean(&all);
+/* The values as FastChat has them, then their intervals; to the table, value and interval of each. */
+static status put_figures(struct buf *json, struct buf *text, const struct mt_model *m, const struct bootstrap_params *p, const double values[3], enum mt_figure first,
+                          size_t category) {
+    for (int i = 0; i < 3; i++) put_number(json, figure_names[first + i], values[i]);
+    buf_append_text(json, ", \"intervals\": {");
+    for (int i = 0; i < 3; i++) {
+        struct estimate e;
+        TRY(mt_estimate(&e, m, p, (enum mt_figure)((int)first + i), category));
+        buf_printf(json, "%s\"%s\": [", i ? ", " : "", figure_names[first + i]);
+        json_put_double(json, e.low);
+        buf_append_text(json, ", ");
+        json_put_double(json, e.high);
+        buf_append_char(json, ']');
+        estimate_text(text, &e);
+    }
+    buf_append_char(json, '}');
+    estimate_end_line(text);
+    return ST_OK;
 }
 
-static void put_grade(struct buf *text, double value) {
-    if (isnan(value)) buf_append_text(text, "       -");
-    else buf_printf(text, "  %6.2f", value);
-}
-
-static void put_grades(struct buf *json, struct buf *text, const struct mt_cell *cells) {
+static status put_grades(struct buf *json, struct buf *text, const struct mt_model *m, const struct bootstrap_params *p, size_t category) {
+    const struct mt_cell *cells = category == SIZE_MAX ? m->turn : m->category + category * MT_TURNS;
+    const struct mt_cell both = {cells[0].sum + cells[1].sum, cells[0].count + cells[1].count};
+    const double values[] = {mt_mean(&cells[0]), mt_mean(&cells[1]), mt_mean(&both)};
     buf_printf(json, "\"graded\": [%zu, %zu]", cells[0].count, cells[1].count);
-    put_number(json, "turn_1", mt_mean(&cells[0]));
-    put_number(json, "turn_2", mt_mean(&cells[1]));
-    put_number(json, "average", both(cells));
-    put_grade(text, mt_mean(&cells[0]));
-    put_grade(text, mt_mean(&cells[1]));
-    put_grade(text, both(cells));
-    buf_append_char(text, '\n');
+    return put_figures(json, text, m, p, values, MT_TURN_1, category);
 }
 
-static void put_single(struct buf *json, struct buf *text, const struct mt_bench *b, const struct mt_model *m) {
-    buf_printf(text, "%-30s", m->name);
+static status put_single(struct buf *json, struct buf *text, const struct mt_bench *b, const struct mt_model *m, const struct bootstrap_params *p) {
+    buf_printf(text, "%-30s  ", m->name);
     buf_append_text(json, ", \"single\": {");
-    put_grades(json, text, m->turn);
+    TRY(put_grades(json, text, m, p, SIZE_MAX));
     buf_append_text(json, ", \"categories\": {");
     for (size_t c = 0; c < b->category_count; c++) {
         if (c) buf_append_text(json, ", ");
         json_put_text(json, b->categories[c]);
         buf_append_text(json, ": {");
-        buf_printf(text, "  %-28s", b->categories[c]);
-        put_grades(json, text, m->category + c * MT_TURNS);
+        buf_printf(text, "  %-28s  ", b->categories[c]);
+        TRY(put_grades(json, text, m, p, c));
         buf_append_char(json, '}');
     }
     buf_append_text(json, "}}");
+    return ST_OK;
 }
 
-static void put_pairs(struct buf *json, struct buf *text, const struct mt_model *m) {
-    const double n = (double)(m->wins + m->losses + m->ties), adjusted = ((double)m->wins + 0.5 * (double)m->ties) / n;
+static status put_pairs(struct buf *json, struct buf *text, const struct mt_model *m, const struct bootstrap_params *p) {
+    const double n = (double)(m->wins + m->losses + m->ties);
+    const double values[] = {(double)m->wins / n, (double)m->losses / n, ((double)m->wins + 0.5 * (double)m->ties) / n};
     buf_printf(json, ", \"pairwise\": {\"win\": %zu, \"loss\": %zu, \"tie\": %zu", m->wins, m->losses, m->ties);
-    put_number(json, "win_rate", (double)m->wins / n);
-    put_number(json, "loss_rate", (double)m->losses / n);
-    put_number(json, "win_rate_adjusted", adjusted);
+    buf_printf(text, "%-30s  %zu won, %zu lost, %zu tied: shares won, lost, and won with ties as halves\n%32s", m->name, m->wins, m->losses, m->ties, "");
+    TRY(put_figures(json, text, m, p, values, MT_WIN_RATE, SIZE_MAX));
     buf_append_char(json, '}');
-    buf_printf(text, "%-30s  %zu won, %zu lost, %zu tied: win rate %.3f, ties as halves %.3f\n", m->name, m->wins, m->losses, m->ties, (double)m->wins / n, adjusted);
+    return ST_OK;
 }
 
-void mt_put(struct buf *json, struct buf *text, const struct mt_bench *b) {
-    buf_printf(json, "{\"task\": \"mt-bench\", \"judgements\": %zu, \"ungraded\": %zu, \"models\": [", b->singles + b->pairs, b->ungraded);
-    if (b->singles) buf_printf(text, "%-30s  turn 1  turn 2     all\n", "single grading");
+status mt_put(struct buf *json, struct buf *text, const struct mt_bench *b, const struct bootstrap_params *p) {
     bool any = false;
+    buf_printf(json, "{\"task\": \"mt-bench\", \"judgements\": %zu, \"ungraded\": %zu, \"level\": ", b->singles + b->pairs, b->ungraded);
+    json_put_double(json, p->level);
+    buf_append_text(json, ", \"models\": [");
+    if (b->singles) buf_printf(text, "%-30s  %-24s%-24s%s\n", "single grading", "turn 1", "turn 2", "all");
     for (size_t i = 0; i < b->model_count; i++) {
         const struct mt_model *m = &b->models[i];
         const bool paired = m->wins + m->losses + m->ties > 0;
@@ -254,10 +311,12 @@ void mt_put(struct buf *json, struct buf *text, const struct mt_bench *b) {
         buf_append_text(json, any ? ", {\"model\": " : "{\"model\": ");
         any = true;
         json_put_text(json, m->name);
-        if (m->turn[0].count || m->turn[1].count) put_single(json, text, b, m);
-        if (paired) put_pairs(json, text, m);
+        if (m->turn[0].count || m->turn[1].count) TRY(put_single(json, text, b, m, p));
+        if (paired) TRY(put_pairs(json, text, m, p));
         buf_append_char(json, '}');
     }
     buf_append_text(json, "]}\n");
     if (b->ungraded) buf_printf(text, "%zu judgements without a grade are left out\n", b->ungraded);
+    buf_printf(text, "%g%% intervals by bootstrap over questions\n", 100 * p->level);
+    return ST_OK;
 }

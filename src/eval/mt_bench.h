@@ -2,7 +2,7 @@
 #ifndef RAPT_EVAL_MT_BENCH_H
 #define RAPT_EVAL_MT_BENCH_H
 
-#include "base/buf.h"
+#include "eval/bootstrap.h"
 #include "format/json.h"
 
 #define MT_TURNS 2
@@ -11,6 +11,13 @@
 struct mt_question {
     int64_t id;
     size_t category;
+};
+/* One grade, or a pair's outcome for this model: 1 won, 1/2 tied, 0 lost. Kept for the intervals, whose clusters are the questions. */
+struct mt_verdict {
+    int64_t question;
+    size_t category; /* SIZE_MAX: not known, or a pair */
+    int turn;        /* of a grade; 0: a pair */
+    double value;
 };
 /* Sums of grades. */
 struct mt_cell {
@@ -22,6 +29,8 @@ struct mt_model {
     struct mt_cell turn[MT_TURNS];      /* single grading */
     struct mt_cell *category;           /* [category_count][MT_TURNS] */
     size_t wins, losses, ties;          /* pairwise */
+    struct mt_verdict *verdicts;        /* [verdict_count] */
+    size_t verdict_count;
 };
 struct mt_bench {
     struct mt_question *questions;      /* [question_count], by id */
@@ -41,7 +50,10 @@ status mt_add(struct mt_bench *b, struct json row); /* one row */
 double mt_grade(const char *text, size_t size);
 /* A mean; NaN without grades. */
 double mt_mean(const struct mt_cell *c);
+enum mt_figure { MT_TURN_1, MT_TURN_2, MT_AVERAGE, MT_WIN_RATE, MT_LOSS_RATE, MT_WIN_RATE_ADJUSTED, MT_FIGURES };
+/* A figure with its interval by bootstrap over questions, both turns of one drawn together. category SIZE_MAX: of all. ST_NOMEM. */
+status mt_estimate(struct estimate *out, const struct mt_model *m, const struct bootstrap_params *p, enum mt_figure figure, size_t category);
 /* Appends the object and a table. */
-void mt_put(struct buf *json, struct buf *text, const struct mt_bench *b);
+status mt_put(struct buf *json, struct buf *text, const struct mt_bench *b, const struct bootstrap_params *p);
 
 #endif

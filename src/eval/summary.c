@@ -5,20 +5,36 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "format/json.h"
+#include "format/bench_results.h"
 
 const struct summary_figure summary_figures[] = {
     {"goal_accuracy", "goal accuracy", "goal-accuracy", NULL, "all", "both", "both", 0.5},
+    {"chosen", "goal accuracy: under the better's goal", "goal-accuracy", NULL, "all", "chosen", "chosen", NAN},
+    {"rejected", "goal accuracy: under the worse's goal", "goal-accuracy", NULL, "all", "rejected", "rejected", NAN},
     {"strict", "strict", "goal-accuracy", NULL, "all", "strict", "strict", NAN},
     {"flip", "flip rate", "goal-accuracy", NULL, "all", "flip", "flip", 0.5},
+    {"flip_token", "flip rate, log-probs a token", "goal-accuracy", NULL, "all", "flip_token", "flip_token", 0.5},
     {"sign", "midpoint: right side", "midpoint", NULL, "all", "sign", "sign", 0.5},
     {"crossing", "midpoint: correlation", "midpoint", NULL, "all", "correlation", "correlation", 0},
     {"tau", "goal curve: tau", "goal-curve", "overall", "all", "tau", "tau", 0},
     {"span", "goal curve: span", "goal-curve", "overall", "all", "span", "span", 0},
+    {"calibration_error", "goal curve: calibration error", "goal-curve", "overall", "all", "calibration_error", "calibration_error", NAN},
     {"absolute_error", "goal curve: absolute error", "goal-curve", "overall", "all", "absolute_error", "absolute_error", NAN},
+    {"above", "responses: above the threshold", "goal-curve", "overall", "all", "above", "above", NAN},
+    {"words", "responses: words", "goal-curve", "overall", "all", "words", "words", NAN},
+    {"tokens", "responses: tokens", "goal-curve", "overall", "all", "tokens", "tokens", NAN},
+    {"repetition", "responses: repeated 4-grams", "goal-curve", "overall", "all", "repetition", "repetition", NAN},
+    {"ended", "responses: ended by themselves", "goal-curve", "overall", "all", "ended", "ended", NAN},
     {"kl", "KL from the reference, nats", "kl", "overall", "all", "kl", "kl", NAN},
     {"unlearned", "good rejected, own goal, nats a token", "unlearning", "own_goal", "rejected", "5_and_above", "rejected_5_and_above", NAN},
     {"unlearned_no_goal", "good rejected, no goal, nats a token", "unlearning", "no_goal", "rejected", "5_and_above", "rejected_5_and_above", NAN},
+    {"alpaca_win_rate", "AlpacaEval: win rate, %", "alpaca", "all", NULL, "win_rate", NULL, 50},
+    {"alpaca_controlled", "AlpacaEval: length-controlled, %", "alpaca", "all", NULL, "length_controlled_win_rate", NULL, 50},
+    {"alpaca_length", "AlpacaEval: characters", "alpaca", "all", NULL, "average_length", NULL, NAN},
+    {"arena_hard", "Arena-Hard: score, % (90% of v2)", "arena-hard", "all", NULL, "score", NULL, 50},
+    {"mt_turn_1", "MT-Bench: first turn", "mt-bench", "all", NULL, "turn_1", NULL, NAN},
+    {"mt_turn_2", "MT-Bench: second turn", "mt-bench", "all", NULL, "turn_2", NULL, NAN},
+    {"mt_average", "MT-Bench: both turns", "mt-bench", "all", NULL, "average", NULL, NAN},
 };
 const size_t summary_figure_count = sizeof summary_figures / sizeof summary_figures[0];
 
@@ -41,14 +57,17 @@ static status find_run(size_t *out, struct summary *s, struct json name) {
 
 /* null and absent leave n 0. */
 static status read_estimate(struct estimate *e, struct json value, const char *field) {
-    int64_t n = 1;
+    int64_t n = 1, prompts = 0;
     *e = (struct estimate){NAN, NAN, NAN, 0, 0};
     if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL) return ST_OK;
     if (!json_double(&e->value, json_get(value, "value")) || !json_double(&e->low, json_get(value, "low")) || !json_double(&e->high, json_get(value, "high")))
         return FAIL(ST_FORMAT, "field %s: expected {\"value\", \"low\", \"high\"} with finite numbers, or null", field);
     if (json_kind_of(json_get(value, "n")) != JSON_NONE && (!json_int(&n, json_get(value, "n")) || n < 1))
         return FAIL(ST_FORMAT, "field %s.n: expected a whole number above 0", field);
+    if (json_kind_of(json_get(value, "prompts")) != JSON_NONE && (!json_int(&prompts, json_get(value, "prompts")) || prompts < 1))
+        return FAIL(ST_FORMAT, "field %s.prompts: expected a whole number above 0", field);
     e->n = (size_t)n;
+    e->clusters = (size_t)prompts;
     return ST_OK;
 }
 
@@ -83,7 +102,8 @@ static status read_run(struct summary *s, struct json task, struct json run, boo
         bool raw = false;
         struct json group = json_get(run, figure->group ? figure->group : "implicit");
         if (!figure->group && json_kind_of(group) != JSON_OBJECT) raw = true, group = json_get(run, "raw");
-        TRY(read_estimate(&e, json_get(json_get(group, figure->stratum), figure->figure), figure->figure));
+        if (figure->stratum) group = json_get(group, figure->stratum);
+        TRY(read_estimate(&e, json_get(group, figure->figure), figure->figure));
         if (!e.n) continue;
         if (entry(s, f, at)->own.n) return FAIL(ST_MISMATCH, "%s of %s is in two files; a run has one name of its own", figure->label, s->names[at]);
         entry(s, f, at)->own = e;
@@ -105,7 +125,7 @@ static status read_difference(struct summary *s, struct json task, struct json d
     for (size_t f = 0; f < summary_figure_count; f++) {
         const struct summary_figure *figure = &summary_figures[f];
         struct estimate e;
-        if (!json_equals(task, figure->task)) continue;
+        if (!json_equals(task, figure->task) || !figure->difference) continue;
         TRY(read_estimate(&e, json_get(json_get(difference, figure->group ? figure->group : "implicit"), figure->difference), figure->difference));
         if (!e.n && !figure->group && entry(s, f, at)->raw) TRY(read_estimate(&e, json_get(json_get(difference, "raw"), figure->difference), figure->difference));
         if (e.n) entry(s, f, at)->difference = e;
@@ -118,7 +138,7 @@ static status read_file(struct summary *s, struct json root) {
     struct json key, item;
     bool known = false;
     for (size_t f = 0; f < summary_figure_count; f++) known = known || (json_kind_of(task) == JSON_STRING && json_equals(task, summary_figures[f].task));
-    if (!known) return FAIL(ST_FORMAT, "field task: expected the output of rapt eval goal-accuracy, midpoint, unlearning or goal-curve --json");
+    if (!known) return FAIL(ST_FORMAT, "field task: expected the output of rapt eval goal-accuracy, midpoint, unlearning, goal-curve, kl, alpaca, arena-hard or mt-bench --json");
     if (json_kind_of(json_get(root, "runs")) != JSON_ARRAY) return FAIL(ST_FORMAT, "field runs: expected an array");
     struct json_iter it = json_iter_begin(json_get(root, "runs"));
     while (json_iter_next(&it, &key, &item)) TRY(read_run(s, task, item, false));
@@ -133,12 +153,18 @@ status summary_load(struct summary *s, const char *const *paths, size_t count) {
     s->entries = mem_zero(summary_figure_count * SUMMARY_RUNS_MAX, sizeof *s->entries);
     s->curves = mem_zero(SUMMARY_RUNS_MAX, sizeof *s->curves);
     for (size_t i = 0; i < count; i++) {
-        struct buf text = {0};
+        struct buf text = {0}, runs = {0};
         struct json root;
         status code = file_read(&text, paths[i]);
-        if (code == ST_OK && (code = json_parse(&root, buf_text(&text), text.size)) == ST_OK) code = read_file(s, root);
+        if (code == ST_OK) code = json_parse(&root, buf_text(&text), text.size);
+        if (code == ST_OK && bench_is_results(root)) {
+            code = bench_put_runs(&runs, root);
+            if (code == ST_OK) CHECK(json_parse(&root, buf_text(&runs), runs.size) == ST_OK);
+        }
+        if (code == ST_OK) code = read_file(s, root);
         if (code != ST_OK && text.size) status_note(code, "%s: ", paths[i]);
         buf_release(&text);
+        buf_release(&runs);
         TRY(code);
     }
     return ST_OK;
@@ -190,11 +216,14 @@ void summary_put(struct buf *json, struct buf *text, const struct summary *s) {
     buf_printf(text, "%-38s%-20s%-24s%-8s", "figure", "run", "", "n");
     if (s->minus) buf_printf(text, "minus %s", s->minus);
     estimate_end_line(text);
+    const char *task = NULL;
     for (size_t f = 0; f < summary_figure_count; f++) {
         size_t known = 0;
         for (size_t r = 0; r < s->run_count; r++) known += s->entries[f * SUMMARY_RUNS_MAX + r].own.n != 0;
         if (!known) continue;
         if (!first) buf_append_text(json, ", ");
+        if (task && strcmp(task, summary_figures[f].task) != 0) buf_append_char(text, '\n'); /* a group a task */
+        task = summary_figures[f].task;
         put_figure(json, text, s, f);
         first = false;
     }

@@ -10,8 +10,8 @@
 /* Where a figure stands in a task's JSON, and what it says. */
 struct summary_figure {
     const char *name, *label;
-    const char *task, *group, *stratum, *figure; /* runs[i].GROUP.STRATUM.FIGURE; NULL group: implicit, of the base raw */
-    const char *difference;                      /* differences[i].GROUP.DIFFERENCE */
+    const char *task, *group, *stratum, *figure; /* runs[i].GROUP.STRATUM.FIGURE; NULL group: implicit, of the base raw; NULL stratum: GROUP.FIGURE */
+    const char *difference;                      /* differences[i].GROUP.DIFFERENCE; NULL: there is none */
     double chance;                               /* what a policy that ignores the goal has; NaN: no such thing */
 };
 extern const struct summary_figure summary_figures[];

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "format/bench_results.h"
 #include "report/parts.h"
 
 static const char *const task_names[] = {"goal-accuracy", "midpoint", "unlearning", "goal-curve"};
@@ -133,12 +134,12 @@ static status put_checked(struct buf *out, const char *path, struct json file, c
     else
         buf_append_text(out, "null");
     buf_append_text(out, ", \"data\": ");
-    if (harness_is_results(file))
-        harness_put(out, file, label);
-    else
-        buf_append(out, file.text, file.size);
+    status s = ST_OK;
+    if (bench_is_results(file)) s = bench_put_runs(out, file);
+    else if (harness_is_results(file)) harness_put(out, file, label);
+    else buf_append(out, file.text, file.size);
     buf_append_char(out, '}');
-    return ST_OK;
+    return s == ST_OK ? s : status_note(s, "%s: ", path);
 }
 
 status eval_file_put(struct buf *out, const char *path, const char *label, bool found, bool *put) {
@@ -149,7 +150,7 @@ status eval_file_put(struct buf *out, const char *path, const char *label, bool 
     if (s == ST_OK && (s = json_parse(&file, buf_text(&text), text.size)) != ST_OK) s = status_note(s, "%s: ", path);
     if (s == ST_OK) {
         struct json task = json_get(file, "task");
-        *put = task_known(task) || has_runs(file) || harness_is_results(file);
+        *put = task_known(task) || bench_is_results(file) || has_runs(file) || harness_is_results(file);
         if (*put)
             s = put_checked(out, path, file, label);
         else if (found)

@@ -51,7 +51,7 @@ static void put_task(struct buf *out, struct json results, double n) {
     }
 }
 
-/* The model's name as the harness has it, where the caller gives none. */
+/* The model's name as the harness has it (EvaluationTracker's: the adapter, else the model), where the caller gives none. */
 static void put_name(struct buf *out, struct json file, const char *label) {
     const struct json names[] = {json_get(file, "model_name"), json_get(json_get(file, "config"), "model_name"), json_get(json_get(file, "config"), "model")};
     if (label) {

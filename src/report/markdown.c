@@ -96,14 +96,31 @@ static void put_runs(struct buf *out, struct json list) {
     while (json_iter_next(&it, &key, &run)) put_figures(out, run, run, &top, 0);
 }
 
+/* Of benchmarks with a judge: which version and category, against whom. */
+static void put_benchmark(struct buf *out, struct json data) {
+    static const struct {
+        const char *member, *before;
+    } parts[] = {{"bench", ", "}, {"category", ", category "}, {"baseline", ", against "}};
+    bool style = false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (json_kind_of(json_get(data, parts[i].member)) != JSON_STRING) continue;
+        buf_append_text(out, parts[i].before);
+        put_string(out, json_get(data, parts[i].member));
+    }
+    if (json_bool(&style, json_get(data, "style_control")) && style) buf_append_text(out, ", style control");
+}
+
 static void put_eval(struct buf *out, struct json eval) {
     const struct json data = json_get(eval, "data"), base = json_get(data, "base");
     const struct buf top = {0};
+    double level = 0.95;
+    if (!json_double(&level, json_get(data, "level"))) level = 0.95;
     buf_append_text(out, "## ");
     put_string(out, json_get(data, "task"));
     buf_append_text(out, "\n\nFrom ");
     put_string(out, json_get(eval, "file"));
-    buf_append_text(out, "; 95% intervals in brackets.\n\n| model | of | figures |\n|---|---|---|\n");
+    put_benchmark(out, data);
+    buf_printf(out, "; %g%% intervals in brackets.\n\n| model | of | figures |\n|---|---|---|\n", 100 * level);
     put_runs(out, json_get(data, "runs"));
     put_figures(out, base, base, &top, 0);
     put_runs(out, json_get(data, "differences"));

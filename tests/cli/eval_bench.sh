@@ -18,6 +18,15 @@ has "$dir/goal/samples_arc_easy.jsonl" 'highest):\nOverall score: 7.<|im_end|>'
 echo '{"text": "Aim at {s}.", "placement": "user"}' >"$dir/style.json"
 mc --task arc_easy --data "$gold/harness/arc.jsonl" --limit 2 --goal 7 --goal-style "$dir/style.json" --output-path "$dir/goal" >/dev/null 2>&1
 has "$dir/goal/samples_arc_easy.jsonl" '"arg_0": "Aim at 7.\n\nQuestion: '
+# the results say whose they are: model, adapter, goal; so the report tells them apart
+mc --task arc_easy --data "$gold/harness/arc.jsonl" --limit 4 --apply-chat-template --output-path "$dir/bare" >/dev/null 2>&1
+has "$dir/bare/results_arc_easy.json" "\"model_source\": \"rapt\", \"model_name\": \"$chat\", \"model_name_sanitized\": \"__"
+for goal in 7 3; do
+  mc --adapter "$gold/score_chat_lora" --task arc_easy --data "$gold/harness/arc.jsonl" --limit 4 --goal-style "$dir/style.json" --goal $goal --output-path "$dir/goal$goal" >/dev/null 2>&1
+  has "$dir/goal$goal/results_arc_easy.json" "\"model_name\": \"$gold/score_chat_lora@goal=$goal\""
+done
+"$RAPT" report --eval "$dir/bare/results_arc_easy.json" --eval "$dir/goal7/results_arc_easy.json" --eval "$dir/goal3/results_arc_easy.json" --format md --output "$dir/r.md" 2>/dev/null
+for name in chat 'chat\_lora@goal=7' 'chat\_lora@goal=3'; do has "$dir/r.md" "score\\_$name | arc\\_easy | acc "; done
 # long questions lose their head and are counted
 mc --task arc_easy --data "$gold/harness/arc.jsonl" --limit 2 --max-length 60 --json >"$dir/cut" 2>/dev/null
 has "$dir/cut" '"truncated": 8}'
@@ -75,7 +84,8 @@ fails 2 '--style-control is of --bench v2' "$RAPT" eval arena-hard --bench v0.1 
 fails 2 '--category is of --bench v2' "$RAPT" eval arena-hard --bench v0.1 --judgments x --category y
 fails 2 '--style-control and --answers go together' "$RAPT" eval arena-hard --judgments x --style-control
 fails 2 '--judgments FILE is needed' "$RAPT" eval arena-hard
-fails 1 'no battles in the judgements of the category x' "$RAPT" eval arena-hard --judgments "$gold/arena/v2.jsonl" --category x
+fails 2 'category x has no baseline of its own' "$RAPT" eval arena-hard --judgments "$gold/arena/v2.jsonl" --category x
+fails 1 'no battles in the judgements of the category x' "$RAPT" eval arena-hard --judgments "$gold/arena/v2.jsonl" --category x --baseline y
 fails 1 'field uid: expected a string' "$RAPT" eval arena-hard --judgments "$gold/mt_bench/question.jsonl" --category math
 
 "$RAPT" eval mt-bench --judgments "$gold/mt_bench/single.jsonl" --questions "$gold/mt_bench/question.jsonl" >"$dir/text" 2>/dev/null

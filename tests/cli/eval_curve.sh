@@ -102,11 +102,43 @@ grep -q '^  *deaf  *0.375 \[.*\]  *2  *-0.625 \[' table
 grep -q '^  *reference  *0.500 \[.*raw$' table
 grep -q '^goal curve: tau  *ra  *0.763 ' table
 grep -q '^good rejected, own goal, nats a token ra  *0.900' table
+[ "$(grep -c '^$' table)" = 3 ] # goal accuracy, midpoint, goal curve and unlearning stand apart
+# each measure that the files hold, with its difference where they have one: all figures but the benchmarks'
+python3 - <<'P' || exit 1
+import json, os, subprocess
+r = json.loads(subprocess.run([os.environ["RAPT"], "eval", "summary", "--results", "ga.json,un.json,mp.json,out.json", "--json"], check=True, capture_output=True).stdout)
+of = {f["name"]: {x["name"]: x for x in f["runs"]} for f in r["figures"]}
+accuracy, curve = (json.load(open(f)) for f in ("ga.json", "out.json"))
+def same(figure, runs, differences):
+    for name, value in runs.items():
+        assert of[figure][name]["estimate"] == value, (figure, name)
+    for name, value in differences.items():
+        assert value is not None and of[figure][name]["difference"] == value, (figure, name)
+for f in ("chosen", "rejected", "flip_token"):
+    same(f, {x["name"]: x["implicit"]["all"][f] for x in accuracy["runs"]}, {x["name"]: x["implicit"][f] for x in accuracy["differences"]})
+for f in ("calibration_error", "above", "words", "tokens", "repetition", "ended"):
+    same(f, {x["name"]: x["overall"]["all"][f] for x in curve["runs"]}, {x["name"]: x["overall"][f] for x in curve["differences"]})
+P
+# benchmarks with a judge
+gold=$tests/golden
+"$RAPT" eval alpaca --annotations "$gold/alpaca/longer.json" --annotations "$gold/alpaca/weak.json" --gamed "$gold/alpaca/df_gamed.csv" --resamples 200 --output al.json >/dev/null 2>&1
+"$RAPT" eval arena-hard --judgments "$gold/arena/v2.jsonl" --output ar.json >/dev/null
+"$RAPT" eval mt-bench --judgments "$gold/mt_bench/single.jsonl" --resamples 200 --output mt.json >/dev/null
+"$RAPT" eval summary --results al.json,ar.json,mt.json --picture b.svg >table
+grep -q '^AlpacaEval: win rate, %  *longer  *47.886 \[' table
+grep -q '^AlpacaEval: length-controlled, %  *longer  *52.204 \[' table
+grep -q '^  *weak  *32.263 \[' table
+grep -q '^AlpacaEval: characters  *longer  *34.591 \[' table
+grep -q '^Arena-Hard: score, % (90% of v2)  *large  *79.568 \[75.270, 84.105\]' table
+for turn in 'first turn  *one  *4.150' 'second turn  *one  *5.750' 'both turns  *one  *4.790'; do grep -q "^MT-Bench: $turn \[" table; done
+grep -q 'MT-Bench: both turns' b.svg
+echo '{"task": "alpaca", "models": [{"generator": "m", "win_rate": 3}]}' >bad.json
+fails 1 "bad.json: field 'win_rate': there is no interval of it" "$RAPT" eval summary --results bad.json
 python3 - <<'P'
 import json, subprocess, os, xml.dom.minidom
 r = json.loads(subprocess.run([os.environ["RAPT"], "eval", "summary", "--results", "ga.json", "--json"], check=True, capture_output=True).stdout)
 f = {x["name"]: x for x in r["figures"]}
-assert r["minus"] == "ra" and list(f) == ["goal_accuracy", "strict", "flip"] and f["flip"]["runs"][1]["difference"]["value"] == -0.5, r
+assert r["minus"] == "ra" and list(f) == ["goal_accuracy", "chosen", "rejected", "strict", "flip", "flip_token"] and f["flip"]["runs"][1]["difference"]["value"] == -0.5, r
 d = xml.dom.minidom.parse("s.svg")
 assert len(d.getElementsByTagName("title")) == 1 and len(d.getElementsByTagName("circle")) > 25
 P

@@ -83,7 +83,7 @@ is "$(grep -oE '"score": [0-9.-]+' mt.jsonl | sed 's/.*: //' | tr '\n' ' ')" "2 
 has counts '"judgements": 12, "equal": 0, "asked": 12,'
 is "$(count '"judge": \["m", "single-math-v1-multi-turn"\]' mt.jsonl)" 3
 "$RAPT" eval mt-bench --judgments mt.jsonl --questions question.jsonl >text 2>err
-has text 'own                               4.50    4.50    4.50'
+has text 'own                             4.500 [3.167, 5.833]    4.500 [3.167, 5.833]    4.500 [3.167, 5.833]'
 judge --bench mt-bench-pair $M --baseline-answers base.jsonl --output pair.jsonl --answer-tries 4 2>err
 "$RAPT" eval mt-bench --judgments pair.jsonl --baseline base >text 2>err
 has text '4 won, 6 lost, 2 tied' # 2 to 7 against 5, in two turns

@@ -4,15 +4,35 @@
 root=$(cd "$tests/.." && pwd)
 cd "$dir"
 bash "$root/tools/pages.sh" "$RAPT" pages
-commands=$("$RAPT" help --markdown | sed -n 's/.*](\([a-z-]*\)\.md).*/\1/p')
-[ "$(wc -w <<<"$commands")" -ge 14 ]
+commands=$("$RAPT" help --markdown | sed -n 's/.*](\([a-z0-9-]*\)\.md).*/\1/p')
+# as many as the tables of the source have rows, and a page of each by the names that they have there
+rows() { sed -n "/^#define $1(/,/^\/\*/p" "$root/src/cli/cmd.h" | grep -oE '^ +X\(.*'; }
+names=$({ rows COMMAND_LIST | sed 's/.*X(//; s/,.*//'; rows EVAL_COMMAND_LIST | sed 's/[^"]*"//; s/".*//; s/^/eval-/'; } | sort)
+[ "$(wc -w <<<"$names")" -ge 23 ]
+[ "$names" = "$(tr ' ' '\n' <<<"$commands" | sort)" ] || { echo "help --markdown has other commands than cmd.h:"; diff <(echo "$names") <(tr ' ' '\n' <<<"$commands" | sort); exit 1; }
+[ "$(find pages/man1 -name 'rapt-*.1' -printf '%f\n' | sed 's/^rapt-//; s/\.1$//' | sort)" = "$names" ] || { echo "man1 holds:"; ls pages/man1; exit 1; }
 options() { "$RAPT" help "$1" --markdown | sed -nE 's/^\| `--([a-z0-9-]+).*/\1/p'; } # of a command
+# tasks of eval with options of their own: eval's help names them all, help finds each by both names, and a usage error hints at the task's own help
+"$RAPT" eval --help | tr -s ' \n' ' ' >eval.help
+for name in $(grep '^eval-' <<<"$names"); do
+  task=${name#eval-}
+  grep -qE "^.*Tasks with options of their own.*[ ,]$task[ ,.]" eval.help || { echo "rapt eval --help leaves out $task"; exit 1; }
+  "$RAPT" eval "$task" --help >own.help
+  "$RAPT" help eval "$task" | cmp - own.help
+  "$RAPT" help "$name" | cmp - own.help
+  fails 2 "rapt: try 'rapt eval $task --help'" "$RAPT" eval "$task" --no-such-option
+done
+"$RAPT" help eval goal-curve | cmp - <("$RAPT" eval --help) # the others are on eval's page
+"$RAPT" help eval summary --markdown | cmp - <("$RAPT" help eval --markdown)
+fails 2 "rapt eval has no task 'x'" "$RAPT" help eval x
+fails 2 "not 'x'" "$RAPT" help train x
+fails 2 "rapt: try 'rapt eval --help'" "$RAPT" eval goal-curve --no-such-option
 
 count=0
 for c in $commands; do
   # words of the option rows: "--name" in bash, '--name= or '--name[ in zsh, "-l name" in fish, \-\-name in the page
-  sed -n "/^    $c)/,/^    [a-z-]*)/p" pages/completions/rapt >bash.part
-  sed -n "/^    $c)/,/^    [a-z-]*)/p" pages/completions/_rapt >zsh.part
+  sed -n "/^    $c)/,/^    [a-z0-9-]*)/p" pages/completions/rapt >bash.part
+  sed -n "/^    $c)/,/^    [a-z0-9-]*)/p" pages/completions/_rapt >zsh.part
   grep -E "from ${c#eval-}('|; and not)" pages/completions/rapt.fish >fish.part
   for o in $(options "$c"); do
     count=$((count + 1))

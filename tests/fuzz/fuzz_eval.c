@@ -8,6 +8,7 @@
 #include "eval/mc_task.h"
 #include "eval/mt_answer.h"
 #include "eval/mt_bench.h"
+#include "format/bench_results.h"
 #include "format/csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -57,6 +58,14 @@ static void read_verdicts(struct json row) {
     mt_asked_release(&asked);
 }
 
+/* What benchmarks print, as runs: whatever is taken is JSON again. */
+static void read_results(struct json file) {
+    struct buf out = {0};
+    struct json runs;
+    if (bench_is_results(file) && bench_put_runs(&out, file) == ST_OK) CHECK(json_parse(&runs, buf_text(&out), out.size) == ST_OK && json_kind_of(json_get(runs, "runs")) == JSON_ARRAY);
+    buf_release(&out);
+}
+
 static void read_csv(const char *text, size_t size) {
     struct csv c;
     bool end = false;
@@ -93,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         read_choices(&mc_task_table[data[0] % mc_task_count], row);
         read_alpaca(row);
         read_verdicts(row);
+        read_results(row);
     }
     free(exact);
     return 0;

@@ -121,6 +121,9 @@ for model, skill in MODELS.items():
             games[1] = None
         rows.append({"uid": f"u{q}", "category": "hard_prompt" if q % 6 else "creative_writing", "model": model, "judge": "made", "games": games})
 write("v2.jsonl", rows)
+rng = random.Random(9)
+creative = "gemini-2.0-flash-001"  # the baseline of creative_writing
+answers[creative] = [{"uid": f"u{q}", "model": creative, "messages": [], "metadata": style(rng.randrange(20, 900), rng.randrange(6))} for q in range(60)]
 write("answers.jsonl", [a for m in answers for a in answers[m]])
 (bench / "model_judgment/made").mkdir(parents=True)
 (bench / "model_judgment/made/all.jsonl").write_bytes((out / "v2.jsonl").read_bytes())
@@ -146,8 +149,16 @@ with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stde
     new.print_leaderboard(battles, "hard_prompt")
     np.random.seed(42)
     new.print_leaderboard_with_style_features(battles, "arena-hard-v2.0", "hard_prompt", ["length", "markdown"])
+    hard = len(battles)
+    battles = new.load_judgments(["made"], "arena-hard-v2.0")
+    battles = battles[battles.category == "creative_writing"].reset_index(drop=True)
+    np.random.seed(42)
+    new.print_leaderboard(battles, "creative_writing")
+    np.random.seed(42)
+    new.print_leaderboard_with_style_features(battles, "arena-hard-v2.0", "creative_writing", ["length", "markdown"])
 coefficients = [float(x) for x in said.getvalue().split("tensor([")[1].split("]")[0].split(",")]
-for name, (mean, low, high) in zip(("v2", "v2_style"), caught):
-    expected[name] = {"battles": len(battles), "models": {m.split("/")[-1]: [100 * float(x[m]) for x in (mean, low, high)] for m in mean.index if m != BASE["v2"]}}
+for name, (mean, low, high) in zip(("v2", "v2_style", "creative", "creative_style"), caught):
+    base = creative if name.startswith("creative") else BASE["v2"]
+    expected[name] = {"battles": len(battles) if base == creative else hard, "models": {m.split("/")[-1]: [100 * float(x[m]) for x in (mean, low, high)] for m in mean.index if m != base}}
 expected["v2_style"]["coefficients"] = coefficients
 (out / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")

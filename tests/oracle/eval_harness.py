@@ -14,6 +14,7 @@ cache = tempfile.TemporaryDirectory()
 os.environ["HF_HOME"] = cache.name
 import lm_eval
 import torch
+from lm_eval.loggers.evaluation_tracker import GeneralConfigTracker
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
@@ -162,4 +163,11 @@ for name, source, data, split, more, call in cases:
         "acc": [s.get("acc", s.get("acc_norm")) for s in samples],
         "context": samples[-1]["arguments"]["gen_args_0"]["arg_0"] if isinstance(samples[-1]["arguments"], dict) else samples[-1]["arguments"][0][0],
         "last": samples[-1]["arguments"]["gen_args_0"]["arg_1"] if isinstance(samples[-1]["arguments"], dict) else samples[-1]["arguments"][0][1]}
+# What its files call a model: of an adapter on a model, the adapter.
+names = []
+for args in ({"pretrained": "models/some.gguf"}, {"pretrained": "org/model", "peft": "runs/ra"}, {"pretrained": "m", "peft": "a//b:c?*d[1]<2>|\"e\\\\f"}):
+    tracker = GeneralConfigTracker()
+    tracker.log_experiment_args("rapt", args, None, None, False)
+    names.append({"model_args": args, "model_name": tracker.model_name, "model_name_sanitized": tracker.model_name_sanitized})
+(out / "names.json").write_text(json.dumps(names, indent=1) + "\n")
 (out / "expected.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -82,15 +82,17 @@ def grouped(flat):
     return list(rows.values())
 
 
+FIGURES = {"words": lambda s: len(s["text"].split()), "tokens": lambda s: s["tokens"], "repetition": lambda s: repetition(s["text"]), "ended": lambda s: s["finish"] == "stop",
+           "above": lambda s: s["score"] > 7}
+
+
 def curve(flat):
     goals = sorted({s["goal"] for s in flat if s["goal"] is not None})
     found = {"curve": {}, "overall": {}}
     for g in goals + ([None] if any(s["goal"] is None for s in flat) else []):
         at = [s for s in flat if s["goal"] == g]
         found["curve"]["none" if g is None else f"{g:g}"] = {
-            "achieved": mean([s["score"] for s in at]), "words": mean([len(s["text"].split()) for s in at]), "tokens": mean([s["tokens"] for s in at]),
-            "repetition": mean([repetition(s["text"]) for s in at]), "ended": mean([s["finish"] == "stop" for s in at]),
-            "above": mean([s["score"] > 7 for s in at])}
+            "achieved": mean([s["score"] for s in at]), **{k: mean([FIGURES[k](s) for s in at]) for k in FIGURES}}
     asked = [s for s in flat if s["goal"] is not None]
     taus, spans = {}, {}
     for p in sorted({s["prompt"] for s in asked}):
@@ -101,12 +103,19 @@ def curve(flat):
             spans[p] = mean([s["score"] for s in own if s["goal"] == goals[-1]]) - mean([s["score"] for s in own if s["goal"] == goals[0]])
     found["overall"] = {"tau": mean(taus.values()), "span": mean(spans.values()),
                         "calibration_error": mean([abs(found["curve"][f"{g:g}"]["achieved"] - g) for g in goals]),
-                        "absolute_error": mean([abs(s["score"] - s["goal"]) for s in asked])}
+                        "absolute_error": mean([abs(s["score"] - s["goal"]) for s in asked]),
+                        **{k: mean([FIGURES[k](s) for s in asked or flat]) for k in FIGURES}}
     cells = {}
     for s in asked:
         cells.setdefault((s["prompt"], s["goal"]), []).append(s)
-    means = {k: (mean([s["score"] for s in v]), mean([abs(s["score"] - s["goal"]) for s in v])) for k, v in cells.items()}
-    return found, taus, spans, means
+    means = {k: (mean([s["score"] for s in v]), mean([abs(s["score"] - s["goal"]) for s in v]), {f: mean([FIGURES[f](s) for s in v]) for f in FIGURES}) for k, v in cells.items()}
+    return found, taus, spans, means, cells
+
+
+def calibration(cells, keys):
+    """Of the samples in these cells."""
+    goals = sorted({g for _, g in keys})
+    return mean([abs(mean([s["score"] for k in keys if k[1] == g for s in cells[k]]) - g) for g in goals])
 
 
 def curve_difference(a, b):
@@ -114,7 +123,9 @@ def curve_difference(a, b):
     goals = sorted({g for _, g in a[3]})
     return {"curve": {f"{g:g}": mean([a[3][k][0] - b[3][k][0] for k in shared if k[1] == g]) for g in goals},
             "overall": {"achieved": mean([a[3][k][0] - b[3][k][0] for k in shared]), "tau": mean([a[1][p] - b[1][p] for p in a[1] if p in b[1]]),
-                        "span": mean([a[2][p] - b[2][p] for p in a[2] if p in b[2]]), "absolute_error": mean([a[3][k][1] - b[3][k][1] for k in shared])}}
+                        "span": mean([a[2][p] - b[2][p] for p in a[2] if p in b[2]]), "absolute_error": mean([a[3][k][1] - b[3][k][1] for k in shared]),
+                        "calibration_error": calibration(a[4], shared) - calibration(b[4], shared),
+                        **{f: mean([a[3][k][2][f] - b[3][k][2][f] for k in shared]) for f in FIGURES}}}
 
 
 GRID = list(range(1, 11))

@@ -213,6 +213,50 @@ static void markdown_is_counted_as_theirs(void **state) {
     buf_release(&mine);
 }
 
+/* Rows of an annotations.json say the index of their instruction where some have no output, and only there. */
+static void gaps_are_told(void **state) {
+    (void)state;
+    char path[] = "/tmp/rapt_bench_XXXXXX";
+    struct buf text = {0}, part = {0}, out = {0};
+    struct json root, key, row;
+    struct bench b;
+    struct bench_options o = {.answers = path, .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1, .judge = "j"};
+    close(mkstemp(path));
+    ok(file_read(&text, GOLDEN "alpaca_own.json"));
+    ok(json_parse(&root, buf_text(&text), text.size));
+    const size_t all = json_count(root);
+    struct json_iter it = json_iter_begin(root);
+    buf_append_char(&part, '[');
+    for (size_t i = 0; json_iter_next(&it, &key, &row); i++) {
+        if (i == 1) continue;
+        buf_append_text(&part, i ? ", " : "");
+        buf_append(&part, row.text, row.size);
+    }
+    buf_append_char(&part, ']');
+    for (int gap = 0; gap < 2; gap++) {
+        const struct buf *own = gap ? &part : &text;
+        ok(file_write(path, own->data, own->size));
+        ok(bench_open(&b, bench_protocol_find("alpaca"), &o));
+        assert_int_equal(b.missing, gap);
+        buf_clear(&out);
+        b.protocol->write(&out, &b);
+        ok(json_parse(&root, buf_text(&out), out.size - 1));
+        assert_int_equal(json_count(root), all - (size_t)gap);
+        it = json_iter_begin(root);
+        int64_t index = -1, last = -1;
+        for (size_t i = 0; json_iter_next(&it, &key, &row); i++, last = index) {
+            assert_true(json_int(&index, json_get(row, "index")) == (gap == 1));
+            assert_true(!gap || (index > last && (size_t)index < all));
+        }
+        assert_true(!gap || (size_t)index == all - 1);
+        bench_release(&b);
+    }
+    remove(path);
+    buf_release(&text);
+    buf_release(&part);
+    buf_release(&out);
+}
+
 static void files_are_checked(void **state) {
     (void)state;
     static const struct {
@@ -237,6 +281,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asks_and_reads_as_theirs),
         cmocka_unit_test(markdown_is_counted_as_theirs),
+        cmocka_unit_test(gaps_are_told),
         cmocka_unit_test(files_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,39 @@ static void run_case(const char *name, struct json expected, size_t budget, doub
     free(shot_path);
 }
 
+/* What results files call a model (names.json); a goal makes another of it. */
+static void compare_names(void) {
+    struct buf text = {0};
+    struct json root = read_json(&text, GOLDEN "harness/names.json"), key, value;
+    struct json_iter it = json_iter_begin(root);
+    struct goal_style style;
+    size_t seen = 0;
+    goal_style_default(&style);
+    for (; json_iter_next(&it, &key, &value); seen++) {
+        char *model = json_text(json_get(json_get(value, "model_args"), "pretrained")), *adapter = json_text(json_get(json_get(value, "model_args"), "peft"));
+        for (int with_goal = 0; with_goal < 2; with_goal++) {
+            struct harness_prompt prompt = {.style = with_goal ? &style : NULL, .goal = goal_of_score(8.5)};
+            const struct harness_run run = {.model = model, .adapter = adapter, .prompt = &prompt};
+            struct buf name = {0}, sanitized = {0};
+            char *expected[2] = {json_text(json_get(value, "model_name")), json_text(json_get(value, "model_name_sanitized"))};
+            harness_model_name(&name, &sanitized, &run);
+            for (int i = 0; i < 2; i++) {
+                const struct buf *ours = i ? &sanitized : &name;
+                assert_memory_equal(buf_text(ours), expected[i], strlen(expected[i]));
+                assert_string_equal(buf_text(ours) + strlen(expected[i]), with_goal ? "@goal=8.5" : "");
+                free(expected[i]);
+            }
+            buf_release(&name);
+            buf_release(&sanitized);
+        }
+        free(model);
+        free(adapter);
+    }
+    assert_int_equal(seen, 3);
+    goal_style_release(&style);
+    buf_release(&text);
+}
+
 static void as_lm_eval(void **state) {
     (void)state;
     struct buf text = {0};
@@ -143,6 +176,7 @@ static void as_lm_eval(void **state) {
     assert_int_equal(cases, 11);
     print_message("largest difference of a log-prob: %.2g nats\n", worst);
     buf_release(&text);
+    compare_names();
 }
 
 /* random.Random(0): the first numbers below 4, 3, 2, as shuffle draws them. */

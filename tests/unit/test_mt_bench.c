@@ -45,13 +45,15 @@ static size_t compare_means(const struct mt_bench *b, struct json expected, size
     return seen;
 }
 
+static const struct bootstrap_params params = {2000, 0.95, 0};
+
 static void compare_pairs(struct json expected, const char *baseline) {
     struct mt_bench b = {.baseline = baseline ? mem_text(baseline) : NULL};
     struct buf json = {0}, text = {0};
     struct json key, value, shown, model;
     size_t seen = 0;
     ok(mt_load_judgements(&b, GOLDEN "pair.jsonl"));
-    mt_put(&json, &text, &b);
+    ok(mt_put(&json, &text, &b, &params));
     ok(json_parse(&shown, json.data, json.size - 1));
     for (struct json_iter it = json_iter_begin(json_get(shown, "models")); json_iter_next(&it, &key, &model); seen++) {
         char *name = json_text(json_get(model, "model"));
@@ -101,6 +103,33 @@ static void as_fastchat(void **state) {
         free(said);
     }
     buf_release(&text);
+}
+
+/* Both turns of a question are drawn together: where they always sum to 10 their mean is sure, however far the turns are apart. The intervals of the turns are about
+ * those of the normal distribution. */
+static void intervals_are_over_questions(void **state) {
+    (void)state;
+    struct mt_bench b = {0};
+    struct estimate e[3];
+    double squares = 0;
+    for (int i = 0; i < 100; i++) {
+        const int grades[2] = {i % 9 + 1, 9 - i % 9};
+        for (int turn = 0; turn < 2; turn++) {
+            char text[96];
+            struct json row;
+            snprintf(text, sizeof text, "{\"question_id\": %d, \"model\": \"m\", \"turn\": %d, \"score\": %d}", 81 + i, turn + 1, grades[turn]);
+            ok(json_parse(&row, text, strlen(text)));
+            ok(mt_add(&b, row));
+        }
+    }
+    for (int k = 0; k < 3; k++) ok(mt_estimate(&e[k], &b.models[0], &params, (enum mt_figure)k, SIZE_MAX));
+    assert_true(e[0].n == 100 && e[0].clusters == 100 && e[2].n == 200 && e[2].clusters == 100);
+    assert_true(e[2].value == 5 && e[2].low == 5 && e[2].high == 5);
+    for (int i = 0; i < 100; i++) squares += (i % 9 + 1 - e[0].value) * (i % 9 + 1 - e[0].value);
+    const double error = sqrt(squares / 99 / 100);
+    assert_true(fabs(e[0].value - mt_mean(&b.models[0].turn[0])) < 1e-12);
+    assert_true(fabs(e[0].low - (e[0].value - 1.96 * error)) < 0.2 * error && fabs(e[0].high - (e[0].value + 1.96 * error)) < 0.2 * error);
+    mt_release(&b);
 }
 
 static size_t times(const char *text, const char *what) {
@@ -155,6 +184,7 @@ static void bad_files(void **state) {
                  {"{\"g1_winner\": \"A\"}", "field g1_winner: expected model_1", 0},
                  {"{\"g1_winner\": \"tie\"}", "field g2_winner: expected model_1", 0},
                  {"{\"g1_winner\": \"tie\", \"g2_winner\": \"tie\", \"model_1\": 4}", "field model_1: expected a string", 0},
+                 {"{\"g1_winner\": \"tie\", \"g2_winner\": \"tie\", \"model_1\": \"a\", \"model_2\": \"b\"}", "field question_id: expected a whole number", 0},
                  {"{\"question_id\": 81}", "field category: expected a string", 1},
                  {"{\"question_id\": 81, \"category\": \"a\"}\n{\"question_id\": 81, \"category\": \"a\"}", "question 81 stands twice", 1},
                  {"\n", "no questions", 1},
@@ -181,6 +211,7 @@ static void bad_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_fastchat),
+        cmocka_unit_test(intervals_are_over_questions),
         cmocka_unit_test(goal_in_the_second_turn),
         cmocka_unit_test(bad_files),
     };
