@@ -30,6 +30,7 @@ static status read(struct policy_start *out, struct json root) {
     struct buf text = {0};
     out->model = json_text(json_get(options, "model"));
     out->adapter = json_text(adapter);
+    out->logps = json_text(json_get(options, "ref-logps"));
     if (json_string(&text, hash) && text.size < sizeof out->model_hash) memcpy(out->model_hash, buf_text(&text), text.size + 1);
     buf_release(&text);
     if (!out->model || (!out->adapter && json_kind_of(adapter) != JSON_NULL)) return FAIL(ST_FORMAT, "options.model and options.adapter: expected what training started from");
@@ -57,5 +58,6 @@ status policy_start_read(struct policy_start *out, const char *folder) {
 void policy_start_release(struct policy_start *s) {
     free(s->model);
     free(s->adapter);
+    free(s->logps);
     *s = (struct policy_start){0};
 }

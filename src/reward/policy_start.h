@@ -11,6 +11,7 @@ struct policy_start {
     char *adapter; /* --adapter, NULL: the model as it is */
     char model_hash[HASH_HEX_SIZE]; /* "": not said */
     bool moved;    /* --sync-ref-model: the reference did not stay there */
+    char *logps;   /* --ref-logps, whose log-probs may be another reference's; NULL: none */
 };
 /* folder: an adapter, a fully trained model, or a checkpoint-N of either, whose manifest stands a folder higher. ST_FORMAT: a manifest that says nothing. */
 status policy_start_read(struct policy_start *out, const char *folder);

@@ -48,6 +48,7 @@ static status find_reference(struct place *out, const struct policy_start *start
     }
     if (start->moved) return FAIL(ST_USAGE, "%s was trained with --sync-ref-model, whose reference moved: say with --reference-adapter D, or none, what it is held against", policy);
     if (whole) TRY(check_model(start, policy, o->model));
+    if (start->logps) log_info("%s: its --ref-logps %s are taken as of what it was trained from (--reference-adapter names another)", policy, start->logps);
     if (!start->adapter) return ST_OK;
     if (!file_exists(start->adapter))
         return FAIL(ST_USAGE, "%s was trained from the adapter %s, which is not there: say with --reference-adapter D where it is, or none for the base model", policy, start->adapter);

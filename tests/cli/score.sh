@@ -176,6 +176,11 @@ scored $I --adapter bare >/dev/null
 has err 'bare: no manifest.json says what it was trained from; the reference is'
 cp -r still follows && sed -i 's/"sync-ref-model": false/"sync-ref-model": true/' follows/manifest.json
 fails 2 'follows was trained with --sync-ref-model' "$RAPT" score $I --adapter follows --output o4.jsonl
+cp -r still given && sed -i 's/"ref-logps": null/"ref-logps": "before.jsonl"/' given/manifest.json
+scored $I --adapter given --reference-adapter gone >/dev/null
+if grep -q ref-logps err; then cat err; exit 1; fi
+cp -r gone start && scored $I --adapter given | scores | near 0 0 1e-5 && rm -r start
+has err 'given: its --ref-logps before.jsonl are taken as of what it was trained from'
 cp -r still broken && echo '{"options": {"model": 3}}' >broken/manifest.json
 fails 1 'broken/manifest.json: options.model and options.adapter' "$RAPT" score $I --adapter broken --output o4.jsonl
 # a fully trained policy against the model that it was trained from, and against no other
