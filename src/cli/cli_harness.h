@@ -2,14 +2,18 @@
 #ifndef RAPT_CLI_CLI_HARNESS_H
 #define RAPT_CLI_CLI_HARNESS_H
 
+#include "cli/cli_endpoint.h"
 #include "cli/cli_infer.h"
 #include "cli/cli_kwargs.h"
 #include "eval/harness.h"
+#include "eval/harness_remote.h"
 
 struct harness_flags {
     const char *model, *adapter, *data, *fewshot_data, *system, *goal, *style, *kwargs, *dtype, *output;
     bool chat, multiturn, json;
-    int64_t shots, limit, threads;
+    int64_t shots, limit, threads, answer_tries;
+    const char *goal_as;
+    struct endpoint_flags endpoint;
 };
 
 /* Rows of an option table; at(name) is the offset of a harness_flags member. shots: the default of --num-fewshot. */
@@ -33,10 +37,31 @@ struct harness_flags {
     {"output-path", OPT_STR, at(output), "D", NULL, NULL, "write D/results_TASK.json and D/samples_TASK.jsonl in the harness's forms"},      \
     {"json", OPT_FLAG, at(json), NULL, NULL, NULL, "print results as JSON"}
 
-/* Checks what does not need the model. */
-status cli_harness_check(const struct harness_flags *f, const struct opt_result *given, const struct opt_spec *spec);
+/* The rows of a model behind an endpoint, behind those; cache: where answers are kept without --cache, a text. */
+#define HARNESS_ENDPOINT_ROWS(at, cache)                                                                                                     \
+    {"A model behind an endpoint, instead of --model", OPT_HEADING, 0, NULL, NULL, NULL, NULL}, ENDPOINT_ROWS(at##_ENDPOINT, cache),         \
+    GOAL_AS_ROW(at(goal_as)),                                                                                                                \
+    {"answer-tries", OPT_INT, at(answer_tries), "N", "3", NULL, "times that a question is asked until its answer can be read. Then the run ends"}
+
+/* Checks what does not need the model. local: names of the options that only a model in this process has, NULL at the end. */
+status cli_harness_check(const struct harness_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *const *local);
 /* How questions are put, once the tokenizer is open. asker is released by the caller, also after a failure. */
 status cli_harness_prompt(struct harness_prompt *p, struct goal_asker *asker, const struct harness_flags *f, struct encoder *e);
+/* A model behind an endpoint, as the options say it. */
+struct harness_endpoint {
+    struct remote_options options;
+    struct remote_counts counts;
+    struct goal_style style;
+    struct goal_list goals;
+    struct endpoint_texts texts;
+    struct harness_remote remote;
+};
+/* x and how questions are put. text: whether /v1/completions is asked. e: of a tokenizer beside the endpoint, or NULL. task: names the default cache.
+ * x is released by the caller, also after a failure. */
+status cli_harness_endpoint(struct harness_endpoint *x, struct harness_prompt *p, const struct harness_flags *f, const struct opt_result *given,
+    const struct opt_spec *spec, const char *task, bool text, struct encoder *e);
+/* Says what was asked and paid, in any case. */
+void cli_harness_endpoint_release(struct harness_endpoint *x);
 /* Prints the results, and with --output-path writes both files. samples is not looked at without it. */
 status cli_harness_write(const struct harness_flags *f, const char *task, const struct buf *json, const struct buf *text, const struct buf *samples);
 

@@ -78,7 +78,8 @@ static status put_chat(struct buf *out, const struct harness_prompt *p, const st
     struct json array = {messages.data, messages.size};
     status s = p->style ? goal_put_messages(&asked, p->style, array, &p->goal) : ST_OK;
     if (p->style) array = (struct json){buf_text(&asked), asked.size};
-    if (s == ST_OK) s = chat_render(p->encoder->chat, out, array, (struct json){0}, (struct json){0}, true);
+    if (s == ST_OK && !p->encoder) buf_append(out, array.text, array.size);
+    else if (s == ST_OK) s = chat_render(p->encoder->chat, out, array, (struct json){0}, (struct json){0}, true);
     buf_release(&messages);
     buf_release(&asked);
     return s;
@@ -89,7 +90,7 @@ status harness_context(struct buf *out, const struct harness_prompt *p, const ch
     struct buf system = {0};
     status s = ST_OK;
     put_system(&system, p->system, description);
-    if (p->chat && !p->encoder->chat) {
+    if (p->chat && p->encoder && !p->encoder->chat) {
         s = FAIL(ST_UNSUPPORTED, "%s", p->encoder->why_no_chat);
     } else if (p->chat) {
         s = put_chat(out, p, &system, shots, count, text);
@@ -190,15 +191,17 @@ static void put_names(struct buf *json, const struct harness_run *run) {
 
 static void put_config(struct buf *json, const struct harness_run *run) {
     const struct harness_prompt *p = run->prompt;
-    buf_append_text(json, "\"config\": {\"model\": \"rapt\", \"model_args\": ");
+    buf_printf(json, "\"config\": {\"model\": \"%s\", \"model_args\": ", run->dtype ? "rapt" : "endpoint");
     json_put_text(json, run->model);
     buf_append_text(json, ", \"peft\": ");
     if (run->adapter) json_put_text(json, run->adapter);
     else buf_append_text(json, "null");
     buf_append_text(json, ", \"dtype\": ");
-    json_put_text(json, run->dtype);
+    if (run->dtype) json_put_text(json, run->dtype);
+    else buf_append_text(json, "null");
     buf_append_text(json, ", \"goal\": ");
     if (p->style) goal_put_json(json, p->style, &p->goal);
+    else if (p->goal_told) json_put_text(json, p->goal_told);
     else buf_append_text(json, "null");
     buf_printf(json, ", \"apply_chat_template\": %s, \"fewshot_as_multiturn\": %s, \"system_instruction\": ", p->chat ? "true" : "false",
         p->chat && !p->one_turn ? "true" : "false");

@@ -14,16 +14,17 @@ void harness_shots_release(struct harness_shot *shots, size_t count);
 
 /* How questions are put. All pointers are views. */
 struct harness_prompt {
-    struct encoder *encoder;
-    const struct goal_style *style; /* NULL: no goal */
+    struct encoder *encoder;        /* NULL: the model is behind an endpoint, which has the tokenizer and the chat template */
+    const struct goal_style *style; /* NULL: no goal in the prompt */
     struct goal goal;
+    const char *goal_told;          /* a goal that an endpoint is told beside the prompt, as text; or NULL */
     const char *system;             /* system_instruction, or NULL */
     bool chat;                      /* apply_chat_template */
     bool one_turn;                  /* not fewshot_as_multiturn: examples and question in one user turn */
 };
 /* Appends the context of a question (ConfigurableTask.fewshot_context, build_qa_turn): system text and description, the examples, each with a
  * blank before its answer and an empty line behind it, the question. As chat: rendered with the assistant's turn opened. A goal is written in as
- * training wrote it. */
+ * training wrote it. A conversation without an encoder is the messages themselves, as JSON. */
 status harness_context(struct buf *out, const struct harness_prompt *p, const char *description, const struct harness_shot *shots, size_t count,
     const char *text);
 
@@ -49,7 +50,7 @@ struct harness_figure {
 };
 /* What is told of a run beside its figures. */
 struct harness_run {
-    const char *task, *model, *adapter, *dtype, *data;
+    const char *task, *model, *adapter, *dtype, *data; /* dtype NULL: the model is behind an endpoint, and model its name there */
     const struct harness_prompt *prompt;
     size_t shots, rows, documents; /* of the data, and evaluated */
     size_t truncated;              /* questions whose head was cut */

@@ -183,6 +183,10 @@ static void judge(struct mc_document *d, unsigned flags) {
     d->acc_bytes = best_choice(d, 2) == d->item.gold;
 }
 
+void mc_judge(struct mc_set *s) {
+    for (size_t i = 0; i < s->count; i++) judge(&s->items[i], s->task->flags);
+}
+
 status mc_run(struct mc_set *s, size_t *truncated, struct reward_pack *pack, const struct harness_prompt *prompt, const char *description,
     const struct harness_shot *shots, size_t shot_count, size_t max_length) {
     const size_t most = pack->scorer.model.config.max_position;
@@ -191,7 +195,7 @@ status mc_run(struct mc_set *s, size_t *truncated, struct reward_pack *pack, con
     status code = score_documents(&x, prompt, description, shots, shot_count);
     progress_end(&x.bar, x.document, NULL);
     ids_release(&x.ids);
-    for (size_t i = 0; code == ST_OK && i < s->count; i++) judge(&s->items[i], s->task->flags);
+    if (code == ST_OK) mc_judge(s);
     *truncated = x.truncated;
     return code;
 }

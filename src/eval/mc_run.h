@@ -3,6 +3,7 @@
 #ifndef RAPT_EVAL_MC_RUN_H
 #define RAPT_EVAL_MC_RUN_H
 
+#include "eval/harness_remote.h"
 #include "eval/mc_task.h"
 #include "reward/reward_pack.h"
 
@@ -30,6 +31,12 @@ status mc_shots_load(struct harness_shot **out, const struct mc_task *task, cons
  * model's positions); *truncated counts sequences that were. */
 status mc_run(struct mc_set *s, size_t *truncated, struct reward_pack *pack, const struct harness_prompt *prompt, const char *description,
     const struct harness_shot *shots, size_t shot_count, size_t max_length);
+/* The same by a model behind an endpoint (mc_remote.c): one request a choice to /v1/completions, with echo, logprobs 1 and max_tokens 1, as the harness's
+ * local-completions. With an encoder prompts are its token ids, else text, whose choice begins where the server's text_offset says. */
+status mc_ask(struct mc_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const char *description, const struct harness_shot *shots,
+    size_t shot_count);
+/* What each question's log-probs say of its choices; both call it. */
+void mc_judge(struct mc_set *s);
 /* The figures of the set, at most three. */
 size_t mc_figures(struct harness_figure out[3], const struct mc_set *s);
 /* Appends lm-eval's samples_*.jsonl. chat: choices stand without a blank before them. */

@@ -1,4 +1,4 @@
-/* judge_server PORT_FILE LOG [MODE]: an HTTP server with /v1/chat/completions for the tests of rapt score --source judge and rapt eval judge. It answers by a rule, and
+/* judge_server PORT_FILE LOG [MODE]: an HTTP server with /v1/chat/completions (and /v1/completions, without echo) for the tests of rapt score --source judge and rapt eval judge. It answers by a rule, and
  * as real ones do it fails, drops connections, asks to wait, is late, and talks nonsense.
  *
  * A response that holds SCORE=n is rated n; of two the higher is better, but where the prompt holds BIAS the first always is. Benchmarks' questions are known by
@@ -49,6 +49,11 @@ static void put_goal(struct buf *out, const char *body) {
 
 static void put_message(struct buf *out, const char *body, const char *content, int rating, bool logprobs) {
     const double high = log(0.75), low = log(0.25);
+    if (strstr(body, "\"prompt\": ")) { /* of /v1/completions: without echo, whose log-probs are of the answer alone */
+        buf_printf(out, "{\"choices\": [{\"index\": 0, \"text\": \"%s\", \"logprobs\": {\"tokens\": [\"%s\"], \"token_logprobs\": [-0.5], \"top_logprobs\": [{\"%s\": -0.5}], "
+                        "\"text_offset\": [0]}, \"finish_reason\": \"stop\"}]}", content, content, content);
+        return;
+    }
     buf_append_text(out, "{\"id\": \"x\", \"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"");
     buf_append_text(out, content);
     buf_append_text(out, "\"}, \"finish_reason\": \"stop\"");
@@ -180,7 +185,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *c, const cha
     struct reply r = {.code = 404, .what = "elsewhere"};
     pthread_mutex_lock(&lock);
     if (++active > most_active) most_active = active;
-    if (strcmp(url, "/v1/chat/completions") == 0 && strcmp(method, "POST") == 0)
+    if ((strcmp(url, "/v1/chat/completions") == 0 || strcmp(url, "/v1/completions") == 0) && strcmp(method, "POST") == 0)
         r = decide(&out, buf_text(body), body->size, MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization"));
     pthread_mutex_unlock(&lock);
     if (r.delay_ms) nanosleep(&(struct timespec){r.delay_ms / 1000, r.delay_ms % 1000 * 1000000}, NULL);
