@@ -2,7 +2,7 @@
  * (arXiv 2410.08067), with the numbers of the commands rapt logps, generate, score and augment.
  *
  *     struct rapt_model *m;
- *     struct rapt_response answer;
+ *     struct rapt_response answer = {0};
  *     struct rapt_prompt prompt = RAPT_PROMPT_INIT;
  *     prompt.text = "Why is the sky blue?";
  *     prompt.goal = 10;

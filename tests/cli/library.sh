@@ -48,5 +48,21 @@ for goal in "" 2 5 10; do
 done >rows.jsonl
 "$RAPT" logps --model "$model" --adapter "$adapter" --input rows.jsonl --output - 2>/dev/null >logps.jsonl
 
+# the header's own example: with a model that answers, and with one that takes no conversation, where nothing was written into the answer. What is not
+# initialised is garbage, where the compiler can see to that
+{ printf '#include <rapt.h>\n#include <stdio.h>\nint main(void) {\n'; sed -n 's/^ \*     //p; /^ \* Build with/q' prefix/include/rapt.h; echo 'return 0; }'; } >header.c
+has header.c 'rapt_responses_release'
+name=$(sed -nE 's/.*rapt_model_open\(&m, "([^"]*)".*/\1/p' header.c)
+garbage=-ftrivial-auto-var-init=pattern
+cc -c $garbage alone.c -o alone.o $(pkg-config --cflags rapt) 2>/dev/null || garbage=
+cc -std=c11 -Wall -Wextra -Wpedantic -Werror $garbage header.c -o header $(pkg-config --cflags --libs rapt)
+"$RAPT" export --model "$model" --format gguf --dtype f32 --output "$name" 2>/dev/null
+./header >header.out
+[ "$(wc -c <header.out)" -gt 1 ]
+rm "$name"
+"$RAPT" export --model "$golden/llama_tiny" --format gguf --dtype f32 --output "$name" 2>/dev/null
+./header >header.out
+[ ! -s header.out ]
+
 python3 -c 'import ctypes' 2>/dev/null || { echo "skipped: the Python half needs python3"; exit 0; }
 LIBRAPT=$LD_LIBRARY_PATH/librapt.so PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/examples/library python3 "$tests/cli/library.py" "$RAPT" "$root" "$dir"
