@@ -26,7 +26,8 @@ static const struct opt_row rows[] = {
      "storage of the weights, as llama.cpp names it: those with q are for gguf, about 8.5, 6.6, 4.9 and 4.6 bits a weight; q4_k is the mixture Q4_K_M"},
     {"output", OPT_STR, FIELD(output), "P", NULL, NULL, "the folder or file to write"},
     {"bake-goal", OPT_STR, FIELD(bake_goal), "G", NULL, NULL,
-     "writes this goal (or best) into the chat template, so that any server asks for it, and none but that; goal.json says how"},
+     "writes this goal (or best) into the chat template, so that servers that run it ask for it, and for none but that; goal.json says how. Under gguf "
+     "OUTPUT.Modelfile is written too, since Ollama runs a template of its own"},
     {"goal-style", OPT_STR, FIELD(goal_style), "F", NULL, NULL, "template, placement and scale of the goal as JSON, instead of the trained goal.json"},
     {"For other trainers", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"data", OPT_STR, FIELD(data), "F", NULL, NULL,

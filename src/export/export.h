@@ -56,6 +56,10 @@ EXPORT_FORMAT_LIST(EXPORT_DECLARE)
  * reads as one that rapt generate asks. ST_UNSUPPORTED where the model has no chat template, or one that does not go along. */
 status export_bake(struct buf *out, const struct export_request *r);
 
+/* Beside a GGUF that was written with a goal baked in: OUTPUT.Modelfile, whose Go template asks for the same goal, for Ollama (export_ollama.c). A chat
+ * template that no such template can repeat is warned about. baked: of export_bake; nothing where it is empty. */
+status export_modelfile(const struct export_request *r, const struct buf *baked);
+
 /* NULL where there is none of that name. */
 const struct export_format *export_find(const char *name);
 /* Is `name` one of the `separator`-separated words of list (NULL: none)? */

@@ -17,6 +17,7 @@ struct job {
     const float *theta; /* adapter to merge, or NULL */
     const struct gguf_preset *preset;
     struct gguf_writer w;
+    struct buf baked; /* the chat template with the goal in it, or nothing */
     bool writing;
 };
 
@@ -153,40 +154,33 @@ static status put_tensors(struct job *j) {
 }
 
 /* Values of a GGUF base that stay as they are: what the model is called and who made it, and its tokenizer. */
-static status copy_values(struct job *j, const struct gguf *g, const struct export_request *r) {
+static void copy_values(struct job *j, const struct gguf *g) {
     static const char *const own[] = {"general.architecture", "general.type", "general.file_type", "general.quantization_version",
                                       "general.alignment"};
     static const char template_key[] = "tokenizer.chat_template";
-    struct buf baked = {0};
-    TRY(export_bake(&baked, r));
     for (size_t i = 0; i < g->value_count; i++) {
         const struct gguf_value *v = &g->values[i];
         bool copy = (v->key.size > 8 && memcmp(v->key.data, "general.", 8) == 0) || (v->key.size > 10 && memcmp(v->key.data, "tokenizer.", 10) == 0);
         for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
             if (strlen(own[k]) == v->key.size && memcmp(own[k], v->key.data, v->key.size) == 0) copy = false;
-        if (baked.size && v->key.size == sizeof template_key - 1 && memcmp(v->key.data, template_key, v->key.size) == 0) copy = false;
+        if (j->baked.size && v->key.size == sizeof template_key - 1 && memcmp(v->key.data, template_key, v->key.size) == 0) copy = false;
         if (copy) gguf_put_value(&j->w, v);
     }
-    if (baked.size) gguf_put_text(&j->w, template_key, baked.data, baked.size);
-    buf_release(&baked);
-    return ST_OK;
+    if (j->baked.size) gguf_put_text(&j->w, template_key, j->baked.data, j->baked.size);
 }
 
 static status put_tokenizer(struct job *j, const struct export_request *r) {
     const struct model_config *c = &j->m.config;
     const int64_t ids[3] = {c->bos, c->eos, c->pad};
     struct tokenizer *t;
-    struct buf baked = {0};
     if (!tokenizer_in_folder(r->model) && !r->bake_goal) {
         log_warn("%s holds no tokenizer: the GGUF will have none, and takes token ids only", r->model);
         gguf_put_text(&j->w, "tokenizer.ggml.model", "none", 4);
         return ST_OK;
     }
     TRY(tokenizer_open(&t, r->model));
-    status s = export_bake(&baked, r);
-    if (baked.size) tokenizer_set_chat_template(t, buf_text(&baked));
-    buf_release(&baked);
-    if (s == ST_OK) s = tokenizer_put_gguf(t, &j->w, c->vocab, ids);
+    if (j->baked.size) tokenizer_set_chat_template(t, buf_text(&j->baked));
+    const status s = tokenizer_put_gguf(t, &j->w, c->vocab, ids);
     tokenizer_free(t);
     return s == ST_OK ? s : status_note(s, "%s: ", r->model);
 }
@@ -196,9 +190,12 @@ static status put_values(struct job *j, const struct export_request *r) {
     gguf_put_u32(&j->w, "general.file_type", j->preset->file_type);
     gguf_put_u32(&j->w, "general.quantization_version", 2);
     gguf_meta_put(&j->w, &j->m.config);
-    if (j->m.checkpoint.is_gguf) return copy_values(j, &j->m.checkpoint.gguf, r);
-    gguf_put_name(&j->w, r->model);
-    return put_tokenizer(j, r);
+    if (!j->m.checkpoint.is_gguf) {
+        gguf_put_name(&j->w, r->model);
+        return put_tokenizer(j, r);
+    }
+    copy_values(j, &j->m.checkpoint.gguf);
+    return ST_OK;
 }
 
 static status write_file(struct job *j, const struct export_request *r) {
@@ -217,8 +214,11 @@ status export_gguf_run(const struct export_request *r) {
     TRY(adapter_describe_model(&j.m, r->model, r->adapter));
     j.theta = r->adapter ? j.m.params.value : NULL;
     j.m.config.tied = j.m.config.tied && !lora_unties(&j.m, j.theta);
-    status s = write_file(&j, r);
+    status s = export_bake(&j.baked, r);
+    if (s == ST_OK) s = write_file(&j, r);
+    if (s == ST_OK) s = export_modelfile(r, &j.baked);
     gguf_writer_release(&j.w);
     model_release(&j.m);
+    buf_release(&j.baked);
     return s;
 }

@@ -24,6 +24,22 @@ echo '{"text": "Goal {s}", "placement": "after"}' >style.json
 "$RAPT" export --model model --format gguf --output plain.gguf 2>/dev/null
 "$RAPT" export --model plain.gguf --format gguf --output again.gguf --bake-goal 6 2>/dev/null
 [ "$(shown again.gguf prompt.jsonl)" = '<system>Score 6.<user>Hi<a>' ]
+# Beside a GGUF with a goal lies a Modelfile, whose Go template has it too (tests/oracle/check_ollama.py renders it); beside a plain one there is none
+[ ! -e plain.gguf.Modelfile ] && [ ! -e baked/Modelfile ]
+has baked.gguf.Modelfile 'FROM ./baked.gguf'
+has baked.gguf.Modelfile '{{ "<system>Score 7.<user>" }}'
+has baked.gguf.Modelfile '{{ "<system>Score 7.\n\n" }}{{ $.System }}{{ "<user>" }}'
+has again.gguf.Modelfile '{{ "<system>Score 6.<user>" }}'
+[ "$(grep -c '"""' baked.gguf.Modelfile)" = 2 ]
+echo '{"text": "Goal \"{s}\" \u00e9 {{ x }}", "placement": "after"}' >quoted.json
+"$RAPT" export --model model --format gguf --output quoted.gguf --bake-goal 3 --goal-style quoted.json 2>/dev/null
+has quoted.gguf.Modelfile '{{ if $last }}{{ "\n\nGoal \x223\x22 \xc3\xa9 {{ x }}<a>" }}{{ else }}{{ "<assistant>" }}{{ end }}'
+# a conversation that is not its messages one behind the other: none, and that is said
+printf '%s' "{% for m in messages %}{{ loop.index }}{{ m['role'] }}{{ m['content'] }}{% endfor %}" >model/chat_template.jinja
+"$RAPT" export --model model --format gguf --output odd.gguf --bake-goal 3 2>err
+has err 'no Modelfile for Ollama'
+[ -e odd.gguf ] && [ ! -e odd.gguf.Modelfile ]
+printf '%s' "$chat" >model/chat_template.jinja
 # A baked model is asked without a goal, and gives what the plain one gives under it.
 ask() { "$RAPT" generate --input prompt.jsonl --output - --temperature 0 --max-new-tokens 4 --dtype f32 "$@" 2>/dev/null | sed 's/.*"text": \(.*\), "tokens".*/\1/'; }
 [ "$(ask --model baked)" = "$(ask --model model --goal 8.5)" ]

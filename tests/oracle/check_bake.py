@@ -145,4 +145,5 @@ def main():
         check_llama_cpp(top)
 
 
-main()
+if __name__ == "__main__":
+    main()

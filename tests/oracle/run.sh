@@ -38,5 +38,5 @@ if [ -n "${RAPT:-}" ] && [ $# = 0 ]; then
   else echo "check_files.py skipped: this build has no rapt train or export"; fi
   if "$python" -c 'import xllamacpp' 2>/dev/null; then "$python" "$here/check_gguf.py" "$RAPT" ${RAPT_MODEL:+"$RAPT_MODEL"}
   else echo "check_gguf.py skipped: $python lacks xllamacpp (llama.cpp)"; fi
-  if "$RAPT" export --help >/dev/null 2>&1; then "$python" "$here/check_handover.py" "$RAPT"; "$python" "$here/check_bake.py" "$RAPT"; fi
+  if "$RAPT" export --help >/dev/null 2>&1; then "$python" "$here/check_handover.py" "$RAPT"; "$python" "$here/check_bake.py" "$RAPT"; "$python" "$here/check_ollama.py" "$RAPT" || [ $? = 77 ]; fi
 fi
