@@ -15,8 +15,8 @@
 #include "serve/serve.h"
 
 struct options {
-    const char *model, *name, *goal, *style, *kwargs, *host, *dtype;
-    struct opt_list adapters;
+    const char *model, *name, *goal, *list_goals, *style, *kwargs, *host, *dtype;
+    struct opt_list adapters, origins;
     int64_t port, max_body, max_new, max_queue, batch, max_length, threads;
     double timeout_s, idle_s;
     struct scorer_flags scorer;
@@ -32,6 +32,8 @@ static const struct opt_row rows[] = {
     {"name", OPT_STR, FIELD(name), "NAME", NULL, NULL, "the model's own name; default: the last part of M"},
     {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL,
      "the score that chat requests aim at where they say nothing: a number, or best. With adapters it is theirs, and the base has none"},
+    {"list-goals", OPT_STR, FIELD(list_goals), "G,G,...", NULL, NULL,
+     "the list of models also has NAME@goal=G for each, for clients that can only pick from it; goals of several attributes stand between semicolons. With adapters they are theirs"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapters' goal.json"},
     CLI_KWARGS_ROW(FIELD(kwargs)),
@@ -39,10 +41,12 @@ static const struct opt_row rows[] = {
     {"Network", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"host", OPT_STR, FIELD(host), "ADDRESS", "127.0.0.1", NULL, "0.0.0.0 or :: for all of the machine's addresses"},
     {"port", OPT_INT, FIELD(port), "N", "8080", NULL, "0 takes any that is free; the address is printed"},
+    {"allow-origin", OPT_LIST, FIELD(origins), "ORIGIN[,...]", NULL, NULL,
+     "pages of other servers that may call this one from a browser (CORS), such as https://chat.example; * for all. Without it they get 403; programs, which send no Origin, are not asked"},
     {"Limits", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"max-body-bytes", OPT_INT, FIELD(max_body), "N", "1048576", NULL, "of a request; above: 413"},
-    {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "1024", NULL,
-     "most tokens of an answer, and what a chat request gets that names no number; above: 400"},
+    {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "0", NULL,
+     "most tokens of an answer, and what a chat request gets that names no number; above: 400. 0: what --max-length leaves, where longer ones end"},
     {"max-queue", OPT_INT, FIELD(max_queue), "N", "256", NULL, "sequences that may wait for a place in the batch; above: 429"},
     {"timeout", OPT_DOUBLE, FIELD(timeout_s), "SECONDS", "600", NULL,
      "from a request to the end of its answer; then it is broken off with 503"},
@@ -84,6 +88,7 @@ struct served {
     struct model model;
     struct encoder encoder;
     struct goal_asker asker;
+    struct goal_list listed;
 };
 struct job {
     const struct options *o;
@@ -127,6 +132,20 @@ static status name_all(struct job *j) {
     return ST_OK;
 }
 
+static status list_goals(struct serve_target *t, struct served *s, const char *text) {
+    if (t->baked) return FAIL(ST_USAGE, "--list-goals has no effect: the chat template of %s asks for a goal by itself", s->name);
+    if (!t->chat) return FAIL(ST_USAGE, "--list-goals is for chat requests, which %s cannot take: %s", s->name, t->why_no_chat);
+    struct goal_list given = {0};
+    status code = goal_parse_list(&given, t->style, text, NULL);
+    for (size_t i = 0; code == ST_OK && i < given.count; i++) {
+        code = goal_check_scale(t->style, &given.items[i]);
+        if (!goal_list_has(&s->listed, &given.items[i])) goal_list_add(&s->listed, &given.items[i]);
+    }
+    goal_list_release(&given);
+    t->listed = &s->listed;
+    return code == ST_OK ? ST_OK : status_note(ST_USAGE, "--list-goals: ");
+}
+
 /* Tokenizer, template and goal of one target. */
 static status open_words(struct job *j, size_t i) {
     const struct options *o = j->o;
@@ -142,7 +161,9 @@ static status open_words(struct job *j, size_t i) {
                                .style = &s->asker.style,
                                .trained = s->asker.trained,
                                .baked = s->asker.baked};
-    if (!o->goal || (i == 0 && j->count > 1)) return ST_OK;
+    if (i == 0 && j->count > 1) return ST_OK;
+    if (o->list_goals) TRY(list_goals(t, s, o->list_goals));
+    if (!o->goal) return ST_OK;
     if (!t->chat) return FAIL(ST_USAGE, "--goal is for chat requests, which %s cannot take: %s", s->name, t->why_no_chat);
     TRY(goal_asker_parse(&t->goal, &s->asker, o->goal));
     goal_asker_note(&s->asker, &t->goal);
@@ -187,6 +208,7 @@ static status run(struct job *j) {
         .timeout_s = o->timeout_s,
         .idle_s = o->idle_s,
         .limits = {.max_new = (size_t)o->max_new, .choices_max = (size_t)o->max_queue},
+        .origins = {o->origins.items, o->origins.count},
     };
     for (size_t i = 0; i < j->count; i++)
         log_info("model %s%s%s", j->targets[i].name, j->served[i].adapter ? ": adapter " : "",
@@ -201,6 +223,7 @@ static void release(struct job *j) {
         struct served *s = &j->served[i];
         model_release(&s->model);
         goal_asker_release(&s->asker);
+        goal_list_release(&s->listed);
         encoder_release(&s->encoder);
         free(s->name);
         free(s->adapter);
@@ -214,7 +237,7 @@ static status check(const struct options *o) {
         int64_t value, low, high;
     } ranges[] = {{"port", o->port, 0, 65535},
                   {"max-body-bytes", o->max_body, 1024, 1 << 30},
-                  {"max-new-tokens", o->max_new, 1, 1 << 24},
+                  {"max-new-tokens", o->max_new, 0, 1 << 24},
                   {"max-queue", o->max_queue, 1, 4096},
                   {"batch-size", o->batch, 1, 1024},
                   {"max-length", o->max_length, 2, 1 << 24}};
@@ -223,6 +246,7 @@ static status check(const struct options *o) {
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
             return FAIL(ST_USAGE, "--%s expects %lld to %lld, not %lld", ranges[i].name, (long long)ranges[i].low,
                         (long long)ranges[i].high, (long long)ranges[i].value);
+    TRY(serve_origins_check(&(struct serve_origins){o->origins.items, o->origins.count}));
     if (!(o->timeout_s >= 0.1 && o->timeout_s <= 1e6)) return FAIL(ST_USAGE, "--timeout expects 0.1 to 1000000 seconds");
     if (!(o->idle_s >= 0.1 && o->idle_s <= 1e6)) return FAIL(ST_USAGE, "--idle-timeout expects 0.1 to 1000000 seconds");
     return ST_OK;

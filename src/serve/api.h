@@ -21,7 +21,7 @@ void api_put_error(struct buf *out, const struct api_error *e);
 void api_error_release(struct api_error *e);
 
 struct api_limits {
-    size_t max_new;     /* tokens of a choice */
+    size_t max_new;     /* tokens of a choice; 0: what its target's length leaves */
     size_t choices_max; /* of a request */
 };
 struct api_prompt {
@@ -36,7 +36,7 @@ struct api_call {
     int64_t created;
     struct serve_target *target;
     struct goal goal;
-    bool stream, usage_chunk, echo, logprobs;
+    bool stream, usage_chunk, usage_always, echo, logprobs; /* usage_always: in every chunk */
     int64_t top, n, max_new, seed; /* max_new -1: not given */
     bool seeded;
     struct api_prompt *prompts;
@@ -60,7 +60,9 @@ void api_put_error_event(struct buf *out, const struct api_error *e);
 bool api_read_score(struct buf *row, struct api_error *e, const char *body, size_t size);
 /* members: of the score. */
 void api_put_score(struct buf *out, const struct buf *members);
-void api_put_model(struct buf *out, const struct serve_target *t, int64_t created);
+/* The model of a name as requests give it, NAME or NAME@goal=G. False: e says why. */
+bool api_put_named_model(struct buf *out, struct api_error *e, const struct serve_engine *engine, const char *name, int64_t created);
+/* All, each with the goals that are listed by name behind it. */
 void api_put_models(struct buf *out, const struct serve_engine *engine, int64_t created);
 
 #endif

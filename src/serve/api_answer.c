@@ -12,7 +12,7 @@ void api_put_error(struct buf *out, const struct api_error *e) {
         unsigned code;
         const char *type;
     } types[] = {
-        {401, "authentication_error"}, {404, "not_found_error"}, {429, "rate_limit_error"}, {500, "server_error"}, {503, "server_error"}};
+        {429, "rate_limit_error"}, {500, "server_error"}, {503, "server_error"}}; /* OpenAI has the other for a wrong key and an unknown model, too */
     const char *type = "invalid_request_error";
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].code == e->code) type = types[i].type;
@@ -233,6 +233,17 @@ bool api_put_answer(struct buf *out, struct api_error *e, struct api_call *c) {
     return ok;
 }
 
+/* Behind an event's choices, where the usage is asked for: null until the last event, or what it is so far. */
+static void put_event_usage(struct buf *out, const struct api_call *c) {
+    if (c->usage_always) {
+        buf_append_text(out, ", ");
+        put_usage(out, c);
+    } else if (c->usage_chunk) {
+        buf_append_text(out, ", \"usage\": null");
+    }
+    buf_append_text(out, "}\n\n");
+}
+
 /* One event of choice i. delta: a JSON object or string; NULL: its text [bytes shown, ready). */
 static void put_event(struct buf *out, struct api_call *c, size_t i, bool role, const struct api_prompt *echo, const char *finish) {
     struct serve_choice *x = &c->request.choices[i];
@@ -256,9 +267,10 @@ static void put_event(struct buf *out, struct api_call *c, size_t i, bool role, 
         s->chars =
             put_text_logprobs(out, &(struct rows){.c = c, .x = x, .prompt = echo, .from = s->tokens, .to = tokens, .chars = s->chars});
     if (finish)
-        buf_printf(out, ", \"finish_reason\": \"%s\"}]}\n\n", finish);
+        buf_printf(out, ", \"finish_reason\": \"%s\"}]", finish);
     else
-        buf_append_text(out, ", \"finish_reason\": null}]}\n\n");
+        buf_append_text(out, ", \"finish_reason\": null}]");
+    put_event_usage(out, c);
     if (!role) {
         s->bytes = x->ready;
         s->tokens = tokens;
@@ -335,9 +347,22 @@ static void put_scales(struct buf *out, const struct goal_style *g) {
     json_put_double(out, g->high);
 }
 
-void api_put_model(struct buf *out, const struct serve_target *t, int64_t created) {
+/* named: the goal of a name NAME@goal=G, which is such a model's default; NULL: of NAME itself. */
+static void put_model(struct buf *out, const struct serve_target *t, const struct goal *named, int64_t created) {
+    struct buf id = {0};
+    buf_append_text(&id, t->name);
+    if (named) {
+        buf_append_text(&id, "@goal=");
+        if (named->count) goal_put_name(&id, t->style, named);
+        else buf_append_text(&id, "none");
+    }
     buf_append_text(out, "{\"id\": ");
-    json_put_text(out, t->name);
+    json_put_string(out, buf_text(&id), id.size);
+    buf_release(&id);
+    if (named) {
+        buf_append_text(out, ", \"root\": ");
+        json_put_text(out, t->name);
+    }
     buf_printf(out, ", \"object\": \"model\", \"created\": %lld, \"owned_by\": \"rapt\", \"max_model_len\": %zu, \"chat\": %s, \"goal\": ",
                (long long)created, t->decoder.options.length, t->chat ? "true" : "false");
     if (t->baked) { /* its template asks for one, and no other can be asked for */
@@ -348,15 +373,29 @@ void api_put_model(struct buf *out, const struct serve_target *t, int64_t create
     buf_append_text(out, ", \"best\": ");
     goal_put_json(out, t->style, &t->style->best);
     buf_append_text(out, ", \"default\": ");
-    goal_put_json(out, t->style, &t->goal);
+    goal_put_json(out, t->style, named ? named : &t->goal);
     buf_printf(out, ", \"trained\": %s}}", t->trained ? "true" : "false");
+}
+
+bool api_put_named_model(struct buf *out, struct api_error *e, const struct serve_engine *engine, const char *name, int64_t created) {
+    struct serve_target *t;
+    struct goal goal = {0};
+    bool named;
+    if (!api_find_name(&t, &goal, &named, e, name, engine)) return false;
+    put_model(out, t, named ? &goal : NULL, created);
+    return true;
 }
 
 void api_put_models(struct buf *out, const struct serve_engine *engine, int64_t created) {
     buf_append_text(out, "{\"object\": \"list\", \"data\": [");
     for (size_t i = 0; i < engine->target_count; i++) {
+        const struct serve_target *t = &engine->targets[i];
         buf_append_text(out, i ? ", " : "");
-        api_put_model(out, &engine->targets[i], created);
+        put_model(out, t, NULL, created);
+        for (size_t k = 0; t->listed && k < t->listed->count; k++) {
+            buf_append_text(out, ", ");
+            put_model(out, t, &t->listed->items[k], created);
+        }
     }
     buf_append_text(out, "], \"scorer\": ");
     if (engine->scorer)

@@ -27,6 +27,15 @@ static bool put_content(struct buf *out, struct api_error *e, struct json v, siz
     return true;
 }
 
+/* A member of a message beside role and content: only what asks for nothing. A participant's name is no part of a chat template's turn. */
+static bool check_member(struct api_error *e, struct json key, struct json v, size_t at) {
+    const bool nothing = json_kind_of(v) == JSON_NULL || (json_kind_of(v) == JSON_ARRAY && !json_count(v));
+    if (json_equals(key, "role") || json_equals(key, "content") || nothing) return true;
+    if (json_equals(key, "name"))
+        return json_kind_of(v) == JSON_STRING || WRONG("messages", "messages[%zu].name should be a string", at);
+    return WRONG("messages", "messages[%zu].%.*s: this server reads no such field", at, (int)(key.size - 2 < 60 ? key.size - 2 : 60), key.text + 1);
+}
+
 bool api_put_message(struct buf *out, struct api_error *e, struct json m, size_t at) {
     static const char *const roles[] = {"system", "user", "assistant", "developer"};
     struct json key, v;
@@ -37,9 +46,7 @@ bool api_put_message(struct buf *out, struct api_error *e, struct json m, size_t
     if (role == 4)
         return WRONG("messages", "messages[%zu].role should be \"system\", \"developer\" (the same), \"user\" or \"assistant\"", at);
     while (json_iter_next(&it, &key, &v))
-        if (!json_equals(key, "role") && !json_equals(key, "content") && json_kind_of(v) != JSON_NULL &&
-            !(json_kind_of(v) == JSON_ARRAY && !json_count(v)))
-            return WRONG("messages", "messages[%zu] has a field other than role and content, which this server does not read", at);
+        if (!check_member(e, key, v, at)) return false;
     buf_printf(out, "{\"role\": \"%s\", \"content\": ", roles[role == 3 ? 0 : role]);
     if (!put_content(out, e, json_get(m, "content"), at)) return false;
     buf_append_char(out, '}');
@@ -121,6 +128,12 @@ static bool read_text(struct api_prompt *p, struct api_call *c, struct api_error
     }
     if (tokenizer_encode(t->tokenizer, &p->ids, buf_text(&p->text), p->text.size, true) != ST_OK)
         return WRONG("prompt", "%s", status_message());
+    if (!p->ids.count && !p->text.size) { /* OpenAI's: a text goes on from what stands between texts */
+        const int32_t bos_id = tokenizer_bos(t->tokenizer), id = bos_id >= 0 ? bos_id : tokenizer_eos(t->tokenizer);
+        if (id >= 0) ids_push(&p->ids, id);
+        p->hidden_bos = true;
+        return true;
+    }
     p->hidden_bos =
         bos && p->ids.count && p->ids.data[0] == tokenizer_bos(t->tokenizer) && strncmp(buf_text(&p->text), bos, strlen(bos)) != 0;
     return true;

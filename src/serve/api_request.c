@@ -32,7 +32,7 @@ bool api_refuse(struct api_error *e, unsigned code, const char *reason, const ch
 bool api_refuse_unknown(struct api_error *e, struct json key) {
     char name[64] = "";
     snprintf(name, sizeof name, "%.*s", (int)(key.size - 2 < 60 ? key.size - 2 : 60), key.text + 1);
-    return api_refuse(e, 400, NULL, name, "unknown field: this server reads none of that name");
+    return api_refuse(e, 400, NULL, name, "unknown field '%s': this server reads none of that name", name);
 }
 
 void api_error_release(struct api_error *e) { buf_release(&e->message); }
@@ -82,8 +82,9 @@ static bool read_stream_options(struct api_call *c, struct api_error *e, struct 
     if (json_kind_of(v) != JSON_OBJECT) return WRONG(name, "expected an object, found %s", json_kind_name(json_kind_of(v)));
     while (json_iter_next(&it, &key, &item)) {
         if (json_equals(key, "include_usage") && json_bool(&c->usage_chunk, item)) continue;
+        if (json_equals(key, "continuous_usage_stats") && json_bool(&c->usage_always, item)) continue; /* vLLM's */
         if (json_equals(key, "include_obfuscation")) continue; /* padding against guessing by length, which a client may not rely on */
-        return WRONG(name, "only include_usage (true or false) is known here");
+        return WRONG(name, "only include_usage and continuous_usage_stats (true or false) are known here");
     }
     return true;
 }
@@ -91,6 +92,47 @@ static bool read_stream_options(struct api_call *c, struct api_error *e, struct 
 static bool read_text_format(struct api_call *c, struct api_error *e, struct json v, const char *name) {
     (void)c;
     return json_equals(json_get(v, "type"), "text") || WRONG(name, "only {\"type\": \"text\"} can be had");
+}
+
+/* Fields of which some values ask for nothing that this server has not. */
+static bool read_modalities(struct api_call *c, struct api_error *e, struct json v, const char *name) {
+    struct json key, item;
+    struct json_iter it = json_iter_begin(v);
+    (void)c;
+    bool ok = json_kind_of(v) == JSON_ARRAY;
+    while (ok && json_iter_next(&it, &key, &item)) ok = json_equals(item, "text");
+    return ok || WRONG(name, "only [\"text\"] can be had");
+}
+
+static bool read_one_of(struct api_error *e, struct json v, const char *name, const char *const *values, const char *shown) {
+    for (; *values; values++)
+        if (json_equals(v, *values)) return true;
+    return WRONG(name, "expected %s", shown);
+}
+
+static bool read_tool_choice(struct api_call *c, struct api_error *e, struct json v, const char *name) {
+    static const char *const values[] = {"none", "auto", NULL};
+    (void)c;
+    return read_one_of(e, v, name, values, "\"none\" or \"auto\": this server calls no tools");
+}
+
+static bool read_tier(struct api_call *c, struct api_error *e, struct json v, const char *name) {
+    static const char *const values[] = {"auto", "default", NULL};
+    (void)c;
+    return read_one_of(e, v, name, values, "\"auto\" or \"default\": this server has one tier");
+}
+
+/* How long to think before the answer: what this server's models do not do. */
+static bool read_effort(struct api_call *c, struct api_error *e, struct json v, const char *name) {
+    static const char *const values[] = {"none", "minimal", "low", "medium", "high", "xhigh", NULL};
+    (void)c;
+    return read_one_of(e, v, name, values, "\"none\", \"minimal\", \"low\", \"medium\", \"high\" or \"xhigh\"");
+}
+
+static bool read_yes_or_no(struct api_call *c, struct api_error *e, struct json v, const char *name) {
+    bool yes;
+    (void)c;
+    return json_bool(&yes, v) || WRONG(name, "expected true or false, found %s", json_kind_name(json_kind_of(v)));
 }
 
 static bool read_best_of(struct api_call *c, struct api_error *e, struct json v, const char *name) {
@@ -139,19 +181,21 @@ static const struct field fields[] = {
     {"prompt", API_TEXT, HARMLESS, 0, 0, 0, NULL},
     /* say nothing about the answer */
     {"user", BOTH, HARMLESS, 0, 0, 0, NULL},
-    {"store", BOTH, HARMLESS, 0, 0, 0, NULL},
+    {"store", BOTH, ABSENT, 0, 0, 0, NULL},
     {"metadata", BOTH, HARMLESS, 0, 0, 0, NULL},
-    {"service_tier", BOTH, HARMLESS, 0, 0, 0, NULL},
+    {"service_tier", BOTH, SPECIAL, 0, 0, 0, read_tier},
+    {"reasoning_effort", API_CHAT, SPECIAL, 0, 0, 0, read_effort},
+    {"modalities", API_CHAT, SPECIAL, 0, 0, 0, read_modalities},
     {"safety_identifier", BOTH, HARMLESS, 0, 0, 0, NULL},
     {"prompt_cache_key", BOTH, HARMLESS, 0, 0, 0, NULL},
-    {"parallel_tool_calls", API_CHAT, HARMLESS, 0, 0, 0, NULL},
+    {"parallel_tool_calls", API_CHAT, SPECIAL, 0, 0, 0, read_yes_or_no},
     /* only what asks for nothing */
     {"frequency_penalty", BOTH, ABSENT, 0, 0, 0, NULL},
     {"presence_penalty", BOTH, ABSENT, 0, 0, 0, NULL},
     {"logit_bias", BOTH, ABSENT, 0, 0, 0, NULL},
     {"suffix", API_TEXT, ABSENT, 0, 0, 0, NULL},
     {"tools", API_CHAT, ABSENT, 0, 0, 0, NULL},
-    {"tool_choice", API_CHAT, ABSENT, 0, 0, 0, NULL},
+    {"tool_choice", API_CHAT, SPECIAL, 0, 0, 0, read_tool_choice},
     {"functions", API_CHAT, ABSENT, 0, 0, 0, NULL},
     {"function_call", API_CHAT, ABSENT, 0, 0, 0, NULL},
 };
@@ -223,14 +267,15 @@ static bool check_together(struct api_call *c, struct api_error *e, struct json 
     const double heat = c->request.sampler.temperature;
     if (heat > 0 && heat < 0.001) return WRONG("temperature", "expected 0 (greedy) or 0.001 to 100");
     if (c->top && !c->logprobs) return WRONG("top_logprobs", "asks for log-probs, and \"logprobs\" is not true");
-    if (c->usage_chunk && !c->stream) return WRONG("stream_options", "has no effect without \"stream\": true");
+    if ((c->usage_chunk || c->usage_always) && !c->stream) return WRONG("stream_options", "has no effect without \"stream\": true");
     if (json_kind_of(cap) == JSON_NUMBER && json_kind_of(json_get(root, "max_tokens")) == JSON_NUMBER)
         return WRONG("max_tokens", "is the old name of max_completion_tokens: give one of them");
     if (c->max_new == 0 && !(c->kind == API_TEXT && c->echo)) return WRONG("max_tokens", "0 tokens are an answer only with \"echo\": true");
-    if (c->max_new >= 0 && (uint64_t)c->max_new > limits->max_new)
+    if (limits->max_new && c->max_new >= 0 && (uint64_t)c->max_new > limits->max_new)
         return WRONG(json_kind_of(cap) == JSON_NUMBER ? "max_completion_tokens" : "max_tokens",
                      "this server writes at most %zu tokens (--max-new-tokens)", limits->max_new);
-    if (c->max_new < 0) c->max_new = c->kind == API_TEXT && limits->max_new > 16 ? 16 : (int64_t)limits->max_new;
+    const int64_t most = limits->max_new ? (int64_t)limits->max_new : INT64_MAX; /* the decoder ends at its length */
+    if (c->max_new < 0) c->max_new = c->kind == API_TEXT && most > 16 ? 16 : most;
     return true;
 }
 
@@ -256,32 +301,31 @@ static bool parse_goal(struct goal *goal, struct api_error *e, const char *param
 }
 
 #define GOAL_SUFFIX "@goal="
-/* Of a name in the model field: the target, and the goal where the name ends in @goal=G. Without a name the default target. */
+bool api_find_name(struct serve_target **target, struct goal *goal, bool *named, struct api_error *e, const char *name, const struct serve_engine *engine) {
+    const char *suffix = strstr(name, GOAL_SUFFIX);
+    const size_t size = suffix ? (size_t)(suffix - name) : strlen(name);
+    size_t at = 0;
+    while (at < engine->target_count && (strlen(engine->targets[at].name) != size || memcmp(engine->targets[at].name, name, size) != 0)) at++;
+    if (at == engine->target_count)
+        return api_refuse(e, 404, "model_not_found", "model", "there is no model '%.*s' here; GET /v1/models lists them", (int)(size < 200 ? size : 200), name);
+    *target = &engine->targets[at];
+    *named = suffix != NULL;
+    return !suffix || parse_goal(goal, e, "model", *target, suffix + strlen(GOAL_SUFFIX), (struct json){0});
+}
+
+/* Of the model field. Without a name the default target. */
 static bool find_model(struct serve_target **target, struct goal *goal, bool *goal_named, struct api_error *e, struct json value,
                        const struct serve_engine *engine) {
+    struct buf text = {0};
     *goal_named = false;
     *target = &engine->targets[engine->target_count - 1 > 0]; /* the first adapter, else the base */
-    if (json_kind_of(value) != JSON_NONE && json_kind_of(value) != JSON_NULL) {
-        struct buf text = {0};
-        if (!json_string(&text, value)) return WRONG("model", "expected a string, found %s", json_kind_name(json_kind_of(value)));
-        char *name = text.data, *suffix = NULL;
-        size_t at = engine->target_count;
-        if (text.size && strlen(name) == text.size) { /* a NUL ends no name */
-            if ((suffix = strstr(name, GOAL_SUFFIX)) != NULL) *suffix = '\0';
-            for (at = 0; at < engine->target_count && strcmp(engine->targets[at].name, name) != 0;) at++;
-        }
-        if (at == engine->target_count) {
-            api_refuse(e, 404, "model_not_found", "model", "there is no model '%.200s' here; GET /v1/models lists them", buf_text(&text));
-            buf_release(&text);
-            return false;
-        }
-        *target = &engine->targets[at];
-        *goal_named = suffix != NULL;
-        const bool ok = !suffix || parse_goal(goal, e, "model", *target, suffix + strlen(GOAL_SUFFIX), (struct json){0});
-        buf_release(&text);
-        if (!ok) return false;
-    }
-    return true;
+    if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL) return true;
+    if (!json_string(&text, value)) return WRONG("model", "expected a string, found %s", json_kind_name(json_kind_of(value)));
+    const bool whole = strlen(buf_text(&text)) == text.size; /* a NUL ends no name */
+    const bool ok = whole ? api_find_name(target, goal, goal_named, e, buf_text(&text), engine)
+                          : api_refuse(e, 404, "model_not_found", "model", "a model's name has no NUL; GET /v1/models lists them");
+    buf_release(&text);
+    return ok;
 }
 
 static bool find_goal(struct api_call *c, struct api_error *e, struct json root, const struct serve_engine *engine) {

@@ -28,6 +28,7 @@ struct serve_target {
     bool trained;                   /* the style came with the weights */
     bool baked;                     /* the chat template asks for a goal by itself */
     struct goal goal;               /* where a request names none */
+    const struct goal_list *listed; /* goals that the list of models has by name; NULL: none */
     size_t vocab;
     /* the engine's */
     struct decoder decoder;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,6 +66,22 @@ static void set_deadline(struct exchange *x, double in_s) {
     pthread_mutex_unlock(&x->http->lock);
 }
 
+static const char *header(struct MHD_Connection *c, const char *name) { return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name); }
+
+/* What the route takes, for Allow and for browsers. */
+static const char *methods(const struct route *route) { return strcmp(route->method, "GET") == 0 ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"; }
+
+/* Lets the page of a listed origin read the answer. */
+static void put_origin(const struct exchange *x, struct MHD_Connection *c, struct MHD_Response *r) {
+    const struct serve_origins *o = &x->http->options.origins;
+    const char *origin = header(c, "Origin");
+    if (!o->count) return;
+    MHD_add_response_header(r, "Vary", "Origin");
+    if (!origin || !serve_origin_listed(o, origin)) return;
+    MHD_add_response_header(r, "Access-Control-Allow-Origin", strcmp(o->items[0], "*") == 0 ? "*" : origin);
+    MHD_add_response_header(r, "Access-Control-Expose-Headers", "Retry-After");
+}
+
 /* Answers. */
 static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *c, unsigned code, struct MHD_Response *r,
                                      const char *type) {
@@ -73,7 +90,8 @@ static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *
     MHD_add_response_header(r, "Content-Type", type);
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     if (code == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
-    if (code == 405) MHD_add_response_header(r, "Allow", x->route->method);
+    if (code == 405) MHD_add_response_header(r, "Allow", methods(x->route));
+    put_origin(x, c, r);
     if (code == 429 || code == 503) MHD_add_response_header(r, "Retry-After", "1");
     if (code == 503) MHD_add_response_header(r, "Connection", "close");
     set_deadline(x, x->http->options.idle_s);
@@ -232,15 +250,20 @@ static enum MHD_Result run_models(struct exchange *x, struct MHD_Connection *c, 
 }
 
 static enum MHD_Result run_model(struct exchange *x, struct MHD_Connection *c, const char *url) {
-    const char *name = url + strlen(x->route->path);
-    const struct serve_engine *e = x->http->engine;
     struct buf text = {0};
-    for (size_t i = 0; i < e->target_count; i++)
-        if (strcmp(e->targets[i].name, name) == 0) {
-            api_put_model(&text, &e->targets[i], x->http->created);
-            return send_text(x, c, 200, &text, JSON_TYPE);
-        }
-    return refuse(x, c, 404, "model_not_found", "there is no model of that name here; GET /v1/models lists them");
+    struct api_error e = {0};
+    const bool ok = api_put_named_model(&text, &e, x->http->engine, url + strlen(x->route->path), x->http->created);
+    return ok ? send_text(x, c, 200, &text, JSON_TYPE) : send_error(x, c, &e);
+}
+
+/* A browser asks whether a page may send what it wants to send. */
+static enum MHD_Result preflight(struct exchange *x, struct MHD_Connection *c) {
+    struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (!r) return MHD_NO;
+    MHD_add_response_header(r, "Access-Control-Allow-Methods", methods(x->route));
+    MHD_add_response_header(r, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+    MHD_add_response_header(r, "Access-Control-Max-Age", "600");
+    return send_response(x, c, 204, r, "text/plain");
 }
 
 /* The playground. It may run what it brings and ask this server; nothing else. */
@@ -275,9 +298,9 @@ static const struct route routes[] = {
 
 /* Is the key right? Looks at every byte of it, however early the first difference is. */
 static bool has_key(const struct exchange *x, struct MHD_Connection *c) {
-    const char *key = x->http->options.api_key, *given = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
+    const char *key = x->http->options.api_key, *given = header(c, "Authorization");
     if (!key) return true;
-    if (!given || strncmp(given, "Bearer ", 7) != 0) return false;
+    if (!given || strncasecmp(given, "Bearer ", 7) != 0) return false;
     given += 7;
     const size_t n = strlen(given), m = strlen(key);
     unsigned different = n != m;
@@ -285,18 +308,30 @@ static bool has_key(const struct exchange *x, struct MHD_Connection *c) {
     return !different;
 }
 
+/* May the page that sends this have it done? Any page can have a browser send a form or plain text to a server of its user's, and the browser
+ * tells its origin; programs tell none. */
+static bool welcome(const struct exchange *x, struct MHD_Connection *c) {
+    const char *origin = header(c, "Origin");
+    return !origin || serve_origin_own(origin, header(c, "Host")) || serve_origin_listed(&x->http->options.origins, origin);
+}
+
 /* What can be refused before the body is there. *done: an answer is on its way. */
 static enum MHD_Result begin(struct exchange *x, struct MHD_Connection *c, const char *url, const char *method, bool *done) {
-    const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
+    static const char foreign[] = "the request comes from a web page of another server (Origin); --allow-origin names those that may ask";
+    const char *length = header(c, "Content-Length");
     *done = true;
+    if (strcmp(method, "HEAD") == 0) method = "GET"; /* libmicrohttpd leaves the body out */
     for (size_t i = 0; i < sizeof routes / sizeof routes[0] && !x->route; i++)
         if (routes[i].prefix ? strncmp(url, routes[i].path, strlen(routes[i].path)) == 0 : strcmp(url, routes[i].path) == 0)
             x->route = &routes[i];
     if (!x->route) return refuse(x, c, 404, NULL, "there is nothing at this address");
+    if (strcmp(method, "OPTIONS") == 0 && header(c, "Origin"))
+        return welcome(x, c) ? preflight(x, c) : refuse(x, c, 403, "origin_not_allowed", foreign);
     if (!x->route->open && !has_key(x, c))
         return refuse(x, c, 401, "invalid_api_key", "the key in 'Authorization: Bearer KEY' is missing or wrong");
     if (strcmp(method, x->route->method) != 0) return refuse(x, c, 405, "method_not_allowed", "this address takes another method");
     const bool work = strcmp(x->route->method, "POST") == 0;
+    if (work && !welcome(x, c)) return refuse(x, c, 403, "origin_not_allowed", foreign);
     if (length && strtoull(length, NULL, 10) > (work ? x->http->options.body_max : 0))
         return refuse(x, c, 413, "body_too_large", "the body is larger than this server takes (--max-body-bytes)");
     if (work && serve_engine_draining(x->http->engine))

@@ -6,6 +6,7 @@
 #define RAPT_SERVE_HTTP_H
 
 #include "serve/api.h"
+#include "serve/origin.h"
 
 #define SERVE_HEAD_BYTES ((size_t)32 << 10)
 struct serve_options {
@@ -17,6 +18,7 @@ struct serve_options {
     double timeout_s; /* from a request to the end of its answer */
     double idle_s;    /* for a client to send a request, or to take the next piece of an answer */
     struct api_limits limits;
+    struct serve_origins origins; /* of other servers' pages that may call this one */
 };
 
 struct serve_http;

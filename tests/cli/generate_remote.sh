@@ -46,6 +46,9 @@ remote --input kwargs.jsonl --temperature 0 2>err | sed 's/, "model".*//' >found
 cmp want found
 echo '{"prompt": [{"role": "user", "content": "q"}], "chat_template_kwargs": {"messages": 1}}' >kwargs.jsonl
 fails 1 'HTTP 400.*not a template variable' remote --input kwargs.jsonl --output t2.jsonl
+# a server that nobody limited writes what its context holds, however many tokens are asked for
+"$RAPT" generate --endpoint "$address/v1" --endpoint-model tiny --max-new-tokens 5000 --prompt 'Number 5?' --temperature 0 --json 2>err | grep -oE '"finish": "(stop|length)"' >found
+is "$(wc -l <found)" 1
 # a sample is that of its seed; those of one prompt differ
 here --prompt 'Number 4?' --seed 5 2>err >want
 remote --prompt 'Number 4?' --seed 5 2>err >found

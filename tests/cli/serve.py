@@ -42,7 +42,10 @@ class Server:
         return self.post("/v1/chat/completions", messages=[{"role": "user", "content": content}], **body)
 
     def metric(self, name):
-        code, text, _ = self.ask("GET", "/metrics")
+        return self.metric_with({}, name)
+
+    def metric_with(self, headers, name):
+        code, text, _ = self.ask("GET", "/metrics", None, headers)
         check(code == 200, "metrics", code)
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.decode().splitlines() if line.startswith(name + " ") or line.startswith(name + "{"))
 
@@ -280,7 +283,7 @@ def limits():
     code, text, _ = s.ask("POST", "/v1/chat/completions", dict(chat, pad="x" * 3000), auth)
     check(code == 413, code, text)
     code, text, _ = s.ask("POST", "/v1/chat/completions", dict(chat, max_tokens=901), auth)
-    check(code == 400 and json.loads(text)["error"]["param"] == "max_tokens", code, text)
+    check(code == 400 and json.loads(text)["error"]["param"] == "max_tokens" and b"at most 900 tokens (--max-new-tokens)" in text, code, text)
     code, text, _ = s.ask("POST", "/v1/chat/completions", dict(chat, n=65), auth)
     check(code == 400, code, text)
     # one runs and the others wait, and as many again are too many; what takes too long gets 503
@@ -298,6 +301,136 @@ def limits():
         c.sendall(part)
         check(c.recv(100) == b"", "a slow client was answered", part)
         c.close()
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+
+
+def heads_and_lists():
+    """HEAD, models by a name with a goal, and a list of such names; the lengths that nobody limits."""
+    s = Server("--adapter", f"a={LORA}", "--list-goals", "2,3.5,2", "--max-length", "256")
+    for path in ("/", "/health", "/v1/models", "/v1/models/a", "/metrics", "/v1/models/none", "/nothing"):
+        code, text, headers = s.ask("GET", path)
+        head, empty, same = s.ask("HEAD", path)
+        check(head == code and empty == b"" and same["Content-Type"] == headers["Content-Type"], path, head, code, empty)
+        check(path == "/metrics" or int(same["Content-Length"]) == len(text), path, same, len(text))
+    code, _, headers = s.ask("HEAD", "/v1/completions")
+    check(code == 405 and headers["Allow"] == "POST, OPTIONS", code, headers)
+    data = json.loads(s.ask("GET", "/v1/models")[1])["data"]
+    check([m["id"] for m in data] == ["score_chat", "a", "a@goal=2", "a@goal=3.5"], data)
+    check(all(m["goal"]["default"] == g and m["root"] == "a" for m, g in zip(data[2:], (2, 3.5))), data)
+    for path, name in (("/v1/models/a@goal=3.5", "a@goal=3.5"), ("/v1/models/a%40goal%3D3.5", "a@goal=3.5"), ("/v1/models/a@goal=none", "a@goal=none")):
+        code, text, _ = s.ask("GET", path)
+        m = json.loads(text)
+        check(code == 200 and m["id"] == name and m["goal"]["default"] == (None if "none" in name else 3.5), path, code, text)
+        check(s.chat("the cat", model=m["id"], max_tokens=2)["goal"] == m["goal"]["default"], "what is listed can be asked")
+    for path, want, error in (("/v1/models/c", 404, "model_not_found"), ("/v1/models/c@goal=2", 404, "model_not_found"), ("/v1/models/a@goal=9", 400, None),
+                              ("/v1/models/a@goal=", 400, None), ("/v1/models/a@goal=x", 400, None), ("/v1/models/@goal=2", 404, "model_not_found")):
+        code, text, _ = s.ask("GET", path)
+        e = json.loads(text)["error"]
+        check(code == want and e["code"] == error and e["param"] == "model" and e["type"] == "invalid_request_error", path, code, text)
+    # no limit was set: larger numbers end where the context does, and so does a chat that names none
+    for body in (dict(max_tokens=5000), dict(max_completion_tokens=5000), dict(max_tokens=1 << 24), {}):
+        r = s.chat("the cat", model="score_chat", temperature=0, stop="\0 never", **body)
+        used = r["usage"]["total_tokens"]
+        check(r["choices"][0]["finish_reason"] == "stop" or used == 256, body, r)
+    r = s.post("/v1/completions", prompt=[5, 6], max_tokens=5000, temperature=0)
+    check(r["choices"][0]["finish_reason"] == "stop" or r["usage"]["total_tokens"] == 256, r)
+    s.stop()
+
+
+def harmless_fields():
+    """What OpenAI's clients send beside what is asked for: taken where it asks for nothing, else refused by name."""
+    s = Server(key="secret-abc")
+    asked = dict(temperature=0, max_tokens=6, messages=[{"role": "user", "content": "the cat", "name": "ann", "tool_calls": [], "refusal": None}])
+    bearer = lambda scheme: {"Authorization": scheme + " secret-abc"}
+    want = text_of(json.loads(s.ask("POST", "/v1/chat/completions", asked, bearer("Bearer"))[1]))
+    for scheme in ("bearer", "BEARER"):
+        code, text, _ = s.ask("POST", "/v1/chat/completions", asked, bearer(scheme))
+        check(code == 200 and text_of(json.loads(text)) == want, scheme, code, text)
+    for more in ({"modalities": ["text"]}, {"tool_choice": "auto"}, {"tool_choice": "none"}, {"tools": [], "tool_choice": "auto"}, {"parallel_tool_calls": True}, {"parallel_tool_calls": False},
+                 {"reasoning_effort": "low"}, {"store": False}, {"store": None}, {"service_tier": "auto"}, {"service_tier": "default"}, {"metadata": {"a": "b"}}, {"user": "u"}, {"n": 1}):
+        code, text, _ = s.ask("POST", "/v1/chat/completions", dict(asked, **more), bearer("Bearer"))
+        check(code == 200 and text_of(json.loads(text)) == want, more, code, text)
+    for more in ({"modalities": ["text", "audio"]}, {"modalities": "text"}, {"tool_choice": "required"}, {"tool_choice": {"type": "function"}}, {"parallel_tool_calls": 1},
+                 {"reasoning_effort": "most"}, {"store": True}, {"service_tier": "priority"}, {"tools": [{}]}, {"web_search_options": {}}):
+        code, text, _ = s.ask("POST", "/v1/chat/completions", dict(asked, **more), bearer("Bearer"))
+        (field,) = more
+        e = json.loads(text)["error"]
+        check(code == 400 and e["param"] == field and e["type"] == "invalid_request_error", more, code, text)
+    check("unknown field 'web_search_options'" in e["message"], e)
+    for field, value in (("tool_calls", [{}]), ("audio", {"id": "x"}), ("name", 5)):
+        code, text, _ = s.ask("POST", "/v1/chat/completions", dict(asked, messages=[{"role": "user", "content": "a", field: value}]), bearer("Bearer"))
+        check(code == 400 and f"messages[0].{field}" in json.loads(text)["error"]["message"], field, code, text)
+    for code, body, headers in ((401, asked, {}), (404, dict(asked, model="gpt-4"), bearer("Bearer"))):
+        got, text, _ = s.ask("POST", "/v1/chat/completions", body, headers)
+        check(got == code and json.loads(text)["error"]["type"] == "invalid_request_error", got, text)  # as OpenAI says it
+    # usage in streams
+    for path, body in (("/v1/chat/completions", asked), ("/v1/completions", dict(prompt="the cat", max_tokens=6, temperature=0))):
+        streamed = lambda **o: events(s.ask("POST", path, dict(body, stream=True, **({"stream_options": o} if o else {})), bearer("Bearer"))[1])
+        check(all("usage" not in e for e in streamed()), "usage that nobody asked for")
+        got = streamed(include_usage=True)
+        check(all(e["usage"] is None for e in got[:-1]) and got[-1]["usage"]["completion_tokens"] > 0, got)
+        check(all(e["usage"] is None for e in streamed(include_usage=True, continuous_usage_stats=False)[:-1]), "continuous_usage_stats false")
+        got = streamed(include_usage=True, continuous_usage_stats=True)
+        told = [e["usage"]["completion_tokens"] for e in got]
+        check(told == sorted(told) and told[-1] == got[-1]["usage"]["completion_tokens"] > 0 and got[-1]["choices"] == [], got)
+    # an empty prompt goes on from what stands between texts
+    code, text, _ = s.ask("POST", "/v1/completions", dict(prompt="", max_tokens=6, temperature=0, echo=True, logprobs=0), bearer("Bearer"))
+    r = json.loads(text)
+    check(code == 200 and r["usage"]["prompt_tokens"] == 1 and r["choices"][0]["logprobs"]["text_offset"][:2] == [0, 0], code, text)
+    check(r["choices"][0]["logprobs"]["token_logprobs"][0] is None, r)
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+
+
+def origins():
+    """Pages of other servers: they are kept out unless they are listed, and their browsers are told so without the key."""
+    body = json.dumps(dict(messages=[{"role": "user", "content": "a"}], max_tokens=2)).encode()
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    auth = {"Authorization": "Bearer secret-abc"}
+    no = lambda h: not [k for k in h if k.lower().startswith("access-control")]
+    s = Server(key="secret-abc")
+    own = {"Origin": s.address, "Host": s.address[7:]}
+    foreign = [{"Origin": o} for o in ("https://evil.example", "http://127.0.0.1", "http://127.0.0.1:1", "null", "", "x", f"http://evil.example/?{s.address}", s.address + "/", s.address[7:])]
+    for origin in foreign:
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"):
+            for path in ("/v1/chat/completions", "/v1/completions", "/v1/score"):
+                code, text, headers = s.ask("POST", path, body, {**auth, **origin, "Content-Type": kind})
+                check(code == 403 and json.loads(text)["error"]["code"] == "origin_not_allowed" and b"--allow-origin" in text and no(headers), origin, kind, code, text)
+        code, text, headers = s.ask("OPTIONS", "/v1/chat/completions", None, {**origin, **asking})
+        check(code == 403 and no(headers), origin, code, text, headers)
+    check(s.metric_with(auth, "rapt_generated_tokens_total") == 0, "a foreign page had something written")
+    for headers in ({}, own, {"Content-Type": "text/plain"}):  # programs, the playground, curl -d
+        code, text, got = s.ask("POST", "/v1/chat/completions", body, {**auth, **headers})
+        check(code == 200 and no(got), headers, code, text)
+    code, _, headers = s.ask("OPTIONS", "/v1/chat/completions", None, auth)
+    check(code == 405 and headers["Allow"] == "POST, OPTIONS", code, headers)  # no browser's
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+    page = {"Origin": "https://chat.example"}
+    s = Server("--allow-origin", "https://chat.example,http://localhost:3000", key="secret-abc")
+    for path, takes in (("/v1/chat/completions", "POST"), ("/v1/models", "GET")):
+        code, text, h = s.ask("OPTIONS", path, None, {**page, **asking})
+        check(code == 204 and text == b"" and h["Access-Control-Allow-Origin"] == "https://chat.example" and takes in h["Access-Control-Allow-Methods"]
+              and h["Access-Control-Allow-Headers"] == "Authorization, Content-Type" and h["Vary"] == "Origin", code, h)
+    code, text, h = s.ask("POST", "/v1/chat/completions", body, {**auth, **page})
+    check(code == 200 and h["Access-Control-Allow-Origin"] == "https://chat.example" and h["Vary"] == "Origin", code, text, h)
+    code, text, h = s.ask("POST", "/v1/chat/completions", body.replace(b"}]", b'}], "stream": true'), {**auth, **page})
+    check(code == 200 and h["Access-Control-Allow-Origin"] == "https://chat.example" and events(text), "a stream", code, h)
+    code, text, h = s.ask("POST", "/v1/chat/completions", body, page)
+    check(code == 401 and h["Access-Control-Allow-Origin"] == "https://chat.example", "an error can be read too", code, h)
+    code, text, h = s.ask("GET", "/v1/models", None, {**auth, "Origin": "https://evil.example"})
+    check(code == 200 and no(h) and h["Vary"] == "Origin", code, h)
+    for origin in ("https://evil.example", "https://chat.example.evil", "http://chat.example", "https://chat.example:444"):
+        check(s.ask("POST", "/v1/chat/completions", body, {**auth, "Origin": origin})[0] == 403, origin)
+        check(s.ask("OPTIONS", "/v1/chat/completions", None, {"Origin": origin, **asking})[0] == 403, origin)
+    s.process.send_signal(15)
+    check(s.process.wait(LIMIT_S) == 0, "exit code")
+    s = Server("--allow-origin", "*")
+    for origin in ("https://any.example", "null"):
+        check(s.ask("OPTIONS", "/v1/completions", None, {"Origin": origin, **asking})[2]["Access-Control-Allow-Origin"] == "*", origin)
+        code, text, h = s.ask("POST", "/v1/chat/completions", body, {"Origin": origin})
+        check(code == 200 and h["Access-Control-Allow-Origin"] == "*", origin, code, text)
     s.process.send_signal(15)
     check(s.process.wait(LIMIT_S) == 0, "exit code")
 
@@ -421,7 +554,7 @@ def achieved_scores():
     check(s.process.wait(LIMIT_S) == 0, "exit code")
 
 
-for case in (goals_and_sampling, goals_of_attributes, achieved_scores, prompt_logprobs, gone_and_drained, limits):
+for case in (heads_and_lists, harmless_fields, origins, goals_and_sampling, goals_of_attributes, achieved_scores, prompt_logprobs, gone_and_drained, limits):
     begun = time.monotonic()
     case()
     print(f"{case.__name__} ok, {time.monotonic() - begun:.1f} s")

@@ -19,6 +19,11 @@ fails 2 "two models have the name 'a'" "$RAPT" serve --model "$tiny" --adapter "
 fails 2 'separates the goal' "$RAPT" serve --model "$tiny" --name a@b
 fails 1 'nowhere' "$RAPT" serve --model "$tiny" --adapter a=nowhere
 fails 2 'no best goal is known' "$RAPT" serve --model "$tiny" --goal best
+fails 2 'list-goals: .*outside the scale' "$RAPT" serve --model "$tiny" --list-goals 2,99
+fails 2 'list-goals: ' "$RAPT" serve --model "$tiny" --list-goals 2,x
+fails 2 'list-goals is for chat requests' "$RAPT" serve --model "$tests/golden/llama_tiny" --list-goals 8
+for origin in chat.example http:// https://chat.example/ 'https://*.example' 'http://a b' ://x; do fails 2 'allow-origin expects origins such as' "$RAPT" serve --model "$tiny" --allow-origin "$origin"; done
+fails 2 'so no other origin stands beside it' "$RAPT" serve --model "$tiny" --allow-origin 'https://chat.example,*'
 fails 2 'goal is for chat requests' "$RAPT" serve --model "$tests/golden/llama_tiny" --goal 8
 fails 2 "rule has no effect without --scorer" "$RAPT" serve --model "$tiny" --rule json
 fails 2 'scorer rule expects --rule NAME, one of regex, length, json, command' "$RAPT" serve --model "$tiny" --scorer rule

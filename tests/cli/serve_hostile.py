@@ -23,7 +23,8 @@ with open(os.path.join(many, "goal.json"), "w") as f:
     json.dump({"text": "Aim:\n{scaled}", "placement": "system", "attributes": [{"name": "helpful", "low": 0, "high": 4, "best": 4}, {"name": "long", "low": 0, "high": 1, "best": 0.5}]}, f)
 errors = open(os.path.join(FOLDER, "server.err"), "w+")
 server = subprocess.Popen([RAPT, "serve", "--model", os.path.join(GOLDENS, "score_chat"), "--adapter", "a=" + os.path.join(GOLDENS, "score_chat_lora") + ",many=" + many,
-                           "--port", "0", "--threads", "1", "--dtype", "reference", "--max-body-bytes", "65536", "--idle-timeout", "5", "--max-queue", "32", "--scorer", "rule", "--rule", "regex", "--pattern", "^(a+)+$"],
+                           "--port", "0", "--threads", "1", "--dtype", "reference", "--max-body-bytes", "65536", "--idle-timeout", "5", "--max-queue", "32", "--max-new-tokens", "1024",
+                           "--allow-origin", "https://chat.example", "--scorer", "rule", "--rule", "regex", "--pattern", "^(a+)+$"],
                           stdout=subprocess.PIPE, stderr=errors, env=dict(os.environ, RAPT_API_KEY=KEY), text=True)
 PORT = int(server.stdout.readline().rsplit(":", 1)[1])
 
@@ -78,7 +79,9 @@ bad = {"temperature": [-1, 101, "1", [], True, 1e999, 0.0001], "top_p": [0, -0.1
        "seed": ["a", 1.5, [], 1e40], "n": [0, -1, 129, 1.5, "2"], "max_tokens": [-1, 0, 1 << 40, 1.5, "9", {}, 1025], "stop": [1, {}, [1], "", [""], ["x"] * 17, ["x" * 2000], [[]]],
        "stream": ["true", 1, []], "logprobs": ["x", {}, 21, -1, 1.5], "goal": ["high", "", [], {}, True, 99, -1, "1e999", "nan", "8 "], "model": [1, [], "nowhere", "a@goal=", "a@goal=x",
        "a@goal=99", "@goal=8", "", "a\u0000b", "../../etc/passwd"], "stream_options": [1, [], {"include_usage": 1}, {"x": 1}, {"include_usage": True}],
-       "tools": [[{}], 1], "logit_bias": [{"5": 1}], "frequency_penalty": [1], "presence_penalty": [-1, "x"], "repetition_penalty": [0, -1, 101, "1"], "unknown": [1, None], "": [1]}
+       "tools": [[{}], 1], "logit_bias": [{"5": 1}], "frequency_penalty": [1], "presence_penalty": [-1, "x"], "repetition_penalty": [0, -1, 101, "1"], "unknown": [1, None], "": [1],
+       "modalities": ["text", ["audio"], ["text", 1], {}, 1], "tool_choice": ["required", "any", {"type": "function"}, 1, []], "parallel_tool_calls": ["x", 1, []], "reasoning_effort": ["x", 1, {}, ""],
+       "store": [True, "x", 1], "service_tier": ["flex", 1, {}], "functions": [[{}]], "function_call": ["auto"]}
 for field, values in bad.items():
     for v in values:
         if not (field == "logprobs" and v in (21, -1, 1.5)):
@@ -101,13 +104,13 @@ for field in ("echo", "best_of", "suffix", "prompt"):
             refused(f"text {field} {v}", post(dict(TEXT, **{field: v}), path="/v1/completions"))
 for v in (21, -1, 1.5, "x", True):
     refused(f"text logprobs {v}", post(dict(TEXT, logprobs=v), path="/v1/completions"))
-for v in ([], [[], []], [1, "a"], ["a", 1], [-1], [259], [1.5], [1e30], [[1], [300]], [None], [[["a"]]], "", ["a"] * 33, list(range(200)) * 6, [[1, [2]]], {"a": 1}):
+for v in ([], [[], []], [1, "a"], ["a", 1], [-1], [259], [1.5], [1e30], [[1], [300]], [None], [[["a"]]], ["a"] * 33, list(range(200)) * 6, [[1, [2]]], {"a": 1}, None):
     refused(f"prompt {str(v)[:40]}", post(dict(TEXT, prompt=v), path="/v1/completions"))
 refused("a goal in text whose goal stands in the system turn", post(dict(TEXT, model="a@goal=3"), path="/v1/completions"))
 refused("a goal in ids", post(dict(TEXT, prompt=[5, 6], goal=3), path="/v1/completions"))
 refused("echo of many samples", post(dict(TEXT, n=2, echo=True, logprobs=1), path="/v1/completions"))
 refused("0 tokens", post(dict(TEXT, max_tokens=0), path="/v1/completions"))
-for v in ([], {}, "hi", [1], [{}], [{"role": "user"}], [{"role": 1, "content": "a"}], [{"role": "tool", "content": "a"}], [{"role": "user", "content": 1}],
+for v in ([{"role": "user", "content": "a", "name": 1}], [{"role": "user", "content": "a", "name": ["x"]}], [{"role": "user", "content": "a", "audio": {"id": 1}}], [{"role": "user", "content": "a", "k" * 300: 1}], [], {}, "hi", [1], [{}], [{"role": "user"}], [{"role": 1, "content": "a"}], [{"role": "tool", "content": "a"}], [{"role": "user", "content": 1}],
           [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}], [{"role": "user", "content": [{"type": "text"}]}],
           [{"role": "user", "content": "a", "tool_calls": [{}]}], [{"role": "user", "content": None}], [[]] * 9, [{"role": "user", "content": "x " * 3000}],
           [{"role": "user", "content": ""}] * 1100):
@@ -158,6 +161,21 @@ for key in (None, "", "x", KEY[:-1], KEY + "x", KEY.upper(), "a" * 5000):
         refused(f"key {str(key)[:20]}", post(CHAT, path=path, key=key))
     refused(f"key {str(key)[:20]}", head(method="GET", path="/metrics", key=key))
 refused("basic", post(CHAT, key=None, extra=b"Authorization: Basic c2VjcmV0LWFiYw==\r\n"))
+# pages of other servers, and what browsers do not send
+for origin in (b"https://evil.example", b"null", b"", b" ", b"https://chat.example.evil", b"https://chat.example/", b"http://chat.example", b"https://", b"://x", b"x", b"http://" + b"a" * 20000, b"\xff\xfe",
+               b"https://chat.example, https://evil.example", b"*", b"https://chat.example\tx", b"http://x:1", b"http://y"):
+    for method, more in (("POST", b""), ("OPTIONS", b"Access-Control-Request-Method: POST\r\n")):
+        for key in (KEY, None):
+            refused(f"{method} from {origin[:30]!r}", (post(CHAT, key=key, extra=b"Origin: " + origin + b"\r\nContent-Type: text/plain\r\n") if method == "POST" else
+                                                     head(method, key=key, extra=b"Origin: " + origin + b"\r\n" + more)))
+refused("two origins", post(CHAT, extra=b"Origin: https://evil.example\r\nOrigin: https://chat.example\r\n"))
+refused("a preflight to nothing", head("OPTIONS", path="/nothing", extra=b"Origin: https://chat.example\r\nAccess-Control-Request-Method: POST\r\n"))
+refused("a page without the key", post(CHAT, key=None, extra=b"Origin: https://chat.example\r\n"))
+# models by a name with a goal
+for name in ("a@goal=", "a@goal=9", "a@goal=x", "a@goal=nan", "a@goal=1e999", "a@goal=" + "9" * 5000, "@goal=2", "x@goal=2", "a@goal=2@goal=3", "many@goal=helpful", "many@goal=1", "many@goal=helpful=1",
+             "a@goal=%ff%fe", "a" * 5000 + "@goal=2", "many@goal=" + ",".join(f"a{i}=1" for i in range(900)), "a@goal=best", "a@GOAL=2", "a@goal=2/", "a@", "@"):
+    refused(f"model {name[:40]}", head("GET", path="/v1/models/" + name))
+    refused(f"HEAD model {name[:40]}", head("HEAD", path="/v1/models/" + name))
 # addresses and methods
 for path in ("/v1", "/v1/", "/v1/chat", "/v1/chat/completions/", "/v1/models/", "/v1/models/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//v1/models", "/V1/MODELS",
              "/health/x", "*", "http://evil/health", "/\udcff\udcfe"):
