@@ -190,12 +190,44 @@ static void put_notes(struct buf *out, const struct handover *h) {
     h->form->notes(out, h);
 }
 
-static void put_asking(struct buf *out, const struct handover *h) {
+/* " --goal 10", where rows have goals. */
+static void put_goal_option(struct buf *out, const struct handover *h) {
     struct goal highest = goal_of_score(h->has_style ? h->style.high : 10);
     if (h->has_style && h->style.attribute_count) highest = h->style.best;
-    buf_append_text(out, "rapt generate --model " HANDOVER_OUTPUT " --goal ");
+    if (!h->goals) return;
+    buf_append_text(out, " --goal ");
     goal_put_name(out, &h->style, &highest);
+}
+
+/* How an endpoint is asked: it knows nothing of goal.json. */
+static void put_endpoint(struct buf *out, const struct handover *h, const char *command) {
+    buf_printf(out, "rapt %s --endpoint http://localhost:8000/v1 --endpoint-model trained", command);
+    put_goal_option(out, h);
+    if (h->goals && h->has_style) buf_append_text(out, " --goal-style goal.json");
+}
+
+static void put_back(struct buf *out, const struct handover *h) {
+    buf_append_text(out, "\n## Back\n\nIn one process, on CPUs, which for a model of 7 to 9 billion parameters is slow:\n\n```sh\nrapt generate --model " HANDOVER_OUTPUT);
+    put_goal_option(out, h);
     buf_append_text(out, " --prompt \"Why is the sky blue?\"\n");
+    if (h->goals)
+        buf_append_text(out, "rapt logps --model " HANDOVER_OUTPUT " --input TEST.jsonl --output after.jsonl\n"
+                             "rapt logps --model BASE --input TEST.jsonl --output before.jsonl\n"
+                             "rapt eval goal-accuracy --logps trained=after.jsonl --reference before.jsonl\n");
+    buf_append_text(out, "```\n\nOr on the GPUs, with the model behind a server that `rapt` asks: vLLM, or llama.cpp's server with a GGUF\n\n```sh\n"
+                         "vllm serve " HANDOVER_OUTPUT " --served-model-name trained --port 8000\n"
+                         "# or: rapt export --model " HANDOVER_OUTPUT " --format gguf --dtype q8_0 --output trained.gguf && llama-server -m trained.gguf --alias trained --port 8000\n");
+    put_endpoint(out, h, "generate");
+    buf_append_text(out, " --input prompts.jsonl --output answers.jsonl\n");
+    put_endpoint(out, h, "eval mt-answers");
+    buf_append_text(out, " --questions question.jsonl --model-id trained --output model_answer/trained.jsonl\n");
+    put_endpoint(out, h, "eval gsm8k");
+    buf_append_text(out, " --apply-chat-template --num-fewshot 0 --data gsm8k_test.jsonl --output-path results\n");
+    put_endpoint(out, h, "eval multiple-choice");
+    buf_append_text(out, " --tokenizer " HANDOVER_OUTPUT " --apply-chat-template --task arc_challenge --data ARC-Challenge-Test.jsonl --output-path results\n```\n\n"
+                         "`eval multiple-choice` needs log-probs of prompts, which vLLM gives and llama.cpp's server does not.");
+    if (h->goals && h->has_style) buf_append_text(out, " A server knows nothing of goals: `--goal-style goal.json` writes them into the messages as the rows have them.");
+    buf_append_text(out, "\n\nWhere an adapter was trained instead: `rapt generate --model BASE --adapter " HANDOVER_OUTPUT "`.\n");
 }
 
 static status write_readme(const struct handover *h) {
@@ -212,16 +244,7 @@ static status write_readme(const struct handover *h) {
     buf_printf(&b, "\n## Run\n\n```sh\n%s\nsh run.sh\n```\n\nThe result lies in `" HANDOVER_OUTPUT "`.\n", h->form->install);
     put_settings(&b, h);
     put_notes(&b, h);
-    buf_append_text(&b, "\n## Back\n\n```sh\n");
-    if (h->goals)
-        put_asking(&b, h);
-    if (h->goals)
-        buf_append_text(&b, "rapt logps --model " HANDOVER_OUTPUT " --input TEST.jsonl --output after.jsonl\n"
-                            "rapt logps --model BASE --input TEST.jsonl --output before.jsonl\n"
-                            "rapt eval goal-accuracy --logps trained=after.jsonl --reference before.jsonl\n");
-    else
-        buf_append_text(&b, "rapt generate --model " HANDOVER_OUTPUT " --prompt \"Why is the sky blue?\"\n");
-    buf_append_text(&b, "```\n\nWhere an adapter was trained instead: `rapt generate --model BASE --adapter " HANDOVER_OUTPUT "`.\n");
+    put_back(&b, h);
     status s = handover_file(h, "README.md", &b);
     buf_release(&b);
     return s;

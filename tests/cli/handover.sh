@@ -36,6 +36,17 @@ has out-trl/README.md 'smoothed its labels by 0.3'
 lacks out-trl/dpo.yaml label_smoothing # TRL would ignore it
 has out-trl/run.sh 'trl dpo --config dpo.yaml --accelerate_config zero3.yaml'
 
+# the way back: every command of it has these options, and the goal goes to the server in the messages
+sed -n '/^## Back/,$p' out-trl/README.md | grep '^rapt ' >back
+[ "$(wc -l <back)" = 8 ] || { cat back; exit 1; }
+while IFS= read -r line; do
+  eval "set -- ${line#rapt }"
+  "$RAPT" "$@" --help >help.out || { echo "not a command: $line"; exit 1; }
+  has help.out 'usage: rapt '
+done <back
+for task in generate 'eval gsm8k' 'eval multiple-choice' 'eval mt-answers'; do has back "rapt $task --endpoint http://localhost:8000/v1 --endpoint-model trained --goal 10 --goal-style goal.json "; done
+has out-trl/README.md 'vllm serve out --served-model-name trained'
+
 export_to llama-factory --preset qwen2-7b --gpus 2
 [ "$(row out-llama-factory/train.jsonl 2)" = '{"conversations": '"$prompt"', "chosen": {"role": "assistant", "content": "No \"idea\"."}, "rejected": {"role": "assistant", "content": "Because."}, '"$facts"'}' ] ||
   { row out-llama-factory/train.jsonl 2; exit 1; }
