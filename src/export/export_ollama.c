@@ -4,6 +4,7 @@
  * The Go template is not written by hand for known formats. The baked template renders conversations of marked contents; what stands between the marks are
  * the pieces that every conversation is made of, the goal among them. Put together again they must give other conversations letter by letter; where they do
  * not, the format is none that can be written so. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -295,12 +296,17 @@ static status put_modelfile(struct buf *out, struct shape *s, const struct token
     return put_stops(out, t, &s->openings[0][MIDDLE].before);
 }
 
+/* shape NULL: there is none, and an older one of that name would ask for an older goal. */
 static status write_modelfile(struct shape *s, const struct tokenizer *t, const char *gguf) {
     struct buf text = {0}, path = {0};
-    status code = put_modelfile(&text, s, t, gguf);
     buf_printf(&path, "%s.Modelfile", gguf);
-    if (code == ST_OK) code = file_write(buf_text(&path), text.data, text.size);
-    if (code == ST_OK) log_info("%s: written, for `ollama create NAME -f` (Ollama does not read the GGUF's chat template)", buf_text(&path));
+    if (!s) {
+        log_warn("no Modelfile for Ollama: the chat template's conversations are not made of turns that a Go template could repeat, and Ollama, which does not run it, would not ask for the goal");
+        (void)remove(buf_text(&path));
+    }
+    status code = s ? put_modelfile(&text, s, t, gguf) : ST_OK;
+    if (s && code == ST_OK) code = file_write(buf_text(&path), text.data, text.size);
+    if (s && code == ST_OK) log_info("%s: written, for `ollama create NAME -f` (Ollama does not read the GGUF's chat template)", buf_text(&path));
     buf_release(&text);
     buf_release(&path);
     return code;
@@ -316,8 +322,7 @@ status export_modelfile(const struct export_request *r, const struct buf *baked)
     if (s == ST_OK) {
         shape.takes_system = chat_has_system(c);
         const bool known = !strpbrk(r->output, "\r\n") && find_half(&shape, c, false) && (!shape.takes_system || find_half(&shape, c, true)) && holds(&shape, c);
-        if (known) s = write_modelfile(&shape, t, r->output);
-        else log_warn("no Modelfile for Ollama: the chat template's conversations are not made of turns that a Go template could repeat, and Ollama, which does not run it, would not ask for the goal");
+        s = write_modelfile(known ? &shape : NULL, t, r->output);
     }
     shape_release(&shape);
     chat_free(c);

@@ -36,6 +36,7 @@ echo '{"text": "Goal \"{s}\" \u00e9 {{ x }}", "placement": "after"}' >quoted.jso
 has quoted.gguf.Modelfile '{{ if $last }}{{ "\n\nGoal \x223\x22 \xc3\xa9 {{ x }}<a>" }}{{ else }}{{ "<assistant>" }}{{ end }}'
 # a conversation that is not its messages one behind the other: none, and that is said
 printf '%s' "{% for m in messages %}{{ loop.index }}{{ m['role'] }}{{ m['content'] }}{% endfor %}" >model/chat_template.jinja
+touch odd.gguf.Modelfile # of an older export
 "$RAPT" export --model model --format gguf --output odd.gguf --bake-goal 3 2>err
 has err 'no Modelfile for Ollama'
 [ -e odd.gguf ] && [ ! -e odd.gguf.Modelfile ]
