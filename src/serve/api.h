@@ -36,7 +36,7 @@ struct api_call {
     int64_t created;
     struct serve_target *target;
     struct goal goal;
-    bool stream, usage_chunk, usage_always, echo, logprobs; /* usage_always: in every chunk */
+    bool stream, usage_chunk, usage_always, echo, logprobs; /* usage_always: in every chunk, where there is a usage_chunk */
     int64_t top, n, max_new, seed; /* max_new -1: not given */
     bool seeded;
     struct api_prompt *prompts;

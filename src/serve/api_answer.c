@@ -235,7 +235,7 @@ bool api_put_answer(struct buf *out, struct api_error *e, struct api_call *c) {
 
 /* Behind an event's choices, where the usage is asked for: null until the last event, or what it is so far. */
 static void put_event_usage(struct buf *out, const struct api_call *c) {
-    if (c->usage_always) {
+    if (c->usage_chunk && c->usage_always) {
         buf_append_text(out, ", ");
         put_usage(out, c);
     } else if (c->usage_chunk) {

@@ -371,6 +371,7 @@ def harmless_fields():
         got = streamed(include_usage=True)
         check(all(e["usage"] is None for e in got[:-1]) and got[-1]["usage"]["completion_tokens"] > 0, got)
         check(all(e["usage"] is None for e in streamed(include_usage=True, continuous_usage_stats=False)[:-1]), "continuous_usage_stats false")
+        check(all("usage" not in e for e in streamed(continuous_usage_stats=True)), "vLLM's continuous usage goes with include_usage")
         got = streamed(include_usage=True, continuous_usage_stats=True)
         told = [e["usage"]["completion_tokens"] for e in got]
         check(told == sorted(told) and told[-1] == got[-1]["usage"]["completion_tokens"] > 0 and got[-1]["choices"] == [], got)
