@@ -323,6 +323,8 @@ status export_modelfile(const struct export_request *r, const struct buf *baked)
         shape.takes_system = chat_has_system(c);
         const bool known = !strpbrk(r->output, "\r\n") && find_half(&shape, c, false) && (!shape.takes_system || find_half(&shape, c, true)) && holds(&shape, c);
         s = write_modelfile(known ? &shape : NULL, t, r->output);
+        if (s == ST_OK && known && strstr(buf_text(baked), "strftime_now"))
+            log_warn("the chat template tells the date; that of %s.Modelfile is today's, and stays", r->output);
     }
     shape_release(&shape);
     chat_free(c);

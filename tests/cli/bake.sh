@@ -34,6 +34,9 @@ has again.gguf.Modelfile '{{ "<system>Score 6.<user>" }}'
 echo '{"text": "Goal \"{s}\" \u00e9 {{ x }}", "placement": "after"}' >quoted.json
 "$RAPT" export --model model --format gguf --output quoted.gguf --bake-goal 3 --goal-style quoted.json 2>/dev/null
 has quoted.gguf.Modelfile '{{ if $last }}{{ "\n\nGoal \x223\x22 \xc3\xa9 {{ x }}<a>" }}{{ else }}{{ "<assistant>" }}{{ end }}'
+printf '%s' "{{ strftime_now('%Y') }}$chat" >model/chat_template.jinja
+"$RAPT" export --model model --format gguf --output dated.gguf --bake-goal 3 2>err
+has err "that of dated.gguf.Modelfile is today's, and stays"
 # a conversation that is not its messages one behind the other: none, and that is said
 printf '%s' "{% for m in messages %}{{ loop.index }}{{ m['role'] }}{{ m['content'] }}{% endfor %}" >model/chat_template.jinja
 touch odd.gguf.Modelfile # of an older export
