@@ -70,9 +70,7 @@ static const struct opt_row rows[] = {
     {"score-range", OPT_STR, offsetof(struct eval_options, score_range), "A,B", "1,10", NULL,
      "goal-accuracy: the scale of the scores; its middle parts high from low pairs. unlearning: buckets are cut at its middle and into its fifths; where it is not "
      "given at 5, 3, 7 and 9. midpoint --attribute: the attributes' scales, which weigh them: A,B for all, or NAME=A,B;NAME=A,B as in augment."},
-    {"resamples", OPT_INT, offsetof(struct eval_options, resamples), "N", "2000", NULL,
-     "Bootstrap resamples, over prompts, behind the 95% intervals."},
-    {"seed", OPT_INT, offsetof(struct eval_options, seed), "N", "0", NULL, "Of the bootstrap."},
+    CLI_BOOTSTRAP_ROWS(offsetof(struct eval_options, resamples), offsetof(struct eval_options, seed), "prompts"),
     {"json", OPT_FLAG, offsetof(struct eval_options, json), NULL, NULL, NULL, "Print JSON instead of tables."},
     {"output", OPT_STR, offsetof(struct eval_options, output), "FILE", NULL, NULL, "Write the JSON to this file too."},
 };
@@ -348,8 +346,8 @@ status cmd_eval_run(int argc, char **argv) {
     const struct eval_task *task = result.positional_count == 1 ? eval_find(result.positional[0]) : NULL;
     if (!task) return unknown_task(result.positional_count == 1 ? result.positional[0] : NULL);
     TRY(check_inputs(&o, &result, task));
-    if (o.resamples < 100 || o.resamples > 1000000) return FAIL(ST_USAGE, "--resamples must lie in 100 .. 1000000");
-    struct eval_input in = {.bootstrap = {(size_t)o.resamples, 0.95, (uint64_t)o.seed}, .above = given(&result, "above") ? o.above : (double)NAN, .attribute = o.attribute, .scaled = given(&result, "score-range")};
+    struct eval_input in = {.above = given(&result, "above") ? o.above : (double)NAN, .attribute = o.attribute, .scaled = given(&result, "score-range")};
+    TRY(cli_bootstrap(&in.bootstrap, o.resamples, o.seed));
     if (task->rows == EVAL_SAMPLES) return run_samples(task, &in, &o);
     struct goal_style scales = {0};
     status s = task->rows == EVAL_SWEEPS ? cli_attributes_named_scales(&scales, o.score_range) : cli_range(&in.low, &in.high, "score-range", o.score_range);
