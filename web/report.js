@@ -297,7 +297,7 @@ function findingOfGoals() {
   const e = figure(head.best, head.kind, 'flip');
   const share = el('b', '', percent(e.value));
   const h = el('p', 'finding');
-  if (e.low > 0.5) h.append(`Ask ${head.best.label} for another score and its preference follows: in `, share, ' of the pairs.');
+  if (e.low > 0.5) h.append(`Ask ${head.best.label} for another score and its preference moves that way: in `, share, ' of the pairs.');
   else if (e.high < 0.5) h.append(`${head.best.label} prefers against the score it is asked for: only `, share, ' of the pairs follow it.');
   else h.append(`No sign yet that ${head.best.label} follows the score it is asked for: `, share, ' of the pairs, where chance is 50\u202f%.');
   const pairs = isNumber(head.best.run.pairs) ? ` over ${whole(head.best.run.pairs)} pairs` : '';

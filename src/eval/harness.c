@@ -169,6 +169,8 @@ void harness_model_name(struct buf *name, struct buf *sanitized, const struct ha
     if (run->prompt->style) {
         buf_append_text(name, "@goal=");
         goal_put_name(name, run->prompt->style, &run->prompt->goal);
+    } else if (run->prompt->goal_told) {
+        buf_printf(name, "@goal=%s", run->prompt->goal_told);
     }
     for (size_t i = 0; i < name->size; i++) {
         const bool is_odd = strchr(odd, name->data[i]) != NULL;
