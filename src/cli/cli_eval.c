@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "model/peft_io.h"
 
 const char *cli_split_name(char **name, const char *text) {
     const char *equals = strchr(text, '=');
@@ -25,8 +24,6 @@ status cli_check_pooled(const char *name, size_t pooled, const char *first, size
     if (pooled == first_pooled) return ST_OK;
     return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first, first_pooled + 1);
 }
-
-bool cli_is_model(const char *path) { return adapter_is_model(path); }
 
 /* Numbers between commas, up to GOAL_SAMPLES_GOALS_MAX; text may be NULL: none. */
 static status read_goals(double *goals, size_t *count, const char *text) {

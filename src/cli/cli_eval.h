@@ -20,8 +20,6 @@ status cli_check_pooled(const char *name, size_t pooled, const char *first, size
 status cli_add_samples(struct goal_samples *runs, size_t *count, struct goal_samples *file);
 /* After the last: every run of as many files, and only the goals of --goals, where it is given. names: as in goal_samples_options, or NULL. */
 status cli_finish_samples(struct goal_samples *runs, size_t count, const char *goals, const struct goal_names *names);
-/* Is it a model of its own, no adapter: a folder with a config.json and no adapter_config.json, or a .gguf file? */
-bool cli_is_model(const char *path);
 /* Prints the table or the JSON; the JSON goes to the file `output` too, where it is not NULL. */
 status cli_put_results(const struct buf *json, const struct buf *text, const char *output, bool as_json);
 /* Runs a task and puts out what it found. */

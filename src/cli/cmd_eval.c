@@ -16,6 +16,7 @@
 #include "eval/goal_curve.h"
 #include "eval/score_pairs.h"
 #include "eval/summary.h"
+#include "model/peft_io.h"
 #include "text/goal.h"
 
 struct eval_options {
@@ -199,7 +200,7 @@ static status score_one(struct logps_rows *run, const struct eval_options *o, co
     so.map = &map;
     if (!adapter && o->adapters.count) so.kwargs_from = cli_split_name(&first, o->adapters.items[0]);
     free(first);
-    if (adapter && cli_is_model(adapter)) so.model = adapter, so.adapter = NULL;
+    if (adapter && adapter_is_model(adapter)) so.model = adapter, so.adapter = NULL;
     TRY(score_pairs_rows(run, &nulls, name, &so, sweep));
     if (nulls && !adapter) log_warn("%s: %llu rows left out: the prompt reaches --max-length", o->data, (unsigned long long)nulls);
     return ST_OK;

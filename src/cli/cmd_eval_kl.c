@@ -11,6 +11,7 @@
 #include "cli/cmd.h"
 #include "eval/kl.h"
 #include "eval/kl_score.h"
+#include "model/peft_io.h"
 
 struct options {
     struct opt_list samples, adapters, fields;
@@ -98,7 +99,7 @@ static status score_policies(struct computed *files, const struct options *o, co
         struct kl_options k = *shared;
         struct kl_scorer *scorer;
         const char *adapter = find_adapter(o, i), *path = sample_path(o, i);
-        const bool whole = cli_is_model(adapter);
+        const bool whole = adapter_is_model(adapter);
         size_t other_tokens;
         k.model = whole ? adapter : o->model;
         k.adapter = whole ? NULL : adapter;
@@ -118,7 +119,7 @@ static status score_policies(struct computed *files, const struct options *o, co
 static status score_reference(struct computed *files, const struct options *o, const struct kl_options *shared) {
     struct kl_options k = *shared;
     struct kl_scorer *scorer;
-    const bool whole = o->reference && cli_is_model(o->reference);
+    const bool whole = o->reference && adapter_is_model(o->reference);
     k.model = whole ? o->reference : o->model;
     k.adapter = whole ? NULL : o->reference;
     k.without_goal = strcmp(o->reference_goal, "none") == 0;
@@ -126,7 +127,7 @@ static status score_reference(struct computed *files, const struct options *o, c
     status s = ST_OK;
     for (size_t i = 0; s == ST_OK && i < o->samples.count; i++) {
         const char *adapter = find_adapter(o, i);
-        const bool own = cli_is_model(adapter);
+        const bool own = adapter_is_model(adapter);
         size_t other_tokens;
         s = kl_scorer_file(&files[i].reference, &other_tokens, scorer, sample_path(o, i), own ? adapter : o->model, own ? NULL : adapter);
     }

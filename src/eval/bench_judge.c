@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 
 const struct bench_protocol *const bench_protocols[] = {&bench_alpaca, &bench_mt_single, &bench_mt_pair, &bench_arena_v01, &bench_arena_v2};
 const size_t bench_protocol_count = sizeof bench_protocols / sizeof bench_protocols[0];
@@ -101,21 +100,6 @@ static status read(void *context, struct remote_question *asked, const struct re
     return x->b->protocol->read(q, a);
 }
 
-static status ask_all(struct bench *b, struct remote *r, struct progress *bar) {
-    for (size_t i = 0; i < b->count; i++) {
-        TRY(remote_ask(r, &b->questions[i].remote));
-        while (remote_waiting(r) >= REMOTE_WAITING_MAX) {
-            TRY(remote_work(r));
-            progress_update(bar, i + 1 - remote_waiting(r), NULL);
-        }
-    }
-    while (remote_waiting(r)) {
-        TRY(remote_work(r));
-        progress_update(bar, b->count - remote_waiting(r), NULL);
-    }
-    return ST_OK;
-}
-
 void bench_resolve(struct remote_options *o, const struct bench *b) {
     if (!o->max_tokens) o->max_tokens = b->protocol->max_tokens;
     if (!o->answer_tries) o->answer_tries = b->protocol->tries;
@@ -124,15 +108,6 @@ void bench_resolve(struct remote_options *o, const struct bench *b) {
 status bench_ask(struct bench *b, struct remote_counts *counts, struct remote_options *remote) {
     struct asking x = {b, remote};
     const struct remote_calls calls = {&x, put, read};
-    struct remote *r;
-    struct progress bar;
-    *counts = (struct remote_counts){0};
     bench_resolve(remote, b);
-    TRY(remote_open(&r, remote, &calls));
-    progress_begin(&bar, "judge", "judgements", b->count);
-    status s = ask_all(b, r, &bar);
-    progress_end(&bar, b->count - remote_waiting(r), NULL);
-    *counts = *remote_counted(r);
-    remote_free(r);
-    return s;
+    return remote_ask_all(counts, remote, &calls, b->questions, sizeof *b->questions, b->count, "judge", "judgements");
 }

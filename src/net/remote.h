@@ -97,5 +97,9 @@ status remote_work(struct remote *c);
 const struct remote_counts *remote_counted(struct remote *c);
 /* The secret, should a server repeat it, is not in a message. Waits for the answers that are under way, which are paid for, and keeps them. */
 void remote_free(struct remote *c);
+/* All of that for questions which are there from the start: [count] structs of `size` bytes that begin with a struct remote_question, whose number is set.
+ * counts is filled also where it fails; command and name are the progress bar's. */
+status remote_ask_all(struct remote_counts *counts, const struct remote_options *o, const struct remote_calls *calls, void *questions, size_t size, size_t count,
+    const char *command, const char *name);
 
 #endif
