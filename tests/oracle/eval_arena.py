@@ -143,22 +143,18 @@ new.format_confidence_interval = catch
 fits = []
 fit = sys.modules["utils.math_utils"].fit_pairwise_model
 with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()):
-    battles = new.load_judgments(["made"], "arena-hard-v2.0")
-    battles = battles[battles.category == "hard_prompt"].reset_index(drop=True)
-    np.random.seed(42)
-    new.print_leaderboard(battles, "hard_prompt")
-    np.random.seed(42)
-    new.print_leaderboard_with_style_features(battles, "arena-hard-v2.0", "hard_prompt", ["length", "markdown"])
-    hard = len(battles)
-    battles = new.load_judgments(["made"], "arena-hard-v2.0")
-    battles = battles[battles.category == "creative_writing"].reset_index(drop=True)
-    np.random.seed(42)
-    new.print_leaderboard(battles, "creative_writing")
-    np.random.seed(42)
-    new.print_leaderboard_with_style_features(battles, "arena-hard-v2.0", "creative_writing", ["length", "markdown"])
+    counts = {}
+    for category in ("hard_prompt", "creative_writing"):
+        battles = new.load_judgments(["made"], "arena-hard-v2.0")
+        battles = battles[battles.category == category].reset_index(drop=True)
+        np.random.seed(42)
+        new.print_leaderboard(battles, category)
+        np.random.seed(42)
+        new.print_leaderboard_with_style_features(battles, "arena-hard-v2.0", category, ["length", "markdown"])
+        counts[category] = len(battles)
 coefficients = [float(x) for x in said.getvalue().split("tensor([")[1].split("]")[0].split(",")]
 for name, (mean, low, high) in zip(("v2", "v2_style", "creative", "creative_style"), caught):
     base = creative if name.startswith("creative") else BASE["v2"]
-    expected[name] = {"battles": len(battles) if base == creative else hard, "models": {m.split("/")[-1]: [100 * float(x[m]) for x in (mean, low, high)] for m in mean.index if m != base}}
+    expected[name] = {"battles": counts["creative_writing" if base == creative else "hard_prompt"], "models": {m.split("/")[-1]: [100 * float(x[m]) for x in (mean, low, high)] for m in mean.index if m != base}}
 expected["v2_style"]["coefficients"] = coefficients
 (out / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
