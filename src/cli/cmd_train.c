@@ -113,7 +113,7 @@ static const struct opt_row rows[] = {
     {"machine", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
-    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "1024", NULL, "positions computed at a time; grows to the longest row; more is faster and takes memory"},
+    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "0", NULL, "positions computed at a time; grows to the longest row; more is faster and takes memory; 0: half as much again as the longest row and at least 1024, where memory allows"},
     {"memory", OPT_STR, FIELD(memory), "SIZE", "auto", NULL, MEMORY_HELP "; layers are then computed again in backward, and weights expanded from their file in every product"},
     {"recompute", OPT_FLAG, FIELD(recompute), NULL, NULL, NULL, "keep only layer inputs and compute each layer again in backward: less memory, a third more time"},
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT/train.rejected.jsonl"},
@@ -163,7 +163,7 @@ static status check_numbers(const struct options *o) {
     TRY(positive("per-device-train-batch-size", o->batch, 1024));
     TRY(positive("per-device-eval-batch-size", o->eval_batch, 1024));
     TRY(positive("gradient-accumulation-steps", o->accumulation, 1 << 20));
-    TRY(positive("micro-batch-tokens", o->budget, 1 << 22));
+    if (o->budget) TRY(positive("micro-batch-tokens", o->budget, 1 << 22));
     const struct { const char *name; int64_t value; } counts[] = {
         {"max-steps", o->max_steps}, {"warmup-steps", o->optim.warmup_steps}, {"max-length", o->max_length}, {"logging-steps", o->logging_steps},
         {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit},

@@ -4,7 +4,7 @@
 
 #include "train/trainer_state.h"
 
-static bool scores_prompts(const struct trainer *t) { return t->o->score_prompts || (t->o->loss->needs & LOSS_NEEDS_PROMPT) != 0; }
+bool pack_scores_prompts(const struct trainer *t) { return t->o->score_prompts || (t->o->loss->needs & LOSS_NEEDS_PROMPT) != 0; }
 
 /* An entry's place in its response, 0 = the first token; below 0 in the prompt. */
 static int32_t place_of(const struct seqtree *tree, int32_t entry, int32_t prompt) { return tree->depth[tree->scores[entry].node] + 1 - prompt; }
@@ -12,9 +12,9 @@ static int32_t place_of(const struct seqtree *tree, int32_t entry, int32_t promp
 status pack_rows(struct trainer *t, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count) {
     struct seqtree *tree = &t->tree;
     int32_t prompt[SEQTREE_SEQUENCES_MAX], shared[SEQTREE_SEQUENCES_MAX], sequences = 0;
-    TRY(batch_pack(tree, taken, data, rows, count, t->run.plan.tokens, t->share, scores_prompts(t)));
+    TRY(batch_pack(tree, taken, data, rows, count, t->run.plan.tokens, t->share, pack_scores_prompts(t)));
     const bool ld = t->o->loss_params.ld;
-    if (!ld && !scores_prompts(t)) return ST_OK; /* every weight is 1 */
+    if (!ld && !pack_scores_prompts(t)) return ST_OK; /* every weight is 1 */
     for (size_t i = 0; i < *taken; i++) {
         const struct loaded_row *r = &data->rows[rows[i]];
         int32_t shortest = INT32_MAX;

@@ -73,16 +73,6 @@ static status backward_pack(struct trainer *t, size_t from, double weight, bool 
     return run_backward(&t->run, &t->tree, t->o->full ? NULL : t->model.params.value, t->dlogp);
 }
 
-/* Do the rows of a micro-batch fit one pack? */
-static bool fits(const struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t count) {
-    size_t total = 0, sequences = 0;
-    for (size_t i = 0; i < count; i++) {
-        total += batch_row_tokens(data, rows[i], t->share);
-        sequences += (size_t)data->rows[rows[i]].responses;
-    }
-    return total <= t->run.plan.tokens && sequences <= SEQTREE_SEQUENCES_MAX;
-}
-
 static void add_stats(struct token_stats *stats, const struct trainer *t, size_t from) {
     token_stats_add(stats, &t->run, &t->tree, t->rejected + t->first[from], t->prompts + t->first[from]);
 }
@@ -149,7 +139,7 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
     if (t->o->loss->needs & LOSS_NEEDS_KL) TRY(mismatched_kl(&t->kl, t, data, rows, count));
-    status s = (t->o->loss->needs & LOSS_NEEDS_BATCH) && !fits(t, data, rows, count)
+    status s = (t->o->loss->needs & LOSS_NEEDS_BATCH) && !batch_fits(data, rows, count, t->run.plan.tokens, t->share, pack_scores_prompts(t))
                    ? whole(&r, t, data, cache, rows, count, train, weight, &stats)
                    : separable(&r, t, data, cache, rows, count, train, weight, &stats);
     TRY(s);

@@ -186,10 +186,29 @@ static status keep_initial(struct trainer *t) {
 
 static double mib(size_t bytes) { return (double)bytes / 1048576.0; }
 
+#define TOKENS_LEAST 1024
+#define TOKENS_MOST 4096
+
+static void set_tokens(struct run_plan *plan, size_t tokens, size_t longest) {
+    plan->tokens = tokens > longest ? tokens : longest;
+    plan->scored = plan->tokens + BATCH_ROWS_MAX;
+}
+
+/* Positions of a micro-batch. Where nobody said how many: half as much again as the longest row, so that most pairs have the rows of both their goals in
+ * one and share what these have in common; where that wants more memory than there is, no more than must be. */
+static void plan_tokens(const struct trainer *t, struct run_plan *plan, size_t longest, size_t states, size_t memory) {
+    const size_t more = longest / 2 * 3, most = more < TOKENS_MOST ? more : TOKENS_MOST, asked = t->o->token_budget;
+    set_tokens(plan, asked ? asked : most > TOKENS_LEAST ? most : TOKENS_LEAST, longest);
+    struct model m = t->model;
+    struct run_plan trial = *plan;
+    if (asked || (train_memory_fit(&m, &trial, states, memory) == ST_OK && trial.recompute == plan->recompute)) return;
+    set_tokens(plan, TOKENS_LEAST, longest);
+}
+
 /* Everything a step needs, sized before the first one; the table is what a person sees before any of it is touched. */
 static status plan_memory(struct trainer *t) {
     const struct train_options *o = t->o;
-    size_t budget = o->token_budget, longest = 0, most = 1;
+    size_t longest = 0, most = 1;
     for (int set = 0; set < 2; set++) {
         const struct loaded *d = set ? &t->eval : &t->train;
         for (size_t i = 0; i < d->count; i++) {
@@ -199,11 +218,12 @@ static status plan_memory(struct trainer *t) {
             if ((size_t)d->rows[i].responses > most) most = (size_t)d->rows[i].responses;
         }
     }
-    if (budget < longest) budget = longest;
     struct run_plan plan = {
-        .tokens = budget, .scored = budget + BATCH_ROWS_MAX, .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
+        .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
     const size_t states = train_state_bytes(&t->model, o->optimizer, &o->optim);
     const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto() / (size_t)t->comm.local_size;
+    plan_tokens(t, &plan, longest, states, all > synced ? all - synced : 0);
+    const size_t budget = plan.tokens;
     TRY(train_memory_fit(&t->model, &plan, states, all > synced ? all - synced : 0));
     const struct train_memory memory = train_memory_of(&t->model, &plan, states);
     if (synced) log_info("memory: the reference's parameters %.0f MiB", mib(synced));

@@ -42,7 +42,8 @@ struct train_options {
     double loraplus_ratio; /* the rate of B over that of A */
     size_t memory; /* bytes the run may take; 0 = model_memory_auto() */
     int threads;   /* --threads: how many the caller has set; 0: all cores, which ranks on one machine divide */
-    size_t batch, accumulation, eval_batch, max_length, token_budget;
+    size_t batch, accumulation, eval_batch, max_length;
+    size_t token_budget; /* positions of a micro-batch; 0: from the data and the memory */
     enum order_kind order;
     bool order_given; /* asked for by name: ORDER_PAIRED is then an error where the data has no pairs, else shuffled takes over */
     uint64_t seed;

@@ -82,7 +82,9 @@ status mismatched_reference(struct trainer *t, const struct loaded *data, const 
 status reference_sync(struct trainer *t);
 status reference_ready(struct trainer *t);
 status reference_ready_for_evaluation(struct trainer *t);
-/* pack.c: batch_pack for this run's loss: t->tree with the weights of its entries. */
+/* pack.c: does this run's loss look at the tokens of prompts? */
+bool pack_scores_prompts(const struct trainer *t);
+/* batch_pack for this run's loss: t->tree with the weights of its entries. */
 status pack_rows(struct trainer *t, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count);
 /* After run_forward over rows [from, from + taken) of the micro-batch: the text sums and the pairs' weights that the loss needs. */
 void pack_statistics(struct trainer *t, size_t from, size_t taken);
