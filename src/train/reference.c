@@ -39,20 +39,35 @@ status reference_fill(struct trainer *t, double *out, float *cache, const struct
     return ST_OK;
 }
 
-status reference_precompute(struct trainer *t, float *cache, const struct loaded *data, const char *what) {
-    uint32_t rows[BATCH_ROWS_MAX];
+/* The sums of `count` rows, all of them where rows is NULL. */
+static status precompute(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count, const char *what) {
+    uint32_t some[BATCH_ROWS_MAX];
     struct progress bar;
-    const struct span mine = ranks_share(&t->comm, data->count, 1);
+    const struct span mine = ranks_share(&t->comm, count, 1);
     progress_begin(&bar, what, "rows", mine.end - mine.first);
     for (size_t from = mine.first, taken = 0; from < mine.end; from += taken) {
-        size_t count = mine.end - from < t->o->batch ? mine.end - from : t->o->batch;
-        for (size_t i = 0; i < count; i++) rows[i] = (uint32_t)(from + i);
-        TRY(pack_rows(t, &taken, data, rows, count));
-        TRY(reference_fill(t, t->reference, cache, data, rows, taken));
+        size_t n = mine.end - from < t->o->batch ? mine.end - from : t->o->batch;
+        for (size_t i = 0; i < n; i++) some[i] = rows ? rows[from + i] : (uint32_t)(from + i);
+        TRY(pack_rows(t, &taken, data, some, n));
+        TRY(reference_fill(t, t->reference, cache, data, some, taken));
         progress_update(&bar, from + taken - mine.first, NULL);
     }
     progress_end(&bar, mine.end - mine.first, NULL);
     return ranks_merge(&t->comm, cache, data->response_count);
+}
+
+status reference_precompute(struct trainer *t) {
+    const uint32_t *rows = NULL;
+    size_t count = t->train.count, n;
+    if (t->total_steps < t->steps_per_epoch) { /* --max-steps: the rows behind those are never seen */
+        TRY(step_rows(t, &rows, &n, 0));
+        count = (size_t)t->total_steps * t->rows_per_step;
+    }
+    return precompute(t, t->train_ref, &t->train, rows, count, "reference");
+}
+
+status reference_precompute_evaluation(struct trainer *t) {
+    return t->eval.count ? precompute(t, t->eval_ref, &t->eval, NULL, t->eval.count, "reference of the evaluation data") : ST_OK;
 }
 
 static status read_number(double *out, struct json row, const char *key) {

@@ -304,8 +304,8 @@ static status prepare_reference(struct trainer *t) {
     if (t->o->ref_logps)
         TRY(reference_from_file(t, t->train_ref, &t->train, t->o->ref_logps));
     else if (before)
-        TRY(reference_precompute(t, t->train_ref, &t->train, "reference"));
-    if (before && t->eval.count) TRY(reference_precompute(t, t->eval_ref, &t->eval, "reference of the evaluation data"));
+        TRY(reference_precompute(t));
+    if (before) TRY(reference_precompute_evaluation(t));
     if (!(t->o->loss->needs & LOSS_NEEDS_KL)) return ST_OK;
     const uint64_t epochs = t->mismatched_epochs = t->order_kind == ORDER_FILE ? 1 : (t->total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
     size_t n;
@@ -516,6 +516,7 @@ static status train(struct trainer *t) {
     TRY(comm_share_cores(&t->comm, t->o->threads || getenv("OMP_NUM_THREADS")));
     TRY(comm_agree(&t->comm, prepare(t)));
     TRY(check_ranks(t));
+    t->started_s = log_now_s(); /* a reference that is computed beforehand is part of the work that tokens_per_second is about */
     TRY(prepare_reference(t));
     if (t->o->resume) {
         TRY(checkpoint_resume(t, &resumed));
@@ -523,7 +524,6 @@ static status train(struct trainer *t) {
     }
     if (t->comm.rank == 0) TRY(open_log(t, resumed));
     TRY(manifest_write(t, false));
-    t->started_s = log_now_s();
     t->tokens_at_start = t->tokens_seen;
     if (!resumed && t->eval.count) TRY(evaluate(t, false));
     status s = loop(t);
