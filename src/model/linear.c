@@ -142,7 +142,7 @@ static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t) {
     CHECK(in_one_pass(l, s, t) && !l->dora);
-    forward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
+    forward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
     return ST_OK;
 }
 
@@ -239,7 +239,7 @@ status linear_backward_finish(const struct linear_finish *f, float *grad, struct
                               const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
     CHECK(in_one_pass(l, s, t) && !l->dora);
     dy = operand(dy, l->out, l->w.kind, s, t);
-    backward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
+    backward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
     return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
 }
 

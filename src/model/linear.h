@@ -88,6 +88,7 @@ status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, cons
 /* Products whose finished blocks go to a function instead of memory: where the weight is packed in tiles and dropout is off. */
 struct linear_finish {
     gemm_amx_finish *block;
+    gemm_amx_look *look; /* may be NULL */
     void *context;
     size_t half_offset; /* struct gemm_amx */
 };

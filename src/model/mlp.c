@@ -27,9 +27,9 @@ struct mat mlp_through_post(struct run *r, const float *weight, size_t offset, c
 
 static struct mat activated(const struct run *r) { return (struct mat){.f = r->act, .h = r->act_half, .ld = r->m->config.ffn}; }
 
-/* In fp32 the gradient takes the place of what it was computed from. */
+/* The gradient takes the place of what it was computed from. */
 static struct mat gate_up_gradient(const struct run *r, const struct layer_acts *a) {
-    return (struct mat){.f = a->gate_up, .h = r->dgate_up_half, .ld = 2 * r->m->config.ffn};
+    return (struct mat){.f = a->gate_up, .h = a->gate_up_half, .ld = 2 * r->m->config.ffn};
 }
 
 static struct glu kind_of(const struct run *r) { return glu_of(r->m->config.act); }
@@ -46,7 +46,7 @@ static status gate_forward(struct layer_acts *a, struct run *r, const struct lin
     const size_t f = r->m->config.ffn;
     if (r->one_pass) {
         struct glu_blocks s = {.act = r->act_half, .kept = keep ? a->gate_up_half : NULL, .kind = kind_of(r), .f = f};
-        const struct linear_finish finish = {glu_forward_blocks, &s, f};
+        const struct linear_finish finish = {glu_forward_blocks, glu_forward_look, &s, f};
         return linear_forward_finish(&finish, a->u_gate_up, h, l, theta, &r->scratch, padded);
     }
     float *gate_up = a->gate_up ? a->gate_up : r->gate_up;
@@ -71,8 +71,8 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
     const size_t f = r->m->config.ffn;
     float *grad = r->m->params.grad;
     if (r->one_pass) {
-        struct glu_blocks s = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = r->dgate_up_half, .kind = kind_of(r), .f = f};
-        const struct linear_finish finish = {glu_backward_blocks, &s, 0};
+        struct glu_blocks s = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = a->gate_up_half, .kind = kind_of(r), .f = f};
+        const struct linear_finish finish = {glu_backward_blocks, glu_backward_look, &s, 0};
         return linear_backward_finish(&finish, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded);
     }
     const float *gate_up = a->gate_up ? a->gate_up : r->gate_up;
@@ -82,7 +82,7 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
     if (a->gate_up)
         glu_backward(a->gate_up, r->dact, gate_up, kind_of(r), padded, f);
     else
-        glu_backward_half(r->dgate_up_half, r->dact, gate_up, kind_of(r), padded, f);
+        glu_backward_half(a->gate_up_half, r->dact, gate_up, kind_of(r), padded, f);
     return ST_OK;
 }
 

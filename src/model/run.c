@@ -69,7 +69,7 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     if (m->kind != MATMUL_BF16)
         take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
     else if (train)
-        take(k, &a->gate_up_half, t * l->gate_up.out, sizeof(uint16_t));
+        take(k, &a->gate_up_half, t * l->gate_up.out + GEMM_AMX_K, sizeof(uint16_t));
     take(k, &a->u_qkv, t * kept.qkv, sizeof(float));
     take(k, &a->u_o, t * kept.o, sizeof(float));
     take(k, &a->u_gate_up, t * kept.gate_up, sizeof(float));
@@ -173,7 +173,6 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     if (r->plan.dropout) take(k, &r->scratch.dropped, e.inputs, sizeof(float));
     if (half) take(k, &r->h_half, t * c->hidden + GEMM_AMX_K, sizeof(uint16_t));
     if (half) take(k, &r->act_half, t * c->ffn + GEMM_AMX_K, sizeof(uint16_t));
-    if (half && r->plan.train) take(k, &r->dgate_up_half, t * gate_up + GEMM_AMX_K, sizeof(uint16_t));
     if (half || split) take(k, &r->scratch.half, (e.wide + e.rows * (planes - 1) * GEMM_AMX_K) * planes + GEMM_AMX_K, sizeof(uint16_t));
     if ((!tiles && !split) || !u) return;
     take(k, &r->scratch.u_half, e.rows * ((u + 31) / 32 * 32) * planes, sizeof(uint16_t));

@@ -30,7 +30,7 @@ struct layer_acts {          /* what backward needs of one layer */
         *rstd_post2;                         /* [T, C] before the norms behind attention and feed-forward, [T]; NULL in families without */
     float *mid;                              /* [T, C] after attention's residual */
     float *gate_up;                          /* [T, 2F]; NULL where products read bf16: then */
-    uint16_t *gate_up_half;                  /* [T, 2F] */
+    uint16_t *gate_up_half;                  /* [T, 2F]; in backward their gradient takes their place */
     float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, linear_kept] */
 };
 
@@ -42,7 +42,7 @@ struct run {
     float *x;                  /* [T, C] the residual stream behind the last layer */
     /* Inputs of products: fp32, or bf16 where products read that (fp32 as well under dropout). */
     float *h, *act;                              /* [T, C] normed; [T, F] */
-    uint16_t *h_half, *act_half, *dgate_up_half; /* the last [T, 2F] */
+    uint16_t *h_half, *act_half;
     float *gate_up;                              /* [T, 2F] in bf16 runs whose activation is not done behind the product */
     bool one_pass;                               /* tiles, no dropout or DoRA: the activation is done behind the product */
     float *dx, *dh;                              /* [T, C] */

@@ -2,16 +2,30 @@
 #include <immintrin.h>
 
 #include "num/act.h"
+#include "num/amx.h"
 #include "num/lanes16.h"
 
 #define LANES 16
 
+/* 1 / (1 + e^-x), to 2e-7 of it, which is far below what bf16 keeps: 2^t with a polynomial for the fraction of t (minimax on [0, 1), 7.5e-8), and one step of
+ * Newton's from the 14 bits of the reciprocal instead of a division. t is bounded so that its power is finite: that step would make NaN of infinity. */
+static inline __m512 sigmoid16(__m512 x) {
+    const __m512 t = _mm512_min_ps(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)), _mm512_set1_ps(126.0f)), f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
+    __m512 p = _mm512_set1_ps(1.8775766948e-3f);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(8.9893396944e-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5826317519e-2f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.4015361071e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.9315308332e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.9999994040e-1f));
+    const __m512 y = _mm512_add_ps(_mm512_scalef_ps(p, t), _mm512_set1_ps(1.0f)), r = _mm512_rcp14_ps(y);
+    return _mm512_mul_ps(r, _mm512_fnmadd_ps(y, r, _mm512_set1_ps(2.0f)));
+}
+
 /* sigmoid(a g + b g^3), and the derivative of what is in the brackets. */
-static __m512 gate(__m512 *inner, __m512 g, struct glu k) {
-    const __m512 one = _mm512_set1_ps(1.0f), a = _mm512_set1_ps(k.a), square = _mm512_mul_ps(_mm512_mul_ps(g, g), _mm512_set1_ps(k.b));
-    const __m512 x = _mm512_mul_ps(g, _mm512_add_ps(a, square));
+static inline __m512 gate(__m512 *inner, __m512 g, struct glu k) {
+    const __m512 a = _mm512_set1_ps(k.a), square = _mm512_mul_ps(_mm512_mul_ps(g, g), _mm512_set1_ps(k.b));
     *inner = _mm512_fmadd_ps(square, _mm512_set1_ps(3.0f), a);
-    return _mm512_div_ps(one, _mm512_add_ps(one, exp16(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    return sigmoid16(_mm512_mul_ps(g, _mm512_add_ps(a, square)));
 }
 
 void glu_forward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second) {
@@ -26,21 +40,59 @@ void glu_forward_blocks(void *context, const float *block, size_t i, size_t rows
     }
 }
 
-static void backward_lanes(const struct glu_blocks *s, const float *dout, size_t row, size_t j) {
-    const uint16_t *kept = s->kept + row * 2 * s->f;
+/* What backward makes of 16 elements: act, and the gradients of gate and up. */
+struct made {
+    __m512 act, gate, up;
+};
+
+static inline struct made backward_lanes(__m512 d, __m512 g, __m512 u, struct glu kind) {
     __m512 inner;
-    const __m512 g = bf16_load(kept + j), u = bf16_load(kept + s->f + j), d = _mm512_loadu_ps(dout), p = gate(&inner, g, s->kind),
-                 value = _mm512_mul_ps(g, p);
+    const __m512 p = gate(&inner, g, kind), value = _mm512_mul_ps(g, p);
     const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(value, inner), _mm512_sub_ps(_mm512_set1_ps(1.0f), p), p);
-    bf16_store(s->act + row * s->f + j, _mm512_mul_ps(value, u));
-    bf16_store(s->dgate_up + row * 2 * s->f + j, _mm512_mul_ps(_mm512_mul_ps(d, u), slope));
-    bf16_store(s->dgate_up + row * 2 * s->f + s->f + j, _mm512_mul_ps(d, value));
+    return (struct made){_mm512_mul_ps(value, u), _mm512_mul_ps(_mm512_mul_ps(d, u), slope), _mm512_mul_ps(d, value)};
 }
+
+static inline __m512 lower(__m512i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(x)), 16)); }
+static inline __m512 upper(__m512i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(x, 1)), 16)); }
 
 void glu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second) {
     const struct glu_blocks *s = context;
-    for (size_t r = 0; r < rows; r++) {
-        backward_lanes(s, block + r * 32, i + r, j);
-        if (second < s->f) backward_lanes(s, block + r * 32 + LANES, i + r, second);
+    for (size_t r = 0; r < rows; r++, block += 2 * LANES) {
+        const uint16_t *kept = s->kept + (i + r) * 2 * s->f + j;
+        uint16_t *act = s->act + (i + r) * s->f + j, *out = s->dgate_up + (i + r) * 2 * s->f + j;
+        if (second >= s->f) { /* half a block */
+            const struct made x = backward_lanes(_mm512_loadu_ps(block), bf16_load(kept), bf16_load(kept + s->f), s->kind);
+            bf16_store(act, x.act);
+            bf16_store(out, x.gate);
+            bf16_store(out + s->f, x.up);
+            continue;
+        }
+        const __m512i g = _mm512_loadu_si512(kept), u = _mm512_loadu_si512(kept + s->f);
+        const struct made x = backward_lanes(_mm512_loadu_ps(block), lower(g), lower(u), s->kind);
+        const struct made y = backward_lanes(_mm512_loadu_ps(block + LANES), upper(g), upper(u), s->kind);
+        _mm512_storeu_si512(act, bf16_two(x.act, y.act));
+        _mm512_storeu_si512(out, bf16_two(x.gate, y.gate));
+        _mm512_storeu_si512(out + s->f, bf16_two(x.up, y.up));
     }
+}
+
+/* A block has half a line of each row: the one before brought the other half's too. */
+void glu_forward_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second) {
+    const struct glu_blocks *s = context;
+    if (j % 32) return;
+    amx_look_at(beside, s->act + i * s->f + j, s->f * sizeof *s->act, true);
+    if (!s->kept) return;
+    amx_look_at(beside, s->kept + i * 2 * s->f + j, 2 * s->f * sizeof *s->kept, true);
+    amx_look_at(beside, s->kept + i * 2 * s->f + second, 2 * s->f * sizeof *s->kept, true);
+}
+
+void glu_backward_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second) {
+    const struct glu_blocks *s = context;
+    const size_t wide = i * 2 * s->f + j, stride = 2 * s->f * sizeof *s->kept;
+    (void)second;
+    amx_look_at(beside, s->act + i * s->f + j, s->f * sizeof *s->act, true);
+    amx_look_at(beside, s->dgate_up + wide, stride, true);
+    amx_look_at(beside, s->dgate_up + wide + s->f, stride, true);
+    amx_look_at(beside, s->kept + wide, stride, false);
+    amx_look_at(beside, s->kept + wide + s->f, stride, false);
 }

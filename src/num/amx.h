@@ -5,8 +5,11 @@
 #define RAPT_NUM_AMX_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "num/gemm_amx.h"
 
 /* Tiles 0..3: sums, two rows of two; 4, 5: a; 6, 7: b. rows: of the 32 that the sums have; fewer make shorter tiles, so that nothing behind
  * a matrix is read or written. Per thread; whoever else uses tiles (oneDNN) sets its own, so every parallel region begins with it. */
@@ -49,27 +52,50 @@ static inline void amx_sums_store(float *c, size_t ld, size_t rows, size_t secon
     _tile_stored(3, c + 16 * ld + second, stride);
 }
 
-/* Where the next block's sums will be stored (`out`), and what they will start from (`in`, or NULL): 128 bytes of each of `rows` rows. Brought to the
- * first-level cache while this block is computed, `each` rows a step; a store that misses would hold up loads of tiles. */
-struct amx_next {
-    const char *out, *in;
-    size_t out_stride, in_stride, rows, each, row;
+/* What is done beside the steps of a block, while the tiles are busy. The block before is finished, `finish_each` rows a step. And of what will be touched
+ * next, a line (64 bytes) of each of `rows` rows in every stream, the first `written` of which are stored to, is brought to the first-level cache, `each`
+ * rows a step: a store that misses would hold up loads of tiles. */
+#define AMX_STREAMS 6
+struct amx_beside {
+    gemm_amx_finish *finish;
+    void *context;
+    const float *block;
+    size_t i, j, second, left, finish_each;
+    struct amx_stream {
+        const char *at;
+        size_t stride; /* bytes */
+    } stream[AMX_STREAMS];
+    size_t count, written, rows, each;
 };
 
-static inline void amx_look_ahead(struct amx_next *p) {
+/* One more stream; those that are stored to come first. */
+static inline void amx_look_at(struct amx_beside *p, const void *at, size_t stride, bool written) {
+    p->stream[p->count++] = (struct amx_stream){at, stride};
+    p->written += written;
+}
+
+static inline void amx_finish_rows(struct amx_beside *p, size_t most) {
+    const size_t rows = p->left < most ? p->left : most;
+    if (!rows) return;
+    p->finish(p->context, p->block, p->i, rows, p->j, p->second);
+    p->block += rows * 32, p->i += rows, p->left -= rows;
+}
+
+static inline void amx_beside(struct amx_beside *p) {
     if (!p) return;
-    for (size_t i = 0; i < p->each && p->row < p->rows; i++, p->row++) {
-        const char *out = p->out + p->row * p->out_stride;
-        _m_prefetchw((void *)(uintptr_t)out);
-        _m_prefetchw((void *)(uintptr_t)(out + 64));
-        if (!p->in) continue;
-        _mm_prefetch(p->in + p->row * p->in_stride, _MM_HINT_T0);
-        _mm_prefetch(p->in + p->row * p->in_stride + 64, _MM_HINT_T0);
-    }
+    amx_finish_rows(p, p->finish_each);
+    for (size_t i = 0; i < p->each && p->rows; i++, p->rows--)
+        for (size_t n = 0; n < p->count; n++) {
+            if (n < p->written)
+                _m_prefetchw((void *)(uintptr_t)p->stream[n].at);
+            else
+                _mm_prefetch(p->stream[n].at, _MM_HINT_T0);
+            p->stream[n].at += p->stream[n].stride;
+        }
 }
 
 /* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. */
-static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_next *next) {
+static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_beside *beside) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++) {
@@ -81,12 +107,12 @@ static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, 
         _tile_loadd(5, lower + s * 32, stride);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
-        amx_look_ahead(next);
+        amx_beside(beside);
     }
 }
 
 /* One row of tiles: 0 and 1 += a[16, 32 steps] times b0 and b1. */
-static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_next *next) {
+static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_beside *beside) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++) {
         _tile_loadd(4, a + s * 32, stride);
@@ -94,7 +120,7 @@ static inline void amx_steps_one_row(const uint16_t *a, size_t lda, const uint16
         _tile_dpbf16ps(0, 4, 6);
         _tile_loadd(7, b1 + s * 512, 64);
         _tile_dpbf16ps(1, 4, 7);
-        amx_look_ahead(next);
+        amx_beside(beside);
     }
 }
 
@@ -136,7 +162,7 @@ static inline size_t amx_parts(const uint8_t *used0, const uint8_t *used1, size_
 }
 
 /* amx_steps for such operands; small products first, so that they round less. */
-static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct amx_next *next) {
+static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct amx_beside *beside) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, lower += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
@@ -148,7 +174,7 @@ static inline void amx_steps_split(const uint16_t *a, size_t lda, const uint16_t
         amx_next_a(a, lower, stride); /* high middle; high high where there is no middle */
         if (parts > 2) amx_next_b(b0 + 1024, b1 + 1024); /* high low */
         if (parts > 1) amx_next_b(b0, b1); /* high high */
-        amx_look_ahead(next);
+        amx_beside(beside);
     }
 }
 
@@ -162,7 +188,7 @@ static inline void amx_two_of_b(const uint16_t *b0, const uint16_t *b1) {
     amx_two();
 }
 
-static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct amx_next *next) {
+static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct amx_beside *beside) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += AMX_SPLIT * 32, b0 += AMX_SPLIT * 512, b1 += AMX_SPLIT * 512) {
         const size_t parts = amx_parts(used0, used1, s);
@@ -176,7 +202,7 @@ static inline void amx_steps_split_one_row(const uint16_t *a, size_t lda, const 
         amx_two();
         if (parts > 2) amx_two_of_b(b0 + 1024, b1 + 1024);
         if (parts > 1) amx_two_of_b(b0, b1);
-        amx_look_ahead(next);
+        amx_beside(beside);
     }
 }
 

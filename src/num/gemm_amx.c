@@ -18,6 +18,8 @@ _Static_assert(GEMM_AMX_F32 == AMX_SPLIT, "one number of planes");
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
+static size_t second_of(const struct gemm_amx *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
+
 static size_t planes_of(const struct gemm_amx *g) { return g->planes ? g->planes : 1; }
 
 /* Where the tiles of b's columns lie: column j in `first`, whose tiles begin with column `origin`; for the second of a pair of columns
@@ -34,19 +36,19 @@ struct tiles {
     const uint8_t *used0, *used1;
 };
 
-static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows, struct amx_next *next) {
+static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows, struct amx_beside *beside) {
     if (planes == AMX_SPLIT)
-        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, t->b0, t->b1, t->used0, t->used1, steps, next);
+        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, t->b0, t->b1, t->used0, t->used1, steps, beside);
     else
-        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, t->b0, t->b1, steps, next);
+        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, t->b0, t->b1, steps, beside);
 }
 
 static void product_steps(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
-                          size_t steps, bool last, struct amx_next *next) {
+                          size_t steps, bool last, struct amx_beside *beside) {
     const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
     const size_t t0 = (j - b->origin) / 16 * b->all + from - b->from, t1 = (second - b->second_origin) / 16 * b->all + from - b->from;
     const struct tiles here = {b->first + t0 * tile, b->second + t1 * tile, b->used ? b->used + t0 : NULL, b->used ? b->second_used + t1 : NULL};
-    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, &here, steps, rows, next);
+    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, &here, steps, rows, beside);
     if (!last || !g->a2) return;
     const struct tiles more = {.b0 = g->b2 + j / 16 * extra * tile, .b1 = g->b2 + second / 16 * extra * tile};
     steps_of(planes, g->a2 + i * g->lda2, g->lda2, &more, extra, rows, NULL);
@@ -67,9 +69,23 @@ static void load_through(const float *init, size_t ld, size_t rows, size_t cols)
     amx_sums_load(block, 32, rows, 16);
 }
 
+/* Where a finished block waits while the next is computed. */
+struct waiting {
+    _Alignas(64) float block[2][GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
+    size_t used;
+};
+
+static void finish_beside(const struct gemm_amx *g, struct waiting *w, struct amx_beside *beside, size_t i, size_t rows, size_t j, size_t second, size_t steps) {
+    amx_finish_rows(beside, GEMM_AMX_BLOCK);
+    w->used ^= 1;
+    amx_sums_store(w->block[w->used], 32, rows, 16);
+    beside->finish = g->finish, beside->context = g->context, beside->block = w->block[w->used];
+    beside->i = i, beside->left = rows, beside->j = j, beside->second = second, beside->finish_each = (rows + steps - 1) / steps;
+}
+
 static void one_block(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
-                      bool last, struct amx_next *next) {
-    const size_t second = g->half_offset ? j + g->half_offset : j + 16, cols = g->n - j < 32 ? g->n - j : 32;
+                      bool last, struct amx_beside *beside, struct waiting *w) {
+    const size_t second = second_of(g, j), cols = g->n - j < 32 ? g->n - j : 32;
     const bool edge = !g->half_offset && cols < 32 && !g->finish;
     float *c = g->c ? g->c + i * g->ldc + j : NULL;
     if (!g->init || from || g->add)
@@ -78,16 +94,13 @@ static void one_block(const struct gemm_amx *g, const struct columns *b, size_t 
         load_through(g->init + i * g->ld_init + j, g->ld_init, rows, cols);
     else
         amx_sums_load(g->init + i * g->ld_init + j, g->ld_init, rows, second - j);
-    product_steps(g, b, i, rows, j, second, from, steps, last, next);
-    if (last && g->finish) {
-        _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
-        amx_sums_store(block, 32, rows, 16);
-        g->finish(g->context, block, i, rows, j, second);
-    } else if (edge || from || g->add) {
+    product_steps(g, b, i, rows, j, second, from, steps, last, beside);
+    if (last && g->finish)
+        finish_beside(g, w, beside, i, rows, j, second, steps);
+    else if (edge || from || g->add)
         store_through(c, g->ldc, rows, cols, from || g->add);
-    } else {
+    else
         amx_sums_store(c, g->ldc, rows, second - j);
-    }
 }
 
 static size_t width_of(const struct gemm_amx *g) { return g->half_offset ? 16 : 32; }
@@ -98,26 +111,35 @@ static size_t most_steps(const struct gemm_amx *g) {
     return (all + parts - 1) / parts;
 }
 
-/* The block at (i, j); what goes to a function has none. */
-static struct amx_next next_block(const struct gemm_amx *g, size_t i, size_t to, size_t j, size_t from, size_t steps) {
-    const size_t rows = g->finish || i >= to ? 0 : to - i < 32 ? to - i : 32;
-    const float *in = !rows || !g->init || from || g->add ? NULL : g->init + i * g->ld_init + j;
-    return (struct amx_next){rows ? (const char *)(g->c + i * g->ldc + j) : NULL, (const char *)in, g->ldc * sizeof(float), g->ld_init * sizeof(float), rows, (rows + steps - 1) / steps, 0};
+/* What is touched next: the sums of the next block, at (i, j); or what the function behind this one will, at (r, here). */
+static void look_ahead(struct amx_beside *beside, const struct gemm_amx *g, size_t i, size_t j, size_t rows, size_t from, size_t steps) {
+    beside->count = beside->written = 0, beside->rows = rows, beside->each = (rows + steps - 1) / steps;
+    if (!rows) return;
+    if (g->finish) {
+        if (g->look) g->look(g->context, beside, i, j, second_of(g, j));
+        return;
+    }
+    for (size_t line = 0; line < 32; line += 16) amx_look_at(beside, g->c + i * g->ldc + j + line, g->ldc * sizeof(float), true);
+    for (size_t line = 0; line < 32 && g->init && !from && !g->add; line += 16) amx_look_at(beside, g->init + i * g->ld_init + j + line, g->ld_init * sizeof(float), false);
 }
 
 /* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache. */
 static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
                      size_t steps) {
     const bool last = from + steps == all_steps(g);
+    struct amx_beside beside = {0};
+    struct waiting waiting = {.used = 0};
     size_t configured = 0;
     for (size_t r = i; r < to; r += 32) {
         const size_t rows = to - r < 32 ? to - r : 32;
         if (rows != configured) amx_begin(configured = rows);
         for (size_t j = j_from; j < j_to; j += width_of(g)) {
-            struct amx_next next = next_block(g, j + 32 < j_to ? r : r + 32, to, j + 32 < j_to ? j + 32 : j_from, from, steps);
-            one_block(g, b, r, rows, j, from, steps, last, &next);
+            const bool here = g->finish || j + 32 < j_to;
+            look_ahead(&beside, g, here ? r : r + 32, g->finish ? j : here ? j + 32 : j_from, here ? rows : to - r < 64 ? to - r - rows : 32, from, steps);
+            one_block(g, b, r, rows, j, from, steps, last, &beside, &waiting);
         }
     }
+    amx_finish_rows(&beside, GEMM_AMX_BLOCK);
 }
 
 static void run_packed(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {

@@ -32,6 +32,9 @@ void gemm_amx_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, co
 /* Takes rows [i, i+rows) of a finished block: block[32][32], whose columns 0..15 are columns [j, j+16) of the product and 16..31 are
  * [second, second+16). Called by several threads, each for rows and columns of its own. */
 typedef void gemm_amx_finish(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
+/* What it will read and write at such a block (num/amx.h). */
+struct amx_beside;
+typedef void gemm_amx_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second);
 
 struct gemm_amx {
     size_t m, n, k, planes; /* planes: 0 means 1 */
@@ -53,6 +56,7 @@ struct gemm_amx {
     float *c;        /* [M,N] out; NULL when finish stores instead */
     size_t ldc;
     gemm_amx_finish *finish;
+    gemm_amx_look *look; /* may be NULL */
     void *context;
     size_t half_offset; /* with finish: 0 = blocks of 32 neighbouring columns; else columns j and j + half_offset go together, half_offset =
                            N/2, a multiple of 16 */
