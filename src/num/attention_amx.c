@@ -279,15 +279,26 @@ static void any_steps(size_t planes, const uint16_t *a, size_t lda, const uint16
         amx_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps, NULL);
 }
 
+/* With what rounding left over: left(rows) across + rows across + rows left(across), small products first; a tile that two of them want is loaded once. */
+static void left_steps(struct side rows, struct side across, size_t lda, size_t second, size_t steps) {
+    const size_t stride = lda * sizeof *rows.main;
+    for (size_t s = 0; s < steps; s++) {
+        const uint16_t *b = across.main + s * 512, *left = across.left + s * 512;
+        amx_load_b(b, b + second);
+        amx_next_a(rows.left + s * 32, rows.left + 16 * lda + s * 32, stride);
+        amx_next_a(rows.main + s * 32, rows.main + 16 * lda + s * 32, stride);
+        amx_next_b(left, left + second);
+    }
+}
+
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
 static void scores(float *s, struct side rows, struct side across, const struct operands *n) {
     const size_t dp = n->dp, steps = dp / 32, second = steps * 512 * n->planes;
     amx_sums_zero();
-    any_steps(n->planes, rows.main, dp, across.main, across.main + second, steps);
-    if (rows.left) {
-        amx_steps(rows.left, dp, across.main, across.main + second, steps, NULL);
-        amx_steps(rows.main, dp, across.left, across.left + second, steps, NULL);
-    }
+    if (rows.left)
+        left_steps(rows, across, dp, second, steps);
+    else
+        any_steps(n->planes, rows.main, dp, across.main, across.main + second, steps);
     amx_sums_store(s, WIDTH, BLOCK, 16);
 }
 
@@ -522,7 +533,7 @@ static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t i = 0; i < all; i++) {
         amx_begin(BLOCK);
-        fn(n, late ? n->blocks - 1 - i / kv : i / kv, i % kv);
+        fn(n, late ? n->blocks - 1 - i % n->blocks : i % n->blocks, i / n->blocks);
         amx_end();
     }
 }
