@@ -1,6 +1,7 @@
 #include "eval/summary.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,9 @@ const struct summary_figure summary_figures[] = {
     {"repetition", "responses: repeated 4-grams", "goal-curve", "overall", "all", "repetition", "repetition", NAN},
     {"ended", "responses: ended by themselves", "goal-curve", "overall", "all", "ended", "ended", NAN},
     {"kl", "KL from the reference, nats", "kl", "overall", "all", "kl", "kl", NAN},
-    {"unlearned", "good rejected, own goal, nats a token", "unlearning", "own_goal", "rejected", "5_and_above", "rejected_5_and_above", NAN},
-    {"unlearned_no_goal", "good rejected, no goal, nats a token", "unlearning", "no_goal", "rejected", "5_and_above", "rejected_5_and_above", NAN},
+    {"unlearned", "good rejected, own goal, nats a token", "unlearning", "own_goal", "rejected", "*_and_above", "rejected_*_and_above", NAN},
+    {"unlearned_best", "good rejected, best goal, nats a token", "unlearning", "goal_*", "rejected", "*_and_above", "rejected_*_and_above", NAN},
+    {"unlearned_no_goal", "good rejected, no goal, nats a token", "unlearning", "no_goal", "rejected", "*_and_above", "rejected_*_and_above", NAN},
     {"alpaca_win_rate", "AlpacaEval: win rate, %", "alpaca", "all", NULL, "win_rate", NULL, 50},
     {"alpaca_controlled", "AlpacaEval: length-controlled, %", "alpaca", "all", NULL, "length_controlled_win_rate", NULL, 50},
     {"alpaca_length", "AlpacaEval: characters", "alpaca", "all", NULL, "average_length", NULL, NAN},
@@ -91,6 +93,28 @@ static status read_curve(struct summary_curve *c, struct json curve) {
     return ST_OK;
 }
 
+/* The member of that name; where the name has a *, which stands for anything, the last of those that fit: goals come in rising order.
+ * full: what it is called. */
+#define MEMBER_MAX 64
+static struct json member(struct json object, const char *name, char full[MEMBER_MAX]) {
+    const char *star = strchr(name, '*');
+    struct json found = {0}, key, value;
+    snprintf(full, MEMBER_MAX, "%s", name);
+    if (!star) return json_get(object, name);
+    const size_t before = (size_t)(star - name), behind = strlen(star + 1);
+    struct json_iter it = json_iter_begin(object);
+    while (json_iter_next(&it, &key, &value)) {
+        char *text = json_text(key);
+        const size_t n = text ? strlen(text) : 0;
+        if (n >= before + behind && memcmp(text, name, before) == 0 && strcmp(text + n - behind, star + 1) == 0) {
+            found = value;
+            snprintf(full, MEMBER_MAX, "%s", text);
+        }
+        free(text);
+    }
+    return found;
+}
+
 static status read_run(struct summary *s, struct json task, struct json run, bool base) {
     size_t at;
     TRY(find_run(&at, s, json_get(run, "name")));
@@ -100,10 +124,12 @@ static status read_run(struct summary *s, struct json task, struct json run, boo
         struct estimate e;
         if (!json_equals(task, figure->task)) continue;
         bool raw = false;
-        struct json group = json_get(run, figure->group ? figure->group : "implicit");
+        char name[MEMBER_MAX];
+        struct json group = member(run, figure->group ? figure->group : "implicit", name);
         if (!figure->group && json_kind_of(group) != JSON_OBJECT) raw = true, group = json_get(run, "raw");
         if (figure->stratum) group = json_get(group, figure->stratum);
-        TRY(read_estimate(&e, json_get(group, figure->figure), figure->figure));
+        const struct json value = member(group, figure->figure, name);
+        TRY(read_estimate(&e, value, name));
         if (!e.n) continue;
         if (entry(s, f, at)->own.n) return FAIL(ST_MISMATCH, "%s of %s is in two files; a run has one name of its own", figure->label, s->names[at]);
         entry(s, f, at)->own = e;
@@ -126,7 +152,9 @@ static status read_difference(struct summary *s, struct json task, struct json d
         const struct summary_figure *figure = &summary_figures[f];
         struct estimate e;
         if (!json_equals(task, figure->task) || !figure->difference) continue;
-        TRY(read_estimate(&e, json_get(json_get(difference, figure->group ? figure->group : "implicit"), figure->difference), figure->difference));
+        char name[MEMBER_MAX];
+        const struct json group = member(difference, figure->group ? figure->group : "implicit", name), value = member(group, figure->difference, name);
+        TRY(read_estimate(&e, value, name));
         if (!e.n && !figure->group && entry(s, f, at)->raw) TRY(read_estimate(&e, json_get(json_get(difference, "raw"), figure->difference), figure->difference));
         if (e.n) entry(s, f, at)->difference = e;
     }

@@ -10,7 +10,8 @@
 /* Where a figure stands in a task's JSON, and what it says. */
 struct summary_figure {
     const char *name, *label;
-    const char *task, *group, *stratum, *figure; /* runs[i].GROUP.STRATUM.FIGURE; NULL group: implicit, of the base raw; NULL stratum: GROUP.FIGURE */
+    const char *task, *group, *stratum, *figure; /* runs[i].GROUP.STRATUM.FIGURE; NULL group: implicit, of the base raw; NULL stratum: GROUP.FIGURE; a * in a
+                                                    name stands for anything */
     const char *difference;                      /* differences[i].GROUP.DIFFERENCE; NULL: there is none */
     double chance;                               /* what a policy that ignores the goal has; NaN: no such thing */
 };

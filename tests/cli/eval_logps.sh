@@ -52,6 +52,15 @@ assert a["no_goal"]["chosen"]["all"]["value"] == -2 and a["no_goal"]["chosen"]["
 d = json.load(open("u.json"))["differences"][0]
 assert d["goal_10"]["chosen_all"]["value"] == 0 and d["goal_10"]["chosen_all"]["n"] == 1 and d["goal_2"]["chosen_all"] is None
 P
+# The summary has the best goal asked for, whatever its name and the scale.
+"$RAPT" eval summary --results u.json --json >summary.json
+python3 - <<'P' || exit 1
+import json
+figures = {f["name"]: f["runs"] for f in json.load(open("summary.json"))["figures"]}
+best = figures["unlearned_best"]
+assert [r["name"] for r in best] == ["a"] and best[0]["estimate"]["value"] == 1, figures
+assert "unlearned" not in figures and "unlearned_no_goal" not in figures, figures
+P
 # scores the other way round: y_w is still the better response
 sed 's/"goal":10,"score_chosen":80,"score_rejected":30/"goal":10,"score_chosen":30,"score_rejected":80/' ten.jsonl >turned.jsonl
 "$RAPT" eval unlearning --logps turned.jsonl --reference goals_base.jsonl --json | python3 -c '
