@@ -109,7 +109,7 @@ static void pack_block(const struct operands *o, uint16_t *const *forms, size_t 
 static void pack_all(const struct operands *o) {
     const struct attention_args *a = o->a;
     const size_t heads = a->shape.heads, kv = a->shape.kv_heads, d = a->shape.head_dim, all = heads + 2 * kv + (a->dout ? heads : 0);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 8)
     for (size_t i = 0; i < all * o->blocks; i++) {
         const size_t what = i / o->blocks, block = i % o->blocks;
         if (what < heads)

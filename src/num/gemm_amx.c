@@ -239,7 +239,7 @@ void gemm_amx_run(const struct gemm_amx *g) {
 }
 
 void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
-#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+#pragma omp parallel for schedule(dynamic, 64) if (rows * cols > 16384)
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < ldo; j += 16) {
             const __mmask16 read = (__mmask16)(j + 16 <= cols ? 0xffffu : j < cols ? (1u << (cols - j)) - 1 : 0u);

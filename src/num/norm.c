@@ -18,7 +18,7 @@ static void normed_row(float *out, uint16_t *half, const float *x, float r, cons
 }
 
 void rmsnorm_forward(float *out, uint16_t *half, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 64)
     for (size_t i = 0; i < t; i++) {
         rstd[i] = rstd_of(x + i * c, c, eps);
         normed_row(out ? out + i * c : NULL, half ? half + i * c : NULL, x + i * c, rstd[i], weight, c);
@@ -35,14 +35,14 @@ void rmsnorm_forward_onto(float *out, float *rstd, const float *init, const floa
 }
 
 void rmsnorm_again(float *out, uint16_t *half, const float *x, const float *rstd, const float *weight, size_t t, size_t c) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 64)
     for (size_t i = 0; i < t; i++) normed_row(out ? out + i * c : NULL, half ? half + i * c : NULL, x + i * c, rstd[i], weight, c);
 }
 
 /* With n = x r: dx = r (w dout - n mean(w dout n)); dweight = sum over t of dout n. */
 void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float *x, const float *weight, const float *rstd, size_t t,
                       size_t c) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 64)
     for (size_t i = 0; i < t; i++) {
         const float *xi = x + i * c, *di = dout + i * c;
         float *gi = dx + i * c, sum = 0;
@@ -53,7 +53,7 @@ void rmsnorm_backward(float *dx, float *dweight, const float *dout, const float 
         for (size_t j = 0; j < c; j++) gi[j] += weight[j] * di[j] * r - xi[j] * back;
     }
     if (!dweight) return;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 64)
     for (size_t from = 0; from < c; from += 64) { /* each thread owns columns, so rows add up in order */
         size_t to = from + 64 < c ? from + 64 : c;
         for (size_t i = 0; i < t; i++)

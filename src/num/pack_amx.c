@@ -183,7 +183,7 @@ void gemm_amx_split(uint16_t *out, const float *in, size_t ldi, bool transposed,
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
         for (size_t r = 0; r < rows; r += 16) split_columns(out + r * ldo, ldo, in + r, ldi, rows - r, cols);
     } else {
-#pragma omp parallel for schedule(static) if (rows * cols > 16384)
+#pragma omp parallel for schedule(dynamic, 64) if (rows * cols > 16384)
         for (size_t r = 0; r < rows; r++) split_row(out + r * ldo, in + r * ldi, cols);
     }
 }

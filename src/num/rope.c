@@ -17,7 +17,7 @@ void rope_apply(float *qkv, const float *cos_sin, const int32_t *depth, size_t t
                 size_t stride, _Bool inverse) {
     const size_t half = rotary / 2;
     const float sign = inverse ? -1.0f : 1.0f;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 64)
     for (size_t r = 0; r < t; r++) {
         const float *c = cos_sin + (size_t)depth[r] * rotary, *s = c + half;
         for (size_t h = 0; h < heads; h++) {

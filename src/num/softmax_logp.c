@@ -36,7 +36,7 @@ static inline struct row_sums sum_row(const float *x, float most, size_t vocab, 
 
 void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const float *logits, size_t rows, size_t vocab,
                size_t stride) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
         float most = x[0];
@@ -55,7 +55,7 @@ void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *
 
 void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride) {
     if (cap == 0) return;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
         float *x = logits + r * stride;
 #pragma omp simd
@@ -74,7 +74,7 @@ static inline float prob(float x, float lse, float inverse_cap) {
 
 void softmax_rows(float *probs, const float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride) {
     const float inverse = inverse_of(cap);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
         float *p = probs + r * stride;
@@ -86,7 +86,7 @@ void softmax_rows(float *probs, const float *logits, const float *lse, float cap
 
 void softmax_rows_half(float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride) {
     const float inverse = inverse_of(cap);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
         uint16_t *p = (uint16_t *)(void *)(logits + r * stride);
