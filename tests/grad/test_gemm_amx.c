@@ -343,6 +343,30 @@ static void check_activation(enum glu_kind kind) {
     free(bp), free(dp);
 }
 
+/* Gates far from 0, where e^-x leaves the range of floats, and NaN. */
+static void activation_of_extremes(void **state) {
+    (void)state;
+    if (!cpu_has_amx_bf16()) {
+        print_message("no AMX: skipped\n");
+        skip();
+    }
+    static const float gates[16] = {0, -0.0f, 1e-30f, -1e-30f, 1, -1, 20, -20, 88, -88, 300, -300, 1e30f, -1e30f, NAN, 3};
+    enum { F = 16 };
+    float block[32] = {0}, both[2 * F];
+    uint16_t act[2][F], kept[2][2 * F];
+    for (int kind = 0; kind < GLU_KINDS; kind++) {
+        for (size_t j = 0; j < F; j++) block[j] = both[j] = gates[j], block[F + j] = both[F + j] = 0.5f;
+        struct glu_blocks s = {.act = act[0], .kept = kept[0], .kind = glu_of(kind), .f = F};
+        glu_forward_blocks(&s, block, 0, 1, 0, F);
+        glu_forward_half(act[1], kept[1], both, glu_of(kind), 1, F);
+        assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
+        for (size_t j = 0; j < F; j++) {
+            const float x = dtype_bf16_to_float(act[0][j]), y = dtype_bf16_to_float(act[1][j]);
+            assert_true(isnan(gates[j]) ? isnan(x) : fabsf(x - y) <= 0.01f * fabsf(y) + 1e-6f);
+        }
+    }
+}
+
 static void activation_behind(void **state) {
     (void)state;
     if (!cpu_has_amx_bf16()) {
@@ -359,6 +383,7 @@ int main(void) {
         cmocka_unit_test(packing), cmocka_unit_test(parts_counted),
         cmocka_unit_test(linear_in_one_pass),
         cmocka_unit_test(activation_behind),
+        cmocka_unit_test(activation_of_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
