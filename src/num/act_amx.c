@@ -8,9 +8,10 @@
 #define LANES 16
 
 /* 1 / (1 + e^-x), to 2e-7 of it, which is far below what bf16 keeps: 2^t with a polynomial for the fraction of t (minimax on [0, 1), 7.5e-8), and one step of
- * Newton's from the 14 bits of the reciprocal instead of a division. t is bounded so that its power is finite: that step would make NaN of infinity. */
+ * Newton's from the 14 bits of the reciprocal instead of a division. t is bounded so that its power is finite: that step would make NaN of infinity.
+ * NaN stays (min returns its second operand). */
 static inline __m512 sigmoid16(__m512 x) {
-    const __m512 t = _mm512_min_ps(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f)), _mm512_set1_ps(126.0f)), f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
+    const __m512 t = _mm512_min_ps(_mm512_set1_ps(126.0f), _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f))), f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
     __m512 p = _mm512_set1_ps(1.8775766948e-3f);
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(8.9893396944e-3f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5826317519e-2f));
@@ -23,7 +24,7 @@ static inline __m512 sigmoid16(__m512 x) {
 
 /* sigmoid(a g + b g^3), and the derivative of what is in the brackets. */
 static inline __m512 gate(__m512 *inner, __m512 g, struct glu k) {
-    const __m512 a = _mm512_set1_ps(k.a), square = _mm512_mul_ps(_mm512_mul_ps(g, g), _mm512_set1_ps(k.b));
+    const __m512 a = _mm512_set1_ps(k.a), square = _mm512_mul_ps(_mm512_mul_ps(g, _mm512_set1_ps(k.b)), g); /* so that it is 0 where b is, however large g */
     *inner = _mm512_fmadd_ps(square, _mm512_set1_ps(3.0f), a);
     return sigmoid16(_mm512_mul_ps(g, _mm512_add_ps(a, square)));
 }
