@@ -94,20 +94,38 @@ static inline void amx_beside(struct amx_beside *p) {
         }
 }
 
-/* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. */
+/* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. The order of the four
+ * products turns round with every step, so that each step begins with two operands that the one before was done with early: they are loaded beside its last
+ * products, also where the core's other thread leaves no spare registers to load into. */
 static inline void amx_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct amx_beside *beside) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
-    for (size_t s = 0; s < steps; s++) {
-        _tile_loadd(6, b0 + s * 512, 64);
-        _tile_loadd(4, a + s * 32, stride);
+    _tile_loadd(4, a, stride);
+    _tile_loadd(6, b0, 64);
+    _tile_loadd(7, b1, 64);
+    _tile_loadd(5, lower, stride);
+    for (size_t s = 1;; s++) { /* the step whose operands are loaded */
         _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b1 + s * 512, 64);
         _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, lower + s * 32, stride);
+        if (s < steps) _tile_loadd(4, a + s * 32, stride);
+        _tile_dpbf16ps(3, 5, 7);
+        if (s < steps) _tile_loadd(7, b1 + s * 512, 64);
         _tile_dpbf16ps(2, 5, 6);
+        amx_beside(beside);
+        if (s == steps) return;
+        _tile_loadd(6, b0 + s * 512, 64);
+        _tile_loadd(5, lower + s * 32, stride);
+        s++;
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(0, 4, 6);
+        if (s < steps) _tile_loadd(4, a + s * 32, stride);
+        _tile_dpbf16ps(2, 5, 6);
+        if (s < steps) _tile_loadd(6, b0 + s * 512, 64);
         _tile_dpbf16ps(3, 5, 7);
         amx_beside(beside);
+        if (s == steps) return;
+        _tile_loadd(7, b1 + s * 512, 64);
+        _tile_loadd(5, lower + s * 32, stride);
     }
 }
 
