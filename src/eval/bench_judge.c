@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 const struct bench_protocol *const bench_protocols[] = {&bench_alpaca, &bench_mt_single, &bench_mt_pair, &bench_arena_v01, &bench_arena_v2};
 const size_t bench_protocol_count = sizeof bench_protocols / sizeof bench_protocols[0];
 

@@ -53,24 +53,19 @@ static inline struct made backward_lanes(__m512 d, __m512 g, __m512 u, struct gl
     return (struct made){_mm512_mul_ps(value, u), _mm512_mul_ps(_mm512_mul_ps(d, u), slope), _mm512_mul_ps(d, value)};
 }
 
-static inline __m512 lower(__m512i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(x)), 16)); }
-static inline __m512 upper(__m512i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(x, 1)), 16)); }
-
 void glu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second) {
     const struct glu_blocks *s = context;
     for (size_t r = 0; r < rows; r++, block += 2 * LANES) {
-        const uint16_t *kept = s->kept + (i + r) * 2 * s->f + j;
+        const uint16_t *g = s->kept + (i + r) * 2 * s->f + j, *u = g + s->f;
         uint16_t *act = s->act + (i + r) * s->f + j, *out = s->dgate_up + (i + r) * 2 * s->f + j;
+        const struct made x = backward_lanes(_mm512_loadu_ps(block), bf16_load(g), bf16_load(u), s->kind);
         if (second >= s->f) { /* half a block */
-            const struct made x = backward_lanes(_mm512_loadu_ps(block), bf16_load(kept), bf16_load(kept + s->f), s->kind);
             bf16_store(act, x.act);
             bf16_store(out, x.gate);
             bf16_store(out + s->f, x.up);
             continue;
         }
-        const __m512i g = _mm512_loadu_si512(kept), u = _mm512_loadu_si512(kept + s->f);
-        const struct made x = backward_lanes(_mm512_loadu_ps(block), lower(g), lower(u), s->kind);
-        const struct made y = backward_lanes(_mm512_loadu_ps(block + LANES), upper(g), upper(u), s->kind);
+        const struct made y = backward_lanes(_mm512_loadu_ps(block + LANES), bf16_load(g + LANES), bf16_load(u + LANES), s->kind);
         _mm512_storeu_si512(act, bf16_two(x.act, y.act));
         _mm512_storeu_si512(out, bf16_two(x.gate, y.gate));
         _mm512_storeu_si512(out + s->f, bf16_two(x.up, y.up));

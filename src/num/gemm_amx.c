@@ -75,12 +75,11 @@ struct waiting {
     size_t used;
 };
 
-static void finish_beside(const struct gemm_amx *g, struct waiting *w, struct amx_beside *beside, size_t i, size_t rows, size_t j, size_t second, size_t steps) {
+static void finish_beside(struct waiting *w, struct amx_beside *beside, size_t i, size_t rows, size_t j, size_t second, size_t steps) {
     amx_finish_rows(beside, GEMM_AMX_BLOCK);
     w->used ^= 1;
     amx_sums_store(w->block[w->used], 32, rows, 16);
-    beside->finish = g->finish, beside->context = g->context, beside->block = w->block[w->used];
-    beside->i = i, beside->left = rows, beside->j = j, beside->second = second, beside->finish_each = (rows + steps - 1) / steps;
+    beside->block = w->block[w->used], beside->i = i, beside->left = rows, beside->j = j, beside->second = second, beside->finish_each = (rows + steps - 1) / steps;
 }
 
 static void one_block(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
@@ -96,7 +95,7 @@ static void one_block(const struct gemm_amx *g, const struct columns *b, size_t 
         amx_sums_load(g->init + i * g->ld_init + j, g->ld_init, rows, second - j);
     product_steps(g, b, i, rows, j, second, from, steps, last, beside);
     if (last && g->finish)
-        finish_beside(g, w, beside, i, rows, j, second, steps);
+        finish_beside(w, beside, i, rows, j, second, steps);
     else if (edge || from || g->add)
         store_through(c, g->ldc, rows, cols, from || g->add);
     else
@@ -111,7 +110,10 @@ static size_t most_steps(const struct gemm_amx *g) {
     return (all + parts - 1) / parts;
 }
 
-/* What is touched next: the sums of the next block, at (i, j); or what the function behind this one will, at (r, here). */
+/* Rows of the block that begins with row i; 0 behind the last. */
+static size_t rows_at(size_t i, size_t to) { return i >= to ? 0 : to - i < 32 ? to - i : 32; }
+
+/* What is touched next at (i, j), where `rows` rows are: the sums of a block, or what the function behind it reads and writes. */
 static void look_ahead(struct amx_beside *beside, const struct gemm_amx *g, size_t i, size_t j, size_t rows, size_t from, size_t steps) {
     beside->count = beside->written = 0, beside->rows = rows, beside->each = (rows + steps - 1) / steps;
     if (!rows) return;
@@ -127,15 +129,17 @@ static void look_ahead(struct amx_beside *beside, const struct gemm_amx *g, size
 static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
                      size_t steps) {
     const bool last = from + steps == all_steps(g);
-    struct amx_beside beside = {0};
+    struct amx_beside beside = {.finish = g->finish, .context = g->context};
     struct waiting waiting = {.used = 0};
     size_t configured = 0;
     for (size_t r = i; r < to; r += 32) {
-        const size_t rows = to - r < 32 ? to - r : 32;
+        const size_t rows = rows_at(r, to);
         if (rows != configured) amx_begin(configured = rows);
         for (size_t j = j_from; j < j_to; j += width_of(g)) {
-            const bool here = g->finish || j + 32 < j_to;
-            look_ahead(&beside, g, here ? r : r + 32, g->finish ? j : here ? j + 32 : j_from, here ? rows : to - r < 64 ? to - r - rows : 32, from, steps);
+            if (g->finish || j + 32 < j_to) /* a function comes to this block while the next is computed */
+                look_ahead(&beside, g, r, g->finish ? j : j + 32, rows, from, steps);
+            else
+                look_ahead(&beside, g, r + 32, j_from, rows_at(r + 32, to), from, steps);
             one_block(g, b, r, rows, j, from, steps, last, &beside, &waiting);
         }
     }

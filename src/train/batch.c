@@ -96,9 +96,10 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
     struct filling f = {.data = data, .share = share, .with_prompts = with_prompts};
     _Static_assert(LOADED_RESPONSES_MAX <= SEQTREE_SEQUENCES_MAX, "one row must fit");
     *taken = fill_all(&f, rows, count, token_budget);
-    if (*taken == 1 && batch_row_tokens(data, rows[0], share) > token_budget)
+    const size_t first = *taken == 1 ? batch_row_tokens(data, rows[0], share) : 0;
+    if (first > token_budget)
         return FAIL(ST_UNSUPPORTED, "the row of line %llu needs %zu positions, a micro-batch holds %zu; raise --micro-batch-tokens or lower --max-length",
-                    (unsigned long long)data->rows[rows[0]].line, batch_row_tokens(data, rows[0], share), token_budget);
+                    (unsigned long long)data->rows[rows[0]].line, first, token_budget);
     if (data->pooled) return seqtree_build_pooled(tree, f.ids, f.sizes, f.last, 1, f.sequences, share);
     if (data->marks.size) return seqtree_build_marked(tree, f.ids, f.sizes, f.marks, f.sequences, share);
     return seqtree_build(tree, f.ids, f.sizes, f.from, f.sequences, share);
