@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,21 @@ static void runs_within_limits(void **state) {
 #define SLOWER
 #endif
 
+/* Whether the limits end `template`, which would run for hours, within a second of processor time. A slow moment of the machine passes, so the better of two tries counts; a template
+ * that costs too much for its steps is slow both times. */
+static bool given_up_in_time(const char *template, const char *name) {
+    double best = INFINITY;
+    for (int try = 0; try < 2 && !(best < 1 SLOWER); try++) {
+        const clock_t start = clock();
+        const char *got = failure(template, NULL);
+        const double took = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (strncmp(got, "template line 1: the template ", 30) != 0) fail_msg("%s\n  got: '%s'", name, got);
+        if (took < best) best = took;
+    }
+    if (!(best < 1 SLOWER)) print_error("%s: %.1f s\n", name, best);
+    return best < 1 SLOWER;
+}
+
 /* Work inside one call counts too: whatever a template does with long texts ends within a second. */
 static void long_texts_are_charged(void **state) {
     (void)state;
@@ -213,12 +229,7 @@ static void long_texts_are_charged(void **state) {
                  "{%% set x = %s %%}"
                  "{%% endfor %%}{%% endfor %%}",
                  expressions[i]);
-        const clock_t start = clock();
-        const char *got = failure(template, NULL);
-        const double took = (double)(clock() - start) / CLOCKS_PER_SEC;
-        if (strncmp(got, "template line 1: the template ", 30) != 0) fail_msg("%s\n  got: '%s'", expressions[i], got);
-        if (!(took < 1 SLOWER)) print_error("%s: %.1f s\n", expressions[i], took);
-        slow += !(took < 1 SLOWER);
+        slow += !given_up_in_time(template, expressions[i]);
     }
     assert_int_equal(slow, 0);
 }
@@ -238,12 +249,7 @@ static void loops_end_in_time(void **state) {
                  "{%% macro m(q) %%}{{ q }}{%% endmacro %%}{%% set ns = namespace(x='x') %%}{%% set d = {'a': 1, 'b': [1, 'x']} %%}{%% set s = 'é ' * 30000 %%}"
                  "{%% for a in range(99999) %%}{%% for b in range(99999) %%}%s{%% endfor %%}{%% endfor %%}",
                  bodies[i]);
-        const clock_t start = clock();
-        const char *got = failure(template, NULL);
-        const double took = (double)(clock() - start) / CLOCKS_PER_SEC;
-        if (strncmp(got, "template line 1: the template ", 30) != 0) fail_msg("%s\n  got: '%s'", bodies[i], got);
-        if (!(took < 1 SLOWER)) print_error("%s: %.1f s\n", bodies[i], took);
-        slow += !(took < 1 SLOWER);
+        slow += !given_up_in_time(template, bodies[i]);
     }
     assert_int_equal(slow, 0);
 }
