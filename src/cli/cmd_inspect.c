@@ -16,12 +16,15 @@
 
 struct inspect_options {
     bool json, tensors;
+    int64_t budget;
     struct opt_list fields;
 };
 static const struct opt_row rows[] = {
     {"json", OPT_FLAG, offsetof(struct inspect_options, json), NULL, NULL, NULL, "Print one JSON object instead of text."},
     {"tensors", OPT_FLAG, offsetof(struct inspect_options, tensors), NULL, NULL, NULL,
      "List every tensor of a model with its type and shape."},
+    {"micro-batch-tokens", OPT_INT, offsetof(struct inspect_options, budget), "N", "0", NULL,
+     "positions that training would compute at a time, for the memory it wants; 0: what train takes for rows of 1024"},
     CLI_FIELD_ROW(offsetof(struct inspect_options, fields)),
 };
 const struct opt_spec cmd_inspect_spec = {
@@ -547,13 +550,15 @@ static bool ends_with(const char *text, const char *end) {
 
 /* What a model needs to be trained as `rapt train` would by default, and how its tokenizer reads text. A model or tokenizer that cannot be
  * used is null, with the reason beside it: the file itself can still be looked at. */
-static void training_facts(struct facts *f, const char *path) {
+static void training_facts(struct facts *f, const char *path, const struct inspect_options *o) {
     const struct lora_options lora = {.rank = 16, .alpha = 32, .target_count = 1, .targets = {"all-linear"}};
     const struct optim_row *adamw = optim_find("adamw_torch");
     const struct optim_params params = optim_params_preset(adamw);
-    const struct run_plan plan = {.tokens = 1024, .scored = 1024, .train = true};
+    const size_t tokens = o->budget ? (size_t)o->budget : train_tokens_default(1024);
+    const struct run_plan plan = {.tokens = tokens, .scored = tokens, .train = true};
     struct buf reason = {0};
     group_begin(f, "training_memory_mib", strlen("training_memory_mib"));
+    fact_int(f, "micro_batch_tokens", tokens);
     for (int full = 0; full < 2; full++) {
         struct model m;
         status s = model_describe(&m, path, matmul_kind_auto(), full ? MODEL_FULL : MODEL_ADAPTER);
@@ -599,7 +604,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
             TRY(inspect_adapter(f, path, o));
         } else if (model) {
             TRY(inspect_hf(f, path, o));
-            training_facts(f, path);
+            training_facts(f, path, o);
         } else if (run) {
             fact_text(f, "kind", "run");
         } else {
@@ -609,7 +614,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
     }
     if (ends_with(path, ".gguf")) {
         TRY(inspect_gguf(f, path, o));
-        training_facts(f, path);
+        training_facts(f, path, o);
         return ST_OK;
     }
     if (ends_with(path, ".safetensors") || ends_with(path, ".safetensors.index.json")) {
@@ -627,6 +632,8 @@ status cmd_inspect_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
     if (options.fields.count && !holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
+    if (options.budget < 0 || options.budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 0 (the default) to %d, not %lld", 1 << 22, (long long)options.budget);
+    if (options.budget && holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--micro-batch-tokens has no effect: %s is a data set", result.positional[0]);
     struct facts f = {.json = options.json, .first = true};
     if (f.json) buf_append_char(&f.out, '{');
     status st = inspect_path(&f, result.positional[0], &options);

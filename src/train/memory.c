@@ -43,3 +43,10 @@ status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, s
     return FAIL(ST_NOMEM, "this run needs %zu MiB at the least (layers computed again, weights %s), %zu MiB are allowed: lower "
                 "--micro-batch-tokens or --max-length, or raise --memory", (least >> 20) + 1, model_storage_names[m->storage], bytes >> 20);
 }
+
+#define TOKENS_MOST 4096 /* beyond it nothing is gained, and activations grow */
+
+size_t train_tokens_default(size_t longest) {
+    const size_t more = longest / 2 * 3, most = more < TOKENS_MOST ? more : TOKENS_MOST;
+    return most > TRAIN_TOKENS_LEAST ? most : TRAIN_TOKENS_LEAST;
+}

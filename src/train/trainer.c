@@ -186,23 +186,19 @@ static status keep_initial(struct trainer *t) {
 
 static double mib(size_t bytes) { return (double)bytes / 1048576.0; }
 
-#define TOKENS_LEAST 1024
-#define TOKENS_MOST 4096
-
 static void set_tokens(struct run_plan *plan, size_t tokens, size_t longest) {
     plan->tokens = tokens > longest ? tokens : longest;
     plan->scored = plan->tokens + BATCH_ROWS_MAX;
 }
 
-/* Positions of a micro-batch. Where nobody said how many: half as much again as the longest row, so that most pairs have the rows of both their goals in
- * one and share what these have in common; where that wants more memory than there is, no more than must be. */
+/* Positions of a micro-batch: as asked, else the default, else, where that wants more memory than there is, no more than must be. */
 static void plan_tokens(const struct trainer *t, struct run_plan *plan, size_t longest, size_t states, size_t memory) {
-    const size_t more = longest / 2 * 3, most = more < TOKENS_MOST ? more : TOKENS_MOST, asked = t->o->token_budget;
-    set_tokens(plan, asked ? asked : most > TOKENS_LEAST ? most : TOKENS_LEAST, longest);
+    const size_t asked = t->o->token_budget;
+    set_tokens(plan, asked ? asked : train_tokens_default(longest), longest);
     struct model m = t->model;
     struct run_plan trial = *plan;
     if (asked || (train_memory_fit(&m, &trial, states, memory) == ST_OK && trial.recompute == plan->recompute)) return;
-    set_tokens(plan, TOKENS_LEAST, longest);
+    set_tokens(plan, TRAIN_TOKENS_LEAST, longest);
 }
 
 /* Everything a step needs, sized before the first one; the table is what a person sees before any of it is touched. */
