@@ -56,11 +56,17 @@ status file_lines_open(struct file_lines *l, const char *path) {
 static status lines_fill(struct file_lines *l) {
     size_t got = 1;
     l->chunk_at = l->chunk_size = 0;
+    l->chunk_start = input_taken(&l->in);
     while (got && l->chunk_size < CHUNK_SIZE) {
         TRY(input_read(&got, &l->in, l->chunk + l->chunk_size, CHUNK_SIZE - l->chunk_size));
         l->chunk_size += got;
     }
     return ST_OK;
+}
+
+uint64_t file_lines_taken(const struct file_lines *l) {
+    const uint64_t end = input_taken(&l->in);
+    return l->chunk_size ? l->chunk_start + (uint64_t)((double)(end - l->chunk_start) * (double)l->chunk_at / (double)l->chunk_size) : end;
 }
 
 status file_lines_check_size(const struct file_lines *l, size_t size) {

@@ -28,6 +28,7 @@ struct file_lines {
     uint64_t next_offset;
     char *chunk;
     size_t chunk_at, chunk_size;
+    uint64_t chunk_start; /* bytes of the file, as it is packed, that were taken before the chunk */
 };
 status file_lines_open(struct file_lines *l, const char *path);
 /* *text (a view of *size bytes, valid until the next call) or NULL at the end of the file. No copy is made while a line lies in a chunk. */
@@ -36,6 +37,8 @@ status file_lines_next(struct file_lines *l, const char **text, size_t *size);
  * it without looking for lines; l->number is then the caller's to keep. For readers of other forms than lines. */
 status file_lines_peek(struct file_lines *l, char **text, size_t *size);
 void file_lines_skip(struct file_lines *l, size_t size);
+/* How much of the file itself lies before what was handed out last, for progress; of a packed file within a chunk an estimate. */
+uint64_t file_lines_taken(const struct file_lines *l);
 /* ST_FORMAT when a line or row of `size` bytes is more than a file can mean. */
 status file_lines_check_size(const struct file_lines *l, size_t size);
 void file_lines_release(struct file_lines *l);

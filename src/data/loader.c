@@ -373,9 +373,9 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
         s = take_record(d, &record, &x, e, o);
         if (s != ST_OK) s = source_reject(&source, &record, s);
         if (s != ST_OK) break;
-        progress_update(&bar, input_taken(&source.rows.lines.in) >> 20, NULL);
+        progress_update(&bar, file_lines_taken(&source.rows.lines) >> 20, NULL);
     }
-    if (s == ST_OK) progress_end(&bar, input_taken(&source.rows.lines.in) >> 20, NULL);
+    if (s == ST_OK) progress_end(&bar, file_lines_taken(&source.rows.lines) >> 20, NULL);
     if (s == ST_OK) s = source_commit(&source);
     if (s == ST_OK && o->paired_drop) drop_partners(d, &sources);
     if (s == ST_OK && o->unpaired && d->count) qsort(d->rows, d->count, sizeof *d->rows, by_block);

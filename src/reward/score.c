@@ -144,10 +144,12 @@ static status read_rows(struct job *x) {
         if (end) break;
         status s = take_row(x, &x->record);
         if (s != ST_OK) TRY(source_reject(&x->source, &x->record, s));
-        progress_update(&bar, input_taken(&x->source.rows.lines.in) >> 10, NULL);
+        char rows[32];
+        snprintf(rows, sizeof rows, "%llu rows", (unsigned long long)x->source.row_count);
+        progress_update(&bar, file_lines_taken(&x->source.rows.lines) >> 10, rows);
     }
     TRY(flush(x));
-    progress_end(&bar, input_taken(&x->source.rows.lines.in) >> 10, NULL);
+    progress_end(&bar, file_lines_taken(&x->source.rows.lines) >> 10, NULL);
     x->counts->rows_read = x->source.row_count;
     x->counts->rows_skipped = x->source.skipped_count;
     return x->pass == PASS_COLLECT ? ST_OK : source_commit(&x->source);
