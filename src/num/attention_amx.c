@@ -333,16 +333,19 @@ static __m512 slope_of(__m512 s, const struct attention_shape *shape) {
     return _mm512_fnmadd_ps(_mm512_mul_ps(slope, t), t, slope);
 }
 
-/* A block of queries of one head meets the key blocks that it sees, a chunk at a time. */
+#define HEADS_MAX ((size_t)8) /* heads that have their sums beside each other */
+
+/* A block of queries meets the key blocks that it sees, a chunk at a time: `heads` heads from `first` on, which read the same keys, each with sums of its own,
+ * `size` bytes apart. */
 typedef void chunk_fn(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv);
-static void meet_keys(const struct operands *n, void *sums, chunk_fn *fn, size_t query, size_t head, size_t kv) {
+static void meet_keys(const struct operands *n, void *sums, size_t size, chunk_fn *fn, size_t query, size_t first, size_t heads, size_t kv) {
     struct chunk c = {0};
     for (size_t key = 0; key <= query; key++) {
         uint32_t seen[BLOCK] = {0};
         bool full;
-        if (visible(seen, &full, n, query, key)) chunk_add(&c, key, head, seen, full);
+        if (visible(seen, &full, n, query, key)) chunk_add(&c, key, 0, seen, full);
         if (c.count == CHUNK || (key == query && c.count)) {
-            fn(sums, n, &c, query, head, kv);
+            for (size_t h = 0; h < heads; h++) fn((char *)sums + h * size, n, &c, query, first + h, kv);
             c.count = 0;
         }
     }
@@ -400,19 +403,27 @@ static void forward_chunk(void *sums, const struct operands *n, const struct chu
     add_weighted(x->o, p, values, c->count, n);
 }
 
-static void forward_queries(const struct operands *n, size_t query, size_t kv) {
+static void forward_finish(const struct softmax_sums *x, const struct operands *n, size_t query, size_t head) {
     const struct attention_args *a = n->a;
-    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[query].first, count = (size_t)n->block[query].count;
-    for (size_t head = kv * group; head < (kv + 1) * group; head++) {
-        struct softmax_sums x;
-        memset(x.o, 0, BLOCK * n->dp * sizeof *x.o);
-        for (size_t i = 0; i < BLOCK; i++) x.most[i] = -INFINITY, x.sum[i] = 0;
-        meet_keys(n, &x, forward_chunk, query, head, kv);
-        for (size_t i = 0; i < count; i++) {
-            const float inverse = 1.0f / x.sum[i];
-            for (size_t k = 0; k < d; k++) a->out[((first + i) * a->shape.heads + head) * d + k] = x.o[i * n->dp + k] * inverse;
-            a->lse[(first + i) * a->shape.heads + head] = x.most[i] + logf(x.sum[i]);
+    const size_t d = a->shape.head_dim, first = (size_t)n->block[query].first, count = (size_t)n->block[query].count;
+    for (size_t i = 0; i < count; i++) {
+        const float inverse = 1.0f / x->sum[i];
+        for (size_t k = 0; k < d; k++) a->out[((first + i) * a->shape.heads + head) * d + k] = x->o[i * n->dp + k] * inverse;
+        a->lse[(first + i) * a->shape.heads + head] = x->most[i] + logf(x->sum[i]);
+    }
+}
+
+static void forward_queries(const struct operands *n, size_t query, size_t kv) {
+    const size_t group = n->a->shape.heads / n->a->shape.kv_heads, end = (kv + 1) * group;
+    struct softmax_sums x[HEADS_MAX];
+    for (size_t head = kv * group; head < end; head += HEADS_MAX) {
+        const size_t heads = end - head < HEADS_MAX ? end - head : HEADS_MAX;
+        for (size_t h = 0; h < heads; h++) {
+            memset(x[h].o, 0, BLOCK * n->dp * sizeof *x[h].o);
+            for (size_t i = 0; i < BLOCK; i++) x[h].most[i] = -INFINITY, x[h].sum[i] = 0;
         }
+        meet_keys(n, x, sizeof *x, forward_chunk, query, head, heads, kv);
+        for (size_t h = 0; h < heads; h++) forward_finish(&x[h], n, query, head + h);
     }
 }
 
@@ -453,12 +464,15 @@ static void query_chunk(void *dq, const struct operands *n, const struct chunk *
 static void backward_queries(const struct operands *n, size_t query, size_t kv) {
     const struct attention_args *a = n->a;
     const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[query].first, count = (size_t)n->block[query].count;
-    for (size_t head = kv * group; head < (kv + 1) * group; head++) {
-        _Alignas(64) float dq[BLOCK * D_MAX];
-        memset(dq, 0, BLOCK * n->dp * sizeof *dq);
-        meet_keys(n, dq, query_chunk, query, head, kv);
-        for (size_t i = 0; i < count; i++)
-            memcpy(a->dqkv + (first + i) * a->shape.stride + head * d, dq + i * n->dp, d * sizeof *dq);
+    const size_t size = BLOCK * n->dp, end = (kv + 1) * group;
+    _Alignas(64) float dq[HEADS_MAX * BLOCK * D_MAX];
+    for (size_t head = kv * group; head < end; head += HEADS_MAX) {
+        const size_t heads = end - head < HEADS_MAX ? end - head : HEADS_MAX;
+        memset(dq, 0, heads * size * sizeof *dq);
+        meet_keys(n, dq, size * sizeof *dq, query_chunk, query, head, heads, kv);
+        for (size_t h = 0; h < heads; h++)
+            for (size_t i = 0; i < count; i++)
+                memcpy(a->dqkv + (first + i) * a->shape.stride + (head + h) * d, dq + h * size + i * n->dp, d * sizeof *dq);
     }
 }
 
