@@ -596,7 +596,13 @@ static bool holds_rows(const char *path) {
     return !file_is_dir(path);
 }
 
+static bool is_model(const char *path) {
+    if (file_is_dir(path)) return has_file(path, "config.json") && !has_file(path, "adapter_config.json");
+    return ends_with(path, ".gguf");
+}
+
 static status inspect_path(struct facts *f, const char *path, const struct inspect_options *o) {
+    if (o->budget && !is_model(path)) return FAIL(ST_USAGE, "--micro-batch-tokens has no effect: %s is no whole model", path);
     if (file_is_dir(path)) {
         bool adapter = has_file(path, "adapter_config.json"), model = has_file(path, "config.json");
         bool run = has_file(path, "manifest.json") || has_file(path, "metrics.jsonl");
@@ -633,7 +639,6 @@ status cmd_inspect_run(int argc, char **argv) {
     if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
     if (options.fields.count && !holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
     if (options.budget < 0 || options.budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 0 (the default) to %d, not %lld", 1 << 22, (long long)options.budget);
-    if (options.budget && holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--micro-batch-tokens has no effect: %s is a data set", result.positional[0]);
     struct facts f = {.json = options.json, .first = true};
     if (f.json) buf_append_char(&f.out, '{');
     status st = inspect_path(&f, result.positional[0], &options);

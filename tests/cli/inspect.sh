@@ -18,7 +18,7 @@ has "$dir/o" '"training_memory_mib": {"micro_batch_tokens": 1536, "lora_r16": nu
 "$RAPT" inspect "$tests/golden/gguf_types/types.gguf" --micro-batch-tokens 2048 --json >"$dir/o"
 has "$dir/o" '"training_memory_mib": {"micro_batch_tokens": 2048, "lora_r16": null'
 if "$RAPT" inspect "$dir/p.jsonl" --micro-batch-tokens 2048 2>"$dir/e"; then exit 1; fi
-has "$dir/e" "--micro-batch-tokens has no effect: "
+has "$dir/e" "--micro-batch-tokens has no effect: $dir/p.jsonl is no whole model"
 if "$RAPT" inspect "$tests/golden/gguf_types/types.gguf" --micro-batch-tokens -1 2>"$dir/e"; then exit 1; fi
 has "$dir/e" "--micro-batch-tokens expects 0 (the default) to 4194304, not -1"
 mkdir "$dir/m" "$dir/run"
