@@ -47,13 +47,13 @@ static void print_duration(double s) {
         fprintf(stderr, "%ld:%02ld", whole / 60, whole % 60);
 }
 
-static void progress_draw(struct progress *p, uint64_t done, const char *extra, double now, int tty) {
+static void progress_draw(struct progress *p, uint64_t done, const char *extra, double now) {
     double elapsed = now - p->start_s, rate = elapsed > 0 ? (double)done / elapsed : 0;
-    fprintf(stderr, tty ? "\r\033[K" : "rapt: ");
+    fprintf(stderr, p->tty ? "\r\033[K" : "rapt: ");
     if (p->total) {
         double part = (double)done / (double)p->total;
         fprintf(stderr, "%s ", p->what);
-        if (tty) {
+        if (p->tty) {
             char bar[25];
             int full = (int)(part * 24);
             for (int i = 0; i < 24; i++) bar[i] = i < full ? '#' : '.';
@@ -74,31 +74,29 @@ static void progress_draw(struct progress *p, uint64_t done, const char *extra, 
         print_duration(elapsed);
     }
     if (extra && *extra) fprintf(stderr, ", %s", extra);
-    if (!tty) fputc('\n', stderr);
+    if (!p->tty) fputc('\n', stderr);
     fflush(stderr);
-    bar_on_screen = tty;
+    bar_on_screen = p->tty;
     p->last_s = now;
 }
 
 void progress_begin(struct progress *p, const char *what, const char *unit, uint64_t total) {
     double now = log_now_s();
-    *p = (struct progress){.what = what, .unit = unit, .total = total, .start_s = now, .last_s = now};
+    *p = (struct progress){.what = what, .unit = unit, .total = total, .start_s = now, .last_s = now, .tty = isatty(2)};
 }
 
 void progress_update(struct progress *p, uint64_t done, const char *extra) {
     if (log_level < LOG_INFO || (p->total && done >= p->total)) return; /* the last one is progress_end's */
     double now = log_now_s();
-    int tty = isatty(2);
-    if (now - p->start_s < 2.0 || now - p->last_s < (tty ? 0.1 : 10.0)) return;
-    progress_draw(p, done, extra, now, tty);
+    if (now - p->start_s < 2.0 || now - p->last_s < (p->tty ? 0.1 : 10.0)) return;
+    progress_draw(p, done, extra, now);
 }
 
 void progress_end(struct progress *p, uint64_t done, const char *extra) {
     double now = log_now_s();
-    int tty = isatty(2);
     if (log_level >= LOG_INFO && now - p->start_s >= 2.0) {
-        progress_draw(p, done, extra, now, tty);
-        if (tty) fputc('\n', stderr);
+        progress_draw(p, done, extra, now);
+        if (p->tty) fputc('\n', stderr);
     }
     bar_on_screen = false;
 }

@@ -2,6 +2,7 @@
 #ifndef RAPT_BASE_LOG_H
 #define RAPT_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_QUIET, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -21,6 +22,7 @@ struct progress {
     const char *unit; /* "rows", "steps" */
     uint64_t total;   /* 0 = unknown */
     double start_s, last_s;
+    bool tty; /* stderr is a terminal */
 };
 
 void progress_begin(struct progress *p, const char *what, const char *unit, uint64_t total);
