@@ -33,3 +33,8 @@ status cli_threads(int64_t threads) {
     if (threads) omp_set_num_threads((int)threads);
     return ST_OK;
 }
+
+status cli_micro_batch_tokens(int64_t tokens) {
+    if (tokens < 16 || tokens > CLI_MICRO_BATCH_MOST) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to %d", CLI_MICRO_BATCH_MOST);
+    return ST_OK;
+}

@@ -17,5 +17,8 @@ status cli_memory(size_t *bytes, const char *text);
 status cli_dtype(enum matmul_kind *kind, const char *name);
 /* 0 = as many as the machine has. */
 status cli_threads(int64_t threads);
+/* --micro-batch-tokens of commands that do not train. */
+enum { CLI_MICRO_BATCH_MOST = 1 << 22 };
+status cli_micro_batch_tokens(int64_t tokens);
 
 #endif

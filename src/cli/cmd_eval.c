@@ -255,7 +255,7 @@ static status check_inputs(const struct eval_options *o, const struct opt_result
     if (along && !given(r, "score-range"))
         return FAIL(ST_USAGE, "--attribute expects --score-range, the attributes' scales as in rapt augment: how much the others' goals count depends on them");
     if (o->model && !o->data) return FAIL(ST_USAGE, "--model needs --data F, the test rows");
-    if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    TRY(cli_micro_batch_tokens(o->budget));
     if (o->max_length < 0) return FAIL(ST_USAGE, "--max-length expects 0 or more");
     return cli_threads(o->threads);
 }

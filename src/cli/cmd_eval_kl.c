@@ -161,7 +161,7 @@ static status check(const struct options *o, const struct opt_result *r) {
     for (size_t i = 0; o->model && i < o->samples.count; i++)
         if (!find_adapter(o, i)) return FAIL(ST_USAGE, "--samples %s: no --adapter NAME=D of that name says who wrote them (the base model itself: NAME=M)", o->samples.items[i]);
     if (o->adapters.count > o->samples.count) return FAIL(ST_USAGE, "%zu --adapter and %zu --samples; expected one of each name for every file of samples", o->adapters.count, o->samples.count);
-    if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    TRY(cli_micro_batch_tokens(o->budget));
     if (opt_given(r, &cmd_eval_kl_spec, "above") && !isfinite(o->above)) return FAIL(ST_USAGE, "--above expects a finite number");
     return cli_threads(o->threads);
 }

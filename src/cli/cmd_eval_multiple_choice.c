@@ -65,7 +65,7 @@ static status check(const struct options *o, const struct mc_task *task, const s
     if (!file && o->task_file) return FAIL(ST_USAGE, "--task-file has no effect with --task %s", task->name);
     if (o->h.shots && task->flags & MC_NO_SHOTS) return FAIL(ST_USAGE, "--num-fewshot: %s has no examples but those of its prompt", task->name);
     if (o->h.shots && !file && !o->h.fewshot_data) return FAIL(ST_USAGE, "--num-fewshot needs --fewshot-data F");
-    if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    TRY(cli_micro_batch_tokens(o->budget));
     if (o->max_length < 0 || o->max_length > 1 << 24) return FAIL(ST_USAGE, "--max-length expects 0 to 16777216");
     return ST_OK;
 }

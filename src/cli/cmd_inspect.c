@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli_fields.h"
+#include "cli/cli_model.h"
 #include "cli/cmd.h"
 #include "model/lora.h"
 #include "text/tokenizer.h"
@@ -596,17 +597,18 @@ static bool holds_rows(const char *path) {
     return !file_is_dir(path);
 }
 
+/* A GGUF file or a Hugging Face folder that is no adapter. */
 static bool is_model(const char *path) {
     if (file_is_dir(path)) return has_file(path, "config.json") && !has_file(path, "adapter_config.json");
     return ends_with(path, ".gguf");
 }
 
 static status inspect_path(struct facts *f, const char *path, const struct inspect_options *o) {
-    if (o->budget && !is_model(path)) return FAIL(ST_USAGE, "--micro-batch-tokens has no effect: %s is no whole model", path);
+    const bool model = is_model(path);
+    if (o->budget && !model) return FAIL(ST_USAGE, "--micro-batch-tokens has no effect: %s is no whole model", path);
     if (file_is_dir(path)) {
-        bool adapter = has_file(path, "adapter_config.json"), model = has_file(path, "config.json");
         bool run = has_file(path, "manifest.json") || has_file(path, "metrics.jsonl");
-        if (adapter) {
+        if (has_file(path, "adapter_config.json")) {
             TRY(inspect_adapter(f, path, o));
         } else if (model) {
             TRY(inspect_hf(f, path, o));
@@ -618,7 +620,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
         }
         return run ? run_facts(f, path) : ST_OK;
     }
-    if (ends_with(path, ".gguf")) {
+    if (model) {
         TRY(inspect_gguf(f, path, o));
         training_facts(f, path, o);
         return ST_OK;
@@ -638,7 +640,8 @@ status cmd_inspect_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
     if (options.fields.count && !holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
-    if (options.budget < 0 || options.budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 0 (the default) to %d, not %lld", 1 << 22, (long long)options.budget);
+    if (options.budget < 0 || options.budget > CLI_MICRO_BATCH_MOST)
+        return FAIL(ST_USAGE, "--micro-batch-tokens expects 0 (the default) to %d, not %lld", CLI_MICRO_BATCH_MOST, (long long)options.budget);
     struct facts f = {.json = options.json, .first = true};
     if (f.json) buf_append_char(&f.out, '{');
     status st = inspect_path(&f, result.positional[0], &options);

@@ -112,7 +112,7 @@ status cmd_logps_run(int argc, char **argv) {
     TRY(cmd_parse(&r, &cmd_logps_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (!o.model || !o.input) return FAIL(ST_USAGE, "--model and --input are needed");
-    if (o.budget < 16 || o.budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    TRY(cli_micro_batch_tokens(o.budget));
     if (o.max_length < 0) return FAIL(ST_USAGE, "--max-length expects 0 or more");
     TRY(cli_threads(o.threads));
     return work(&o);

@@ -152,7 +152,7 @@ static status read_model(struct reward_options *r, unsigned flags, const struct 
     for (size_t i = 0; i < o->cross_fit.count; i++) r->cross_fit[i] = o->cross_fit.items[i];
     if ((flags & REWARD_NEEDS_ADAPTER) && !o->adapter && !o->cross_fit.count)
         return FAIL(ST_USAGE, "--source %s expects --adapter D, the policy; without it the model is its own reference", o->source);
-    if (o->budget < 16 || o->budget > 1 << 22) return FAIL(ST_USAGE, "--micro-batch-tokens expects 16 to 4194304");
+    TRY(cli_micro_batch_tokens(o->budget));
     if (!(o->beta > 0)) return FAIL(ST_USAGE, "--beta must be above 0");
     for (size_t i = 0; i < o->attributes.count; i++) r->attributes[r->attribute_count++] = o->attributes.items[i];
     r->model = o->model;

@@ -163,7 +163,7 @@ static status check_numbers(const struct options *o) {
     TRY(positive("per-device-train-batch-size", o->batch, 1024));
     TRY(positive("per-device-eval-batch-size", o->eval_batch, 1024));
     TRY(positive("gradient-accumulation-steps", o->accumulation, 1 << 20));
-    if (o->budget) TRY(positive("micro-batch-tokens", o->budget, 1 << 22));
+    if (o->budget) TRY(positive("micro-batch-tokens", o->budget, CLI_MICRO_BATCH_MOST));
     const struct { const char *name; int64_t value; } counts[] = {
         {"max-steps", o->max_steps}, {"warmup-steps", o->optim.warmup_steps}, {"max-length", o->max_length}, {"logging-steps", o->logging_steps},
         {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit},
