@@ -197,8 +197,8 @@ static void runs_within_limits(void **state) {
 #define SLOWER
 #endif
 
-/* Whether the limits end `template`, which would run for hours, within a second of processor time. A slow moment of the machine passes, so the better of two tries counts; a template
- * that costs too much for its steps is slow both times. */
+/* Whether the limits end `template`, which would run for hours, within a second of processor time. A slow moment of the machine passes, so
+ * the better of two tries counts; a template that costs too much for its steps is slow both times. */
 static bool given_up_in_time(const char *template, const char *name) {
     double best = INFINITY;
     for (int try = 0; try < 2 && !(best < 1 SLOWER); try++) {
