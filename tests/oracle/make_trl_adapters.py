@@ -33,7 +33,7 @@ CASES = [
     ("loraplus_dora", "adapter_dora", "dpo", dict(learning_rate=5e-4), {"--loraplus-lr-ratio": 4}),
     ("lion", "llama_tiny_lora", "dpo", dict(learning_rate=5e-4, weight_decay=0.1), {"--optim": "lion_32bit"}),
     ("muon", "llama_tiny_lora", "dpo", dict(learning_rate=2e-4), {"--optim": "muon"}),
-    ("muon_full", "full", "sft", dict(learning_rate=5e-3, weight_decay=0.1), {"--optim": "muon", "--optim-args": "adjust_lr_fn=match_rms_adamw"}),
+    ("muon_full", "full", "sft", dict(learning_rate=1e-3, weight_decay=0.1), {"--optim": "muon", "--optim-args": "adjust_lr_fn=match_rms_adamw"}),
     ("adamw_8bit", "full", "dpo", dict(learning_rate=1e-3, num_train_epochs=2), {"--optim": "adamw_8bit", "--optim-args": "min_8bit_size=300"}),
     ("sft_all", "llama_tiny_lora", "sft", dict(completion_only_loss=False), {}),
     ("sft_all_accumulation", "llama_tiny_lora", "sft", dict(completion_only_loss=False, per_device_train_batch_size=2, gradient_accumulation_steps=3), {}),
