@@ -72,14 +72,14 @@ static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * u
 
 /* --- the adapter's product in the same pass as the weight's: u is made first, then [x | u] times [W | B] --- */
 
-static size_t planes_of(const struct linear *l) { return l->w.split ? GEMM_AMX_F32 : 1; }
+static size_t planes_of(const struct linear *l) { return l->w.split ? GEMM_TILES_F32 : 1; }
 
 /* x[t, n] as an operand of that pass: in `into` where it is not there yet. */
-static void begin_pass(struct gemm_amx *g, struct mat x, size_t n, const struct linear *l, const struct linear_scratch *s) {
+static void begin_pass(struct gemm_tiles *g, struct mat x, size_t n, const struct linear *l, const struct linear_scratch *s) {
     g->planes = planes_of(l), g->k = n;
     if (l->w.split) {
-        gemm_amx_split(s->half, x.f, x.ld, false, g->m, n);
-        g->a = s->half, g->lda = gemm_amx_row(n);
+        gemm_tiles_split(s->half, x.f, x.ld, false, g->m, n);
+        g->a = s->half, g->lda = gemm_tiles_row(n);
     } else {
         x = operand(x, n, l->w.kind, s, g->m);
         g->a = x.h, g->lda = x.ld;
@@ -98,25 +98,25 @@ static const float *gather_up(const struct linear *l, const float *theta, const 
 }
 
 /* u[m, u_width] = scale * a times b[k, u_width], which becomes `packed`; g has a. */
-static void adapter_product(float *u, const struct gemm_amx *g, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l) {
-    gemm_amx_pack(packed, b, ld, transposed, g->k, l->u_width, g->planes);
-    gemm_amx_run(&(struct gemm_amx){.m = g->m, .n = l->u_width, .k = g->k, .planes = g->planes, .a = g->a, .lda = g->lda, .b = packed, .c = u, .ldc = l->u_width});
+static void adapter_product(float *u, const struct gemm_tiles *g, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l) {
+    gemm_tiles_pack(packed, b, ld, transposed, g->k, l->u_width, g->planes);
+    gemm_tiles_run(&(struct gemm_tiles){.m = g->m, .n = l->u_width, .k = g->k, .planes = g->planes, .a = g->a, .lda = g->lda, .b = packed, .c = u, .ldc = l->u_width});
     scale_parts(u, l, g->m);
 }
 
 /* g's product gets a second: a2 = u[m, u_width], b2 = b[u_width, n], packed. */
-static void add_second(struct gemm_amx *g, const float *u, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l, const struct linear_scratch *s) {
+static void add_second(struct gemm_tiles *g, const float *u, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l, const struct linear_scratch *s) {
     g->k2 = round_up(l->u_width, 32);
     g->lda2 = g->k2 * g->planes;
     if (l->w.split)
-        gemm_amx_split(s->u_half, u, l->u_width, false, g->m, l->u_width);
+        gemm_tiles_split(s->u_half, u, l->u_width, false, g->m, l->u_width);
     else
-        gemm_amx_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
-    gemm_amx_pack(packed, b, ld, transposed, l->u_width, g->n, g->planes);
+        gemm_tiles_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
+    gemm_tiles_pack(packed, b, ld, transposed, l->u_width, g->n, g->planes);
     g->a2 = s->u_half, g->b2 = packed;
 }
 
-static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struct linear *l, const float *theta,
+static void forward_pass(struct gemm_tiles *g, float *u, struct mat x, const struct linear *l, const float *theta,
                          const struct linear_scratch *s) {
     g->n = l->out;
     begin_pass(g, x, l->in, l, s);
@@ -124,11 +124,11 @@ static void forward_pass(struct gemm_amx *g, float *u, struct mat x, const struc
         adapter_product(u, g, s->pack_a, theta + l->a_offset, l->in, true, l);
         add_second(g, u, s->pack_b, gather_up(l, theta, s), l->u_width, true, l, s);
     }
-    gemm_amx_run_weight(g, weight_of(l, theta), false);
+    gemm_tiles_run_weight(g, weight_of(l, theta), false);
 }
 
 /* du = scale * dy B; then dx = [dy | du] [W | A]. */
-static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear *l, const float *theta, const struct linear_scratch *s) {
+static void backward_pass(struct gemm_tiles *g, struct mat dy, const struct linear *l, const float *theta, const struct linear_scratch *s) {
     g->n = l->in;
     begin_pass(g, dy, l->out, l, s);
     if (theta && l->u_width) {
@@ -136,13 +136,13 @@ static void backward_pass(struct gemm_amx *g, struct mat dy, const struct linear
         add_second(g, s->du, s->pack_a, theta + l->a_offset, l->in, false, l, s);
     }
     if (!g->c && !g->finish) return;
-    gemm_amx_run_weight(g, weight_of(l, theta), true);
+    gemm_tiles_run_weight(g, weight_of(l, theta), true);
 }
 
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t) {
     CHECK(in_one_pass(l, s, t) && !l->dora);
-    forward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
+    forward_pass(&(struct gemm_tiles){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
     return ST_OK;
 }
 
@@ -156,7 +156,7 @@ static void add_rows(float *y, const float *row, size_t t, size_t n) {
 static status product(float *y, const float *begin, size_t ld, float *u, struct mat x, const struct linear *l, const float *theta,
                       const struct linear_scratch *s, size_t t) {
     if (in_one_pass(l, s, t)) {
-        forward_pass(&(struct gemm_amx){.m = t, .init = begin, .ld_init = ld, .c = y, .ldc = l->out}, u, x, l, theta, s);
+        forward_pass(&(struct gemm_tiles){.m = t, .init = begin, .ld_init = ld, .c = y, .ldc = l->out}, u, x, l, theta, s);
         return ST_OK;
     }
     struct mat in = operand(x, l->in, l->w.kind, s, t);
@@ -239,7 +239,7 @@ status linear_backward_finish(const struct linear_finish *f, float *grad, struct
                               const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
     CHECK(in_one_pass(l, s, t) && !l->dora);
     dy = operand(dy, l->out, l->w.kind, s, t);
-    backward_pass(&(struct gemm_amx){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
+    backward_pass(&(struct gemm_tiles){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
     return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
 }
 
@@ -258,7 +258,7 @@ status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, cons
     if (theta && l->dora) dy = dora_backward(s->dz, grad, dy, u + t * l->u_width, l, t);
     dy = operand(dy, l->out, l->w.kind, s, t);
     if (in_one_pass(l, s, t)) {
-        backward_pass(&(struct gemm_amx){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta, s);
+        backward_pass(&(struct gemm_tiles){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta, s);
         return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
     }
     const size_t at = trained_at(l, theta);

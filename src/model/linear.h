@@ -7,7 +7,7 @@
 
 #include "model/hf_io.h"
 #include "model/params.h"
-#include "num/gemm_amx.h"
+#include "num/gemm_tiles.h"
 #include "num/matmul.h"
 #include "num/qdot.h"
 
@@ -57,9 +57,9 @@ struct dropout {
     size_t first; /* the number of the first row */
 };
 
-/* Working memory of one run; sized for the widest linear. bf16 buffers have GEMM_AMX_K elements to spare behind them. */
+/* Working memory of one run; sized for the widest linear. bf16 buffers have GEMM_TILES_K elements to spare behind them. */
 struct linear_scratch {
-    uint16_t *half;            /* [T, max(in, out)] bf16 form of an operand, or gemm_amx_split's; NULL under fp32 without tiles */
+    uint16_t *half;            /* [T, max(in, out)] bf16 form of an operand, or gemm_tiles_split's; NULL under fp32 without tiles */
     uint16_t *u_half;          /* [T, max u_width rounded up to 32] the same of u; these four NULL without adapters or tiles */
     uint16_t *pack_a, *pack_b; /* LoRA's A and B, packed */
     float *up;                 /* [max out, max u_width] the B of all parts, each in its rows and columns */
@@ -87,10 +87,10 @@ status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, cons
 
 /* Products whose finished blocks go to a function instead of memory: where the weight is packed in tiles and dropout is off. */
 struct linear_finish {
-    gemm_amx_finish *block;
-    gemm_amx_look *look; /* may be NULL */
+    gemm_tiles_finish *block;
+    gemm_tiles_look *look; /* may be NULL */
     void *context;
-    size_t half_offset; /* struct gemm_amx */
+    size_t half_offset; /* struct gemm_tiles */
 };
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t);

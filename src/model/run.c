@@ -69,7 +69,7 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     if (m->kind != MATMUL_BF16)
         take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
     else if (train)
-        take(k, &a->gate_up_half, t * l->gate_up.out + GEMM_AMX_K, sizeof(uint16_t));
+        take(k, &a->gate_up_half, t * l->gate_up.out + GEMM_TILES_K, sizeof(uint16_t));
     take(k, &a->u_qkv, t * kept.qkv, sizeof(float));
     take(k, &a->u_o, t * kept.o, sizeof(float));
     take(k, &a->u_gate_up, t * kept.gate_up, sizeof(float));
@@ -162,7 +162,7 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     const struct extent e = extent_of(r, t);
     const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? r->m->head.out : 0);
     const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_may_split(r->m->kind);
-    const size_t planes = split ? GEMM_AMX_F32 : 1;
+    const size_t planes = split ? GEMM_TILES_F32 : 1;
     r->one_pass = tiles && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
     if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
@@ -171,13 +171,13 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     if (r->plan.train && u) take(k, &r->scratch.du, e.ranks, sizeof(float));
     if (r->plan.train && r->m->dora) take(k, &r->scratch.dz, e.wide, sizeof(float));
     if (r->plan.dropout) take(k, &r->scratch.dropped, e.inputs, sizeof(float));
-    if (half) take(k, &r->h_half, t * c->hidden + GEMM_AMX_K, sizeof(uint16_t));
-    if (half) take(k, &r->act_half, t * c->ffn + GEMM_AMX_K, sizeof(uint16_t));
-    if (half || split) take(k, &r->scratch.half, (e.wide + e.rows * (planes - 1) * GEMM_AMX_K) * planes + GEMM_AMX_K, sizeof(uint16_t));
+    if (half) take(k, &r->h_half, t * c->hidden + GEMM_TILES_K, sizeof(uint16_t));
+    if (half) take(k, &r->act_half, t * c->ffn + GEMM_TILES_K, sizeof(uint16_t));
+    if (half || split) take(k, &r->scratch.half, (e.wide + e.rows * (planes - 1) * GEMM_TILES_K) * planes + GEMM_TILES_K, sizeof(uint16_t));
     if ((!tiles && !split) || !u) return;
     take(k, &r->scratch.u_half, e.rows * ((u + 31) / 32 * 32) * planes, sizeof(uint16_t));
-    take(k, &r->scratch.pack_a, gemm_amx_bytes(widest, u, planes), 1);
-    take(k, &r->scratch.pack_b, gemm_amx_bytes(widest, u, planes), 1);
+    take(k, &r->scratch.pack_a, gemm_tiles_bytes(widest, u, planes), 1);
+    take(k, &r->scratch.pack_b, gemm_tiles_bytes(widest, u, planes), 1);
     take(k, &r->scratch.up, widest * u, sizeof(float));
 }
 

@@ -24,7 +24,7 @@ void glu_forward_half(uint16_t *out, uint16_t *kept, const float *gate_up, struc
 void glu_expand(float *gate_up, const uint16_t *kept, size_t t, size_t f);
 void glu_backward_half(uint16_t *dgate_up, const float *dout, const float *gate_up, struct glu k, size_t t, size_t f);
 
-/* The same behind a product, block by block, as struct gemm_amx's finish (act_amx.c). F is a multiple of 16. */
+/* The same behind a product, block by block, as struct gemm_tiles's finish (act_tiles.c). F is a multiple of 16. */
 struct glu_blocks {
     uint16_t *act, *kept, *dgate_up; /* as above; dgate_up may be kept */
     struct glu kind;
@@ -35,8 +35,8 @@ void glu_forward_blocks(void *context, const float *block, size_t i, size_t rows
 /* The product is dout[T,F]; reads kept, writes act (forward's output once more) and dgate_up. */
 void glu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
 /* What they touch, as its look. */
-struct amx_beside;
-void glu_forward_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second);
-void glu_backward_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second);
+struct tiles_beside;
+void glu_forward_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second);
+void glu_backward_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second);
 
 #endif

@@ -2,7 +2,7 @@
 #include <immintrin.h>
 
 #include "num/act.h"
-#include "num/amx.h"
+#include "num/tiles.h"
 #include "num/lanes16.h"
 
 #define LANES 16
@@ -73,22 +73,22 @@ void glu_backward_blocks(void *context, const float *block, size_t i, size_t row
 }
 
 /* A block has half a line of each row: the one before brought the other half's too. */
-void glu_forward_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second) {
+void glu_forward_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second) {
     const struct glu_blocks *s = context;
     if (j % 32) return;
-    amx_look_at(beside, s->act + i * s->f + j, s->f * sizeof *s->act, true);
+    tiles_look_at(beside, s->act + i * s->f + j, s->f * sizeof *s->act, true);
     if (!s->kept) return;
-    amx_look_at(beside, s->kept + i * 2 * s->f + j, 2 * s->f * sizeof *s->kept, true);
-    amx_look_at(beside, s->kept + i * 2 * s->f + second, 2 * s->f * sizeof *s->kept, true);
+    tiles_look_at(beside, s->kept + i * 2 * s->f + j, 2 * s->f * sizeof *s->kept, true);
+    tiles_look_at(beside, s->kept + i * 2 * s->f + second, 2 * s->f * sizeof *s->kept, true);
 }
 
-void glu_backward_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second) {
+void glu_backward_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second) {
     const struct glu_blocks *s = context;
     const size_t wide = i * 2 * s->f + j, stride = 2 * s->f * sizeof *s->kept;
     (void)second;
-    amx_look_at(beside, s->act + i * s->f + j, s->f * sizeof *s->act, true);
-    amx_look_at(beside, s->dgate_up + wide, stride, true);
-    amx_look_at(beside, s->dgate_up + wide + s->f, stride, true);
-    amx_look_at(beside, s->kept + wide, stride, false);
-    amx_look_at(beside, s->kept + wide + s->f, stride, false);
+    tiles_look_at(beside, s->act + i * s->f + j, s->f * sizeof *s->act, true);
+    tiles_look_at(beside, s->dgate_up + wide, stride, true);
+    tiles_look_at(beside, s->dgate_up + wide + s->f, stride, true);
+    tiles_look_at(beside, s->kept + wide, stride, false);
+    tiles_look_at(beside, s->kept + wide + s->f, stride, false);
 }

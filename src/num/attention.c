@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "num/attention_amx.h"
+#include "num/attention_tiles.h"
 #include "num/attention_block.h"
 #include "num/cpu.h"
 
@@ -39,12 +39,18 @@ static void run_blocks(attention_query_fn *fn, const struct attention_args *a, i
     }
 }
 
+/* What makes the products in tiles; NULL: fp32's units, which dot products of bf16 only outdo where operands are bf16. */
+static const struct attention_tiles *tiles_of(bool half) {
+    if (cpu_has_amx_bf16()) return &attention_tiles_amx;
+    return half && cpu_has_bf16_dots() ? &attention_tiles_bf16 : NULL;
+}
+
 void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, const struct attention_shape *shape, bool half,
                        void *scratch) {
     CHECK(shape->head_dim <= ATTENTION_HEAD_DIM_MAX);
     struct attention_args a = {.qkv = qkv, .tree = tree, .shape = *shape, .out = out, .lse = lse};
-    if (cpu_has_amx_bf16())
-        attention_amx_forward(&a, half, scratch);
+    if (tiles_of(half))
+        tiles_of(half)->forward(&a, half, scratch);
     else
         run_blocks(kernels()->forward, &a, ATTENTION_Q, shape->heads);
 }
@@ -53,7 +59,7 @@ void attention_forward(float *out, float *lse, const float *qkv, const struct se
 static size_t delta_bytes(size_t tokens, size_t heads) { return (tokens * heads * sizeof(float) + 63) / 64 * 64; }
 
 size_t attention_scratch(size_t tokens, const struct attention_shape *shape, bool half, bool backward) {
-    const size_t tiles = cpu_has_amx_bf16() ? attention_amx_scratch(tokens, shape, half, backward) * sizeof(uint16_t) : 0;
+    const size_t tiles = tiles_of(half) ? tiles_of(half)->scratch(tokens, shape, half, backward) * sizeof(uint16_t) : 0;
     return tiles + (backward ? delta_bytes(tokens, shape->heads) : 0);
 }
 
@@ -75,8 +81,8 @@ void attention_backward(float *dqkv, const float *dout, const float *out, const 
     compute_delta(delta, dout, out, t, shape->heads, shape->head_dim);
     struct attention_args a = {
         .qkv = qkv, .tree = tree, .shape = *shape, .lse = (float *)(uintptr_t)lse, .dout = dout, .delta = delta, .dqkv = dqkv};
-    if (cpu_has_amx_bf16()) {
-        attention_amx_backward(&a, half, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, shape->heads)));
+    if (tiles_of(half)) {
+        tiles_of(half)->backward(&a, half, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, shape->heads)));
         return;
     }
     run_blocks(kernels()->backward_query, &a, ATTENTION_Q, shape->heads);

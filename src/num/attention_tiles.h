@@ -1,13 +1,16 @@
-/* attention_amx: attention with products on the tile registers, of bf16 (half) or of fp32 as sums of bf16 (amx.h); softmax, sums and gradients
- * of scores in fp32. Same meaning as attention.h. */
-#ifndef RAPT_NUM_ATTENTION_AMX_H
-#define RAPT_NUM_ATTENTION_AMX_H
+/* attention_tiles: attention with products in tiles (tiles.h), of bf16 (half) or of fp32 as sums of bf16; softmax, sums and gradients of scores in
+ * fp32. Same meaning as attention.h. */
+#ifndef RAPT_NUM_ATTENTION_TILES_H
+#define RAPT_NUM_ATTENTION_TILES_H
 
 #include "num/attention_block.h"
 
-/* bf16 elements of working memory for t nodes. */
-size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool half, bool backward);
-void attention_amx_forward(const struct attention_args *a, bool half, uint16_t *scratch);
-void attention_amx_backward(const struct attention_args *a, bool half, uint16_t *scratch);
+struct attention_tiles {
+    /* bf16 elements of working memory for t nodes. */
+    size_t (*scratch)(size_t t, const struct attention_shape *shape, bool half, bool backward);
+    void (*forward)(const struct attention_args *a, bool half, uint16_t *scratch);
+    void (*backward)(const struct attention_args *a, bool half, uint16_t *scratch);
+};
+extern const struct attention_tiles attention_tiles_amx, attention_tiles_bf16;
 
 #endif

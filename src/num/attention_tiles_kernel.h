@@ -1,4 +1,6 @@
-/* attention_amx: nodes in blocks of 32. Every segment begins a block, so that a row's values do not depend on what it is packed with; only where
+/* attention_tiles_kernel: included by attention_amx.c and attention_bf16.c, which include their unit (tiles.h) and define KERNELS, the name of the table.
+ *
+ * Nodes in blocks of 32. Every segment begins a block, so that a row's values do not depend on what it is packed with; only where
  * segments are so many that most blocks would be nearly empty do blocks go on over their ends. A block of queries meets the key blocks it sees (and a block of
  * keys the query blocks that see it) in chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole
  * chunk.
@@ -7,15 +9,13 @@
  *   rows   [block][32][dp]              a of a product with the other side
  *   across [block][2][dp/32][16][16][2] b of scores: 16 nodes are columns, pairs of elements rows
  *   along  [block][dp/16][16][16][2]    b of sums over nodes: pairs of nodes are rows
- * In fp32 each is the sum of three bf16 (amx.h): every 32 columns of rows, and every tile, come three times.
+ * In fp32 each is the sum of three bf16 (tiles.h): every 32 columns of rows, and every tile, come three times.
  * In bf16 scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the model's log-probs: for them what
  * rounding left over is kept as well, and s = q k + left(q) k + q left(k). */
-#include "num/attention_amx.h"
-
 #include <math.h>
 #include <string.h>
 
-#include "num/amx.h"
+#include "num/attention_tiles.h"
 #include "num/lanes16.h"
 #include "num/vexp.h"
 
@@ -96,7 +96,7 @@ static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t plan
 
 /* One block of one head into the forms that exist. */
 static void pack_block(const struct operands *o, uint16_t *const *forms, size_t head, size_t block, const float *base, size_t stride) {
-    uint16_t local[BLOCK * D_MAX * AMX_SPLIT], local_left[BLOCK * D_MAX];
+    uint16_t local[BLOCK * D_MAX * TILES_SPLIT], local_left[BLOCK * D_MAX];
     const size_t first = (size_t)o->block[block].first, count = (size_t)o->block[block].count;
     uint16_t *rows = forms[ROWS] ? block_at(o, forms, ROWS, head, block) : local;
     uint16_t *left = forms[ROWS_LEFT] ? block_at(o, forms, ROWS_LEFT, head, block) : forms[ACROSS_LEFT] ? local_left : NULL;
@@ -164,13 +164,13 @@ static size_t find_blocks(struct block *out, const struct seqtree *t) {
 }
 
 static struct operands operands_of(const struct attention_args *a, size_t blocks, bool half) {
-    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : AMX_SPLIT;
+    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : TILES_SPLIT;
     return (struct operands){.a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes};
 }
 
 static size_t table_elements(size_t t) { return (capacity(t) * sizeof(struct block) + 63) / 64 * 64 / sizeof(uint16_t); }
 
-size_t attention_amx_scratch(size_t t, const struct attention_shape *shape, bool half, bool backward) {
+static size_t scratch_elements(size_t t, const struct attention_shape *shape, bool half, bool backward) {
     const struct attention_args a = {.shape = *shape};
     struct operands o = operands_of(&a, capacity(t), half);
     return table_elements(t) + lay_out(&o, NULL, backward);
@@ -263,53 +263,41 @@ static void transpose_bits(uint32_t *out, const uint32_t *in) {
 
 /* --- products --- */
 
-struct side {
-    const uint16_t *main, *left; /* left: NULL = not kept */
-};
-
-static struct side side_of(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
+static struct tiles_side side_of(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
     const enum form left = form == ROWS ? ROWS_LEFT : ACROSS_LEFT;
-    return (struct side){block_at(o, forms, form, head, block), forms[left] ? block_at(o, forms, left, head, block) : NULL};
+    return (struct tiles_side){block_at(o, forms, form, head, block), forms[left] ? block_at(o, forms, left, head, block) : NULL};
 }
 
 static void any_steps(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
-    if (planes == 1)
-        amx_steps(a, lda, b0, b1, steps, NULL);
-    else
-        amx_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps, NULL);
-}
-
-/* With what rounding left over: left(rows) across + rows across + rows left(across), small products first; a tile that two of them want is loaded once. */
-static void left_steps(struct side rows, struct side across, size_t lda, size_t second, size_t steps) {
-    const size_t stride = lda * sizeof *rows.main;
-    for (size_t s = 0; s < steps; s++) {
-        const uint16_t *b = across.main + s * 512, *left = across.left + s * 512;
-        amx_load_b(b, b + second);
-        amx_next_a(rows.left + s * 32, rows.left + 16 * lda + s * 32, stride);
-        amx_next_a(rows.main + s * 32, rows.main + 16 * lda + s * 32, stride);
-        amx_next_b(left, left + second);
+#if TILES_FP32
+    if (planes == TILES_SPLIT) {
+        tiles_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps, BLOCK, NULL);
+        return;
     }
+#endif
+    CHECK(planes == 1);
+    tiles_steps(a, lda, b0, b1, steps, BLOCK, NULL);
 }
 
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
-static void scores(float *s, struct side rows, struct side across, const struct operands *n) {
+static void scores(float *s, struct tiles_side rows, struct tiles_side across, const struct operands *n) {
     const size_t dp = n->dp, steps = dp / 32, second = steps * 512 * n->planes;
-    amx_sums_zero();
+    tiles_sums_zero();
     if (rows.left)
-        left_steps(rows, across, dp, second, steps);
+        tiles_steps_left(rows, dp, across, second, steps);
     else
         any_steps(n->planes, rows.main, dp, across.main, across.main + second, steps);
-    amx_sums_store(s, WIDTH, BLOCK, 16);
+    tiles_sums_store(s, WIDTH, BLOCK, 16);
 }
 
 /* sum[32, dp] += p[32, 32 count] times the chunk's blocks of b, which are laid out `along`. */
 static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size_t count, const struct operands *n) {
     const size_t dp = n->dp, tile = 512 * n->planes;
     for (size_t j = 0; j < dp; j += 32) {
-        amx_sums_load(sum + j, dp, BLOCK, 16);
+        tiles_sums_load(sum + j, dp, BLOCK, 16);
         for (size_t i = 0; i < count; i++)
             any_steps(n->planes, p + i * BLOCK * n->planes, WIDTH, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, 1);
-        amx_sums_store(sum + j, dp, BLOCK, 16);
+        tiles_sums_store(sum + j, dp, BLOCK, 16);
     }
 }
 
@@ -393,7 +381,7 @@ static void softmax_chunk(uint16_t *p, struct softmax_sums *x, const float *s, c
 static void forward_chunk(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     struct softmax_sums *x = sums;
     _Alignas(64) float s[BLOCK * WIDTH];
-    _Alignas(64) uint16_t p[BLOCK * WIDTH * AMX_SPLIT];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH * TILES_SPLIT];
     uint16_t *values[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
         scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n);
@@ -438,7 +426,7 @@ static size_t node_at(const struct operands *n, size_t block, size_t i) {
 /* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
 static void query_chunk(void *dq, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
-    _Alignas(64) uint16_t ds[BLOCK * WIDTH * AMX_SPLIT];
+    _Alignas(64) uint16_t ds[BLOCK * WIDTH * TILES_SPLIT];
     const struct attention_args *a = n->a;
     uint16_t *keys[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
@@ -479,7 +467,7 @@ static void backward_queries(const struct operands *n, size_t query, size_t kv) 
 /* dk and dv of a block of keys from a chunk of (query block, head): rows of s and g are keys, columns queries. */
 static void key_chunk(const struct operands *n, float *dk, float *dv, const struct chunk *c, size_t key, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH], lse[WIDTH], delta[WIDTH];
-    _Alignas(64) uint16_t p[BLOCK * WIDTH * AMX_SPLIT], ds[BLOCK * WIDTH * AMX_SPLIT];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH * TILES_SPLIT], ds[BLOCK * WIDTH * TILES_SPLIT];
     const struct attention_args *a = n->a;
     uint16_t *queries[CHUNK], *douts[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
@@ -546,19 +534,21 @@ static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
     const size_t kv = n->a->shape.kv_heads, all = n->blocks * kv;
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t i = 0; i < all; i++) {
-        amx_begin(BLOCK);
+        tiles_begin(BLOCK);
         fn(n, late ? n->blocks - 1 - i % n->blocks : i % n->blocks, i / n->blocks);
-        amx_end();
+        tiles_end();
     }
 }
 
-void attention_amx_forward(const struct attention_args *a, bool half, uint16_t *scratch) {
+static void forward_all(const struct attention_args *a, bool half, uint16_t *scratch) {
     const struct operands n = prepare(a, half, false, scratch);
     run_blocks(forward_queries, &n, true);
 }
 
-void attention_amx_backward(const struct attention_args *a, bool half, uint16_t *scratch) {
+static void backward_all(const struct attention_args *a, bool half, uint16_t *scratch) {
     const struct operands n = prepare(a, half, true, scratch);
     run_blocks(backward_queries, &n, true);
     run_blocks(backward_keys, &n, false);
 }
+
+const struct attention_tiles KERNELS = {scratch_elements, forward_all, backward_all};

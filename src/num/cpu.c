@@ -7,7 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* RAPT_ISA=avx2, avx512 or avx512-fp16 hides what is newer: how a test compares the twins on one machine. */
+/* RAPT_ISA=avx2, avx512 or avx512-fp16 hides what is newer, and avx512-bf16 takes its dot products whoever made them: how a test compares the twins on one
+ * machine. */
 static bool limited_to(const char *isa) {
     const char *limit = getenv("RAPT_ISA");
     return limit && strcmp(limit, isa) == 0;
@@ -42,11 +43,21 @@ bool cpu_has_amx_bf16(void) {
     static int known = -1;
     unsigned a, b, c, d;
     if (known < 0)
-        known = cpu_has_avx512() && !limited_to("avx512") && !limited_to("avx512-fp16") && __builtin_cpu_supports("avx512bf16") &&
-                __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+        known = cpu_has_avx512() && !limited_to("avx512") && !limited_to("avx512-fp16") && !limited_to("avx512-bf16") &&
+                __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
                 (d >> 22 & 1) && (d >> 24 & 1) /* AMX-BF16, AMX-TILE */ && may_use_tiles();
     return known;
 }
+
+bool cpu_has_bf16_dots(void) {
+    static int known = -1;
+    if (known < 0)
+        known = cpu_has_avx512() && !limited_to("avx512") && !limited_to("avx512-fp16") && __builtin_cpu_supports("avx512bf16") &&
+                (__builtin_cpu_is("amd") || limited_to("avx512-bf16"));
+    return known;
+}
+
+bool cpu_has_tiles(void) { return cpu_has_amx_bf16() || cpu_has_bf16_dots(); }
 
 bool cpu_has_amx_int8(void) {
     static int known = -1;
@@ -59,4 +70,5 @@ void cpu_describe(struct buf *out) {
     buf_append_text(out, "avx2");
     if (cpu_has_avx512()) buf_append_text(out, ", avx512");
     if (cpu_has_amx_bf16()) buf_append_text(out, ", amx-bf16");
+    if (!cpu_has_amx_bf16() && cpu_has_bf16_dots()) buf_append_text(out, ", avx512-bf16");
 }

@@ -1,52 +1,52 @@
-/* gemm_amx: matrix products on the tile registers, for CPUs where cpu_has_amx_bf16(). What oneDNN does not offer and training needs: LoRA's
+/* gemm_tiles: matrix products on the tile registers, for CPUs where cpu_has_amx_bf16(). What oneDNN does not offer and training needs: LoRA's
  * product added in the same pass, accumulators that start from another matrix (the residual), work on a block while it is in the
  * first-level cache (the activation), and fp32 at more than the speed of fp32 units. Every element is summed in the same order whatever
  * the number of threads.
  *
- * `planes` says what operands are: 1, bf16; GEMM_AMX_F32, fp32 as sums of three bf16 (amx.h): then every 32 columns of a, and every tile of
+ * `planes` says what operands are: 1, bf16; GEMM_TILES_F32, fp32 as sums of three bf16 (tiles.h): then every 32 columns of a, and every tile of
  * b, come three times. Products of fp32 err less than a chain of fp32 multiply-adds; infinities become NaN. */
-#ifndef RAPT_NUM_GEMM_AMX_H
-#define RAPT_NUM_GEMM_AMX_H
+#ifndef RAPT_NUM_GEMM_TILES_H
+#define RAPT_NUM_GEMM_TILES_H
 
 #include "num/matmul.h"
 
-#define GEMM_AMX_K 32 /* the a operand is read up to the next multiple of this many columns; what lies there must be finite */
-#define GEMM_AMX_BLOCK 32
-#define GEMM_AMX_F32 3
+#define GEMM_TILES_K 32 /* the a operand is read up to the next multiple of this many columns; what lies there must be finite */
+#define GEMM_TILES_BLOCK 32
+#define GEMM_TILES_F32 3
 
-/* bf16 elements of a row of a under GEMM_AMX_F32. */
-size_t gemm_amx_row(size_t k);
+/* bf16 elements of a row of a under GEMM_TILES_F32. */
+size_t gemm_tiles_row(size_t k);
 /* Bytes of a packed [K,N] operand; K and N are rounded up to 32 with zeros. */
-size_t gemm_amx_bytes(size_t k, size_t n, size_t planes);
+size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes);
 /* Packs b[K,N] into out (64-byte aligned). Plain is row-major [K,N] with leading dimension ld, or when `transposed` [N,K]. */
-void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
-/* The same in the calling thread alone. used: for GEMM_AMX_F32 a byte for each tile: how many of its parts there are, up to the last that is not all
+void gemm_tiles_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
+/* The same in the calling thread alone. used: for GEMM_TILES_F32 a byte for each tile: how many of its parts there are, up to the last that is not all
  * zero. A weight that was bf16 needs one, one that was fp16 or has few bits needs two. */
-void gemm_amx_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
+void gemm_tiles_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes);
 /* The same of rows [from, from + rows) of a matrix [.., width] that `make` writes as floats, a few at a time and in several threads:
- * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_amx_strip_bytes(width) of scratch. */
-void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
-size_t gemm_amx_strip_bytes(size_t width);
+ * transposed, they are columns of the operand [width, rows], else its rows. strips: gemm_tiles_strip_bytes(width) of scratch. */
+void gemm_tiles_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips);
+size_t gemm_tiles_strip_bytes(size_t width);
 /* Rows that `make` writes as columns of the operand, in the calling thread: of each the elements [skip, skip + k). strip: 32 rows of scratch. */
-void gemm_amx_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip);
+void gemm_tiles_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip);
 /* Takes rows [i, i+rows) of a finished block: block[32][32], whose columns 0..15 are columns [j, j+16) of the product and 16..31 are
  * [second, second+16). Called by several threads, each for rows and columns of its own. */
-typedef void gemm_amx_finish(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
-/* What it will read and write at such a block (num/amx.h). */
-struct amx_beside;
-typedef void gemm_amx_look(void *context, struct amx_beside *beside, size_t i, size_t j, size_t second);
+typedef void gemm_tiles_finish(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second);
+/* What it will read and write at such a block (num/tiles.h). */
+struct tiles_beside;
+typedef void gemm_tiles_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second);
 
-struct gemm_amx {
+struct gemm_tiles {
     size_t m, n, k, planes; /* planes: 0 means 1 */
-    const uint16_t *a;      /* [M,K] bf16, or [M, gemm_amx_row(K)] */
+    const uint16_t *a;      /* [M,K] bf16, or [M, gemm_tiles_row(K)] */
     size_t lda;
     const uint16_t *b;  /* packed [K,N]; NULL: packed from `plain`, or from what `make` writes, strip by strip, while the product runs */
-    const float *plain; /* as gemm_amx_pack's */
+    const float *plain; /* as gemm_tiles_pack's */
     size_t ld_plain;
     bool transposed;
     matmul_rows *make;  /* where plain is NULL: writes rows of b transposed, whole ones (K) */
     const void *source;
-    void *strips;       /* gemm_amx_plain_bytes(K) of scratch for that */
+    void *strips;       /* gemm_tiles_plain_bytes(K) of scratch for that */
     const uint16_t *a2; /* [M,K2] and packed [K2,N]: a product added in the same pass; NULL = none. K2 a multiple of 32 */
     size_t lda2, k2;
     const uint16_t *b2;
@@ -55,20 +55,20 @@ struct gemm_amx {
     bool add;        /* instead: the sums, made from 0, are added to c */
     float *c;        /* [M,N] out; NULL when finish stores instead */
     size_t ldc;
-    gemm_amx_finish *finish;
-    gemm_amx_look *look; /* may be NULL */
+    gemm_tiles_finish *finish;
+    gemm_tiles_look *look; /* may be NULL */
     void *context;
     size_t half_offset; /* with finish: 0 = blocks of 32 neighbouring columns; else columns j and j + half_offset go together, half_offset =
                            N/2, a multiple of 16 */
 };
-void gemm_amx_run(const struct gemm_amx *g);
-size_t gemm_amx_plain_bytes(size_t k);
+void gemm_tiles_run(const struct gemm_tiles *g);
+size_t gemm_tiles_plain_bytes(size_t k);
 /* Runs g with w (`tiles` or `split`) as its b, for x W^T or for dy W. A weight that is not packed comes in panels of its rows. */
-void gemm_amx_run_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward);
+void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, bool backward);
 
 /* Rows of floats to bf16 (nearest even): out[rows, ldo], columns behind `cols` up to ldo are zero. */
-void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
-/* Rows of floats as a operand under GEMM_AMX_F32: out[rows, gemm_amx_row(cols)]. transposed: in is [cols, ldi], and its columns are the rows. */
-void gemm_amx_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols);
+void gemm_tiles_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols);
+/* Rows of floats as a operand under GEMM_TILES_F32: out[rows, gemm_tiles_row(cols)]. transposed: in is [cols, ldi], and its columns are the rows. */
+void gemm_tiles_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols);
 
 #endif

@@ -1,32 +1,29 @@
-/* gemm_amx: blocks of 32 x 32 outputs in four tiles; a strip of b stays in the second-level cache while rows of a pass by. */
-#include "num/gemm_amx.h"
-
+/* gemm_tiles_kernel: included by gemm_amx.c and gemm_bf16.c, which include their unit (tiles.h) and define GEMM_TILES_RUN. Blocks of 32 x 32 outputs; a strip
+ * of b stays in the second-level cache while rows of a pass by. */
 #include <omp.h>
 #include <string.h>
 
-#include "num/amx.h"
 #include "num/lanes16.h"
 
 #define TILE_ELEMENTS 512               /* bf16 elements of a tile */
-#define STRIP_BYTES ((size_t)768 << 10) /* of packed b that a task works on */
 #define TASK_ROWS 128
 #define PLAIN_ROWS 256 /* at least, where the task packs b itself */
 #define STEPS_MOST 128                 /* of 32 along K at a time: longer sums are made in even parts */
 #define STEPS_MOST_SPLIT 48
 
-_Static_assert(GEMM_AMX_F32 == AMX_SPLIT, "one number of planes");
+_Static_assert(GEMM_TILES_F32 == TILES_SPLIT, "one number of planes");
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
-static size_t second_of(const struct gemm_amx *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
+static size_t second_of(const struct gemm_tiles *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
 
-static size_t planes_of(const struct gemm_amx *g) { return g->planes ? g->planes : 1; }
+static size_t planes_of(const struct gemm_tiles *g) { return g->planes ? g->planes : 1; }
 
 /* Where the tiles of b's columns lie: column j in `first`, whose tiles begin with column `origin`; for the second of a pair of columns
  * alike. A strip that was packed for the purpose holds [from, from + steps) of the rows only. */
 struct columns {
     const uint16_t *first, *second;
-    const uint8_t *used, *second_used; /* of each tile (amx_parts) */
+    const uint8_t *used, *second_used; /* of each tile (tiles_parts) */
     size_t origin, second_origin, all, from;
 };
 
@@ -36,15 +33,19 @@ struct tiles {
     const uint8_t *used0, *used1;
 };
 
-static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows, struct amx_beside *beside) {
-    if (planes == AMX_SPLIT)
-        (rows > 16 ? amx_steps_split : amx_steps_split_one_row)(a, lda, t->b0, t->b1, t->used0, t->used1, steps, beside);
-    else
-        (rows > 16 ? amx_steps : amx_steps_one_row)(a, lda, t->b0, t->b1, steps, beside);
+static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows, struct tiles_beside *beside) {
+#if TILES_FP32
+    if (planes == TILES_SPLIT) {
+        tiles_steps_split(a, lda, t->b0, t->b1, t->used0, t->used1, steps, rows, beside);
+        return;
+    }
+#endif
+    CHECK(planes == 1);
+    tiles_steps(a, lda, t->b0, t->b1, steps, rows, beside);
 }
 
-static void product_steps(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
-                          size_t steps, bool last, struct amx_beside *beside) {
+static void product_steps(const struct gemm_tiles *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
+                          size_t steps, bool last, struct tiles_beside *beside) {
     const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
     const size_t t0 = (j - b->origin) / 16 * b->all + from - b->from, t1 = (second - b->second_origin) / 16 * b->all + from - b->from;
     const struct tiles here = {b->first + t0 * tile, b->second + t1 * tile, b->used ? b->used + t0 : NULL, b->used ? b->second_used + t1 : NULL};
@@ -57,55 +58,55 @@ static void product_steps(const struct gemm_amx *g, const struct columns *b, siz
 /* c[rows, cols] = or += what the tiles hold, by way of a buffer of their size. Sums over blocks of K are added up apart, in this way: one
  * long chain of additions would round more. */
 static void store_through(float *c, size_t ldc, size_t rows, size_t cols, bool add) {
-    _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
-    amx_sums_store(block, 32, rows, 16);
+    _Alignas(64) float block[GEMM_TILES_BLOCK * GEMM_TILES_BLOCK];
+    tiles_sums_store(block, 32, rows, 16);
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < cols; j++) c[r * ldc + j] = add ? c[r * ldc + j] + block[r * 32 + j] : block[r * 32 + j];
 }
 
 static void load_through(const float *init, size_t ld, size_t rows, size_t cols) {
-    _Alignas(64) float block[GEMM_AMX_BLOCK * GEMM_AMX_BLOCK] = {0};
+    _Alignas(64) float block[GEMM_TILES_BLOCK * GEMM_TILES_BLOCK] = {0};
     for (size_t r = 0; r < rows; r++) memcpy(block + r * 32, init + r * ld, cols * sizeof(float));
-    amx_sums_load(block, 32, rows, 16);
+    tiles_sums_load(block, 32, rows, 16);
 }
 
 /* Where a finished block waits while the next is computed. */
 struct waiting {
-    _Alignas(64) float block[2][GEMM_AMX_BLOCK * GEMM_AMX_BLOCK];
+    _Alignas(64) float block[2][GEMM_TILES_BLOCK * GEMM_TILES_BLOCK];
     size_t used;
 };
 
-static void finish_beside(struct waiting *w, struct amx_beside *beside, size_t i, size_t rows, size_t j, size_t second, size_t steps) {
-    amx_finish_rows(beside, GEMM_AMX_BLOCK);
+static void finish_beside(struct waiting *w, struct tiles_beside *beside, size_t i, size_t rows, size_t j, size_t second, size_t steps) {
+    tiles_finish_rows(beside, GEMM_TILES_BLOCK);
     w->used ^= 1;
-    amx_sums_store(w->block[w->used], 32, rows, 16);
+    tiles_sums_store(w->block[w->used], 32, rows, 16);
     beside->block = w->block[w->used], beside->i = i, beside->left = rows, beside->j = j, beside->second = second, beside->finish_each = (rows + steps - 1) / steps;
 }
 
-static void one_block(const struct gemm_amx *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
-                      bool last, struct amx_beside *beside, struct waiting *w) {
+static void one_block(const struct gemm_tiles *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
+                      bool last, struct tiles_beside *beside, struct waiting *w) {
     const size_t second = second_of(g, j), cols = g->n - j < 32 ? g->n - j : 32;
     const bool edge = !g->half_offset && cols < 32 && !g->finish;
     float *c = g->c ? g->c + i * g->ldc + j : NULL;
     if (!g->init || from || g->add)
-        amx_sums_zero();
+        tiles_sums_zero();
     else if (edge)
         load_through(g->init + i * g->ld_init + j, g->ld_init, rows, cols);
     else
-        amx_sums_load(g->init + i * g->ld_init + j, g->ld_init, rows, second - j);
+        tiles_sums_load(g->init + i * g->ld_init + j, g->ld_init, rows, second - j);
     product_steps(g, b, i, rows, j, second, from, steps, last, beside);
     if (last && g->finish)
         finish_beside(w, beside, i, rows, j, second, steps);
     else if (edge || from || g->add)
         store_through(c, g->ldc, rows, cols, from || g->add);
     else
-        amx_sums_store(c, g->ldc, rows, second - j);
+        tiles_sums_store(c, g->ldc, rows, second - j);
 }
 
-static size_t width_of(const struct gemm_amx *g) { return g->half_offset ? 16 : 32; }
-static size_t columns_of(const struct gemm_amx *g) { return g->half_offset ? g->half_offset : g->n; }
-static size_t all_steps(const struct gemm_amx *g) { return round_up(g->k, 32) / 32; }
-static size_t most_steps(const struct gemm_amx *g) {
+static size_t width_of(const struct gemm_tiles *g) { return g->half_offset ? 16 : 32; }
+static size_t columns_of(const struct gemm_tiles *g) { return g->half_offset ? g->half_offset : g->n; }
+static size_t all_steps(const struct gemm_tiles *g) { return round_up(g->k, 32) / 32; }
+static size_t most_steps(const struct gemm_tiles *g) {
     const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_SPLIT, parts = g->finish ? 1 : (all + most - 1) / most;
     return (all + parts - 1) / parts;
 }
@@ -114,27 +115,27 @@ static size_t most_steps(const struct gemm_amx *g) {
 static size_t rows_at(size_t i, size_t to) { return i >= to ? 0 : to - i < 32 ? to - i : 32; }
 
 /* What is touched next at (i, j), where `rows` rows are: the sums of a block, or what the function behind it reads and writes. */
-static void look_ahead(struct amx_beside *beside, const struct gemm_amx *g, size_t i, size_t j, size_t rows, size_t from, size_t steps) {
+static void look_ahead(struct tiles_beside *beside, const struct gemm_tiles *g, size_t i, size_t j, size_t rows, size_t from, size_t steps) {
     beside->count = beside->written = 0, beside->rows = rows, beside->each = (rows + steps - 1) / steps;
     if (!rows) return;
     if (g->finish) {
         if (g->look) g->look(g->context, beside, i, j, second_of(g, j));
         return;
     }
-    for (size_t line = 0; line < 32; line += 16) amx_look_at(beside, g->c + i * g->ldc + j + line, g->ldc * sizeof(float), true);
-    for (size_t line = 0; line < 32 && g->init && !from && !g->add; line += 16) amx_look_at(beside, g->init + i * g->ld_init + j + line, g->ld_init * sizeof(float), false);
+    for (size_t line = 0; line < 32; line += 16) tiles_look_at(beside, g->c + i * g->ldc + j + line, g->ldc * sizeof(float), true);
+    for (size_t line = 0; line < 32 && g->init && !from && !g->add; line += 16) tiles_look_at(beside, g->init + i * g->ld_init + j + line, g->ld_init * sizeof(float), false);
 }
 
 /* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache. */
-static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
+static void run_rows(const struct gemm_tiles *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
                      size_t steps) {
     const bool last = from + steps == all_steps(g);
-    struct amx_beside beside = {.finish = g->finish, .context = g->context};
+    struct tiles_beside beside = {.finish = g->finish, .context = g->context};
     struct waiting waiting = {.used = 0};
     size_t configured = 0;
     for (size_t r = i; r < to; r += 32) {
         const size_t rows = rows_at(r, to);
-        if (rows != configured) amx_begin(configured = rows);
+        if (rows != configured) tiles_begin(configured = rows);
         for (size_t j = j_from; j < j_to; j += width_of(g)) {
             if (g->finish || j + 32 < j_to) /* a function comes to this block while the next is computed */
                 look_ahead(&beside, g, r, g->finish ? j : j + 32, rows, from, steps);
@@ -143,10 +144,10 @@ static void run_rows(const struct gemm_amx *g, const struct columns *b, size_t i
             one_block(g, b, r, rows, j, from, steps, last, &beside, &waiting);
         }
     }
-    amx_finish_rows(&beside, GEMM_AMX_BLOCK);
+    tiles_finish_rows(&beside, GEMM_TILES_BLOCK);
 }
 
-static void run_packed(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {
+static void run_packed(const struct gemm_tiles *g, size_t i, size_t to, size_t j_from, size_t j_to) {
     const struct columns b = {.first = g->b, .second = g->b, .all = all_steps(g)};
     for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
         const size_t left = all_steps(g) - from;
@@ -156,33 +157,17 @@ static void run_packed(const struct gemm_amx *g, size_t i, size_t to, size_t j_f
 
 /* --- b as floats: the thread that takes a strip packs it first, into its own second-level cache --- */
 
-/* Of a thread: tiles of a strip, a byte for each, and rows that are made for it. At least 64 columns of all of K: what is finished at once is not cut
- * along K. */
-struct room {
-    size_t tiles, used, rows;
-};
-static struct room room_of(size_t k) {
-    const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * AMX_SPLIT, tiles = least > STRIP_BYTES ? least : STRIP_BYTES;
-    return (struct room){tiles, round_up(tiles / (sizeof(uint16_t) * TILE_ELEMENTS), 64), 32 * round_up(k, 32) * sizeof(float)};
-}
-static size_t room_bytes(size_t k) {
-    const struct room r = room_of(k);
-    return r.tiles + r.used + r.rows;
-}
-
-size_t gemm_amx_plain_bytes(size_t k) { return (size_t)omp_get_max_threads() * room_bytes(k); }
-
-static void pack_columns(const struct gemm_amx *g, uint16_t *out, uint8_t *used, float *rows, size_t k_from, size_t k, size_t j, size_t n) {
+static void pack_columns(const struct gemm_tiles *g, uint16_t *out, uint8_t *used, float *rows, size_t k_from, size_t k, size_t j, size_t n) {
     if (g->plain)
-        gemm_amx_pack_here(out, used, g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j), g->ld_plain, g->transposed, k, n, planes_of(g));
+        gemm_tiles_pack_here(out, used, g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j), g->ld_plain, g->transposed, k, n, planes_of(g));
     else
-        gemm_amx_pack_made_here(out, used, g->make, g->source, j, n, g->k, k_from, k, planes_of(g), rows);
+        gemm_tiles_pack_made_here(out, used, g->make, g->source, j, n, g->k, k_from, k, planes_of(g), rows);
 }
 
-static void run_plain(const struct gemm_amx *g, size_t i, size_t to, size_t j_from, size_t j_to) {
+static void run_plain(const struct gemm_tiles *g, size_t i, size_t to, size_t j_from, size_t j_to) {
     const size_t width = j_to - j_from;
-    const struct room room = room_of(g->k);
-    char *own = (char *)g->strips + (size_t)omp_get_thread_num() * room_bytes(g->k);
+    const struct tiles_room room = tiles_room_of(g->k);
+    char *own = (char *)g->strips + (size_t)omp_get_thread_num() * room.all;
     uint16_t *strip = (uint16_t *)(void *)own;
     uint8_t *used = (uint8_t *)own + room.tiles;
     float *rows = (float *)(void *)(own + room.tiles + room.used);
@@ -209,9 +194,9 @@ struct task {
 
 /* Columns: as many as the cache holds. Enough tasks that a core which is slower for a while (its tiles shared with another machine's work, say)
  * holds up nobody; but each packs its strip of b anew, so that not too few rows go by it. */
-static struct task task_of(const struct gemm_amx *g) {
+static struct task task_of(const struct gemm_tiles *g) {
     const size_t width = width_of(g), columns = columns_of(g), want = 4 * (size_t)omp_get_max_threads();
-    size_t strip = STRIP_BYTES / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;
+    size_t strip = TILES_STRIP / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;
     if (strip < 2 * width) strip = 2 * width;
     const size_t strips = (columns + strip - 1) / strip;
     if (!g->b) {
@@ -226,7 +211,7 @@ static struct task task_of(const struct gemm_amx *g) {
     return (struct task){TASK_ROWS, strip};
 }
 
-void gemm_amx_run(const struct gemm_amx *g) {
+void GEMM_TILES_RUN(const struct gemm_tiles *g) {
     const struct task t = task_of(g);
     const size_t columns = columns_of(g), strips = (columns + t.columns - 1) / t.columns, row_tasks = (g->m + t.rows - 1) / t.rows;
     CHECK(!g->a2 || g->k2 % 32 == 0);
@@ -238,17 +223,6 @@ void gemm_amx_run(const struct gemm_amx *g) {
             run_packed(g, i, to, j, end);
         else
             run_plain(g, i, to, j, end);
-        amx_end();
+        tiles_end();
     }
-}
-
-void gemm_amx_half(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
-#pragma omp parallel for schedule(dynamic, 64) if (rows * cols > 16384)
-    for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < ldo; j += 16) {
-            const __mmask16 read = (__mmask16)(j + 16 <= cols ? 0xffffu : j < cols ? (1u << (cols - j)) - 1 : 0u);
-            const __mmask16 write = (__mmask16)(j + 16 <= ldo ? 0xffffu : (1u << (ldo - j)) - 1);
-            const __m512 x = _mm512_maskz_loadu_ps(read, in + r * ldi + j);
-            _mm256_mask_storeu_epi16(out + r * ldo + j, write, (__m256i)_mm512_cvtneps_pbh(x));
-        }
 }

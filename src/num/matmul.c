@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "num/cpu.h"
 #include "num/dtype.h"
-#include "num/gemm_amx.h"
+#include "num/gemm_tiles.h"
 #include "num/gemm_fp16.h"
 #include "num/matmul_operand.h"
 
@@ -52,7 +52,7 @@ enum matmul_kind matmul_kind_parse(const char *name) {
     return matmul_kind_auto();
 }
 
-enum matmul_kind matmul_kind_auto(void) { return cpu_has_amx_bf16() ? MATMUL_BF16 : MATMUL_F32; }
+enum matmul_kind matmul_kind_auto(void) { return cpu_has_tiles() ? MATMUL_BF16 : MATMUL_F32; }
 
 bool matmul_may_split(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }
 
@@ -169,8 +169,8 @@ static status plan_run(const struct plan_key *key, float *c, const void *a, cons
 }
 
 void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t rows, size_t cols) {
-    if (cpu_has_amx_bf16()) {
-        gemm_amx_half(out, ldo, in, ldi, rows, cols);
+    if (cpu_has_tiles()) {
+        gemm_tiles_half(out, ldo, in, ldi, rows, cols);
         return;
     }
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
@@ -182,7 +182,7 @@ void matmul_to_bf16(uint16_t *out, size_t ldo, const float *in, size_t ldi, size
 
 status matmul_grow_operand(struct operand_scratch *scratch, size_t rows, size_t cols, size_t size) {
     size_t bytes;
-    if (!size_mul(&bytes, rows, cols) || !size_add(&bytes, bytes, GEMM_AMX_K) || !size_mul(&bytes, bytes, size))
+    if (!size_mul(&bytes, rows, cols) || !size_add(&bytes, bytes, GEMM_TILES_K) || !size_mul(&bytes, bytes, size))
         return FAIL(ST_NOMEM, "matrix product: operand size overflows");
     if (bytes <= scratch->bytes) return ST_OK;
     free(scratch->data);
@@ -237,13 +237,13 @@ static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b,
 
 static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
     const float *init = accumulate ? c : NULL;
-    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_amx_row(k), sizeof(uint16_t)));
-    TRY(matmul_grow_operand(&matmul_strips, gemm_amx_plain_bytes(k), 1, 1));
-    gemm_amx_split(matmul_split_a.data, a.f, a.ld, ta, m, k);
-    const struct gemm_amx g = {.m = m, .n = n, .k = k, .planes = GEMM_AMX_F32, .a = matmul_split_a.data, .lda = gemm_amx_row(k),
+    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(k), sizeof(uint16_t)));
+    TRY(matmul_grow_operand(&matmul_strips, gemm_tiles_plain_bytes(k), 1, 1));
+    gemm_tiles_split(matmul_split_a.data, a.f, a.ld, ta, m, k);
+    const struct gemm_tiles g = {.m = m, .n = n, .k = k, .planes = GEMM_TILES_F32, .a = matmul_split_a.data, .lda = gemm_tiles_row(k),
                                .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data,
                                .init = init, .ld_init = ldc, .c = c, .ldc = ldc};
-    gemm_amx_run(&g);
+    gemm_tiles_run(&g);
     return ST_OK;
 }
 
@@ -271,7 +271,7 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     if (kind == MATMUL_F16) return matmul(c, ldc, MATMUL_F32, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);
     size_t lda = 0, ldb = 0;
-    if (!cpu_has_amx_bf16()) {
+    if (!cpu_has_tiles()) {
         const float *af = NULL, *bf = NULL;
         TRY(matmul_as_rounded(&af, &lda, &matmul_scratch_a, a, ta ? k : m, ta ? m : k));
         TRY(matmul_as_rounded(&bf, &ldb, &matmul_scratch_b, b, tb ? n : k, tb ? k : n));

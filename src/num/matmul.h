@@ -1,7 +1,7 @@
 /* matmul: every matrix product goes through here; the one file that calls oneDNN, with its plain reference twin.
  *
  * Matrices are row-major floats. Under MATMUL_BF16 operands are rounded to bf16 (nearest even), products accumulate in fp32 and results
- * are fp32; MATMUL_F16 sums 64 products at a time in fp16; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_amx.h);
+ * are fp32; MATMUL_F16 sums 64 products at a time in fp16; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_tiles.h);
  * MATMUL_REFERENCE is the twin: plain loops with double accumulation.
  * Same shapes, threads and machine give the same bits. */
 #ifndef RAPT_NUM_MATMUL_H
@@ -40,8 +40,8 @@ struct qdot;
 struct matmul_weight {
     enum matmul_kind kind;
     size_t n, k;
-    bool tiles;         /* packed for gemm_amx */
-    bool split;         /* MATMUL_F32 on gemm_amx, which packs it in every product */
+    bool tiles;         /* packed for gemm_tiles */
+    bool split;         /* MATMUL_F32 on gemm_tiles, which packs it in every product */
     const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
     void *forward;      /* MATMUL_BF16: tiles for x W^T; without tiles W [N,K] in bf16, for both directions */
     void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
@@ -52,17 +52,17 @@ struct matmul_weight {
 };
 /* Prepares w. Under MATMUL_BF16 the data is copied into `memory` and `plain` may go away afterwards; else it must live on. */
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool with_backward);
-/* Does this CPU pack weights of that kind for gemm_amx? */
+/* Does this CPU pack weights of that kind for gemm_tiles? */
 bool matmul_packs_tiles(enum matmul_kind kind);
 /* Bytes that matmul_weight_init takes. */
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward);
-/* A stored weight, for both directions; source must live on. whole: gemm_amx_run_weight will be called. Takes no memory but scratch, which
+/* A stored weight, for both directions; source must live on. whole: gemm_tiles_run_weight will be called. Takes no memory but scratch, which
  * all stored weights share: at most matmul_stored_bytes. */
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
 /* A weight that products read as it is quantised (num/qdot.h), for x W^T only; parts must live on. x must come as fp32. */
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k);
-/* Does this CPU multiply floats of that kind as sums of bf16 (gemm_amx.h)? And a product of that shape? Few rows do not repay splitting
+/* Does this CPU multiply floats of that kind as sums of bf16 (gemm_tiles.h)? And a product of that shape? Few rows do not repay splitting
  * b; but those of a batch in training are never fewer than 16, so that a row has the same value in every batch. */
 bool matmul_may_split(enum matmul_kind kind);
 bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k);

@@ -9,7 +9,7 @@ struct operand_scratch {
     size_t bytes;
 };
 extern struct operand_scratch matmul_scratch_a, matmul_scratch_b; /* one for each side of a product */
-extern struct operand_scratch matmul_strips;                      /* gemm_amx_plain_bytes */
+extern struct operand_scratch matmul_strips;                      /* gemm_tiles_plain_bytes */
 
 extern struct operand_scratch matmul_split_a;                     /* the a operand of products of fp32 on the tiles */
 

@@ -4,7 +4,7 @@
 
 #include "num/cpu.h"
 #include "num/dtype.h"
-#include "num/gemm_amx.h"
+#include "num/gemm_tiles.h"
 #include "num/matmul_operand.h"
 #include "num/qdot.h"
 
@@ -18,11 +18,11 @@ static struct operand_scratch stage, panel, strips; /* a whole weight in tiles; 
 
 static status grow_bytes(struct operand_scratch *scratch, size_t bytes) { return matmul_grow_operand(scratch, bytes, 1, 1); }
 
-bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && cpu_has_amx_bf16(); }
+bool matmul_packs_tiles(enum matmul_kind kind) { return kind == MATMUL_BF16 && cpu_has_tiles(); }
 
 size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_backward) {
     if (kind != MATMUL_BF16) return 0;
-    return matmul_packs_tiles(kind) ? gemm_amx_bytes(k, n, 1) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
+    return matmul_packs_tiles(kind) ? gemm_tiles_bytes(k, n, 1) * (with_backward ? 2 : 1) : n * k * sizeof(uint16_t);
 }
 
 /* --- fp32 on tiles: every product packs the weight anew --- */
@@ -33,14 +33,14 @@ static size_t split_rows(const struct matmul_weight *w) {
     return ((w->n + panels - 1) / panels + 63) / 64 * 64;
 }
 
-static status grow_split(const struct matmul_weight *w) { return grow_bytes(&matmul_strips, gemm_amx_plain_bytes(w->n > w->k ? w->n : w->k)); }
+static status grow_split(const struct matmul_weight *w) { return grow_bytes(&matmul_strips, gemm_tiles_plain_bytes(w->n > w->k ? w->n : w->k)); }
 
 /* x W^T: rows of W are columns of the result, and each thread makes those it packs. */
-static void run_split_forward(const struct gemm_amx *g, const struct matmul_weight *w) {
-    struct gemm_amx whole = *g;
-    whole.planes = GEMM_AMX_F32, whole.strips = matmul_strips.data, whole.transposed = true;
+static void run_split_forward(const struct gemm_tiles *g, const struct matmul_weight *w) {
+    struct gemm_tiles whole = *g;
+    whole.planes = GEMM_TILES_F32, whole.strips = matmul_strips.data, whole.transposed = true;
     whole.plain = w->plain, whole.ld_plain = w->k, whole.make = w->make, whole.source = w->source;
-    gemm_amx_run(&whole);
+    gemm_tiles_run(&whole);
 }
 
 /* Rows [from, from + rows) of w as floats, rounded to bf16 where products are of that kind. */
@@ -59,33 +59,33 @@ static status plain_panel(const float **out, size_t *ld, const struct matmul_wei
 }
 
 /* dy W: a panel's rows are terms of the sums. `dy`: g's a operand where that is not split yet; then it is, so much of it as a panel needs. */
-static void run_split_backward(const struct gemm_amx *g, struct mat dy, const struct matmul_weight *w) {
+static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const struct matmul_weight *w) {
     const size_t most = w->make || dy.f ? split_rows(w) : w->n;
     CHECK(!g->finish || most >= w->n);
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
-        struct gemm_amx part = *g;
-        part.planes = GEMM_AMX_F32, part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
+        struct gemm_tiles part = *g;
+        part.planes = GEMM_TILES_F32, part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
         if (w->make)
             CHECK(plain_panel(&part.plain, &part.ld_plain, w, from, rows) == ST_OK); /* into memory that init took */
         else
             part.plain = w->plain + from * w->k, part.ld_plain = w->k;
-        if (dy.f) gemm_amx_split(matmul_split_a.data, dy.f + from, dy.ld, false, g->m, rows), part.a = matmul_split_a.data, part.lda = gemm_amx_row(rows);
-        if (!dy.f) part.a += from * GEMM_AMX_F32;
+        if (dy.f) gemm_tiles_split(matmul_split_a.data, dy.f + from, dy.ld, false, g->m, rows), part.a = matmul_split_a.data, part.lda = gemm_tiles_row(rows);
+        if (!dy.f) part.a += from * GEMM_TILES_F32;
         if (from + rows < w->n) part.a2 = NULL;
-        gemm_amx_run(&part);
+        gemm_tiles_run(&part);
     }
 }
 
 static status split_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, bool backward, size_t m) {
-    struct gemm_amx g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo};
-    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_amx_row(backward ? split_rows(w) : w->k), sizeof(uint16_t)));
+    struct gemm_tiles g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo};
+    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(backward ? split_rows(w) : w->k), sizeof(uint16_t)));
     if (backward) {
         run_split_backward(&g, x, w);
         return ST_OK;
     }
-    gemm_amx_split(matmul_split_a.data, x.f, x.ld, false, m, w->k);
-    g.a = matmul_split_a.data, g.lda = gemm_amx_row(w->k);
+    gemm_tiles_split(matmul_split_a.data, x.f, x.ld, false, m, w->k);
+    g.a = matmul_split_a.data, g.lda = gemm_tiles_row(w->k);
     run_split_forward(&g, w);
     return ST_OK;
 }
@@ -97,8 +97,8 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
     if (w->tiles) {
-        TRY(arena_try_take(memory, &w->forward, gemm_amx_bytes(k, n, 1), 1, "packed weight"));
-        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_amx_bytes(n, k, 1), 1, "packed weight"));
+        TRY(arena_try_take(memory, &w->forward, gemm_tiles_bytes(k, n, 1), 1, "packed weight"));
+        if (with_backward) TRY(arena_try_take(memory, &w->backward, gemm_tiles_bytes(n, k, 1), 1, "packed weight"));
         return matmul_weight_update(w, plain);
     }
     size_t count;
@@ -110,8 +110,8 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
     if (w->kind != MATMUL_BF16) return ST_OK;
     if (w->tiles) {
-        gemm_amx_pack(w->forward, plain, w->k, true, w->k, w->n, 1);
-        if (w->backward) gemm_amx_pack(w->backward, plain, w->k, false, w->n, w->k, 1);
+        gemm_tiles_pack(w->forward, plain, w->k, true, w->k, w->n, 1);
+        if (w->backward) gemm_tiles_pack(w->backward, plain, w->k, false, w->n, w->k, 1);
         return ST_OK;
     }
     matmul_to_bf16(w->forward, w->k, plain, w->k, w->n, w->k);
@@ -127,8 +127,8 @@ static size_t panel_rows(const struct matmul_weight *w) {
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
     const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (!w.tiles) return rows * k * sizeof(float) + (matmul_may_split(kind) ? gemm_amx_plain_bytes(n > k ? n : k) : 0);
-    return (whole ? gemm_amx_bytes(k, n, 1) : gemm_amx_bytes(k, rows, 1)) + gemm_amx_strip_bytes(k);
+    if (!w.tiles) return rows * k * sizeof(float) + (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) : 0);
+    return (whole ? gemm_tiles_bytes(k, n, 1) : gemm_tiles_bytes(k, rows, 1)) + gemm_tiles_strip_bytes(k);
 }
 
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k,
@@ -137,8 +137,8 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
     const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
     if (w->split) TRY(grow_split(w));
     if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
-    TRY(grow_bytes(&strips, gemm_amx_strip_bytes(k)));
-    return whole ? grow_bytes(&stage, gemm_amx_bytes(k, n, 1)) : grow_bytes(&panel, gemm_amx_bytes(k, rows, 1));
+    TRY(grow_bytes(&strips, gemm_tiles_strip_bytes(k)));
+    return whole ? grow_bytes(&stage, gemm_tiles_bytes(k, n, 1)) : grow_bytes(&panel, gemm_tiles_bytes(k, rows, 1));
 }
 
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k) {
@@ -154,7 +154,7 @@ static status int8_product(float *y, size_t ldy, const float *init, size_t ld_in
     return ST_OK;
 }
 
-void gemm_amx_run_weight(struct gemm_amx *g, const struct matmul_weight *w, bool backward) {
+void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, bool backward) {
     if (w->split) {
         if (backward) run_split_backward(g, (struct mat){0}, w);
         else run_split_forward(g, w);
@@ -163,21 +163,21 @@ void gemm_amx_run_weight(struct gemm_amx *g, const struct matmul_weight *w, bool
     if (!w->make) {
         g->b = backward ? w->backward : w->forward;
     } else {
-        CHECK(stage.bytes >= gemm_amx_bytes(w->k, w->n, 1));
-        gemm_amx_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
+        CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
+        gemm_tiles_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
         g->b = stage.data;
     }
-    gemm_amx_run(g);
+    gemm_tiles_run(g);
 }
 
-/* out[m,n] = init + a[m,k] b, with b as gemm_amx packed it. */
+/* out[m,n] = init + a[m,k] b, with b as gemm_tiles packed it. */
 static status tiled_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const void *b, size_t m, size_t n,
                             size_t k) {
     const uint16_t *ah = NULL;
     size_t lda = 0;
     TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, k));
-    gemm_amx_run(
-        &(struct gemm_amx){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo});
+    gemm_tiles_run(
+        &(struct gemm_tiles){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo});
     return ST_OK;
 }
 
@@ -188,13 +188,13 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     const uint16_t *ah = NULL;
     size_t lda = 0;
     TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, forward ? w->k : w->n));
-    TRY(grow_bytes(&panel, gemm_amx_bytes(w->k, most < w->n ? most : w->n, 1)));
+    TRY(grow_bytes(&panel, gemm_tiles_bytes(w->k, most < w->n ? most : w->n, 1)));
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
-        gemm_amx_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
-        struct gemm_amx g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
+        gemm_tiles_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
+        struct gemm_tiles g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
-        gemm_amx_run(&g);
+        gemm_tiles_run(&g);
     }
     return ST_OK;
 }

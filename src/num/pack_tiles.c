@@ -1,10 +1,10 @@
-/* pack_amx: weights in the order in which the tile registers read them. A strip of 32 rows at a time, so that rows which are made for the
+/* pack_tiles: weights in the order in which the tile registers read them. A strip of 32 rows at a time, so that rows which are made for the
  * purpose (expanded from a quantised file) are packed while they are in the second-level cache. */
 #include <omp.h>
 #include <string.h>
 
-#include "num/amx.h"
-#include "num/gemm_amx.h"
+#include "num/tiles.h"
+#include "num/gemm_tiles.h"
 #include "num/lanes16.h"
 
 #define TILE_ELEMENTS 512 /* bf16 elements of a tile */
@@ -12,9 +12,9 @@
 
 static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
-size_t gemm_amx_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
+size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
 
-size_t gemm_amx_row(size_t k) { return round_up(k, 32) * GEMM_AMX_F32; }
+size_t gemm_tiles_row(size_t k) { return round_up(k, 32) * GEMM_TILES_F32; }
 
 static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
 
@@ -37,7 +37,7 @@ static void pack_column_half(uint16_t *out, const float *rows, size_t ld, size_t
 
 /* What is left of a tile's floats after the first plane, and after the second: any bit that is set in one of them. */
 struct left {
-    __m512i after[GEMM_AMX_F32 - 1];
+    __m512i after[GEMM_TILES_F32 - 1];
 };
 
 static uint8_t planes_used(const struct left *l) {
@@ -46,9 +46,9 @@ static uint8_t planes_used(const struct left *l) {
 
 /* The planes of two vectors, in turns, `step` elements apart. */
 static void put_planes(uint16_t *out, size_t step, __m512 even, __m512 odd, struct left *left) {
-    for (size_t p = 0; p < GEMM_AMX_F32; p++) {
+    for (size_t p = 0; p < GEMM_TILES_F32; p++) {
         _mm512_storeu_si512(out + p * step, bf16_split_turns(&even, &odd, p));
-        if (p < GEMM_AMX_F32 - 1) left->after[p] = _mm512_or_si512(left->after[p], _mm512_or_si512(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
+        if (p < GEMM_TILES_F32 - 1) left->after[p] = _mm512_or_si512(left->after[p], _mm512_or_si512(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
     }
 }
 
@@ -62,12 +62,12 @@ static void pack_column(uint16_t *out, uint8_t *used, const float *rows, size_t 
         for (size_t j = 0; j < 16; j++)
             r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + k));
         transpose16(r);
-        uint16_t *at = out + k / 32 * GEMM_AMX_F32 * TILE_ELEMENTS + k % 32 / 2 * 32;
+        uint16_t *at = out + k / 32 * GEMM_TILES_F32 * TILE_ELEMENTS + k % 32 / 2 * 32;
         for (size_t q = 0; q < 16; q += 2, at += 32) put_planes(at, TILE_ELEMENTS, _mm512_castsi512_ps(r[q]), _mm512_castsi512_ps(r[q + 1]), &left);
         if (used) used[k / 32] = planes_used(&left);
     }
     if ((width + 15) / 16 % 2) /* the other half of the last tiles */
-        for (size_t p = 0; p < GEMM_AMX_F32; p++) memset(out + (width / 32 * GEMM_AMX_F32 + p) * TILE_ELEMENTS + 256, 0, 512);
+        for (size_t p = 0; p < GEMM_TILES_F32; p++) memset(out + (width / 32 * GEMM_TILES_F32 + p) * TILE_ELEMENTS + 256, 0, 512);
 }
 
 /* Two rows of up to 16 elements, in turns, as one vector for each plane, `step` vectors of 32 apart. */
@@ -117,22 +117,22 @@ static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows
 
 static size_t strips_of(size_t rows) { return (rows + STRIP - 1) / STRIP; }
 
-void gemm_amx_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
+void gemm_tiles_pack(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
     const size_t rows = transposed ? n : k, width = transposed ? k : n;
 #pragma omp parallel for schedule(static) if (k * n > 32768)
     for (size_t s = 0; s < strips_of(rows); s++)
         pack_strip(out, NULL, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed, planes);
 }
 
-void gemm_amx_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
+void gemm_tiles_pack_here(uint16_t *out, uint8_t *used, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
     const size_t rows = transposed ? n : k, width = transposed ? k : n;
     for (size_t s = 0; s < strips_of(rows); s++)
         pack_strip(out, used, s, plain + s * STRIP * ld, ld, rows - s * STRIP, width, rows, transposed, planes);
 }
 
-size_t gemm_amx_strip_bytes(size_t width) { return (size_t)omp_get_max_threads() * STRIP * width * sizeof(float); }
+size_t gemm_tiles_strip_bytes(size_t width) { return (size_t)omp_get_max_threads() * STRIP * width * sizeof(float); }
 
-void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips) {
+void gemm_tiles_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips) {
 #pragma omp parallel for schedule(static)
     for (size_t s = 0; s < strips_of(rows); s++) {
         float *strip = strips + (size_t)omp_get_thread_num() * STRIP * width;
@@ -142,7 +142,7 @@ void gemm_amx_pack_made(uint16_t *out, matmul_rows *make, const void *source, si
     }
 }
 
-void gemm_amx_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip) {
+void gemm_tiles_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip) {
     for (size_t s = 0; s < strips_of(rows); s++) {
         const size_t left = rows - s * STRIP, count = left < STRIP ? left : STRIP;
         make(strip, source, from + s * STRIP, count);
@@ -153,32 +153,32 @@ void gemm_amx_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, co
 /* --- the a operand --- */
 
 static void split_row(uint16_t *out, const float *in, size_t cols) {
-    for (size_t j = 0; j < cols; j += 32, out += GEMM_AMX_F32 * 32) {
+    for (size_t j = 0; j < cols; j += 32, out += GEMM_TILES_F32 * 32) {
         __m512 lo = _mm512_maskz_loadu_ps(first(cols - j), in + j), hi = _mm512_maskz_loadu_ps(cols - j > 16 ? first(cols - j - 16) : 0, in + j + 16);
-        for (size_t p = 0; p < GEMM_AMX_F32; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi, p));
+        for (size_t p = 0; p < GEMM_TILES_F32; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi, p));
     }
 }
 
 /* 16 columns of in, `count` of which are there, become rows: 32 rows of it at a time are a tile, whose transpose is what a wants. */
 static void split_columns(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t count, size_t cols) {
-    _Alignas(64) uint16_t tiles[GEMM_AMX_F32 * TILE_ELEMENTS];
+    _Alignas(64) uint16_t tiles[GEMM_TILES_F32 * TILE_ELEMENTS];
     struct left unused = {0};
     for (size_t j = 0; j < cols; j += 32) {
         for (size_t q = 0; q < 16; q++) {
             const __mmask16 even = j + 2 * q < cols ? first(count) : 0, odd = j + 2 * q + 1 < cols ? first(count) : 0;
-            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even, odd, GEMM_AMX_F32, &unused);
+            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even, odd, GEMM_TILES_F32, &unused);
         }
-        for (size_t p = 0; p < GEMM_AMX_F32; p++) {
+        for (size_t p = 0; p < GEMM_TILES_F32; p++) {
             __m512i r[16];
             for (size_t q = 0; q < 16; q++) r[q] = _mm512_load_si512(tiles + p * TILE_ELEMENTS + q * 32);
             transpose16(r);
-            for (size_t q = 0; q < count && q < 16; q++) _mm512_storeu_si512(out + q * ldo + (j / 32 * GEMM_AMX_F32 + p) * 32, r[q]);
+            for (size_t q = 0; q < count && q < 16; q++) _mm512_storeu_si512(out + q * ldo + (j / 32 * GEMM_TILES_F32 + p) * 32, r[q]);
         }
     }
 }
 
-void gemm_amx_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols) {
-    const size_t ldo = gemm_amx_row(cols);
+void gemm_tiles_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols) {
+    const size_t ldo = gemm_tiles_row(cols);
     if (transposed) {
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
         for (size_t r = 0; r < rows; r += 16) split_columns(out + r * ldo, ldo, in + r, ldi, rows - r, cols);

@@ -37,24 +37,24 @@ static float *filled_for(size_t planes, size_t n, uint64_t seed) {
 }
 
 static uint16_t *halves(const float *x, size_t rows, size_t cols, size_t ld) {
-    uint16_t *h = test_calloc(rows * ld + GEMM_AMX_K, sizeof *h);
-    gemm_amx_half(h, ld, x, cols, rows, cols);
+    uint16_t *h = test_calloc(rows * ld + GEMM_TILES_K, sizeof *h);
+    gemm_tiles_half(h, ld, x, cols, rows, cols);
     return h;
 }
 
 static uint16_t *packed(const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
-    uint16_t *p = aligned_alloc(64, gemm_amx_bytes(k, n, planes));
-    gemm_amx_pack(p, plain, ld, transposed, k, n, planes);
+    uint16_t *p = aligned_alloc(64, gemm_tiles_bytes(k, n, planes));
+    gemm_tiles_pack(p, plain, ld, transposed, k, n, planes);
     return p;
 }
 
-/* The a operand; under GEMM_AMX_F32 from x or from its transpose. */
+/* The a operand; under GEMM_TILES_F32 from x or from its transpose. */
 static uint16_t *operand_of(const float *x, size_t rows, size_t cols, size_t planes, bool turned) {
     if (planes == 1) return halves(x, rows, cols, cols);
-    uint16_t *h = aligned_alloc(64, rows * gemm_amx_row(cols) * sizeof *h);
+    uint16_t *h = aligned_alloc(64, rows * gemm_tiles_row(cols) * sizeof *h);
     float *t = test_calloc(rows * cols, sizeof *t);
     for (size_t i = 0; turned && i < rows * cols; i++) t[i % cols * rows + i / cols] = x[i];
-    gemm_amx_split(h, turned ? t : x, turned ? rows : cols, turned, rows, cols);
+    gemm_tiles_split(h, turned ? t : x, turned ? rows : cols, turned, rows, cols);
     test_free(t);
     return h;
 }
@@ -91,15 +91,15 @@ static void keep_few_bits(float *x, size_t n) {
 
 static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) {
     const bool init = how & INIT, transposed = how & TRANSPOSED;
-    const size_t k2 = how & SECOND ? 32 : 0, lda = planes == 1 ? k : gemm_amx_row(k), lda2 = planes == 1 ? 32 : gemm_amx_row(32);
+    const size_t k2 = how & SECOND ? 32 : 0, lda = planes == 1 ? k : gemm_tiles_row(k), lda2 = planes == 1 ? 32 : gemm_tiles_row(32);
     float *a = filled_for(planes, m * k, 1), *b = filled_for(planes, k * n, 2), *a2 = filled_for(planes, m * 32, 3), *b2 = filled_for(planes, 32 * n, 4),
           *c = filled(m * n, 5), *c0 = filled(m * n, 5);
     if (how & FEW_BITS) keep_few_bits(b, k * n);
     uint16_t *ah = operand_of(a, m, k, planes, how & TURNED), *a2h = operand_of(a2, m, 32, planes, how & TURNED),
              *bp = packed(b, transposed ? k : n, transposed, k, n, planes), *b2p = packed(b2, n, false, 32, n, planes);
-    void *strips = aligned_alloc(64, gemm_amx_plain_bytes(k));
+    void *strips = aligned_alloc(64, gemm_tiles_plain_bytes(k));
     struct blocks kept = {c, n};
-    struct gemm_amx g = {.m = m, .n = n, .k = k, .planes = planes, .a = ah, .lda = lda, .c = c, .ldc = n, .init = init ? c : NULL, .ld_init = n};
+    struct gemm_tiles g = {.m = m, .n = n, .k = k, .planes = planes, .a = ah, .lda = lda, .c = c, .ldc = n, .init = init ? c : NULL, .ld_init = n};
     if (how & PLAIN)
         g.plain = b, g.ld_plain = transposed ? k : n, g.transposed = transposed, g.strips = strips;
     else
@@ -109,7 +109,7 @@ static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) 
     if (k2) g.a2 = a2h, g.lda2 = lda2, g.k2 = 32, g.b2 = b2p;
     if (how & (FINISH | HALVES)) g.finish = keep_block, g.context = &kept, g.c = NULL, g.init = init ? c0 : NULL;
     if (how & HALVES) g.half_offset = n / 2;
-    gemm_amx_run(&g);
+    gemm_tiles_run(&g);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
             double want = init ? (double)c0[i * n + j] : 0, size = fabs(want);
@@ -144,8 +144,8 @@ static void products_of(size_t planes, int more) {
 
 static void products(void **state) {
     (void)state;
-    if (!cpu_has_amx_bf16()) {
-        print_message("no AMX: skipped\n");
+    if (!cpu_has_tiles()) {
+        print_message("no tiles: skipped\n");
         skip();
     }
     products_of(1, 0);
@@ -156,12 +156,12 @@ static void products(void **state) {
 static void split_products(void **state) {
     (void)state;
     if (!cpu_has_amx_bf16()) skip();
-    products_of(GEMM_AMX_F32, 0);
-    products_of(GEMM_AMX_F32, PLAIN);
-    products_of(GEMM_AMX_F32, PLAIN | TURNED);
-    products_of(GEMM_AMX_F32, PLAIN | FEW_BITS);
-    check_product(70, 100, 600, GEMM_AMX_F32, PLAIN | FEW_BITS | TRANSPOSED | MADE);
-    check_product(33, 200, 1700, GEMM_AMX_F32, PLAIN | FEW_BITS | TRANSPOSED | MADE | SECOND | INIT);
+    products_of(GEMM_TILES_F32, 0);
+    products_of(GEMM_TILES_F32, PLAIN);
+    products_of(GEMM_TILES_F32, PLAIN | TURNED);
+    products_of(GEMM_TILES_F32, PLAIN | FEW_BITS);
+    check_product(70, 100, 600, GEMM_TILES_F32, PLAIN | FEW_BITS | TRANSPOSED | MADE);
+    check_product(33, 200, 1700, GEMM_TILES_F32, PLAIN | FEW_BITS | TRANSPOSED | MADE | SECOND | INIT);
 }
 
 /* What a tile lacks changes no bit: the same product with all parts, from a packed b, and with those that are there. */
@@ -173,8 +173,8 @@ static void parts_counted(void **state) {
     keep_few_bits(b, K * N);
     uint16_t *ah = operand_of(a, M, K, 3, false), *bp = packed(b, N, false, K, N, 3);
     uint8_t *used = test_calloc(TILES, 1);
-    uint16_t *again = aligned_alloc(64, gemm_amx_bytes(K, N, 3));
-    gemm_amx_pack_here(again, used, b, N, false, K, N, 3);
+    uint16_t *again = aligned_alloc(64, gemm_tiles_bytes(K, N, 3));
+    gemm_tiles_pack_here(again, used, b, N, false, K, N, 3);
     size_t count[4] = {0};
     for (size_t t = 0; t < TILES; t++) {
         assert_in_range(used[t], 1, 3);
@@ -182,14 +182,14 @@ static void parts_counted(void **state) {
         for (size_t i = used[t] * 512u; i < 3 * 512; i++) assert_int_equal(again[t * 1536 + i] & 0x7fff, 0);
     }
     assert_true(count[1] && count[2] && count[3]);
-    void *strips = aligned_alloc(64, gemm_amx_plain_bytes(K));
-    struct gemm_amx g = {.m = M, .n = N, .k = K, .planes = 3, .a = ah, .lda = gemm_amx_row(K), .b = bp, .c = all, .ldc = N};
-    gemm_amx_run(&g);
+    void *strips = aligned_alloc(64, gemm_tiles_plain_bytes(K));
+    struct gemm_tiles g = {.m = M, .n = N, .k = K, .planes = 3, .a = ah, .lda = gemm_tiles_row(K), .b = bp, .c = all, .ldc = N};
+    gemm_tiles_run(&g);
     g.b = NULL, g.plain = b, g.ld_plain = N, g.strips = strips, g.c = few;
-    gemm_amx_run(&g);
+    gemm_tiles_run(&g);
     assert_memory_equal(all, few, M * N * sizeof *all);
     g.add = true;
-    gemm_amx_run(&g);
+    gemm_tiles_run(&g);
     for (size_t i = 0; i < M * N; i++) assert_true(few[i] == 2 * all[i]);
     test_free(a), test_free(b), test_free(all), test_free(few), test_free(used), free(ah), free(bp), free(again), free(strips);
 }
@@ -197,7 +197,7 @@ static void parts_counted(void **state) {
 /* Where an element of a packed [K,N] lies, by the definition of the layout. */
 static void pack_one_by_one(uint16_t *out, const float *plain, size_t ld, bool transposed, size_t k, size_t n, size_t planes) {
     const size_t steps = (k + 31) / 32;
-    memset(out, 0, gemm_amx_bytes(k, n, planes));
+    memset(out, 0, gemm_tiles_bytes(k, n, planes));
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < k; i++) {
             uint16_t *at = out + (j / 16 * steps + i / 32) * planes * 512 + i % 32 / 2 * 32 + j % 16 * 2 + i % 2;
@@ -215,19 +215,19 @@ static void pack_one_by_one(uint16_t *out, const float *plain, size_t ld, bool t
 /* A whole matrix is packed as its elements are one by one, and rows that a function makes as rows that are there. */
 static void packing(void **state) {
     (void)state;
-    if (!cpu_has_amx_bf16()) skip();
+    if (!cpu_has_tiles()) skip();
     static const size_t shapes[][2] = {{1, 1}, {16, 16}, {17, 15}, {31, 33}, {32, 64}, {100, 70}, {257, 129}};
     for (size_t i = 0; i < 4 * sizeof shapes / sizeof shapes[0]; i++) {
         const bool transposed = i & 1;
-        const size_t k = shapes[i / 4][0], n = shapes[i / 4][1], rows = transposed ? n : k, width = transposed ? k : n, planes = i & 2 ? GEMM_AMX_F32 : 1,
-                     bytes = gemm_amx_bytes(k, n, planes);
+        const size_t k = shapes[i / 4][0], n = shapes[i / 4][1], rows = transposed ? n : k, width = transposed ? k : n, planes = i & 2 ? GEMM_TILES_F32 : 1,
+                     bytes = gemm_tiles_bytes(k, n, planes);
         struct rng r = rng_seeded(i);
-        float *x = test_calloc(k * n, sizeof *x), *strips = test_calloc(1, gemm_amx_strip_bytes(width));
+        float *x = test_calloc(k * n, sizeof *x), *strips = test_calloc(1, gemm_tiles_strip_bytes(width));
         for (size_t j = 0; j < k * n; j++) x[j] = (float)rng_normal(&r);
         uint16_t *want = aligned_alloc(64, bytes), *got = packed(x, width, transposed, k, n, planes), *made = aligned_alloc(64, bytes);
         memset(made, 255, bytes);
         pack_one_by_one(want, x, width, transposed, k, n, planes);
-        gemm_amx_pack_made(made, kept_rows, &(struct kept_rows){x, width}, 0, rows, width, transposed, planes, strips);
+        gemm_tiles_pack_made(made, kept_rows, &(struct kept_rows){x, width}, 0, rows, width, transposed, planes, strips);
         assert_memory_equal(got, want, bytes);
         assert_memory_equal(made, want, bytes);
         free(want), free(got), free(made);
@@ -272,10 +272,10 @@ static void run_side(struct side *s, enum matmul_kind kind, const float *w, cons
     describe(&l);
     ok(matmul_weight_init(&l.w, &memory, kind, w, OUT, IN, true));
     if (kind != MATMUL_REFERENCE) {
-        scratch.half = arena_take(&memory, T * gemm_amx_row(OUT) + GEMM_AMX_K, sizeof(uint16_t));
-        scratch.u_half = arena_take(&memory, T * gemm_amx_row(32), sizeof(uint16_t));
-        scratch.pack_a = arena_take(&memory, gemm_amx_bytes(OUT, 2 * RANK, GEMM_AMX_F32), 1);
-        scratch.pack_b = arena_take(&memory, gemm_amx_bytes(OUT, 2 * RANK, GEMM_AMX_F32), 1);
+        scratch.half = arena_take(&memory, T * gemm_tiles_row(OUT) + GEMM_TILES_K, sizeof(uint16_t));
+        scratch.u_half = arena_take(&memory, T * gemm_tiles_row(32), sizeof(uint16_t));
+        scratch.pack_a = arena_take(&memory, gemm_tiles_bytes(OUT, 2 * RANK, GEMM_TILES_F32), 1);
+        scratch.pack_b = arena_take(&memory, gemm_tiles_bytes(OUT, 2 * RANK, GEMM_TILES_F32), 1);
         scratch.up = arena_take(&memory, OUT * 2 * RANK, sizeof(float));
     }
     for (size_t i = 0; i < T * IN; i++) s->dx[i] = x[i];
@@ -288,14 +288,14 @@ static void run_side(struct side *s, enum matmul_kind kind, const float *w, cons
 
 static void linear_in_one_pass(void **state) {
     (void)state;
-    if (!cpu_has_amx_bf16()) {
-        print_message("no AMX: skipped\n");
+    if (!cpu_has_tiles()) {
+        print_message("no tiles: skipped\n");
         skip();
     }
     static struct side tiles, plain;
     for (int how = 0; how < 4; how++) {
         const bool accumulate = how & 1, half = how & 2;
-        const size_t planes = half ? 1 : GEMM_AMX_F32;
+        const size_t planes = half ? 1 : GEMM_TILES_F32;
         const double u_most = half ? 1e-5 : 1e-6, most = half ? 3e-3 : 1e-6; /* u and du are rounded to bf16 on their way */
         float *w = filled_for(planes, OUT * IN, 6), *x = filled_for(planes, T * IN, 7), *dy = filled_for(planes, T * OUT, 8), *theta = filled_for(planes, THETA, 9);
         memset(&tiles, 0, sizeof tiles), memset(&plain, 0, sizeof plain);
@@ -316,23 +316,23 @@ static void check_activation(enum glu_kind kind) {
           *dact = filled(ROWS * F, 0);
     uint16_t *ah = halves(a, ROWS, K, K), *bp = packed(b, 2 * F, false, K, 2 * F, 1), *dp = packed(d, F, false, K, F, 1);
     uint16_t act[2][ROWS * F], kept[2][ROWS * 2 * F], dgate_up[2][ROWS * 2 * F], again[ROWS * F];
-    struct gemm_amx g = {.m = ROWS, .n = 2 * F, .k = K, .a = ah, .lda = K, .b = bp, .c = y, .ldc = 2 * F};
-    gemm_amx_run(&g);
+    struct gemm_tiles g = {.m = ROWS, .n = 2 * F, .k = K, .a = ah, .lda = K, .b = bp, .c = y, .ldc = 2 * F};
+    gemm_tiles_run(&g);
     glu_forward_half(act[0], kept[0], y, glu_of(kind), ROWS, F);
     struct glu_blocks s = {.act = act[1], .kept = kept[1], .kind = glu_of(kind), .f = F};
     g.c = NULL, g.finish = glu_forward_blocks, g.context = &s, g.half_offset = F;
-    gemm_amx_run(&g);
+    gemm_tiles_run(&g);
     assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
     for (size_t i = 0; i < ROWS * F; i++)
         assert_true(fabsf(dtype_bf16_to_float(act[0][i]) - dtype_bf16_to_float(act[1][i])) <=
                     0.01f * fabsf(dtype_bf16_to_float(act[0][i])) + 1e-6f);
-    g = (struct gemm_amx){.m = ROWS, .n = F, .k = K, .a = ah, .lda = K, .b = dp, .c = dact, .ldc = F};
-    gemm_amx_run(&g);
+    g = (struct gemm_tiles){.m = ROWS, .n = F, .k = K, .a = ah, .lda = K, .b = dp, .c = dact, .ldc = F};
+    gemm_tiles_run(&g);
     glu_expand(y, kept[0], ROWS, F);
     glu_backward_half(dgate_up[0], dact, y, glu_of(kind), ROWS, F);
     s = (struct glu_blocks){.act = again, .kept = kept[0], .dgate_up = dgate_up[1], .kind = glu_of(kind), .f = F};
     g.c = NULL, g.finish = glu_backward_blocks, g.context = &s;
-    gemm_amx_run(&g);
+    gemm_tiles_run(&g);
     for (size_t i = 0; i < ROWS * 2 * F; i++)
         assert_true(fabsf(dtype_bf16_to_float(dgate_up[0][i]) - dtype_bf16_to_float(dgate_up[1][i])) <=
                     0.01f * fabsf(dtype_bf16_to_float(dgate_up[0][i])) + 1e-6f);
@@ -346,8 +346,8 @@ static void check_activation(enum glu_kind kind) {
 /* Gates far from 0, where e^-x leaves the range of floats, and NaN. */
 static void activation_of_extremes(void **state) {
     (void)state;
-    if (!cpu_has_amx_bf16()) {
-        print_message("no AMX: skipped\n");
+    if (!cpu_has_tiles()) {
+        print_message("no tiles: skipped\n");
         skip();
     }
     static const float gates[16] = {0, -0.0f, 1e-30f, -1e-30f, 1, -1, 20, -20, 88, -88, 300, -300, 1e30f, -1e30f, NAN, 3};
@@ -369,8 +369,8 @@ static void activation_of_extremes(void **state) {
 
 static void activation_behind(void **state) {
     (void)state;
-    if (!cpu_has_amx_bf16()) {
-        print_message("no AMX: skipped\n");
+    if (!cpu_has_tiles()) {
+        print_message("no tiles: skipped\n");
         skip();
     }
     for (int kind = 0; kind < GLU_KINDS; kind++) check_activation((enum glu_kind)kind);
