@@ -28,7 +28,7 @@ void goal_asker_note(const struct goal_asker *g, const struct goal *goal);
 #define INFER_DTYPE_CHOICES "auto|f32|bf16|int8|reference"
 #define INFER_DTYPE_HELP                                                                                                                   \
     "arithmetic of matrix products: int8 takes the quantised weights of a .gguf as they are, with inputs rounded to int8, as llama.cpp does; "  \
-    "auto: that where the file has such weights and the CPU AVX-512 VNNI, else bf16 with AMX, else f32"
+    "auto: that where the file has such weights and the CPU AVX-512 VNNI, else as for train"
 /* Opens a model for generation, as --dtype says. int8 is refused where the file has no weights for it. */
 status infer_model_open(struct model *m, const char *path, const char *dtype);
 /* Opens the sequences' memory for wanted->length tokens each, cut to what the model takes. Refuses what does not fit this machine. */

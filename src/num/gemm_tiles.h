@@ -1,9 +1,9 @@
-/* gemm_tiles: matrix products on the tile registers, for CPUs where cpu_has_amx_bf16(). What oneDNN does not offer and training needs: LoRA's
+/* gemm_tiles: matrix products in tiles (tiles.h), for CPUs where cpu_has_tiles(). What oneDNN does not offer and training needs: LoRA's
  * product added in the same pass, accumulators that start from another matrix (the residual), work on a block while it is in the
  * first-level cache (the activation), and fp32 at more than the speed of fp32 units. Every element is summed in the same order whatever
  * the number of threads.
  *
- * `planes` says what operands are: 1, bf16; GEMM_TILES_F32, fp32 as sums of three bf16 (tiles.h): then every 32 columns of a, and every tile of
+ * `planes` says what operands are: 1, bf16; GEMM_TILES_F32, fp32 as sums of three bf16 (tiles.h), where cpu_has_amx_bf16(): then every 32 columns of a, and every tile of
  * b, come three times. Products of fp32 err less than a chain of fp32 multiply-adds; infinities become NaN. */
 #ifndef RAPT_NUM_GEMM_TILES_H
 #define RAPT_NUM_GEMM_TILES_H

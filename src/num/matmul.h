@@ -1,7 +1,7 @@
 /* matmul: every matrix product goes through here; the one file that calls oneDNN, with its plain reference twin.
  *
  * Matrices are row-major floats. Under MATMUL_BF16 operands are rounded to bf16 (nearest even), products accumulate in fp32 and results
- * are fp32; MATMUL_F16 sums 64 products at a time in fp16; under MATMUL_F32 all is fp32 (where the CPU has tiles, large products are made of exact bf16 parts: gemm_tiles.h);
+ * are fp32; MATMUL_F16 sums 64 products at a time in fp16; under MATMUL_F32 all is fp32 (where the CPU has AMX, large products are made of exact bf16 parts: gemm_tiles.h);
  * MATMUL_REFERENCE is the twin: plain loops with double accumulation.
  * Same shapes, threads and machine give the same bits. */
 #ifndef RAPT_NUM_MATMUL_H
@@ -19,7 +19,7 @@ enum matmul_kind {
 const char *matmul_kind_name(enum matmul_kind kind);
 /* "f32", "bf16", "reference", "f16"; all else, as "auto", is matmul_kind_auto(). */
 enum matmul_kind matmul_kind_parse(const char *name);
-/* The kind that --dtype auto means on this CPU: bf16 where it has AMX, else f32. */
+/* The kind that --dtype auto means on this CPU: bf16 where it has tiles (cpu_has_tiles), else f32. */
 enum matmul_kind matmul_kind_auto(void);
 
 /* An operand: fp32 data, and under MATMUL_BF16 optionally its bf16 form where the caller has made it once for several products. */

@@ -17,8 +17,8 @@ extern struct operand_scratch matmul_split_a;                     /* the a opera
 status matmul_grow_operand(struct operand_scratch *scratch, size_t rows, size_t cols, size_t size);
 /* The bf16 form of an operand of [rows, cols], and its leading dimension. */
 status matmul_as_half(const uint16_t **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols);
-/* The operand's bf16 values as floats: where the CPU has no tiles, products of bf16 run on fp32 units, which are twice as fast as
- * vdpbf16ps (and exact in the products, as that is); only memory is saved. */
+/* The operand's bf16 values as floats: where the CPU has no tiles (cpu_has_tiles), products of bf16 run on fp32 units, which on Intel's are
+ * twice as fast as vdpbf16ps (and exact in the products, as that is); only memory is saved. */
 status matmul_as_rounded(const float **out, size_t *ld, struct operand_scratch *scratch, struct mat x, size_t rows, size_t cols);
 /* Frees matmul_weight's scratch. */
 void matmul_weight_shutdown(void);
