@@ -39,14 +39,15 @@ status reference_fill(struct trainer *t, double *out, float *cache, const struct
     return ST_OK;
 }
 
-/* The sums of `count` rows, all of them where rows is NULL. */
+/* The sums of `count` rows, all of them where rows is NULL; packed as batches of training are, so that a policy equal to its reference has the same sums to the
+ * last bit: what rows share decides in which order their sums round. */
 static status precompute(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count, const char *what) {
     uint32_t some[BATCH_ROWS_MAX];
     struct progress bar;
-    const struct span mine = ranks_share(&t->comm, count, 1);
+    const struct span mine = ranks_share(&t->comm, count, t->o->batch);
     progress_begin(&bar, what, "rows", mine.end - mine.first);
     for (size_t from = mine.first, taken = 0; from < mine.end; from += taken) {
-        size_t n = mine.end - from < t->o->batch ? mine.end - from : t->o->batch;
+        const size_t left = t->o->batch - from % t->o->batch, n = mine.end - from < left ? mine.end - from : left;
         for (size_t i = 0; i < n; i++) some[i] = rows ? rows[from + i] : (uint32_t)(from + i);
         TRY(pack_rows(t, &taken, data, some, n));
         TRY(reference_fill(t, t->reference, cache, data, some, taken));
@@ -59,10 +60,8 @@ static status precompute(struct trainer *t, float *cache, const struct loaded *d
 status reference_precompute(struct trainer *t) {
     const uint32_t *rows = NULL;
     size_t count = t->train.count, n;
-    if (t->total_steps < t->steps_per_epoch) { /* --max-steps: the rows behind those are never seen */
-        TRY(step_rows(t, &rows, &n, 0));
-        count = (size_t)t->total_steps * t->rows_per_step;
-    }
+    TRY(step_rows(t, &rows, &n, 0)); /* the first epoch's, in its order */
+    if (t->total_steps < t->steps_per_epoch) count = (size_t)t->total_steps * t->rows_per_step; /* --max-steps: the rows behind those are never seen */
     return precompute(t, t->train_ref, &t->train, rows, count, "reference");
 }
 

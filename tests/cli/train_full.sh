@@ -25,3 +25,16 @@ for order in auto shuffled; do
   diff <(values long) <(values short) || die "a run of three steps differs from the first three of an epoch (${order[*]})"
   rm -rf "$dir/long" "$dir/short"
 done
+# Before the first update policy and reference are one: margin 0 to the last bit, also where a batch does not fit into a pack and rows of one prompt are in two.
+python3 - "$golden/trl/train.jsonl" >"$dir/twice.jsonl" <<'PY'
+import json, sys
+for row in map(json.loads, open(sys.argv[1])):
+    for chosen, rejected in ((row["chosen"], row["rejected"]), (row["rejected"], row["chosen"])):
+        print(json.dumps(dict(row, chosen=chosen, rejected=rejected)))
+PY
+for tokens in 40 60 90; do
+  run start --train-data "$dir/twice.jsonl" --num-train-epochs 1 --per-device-train-batch-size 4 --no-shuffle --micro-batch-tokens $tokens --learning-rate 0
+  [ "$(grep -o '"loss": [^,]*' "$dir/start/metrics.jsonl" | sort -u)" = '"loss": 0.6931471805599453' ] ||
+    die "losses are not ln 2 (--micro-batch-tokens $tokens): $(grep -o '"loss": [^,]*' "$dir/start/metrics.jsonl" | sort -u)"
+  rm -rf "$dir/start"
+done
