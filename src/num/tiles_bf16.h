@@ -1,5 +1,5 @@
-/* tiles_bf16: tiles.h on vdpbf16ps, for files named *_bf16.c. No fp32 operands: three to six products of bf16 take longer than one of fp32 here. Sums lie in memory between the calls and in registers within one: 8 rows by 2 vectors, each pair
- * of b's rows loaded once for all of them. */
+/* tiles_bf16: tiles.h on vdpbf16ps, for files named *_bf16.c. No fp32 operands: three to six products of bf16 take longer than one of fp32 here. Sums lie in
+ * memory between the calls and in registers within one: 8 rows by 2 vectors, each pair of b's rows loaded once for all of them. */
 #ifndef RAPT_NUM_TILES_BF16_H
 #define RAPT_NUM_TILES_BF16_H
 
@@ -10,8 +10,8 @@
 
 #define TILES_FP32 0
 
-#define TILES_ROWS 8  /* whose sums are in registers */
-#define TILES_RUN 8   /* steps that all rows take before the next: 16 KB of b, in the first-level cache */
+#define TILES_ROWS 8 /* whose sums are in registers */
+#define TILES_RUN 8  /* steps that all rows take before the next: 16 KB of b, in the first-level cache */
 
 static _Thread_local struct {
     _Alignas(64) float sums[32 * 32];
@@ -60,6 +60,7 @@ static inline __attribute__((always_inline)) void tiles_some_rows(float *sums, c
     for (size_t r = 0; r < rows; r++) _mm512_store_ps(sums + r * 32, s[r][0]), _mm512_store_ps(sums + r * 32 + 16, s[r][1]);
 }
 
+/* The same for all rows that were begun. */
 static inline void tiles_all_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
     float *sums = tiles_here.sums;
     for (size_t left = tiles_here.rows; left;) {
