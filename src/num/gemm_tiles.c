@@ -5,13 +5,11 @@
 #include "num/lanes16.h"
 #include "num/tiles.h"
 
-static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
-
 void gemm_tiles_run(const struct gemm_tiles *g) { (cpu_has_amx_bf16() ? gemm_tiles_run_amx : gemm_tiles_run_bf16)(g); }
 
 struct tiles_room tiles_room_of(size_t k) {
     const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * TILES_SPLIT, tiles = least > TILES_STRIP ? least : TILES_STRIP;
-    const size_t used = round_up(tiles / TILES_BYTES, 64), rows = 32 * round_up(k, 32) * sizeof(float);
+    const size_t used = round_up(tiles / TILE_ELEMENTS / sizeof(uint16_t), 64), rows = 32 * round_up(k, 32) * sizeof(float);
     return (struct tiles_room){tiles, used, rows, tiles + used + rows};
 }
 

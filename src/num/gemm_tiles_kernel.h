@@ -5,15 +5,12 @@
 
 #include "num/lanes16.h"
 
-#define TILE_ELEMENTS 512               /* bf16 elements of a tile */
 #define TASK_ROWS 128
 #define PLAIN_ROWS 256 /* at least, where the task packs b itself */
 #define STEPS_MOST 128                 /* of 32 along K at a time: longer sums are made in even parts */
 #define STEPS_MOST_SPLIT 48
 
 _Static_assert(GEMM_TILES_F32 == TILES_SPLIT, "one number of planes");
-
-static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
 static size_t second_of(const struct gemm_tiles *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
 

@@ -7,10 +7,7 @@
 #include "num/gemm_tiles.h"
 #include "num/lanes16.h"
 
-#define TILE_ELEMENTS 512 /* bf16 elements of a tile */
 #define STRIP 32
-
-static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
 size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
 

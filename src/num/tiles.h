@@ -18,6 +18,10 @@
 
 #include "num/gemm_tiles.h"
 
+#define TILE_ELEMENTS 512 /* bf16 elements of a tile of b */
+
+static inline size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
+
 /* What is done beside the steps of a block, while the tiles are busy. The block before is finished, `finish_each` rows a step. And of what will be touched
  * next, a line (64 bytes) of each of `rows` rows in every stream, the first `written` of which are stored to, is brought to the first-level cache, `each`
  * rows a step: a store that misses would hold up loads of tiles. */
@@ -78,7 +82,6 @@ struct tiles_side {
     const uint16_t *main, *left; /* left: NULL = not kept */
 };
 
-#define TILES_BYTES ((size_t)1024)
 #define TILES_STRIP ((size_t)768 << 10) /* bytes of packed b that a task works on */
 
 /* Bytes of a thread that packs a strip itself: its tiles, a byte for each, and rows that are made for it. At least 64 columns of all of K: what is finished

@@ -39,6 +39,14 @@ status reference_fill(struct trainer *t, double *out, float *cache, const struct
     return ST_OK;
 }
 
+status reference_fill_batch(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count) {
+    for (size_t from = 0, taken = 0; from < count; from += taken) {
+        TRY(pack_rows(t, &taken, data, rows + from, count - from));
+        TRY(reference_fill(t, t->reference, cache, data, rows + from, taken));
+    }
+    return ST_OK;
+}
+
 /* The sums of `count` rows, all of them where rows is NULL; packed as batches of training are, so that a policy equal to its reference has the same sums to the
  * last bit: what rows share decides in which order their sums round. */
 static status precompute(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count, const char *what) {
@@ -46,12 +54,11 @@ static status precompute(struct trainer *t, float *cache, const struct loaded *d
     struct progress bar;
     const struct span mine = ranks_share(&t->comm, count, t->o->batch);
     progress_begin(&bar, what, "rows", mine.end - mine.first);
-    for (size_t from = mine.first, taken = 0; from < mine.end; from += taken) {
-        const size_t left = t->o->batch - from % t->o->batch, n = mine.end - from < left ? mine.end - from : left;
+    for (size_t from = mine.first, n; from < mine.end; from += n) {
+        n = mine.end - from < t->o->batch ? mine.end - from : t->o->batch;
         for (size_t i = 0; i < n; i++) some[i] = rows ? rows[from + i] : (uint32_t)(from + i);
-        TRY(pack_rows(t, &taken, data, some, n));
-        TRY(reference_fill(t, t->reference, cache, data, some, taken));
-        progress_update(&bar, from + taken - mine.first, NULL);
+        TRY(reference_fill_batch(t, cache, data, some, n));
+        progress_update(&bar, from + n - mine.first, NULL);
     }
     progress_end(&bar, mine.end - mine.first, NULL);
     return ranks_merge(&t->comm, cache, data->response_count);

@@ -40,10 +40,7 @@ static status exchange(struct trainer *t) {
 
 /* The reference's sums of one micro-batch, with the reference's weights in place. */
 static status fill_micro(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count) {
-    for (size_t from = 0, taken = 0; from < count; from += taken) {
-        TRY(pack_rows(t, &taken, data, rows + from, count - from));
-        TRY(reference_fill(t, t->reference, cache, data, rows + from, taken));
-    }
+    TRY(reference_fill_batch(t, cache, data, rows, count));
     return t->o->loss->needs & LOSS_NEEDS_KL ? mismatched_reference(t, data, rows, count) : ST_OK;
 }
 

@@ -66,6 +66,8 @@ static inline const float *reference_theta(const struct trainer *t) { return t->
 /* reference.c: fills reference sums of the rows of the packed tree (already built) and rounds both to fp32, so that equal models give
  * equal sums; cached in `cache`. theta of the reference is NULL (adapter off) or the initial adapter. */
 status reference_fill(struct trainer *t, double *out, float *cache, const struct loaded *data, const uint32_t *rows, size_t count);
+/* The same of a batch, pack by pack; the sums are left in the cache. */
+status reference_fill_batch(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count);
 /* Full training: the sums of all rows that the run will see, before its first step; and those of the evaluation data. */
 status reference_precompute(struct trainer *t);
 status reference_precompute_evaluation(struct trainer *t);
