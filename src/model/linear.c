@@ -72,14 +72,13 @@ static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * u
 
 /* --- the adapter's product in the same pass as the weight's: u is made first, then [x | u] times [W | B] --- */
 
-static size_t planes_of(const struct linear *l) { return l->w.split ? GEMM_TILES_F32 : 1; }
+static size_t planes_of(const struct linear *l) { return l->w.split ? gemm_tiles_fp32() : 1; }
 
 /* x[t, n] as an operand of that pass: in `into` where it is not there yet. */
 static void begin_pass(struct gemm_tiles *g, struct mat x, size_t n, const struct linear *l, const struct linear_scratch *s) {
     g->planes = planes_of(l), g->k = n;
     if (l->w.split) {
-        gemm_tiles_split(s->half, x.f, x.ld, false, g->m, n);
-        g->a = s->half, g->lda = gemm_tiles_row(n);
+        gemm_tiles_operand(g, s->half, x.f, x.ld, n);
     } else {
         x = operand(x, n, l->w.kind, s, g->m);
         g->a = x.h, g->lda = x.ld;
@@ -109,7 +108,7 @@ static void add_second(struct gemm_tiles *g, const float *u, uint16_t *packed, c
     g->k2 = round_up(l->u_width, 32);
     g->lda2 = g->k2 * g->planes;
     if (l->w.split)
-        gemm_tiles_split(s->u_half, u, l->u_width, false, g->m, l->u_width);
+        gemm_tiles_split(s->u_half, u, l->u_width, false, g->m, l->u_width, g->planes);
     else
         gemm_tiles_half(s->u_half, g->lda2, u, l->u_width, g->m, l->u_width);
     gemm_tiles_pack(packed, b, ld, transposed, l->u_width, g->n, g->planes);

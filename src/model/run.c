@@ -76,9 +76,10 @@ static void take_layer(struct taker *k, struct layer_acts *a, const struct model
     take(k, &a->u_down, t * kept.down, sizeof(float));
 }
 
-enum what { WIDEST, KEPT_RANKS, WIDEST_INPUT };
+enum what { WIDEST, KEPT_RANKS, WIDEST_INPUT, WIDEST_OPERAND };
 
 static size_t size_of(const struct linear *l, enum what what) {
+    if (what == WIDEST_OPERAND) return larger(gemm_tiles_operand_row(l->in), gemm_tiles_operand_row(l->out));
     return what == WIDEST ? larger(l->in, l->out) : what == KEPT_RANKS ? l->u_width : l->in;
 }
 
@@ -141,18 +142,19 @@ static void take_head(struct taker *k, struct run *r) {
 
 /* Sizes of the working memory of linears: [rows, width] of the layers, or of the head where an adapter is on it. */
 struct extent {
-    size_t wide, ranks, all_ranks, inputs, rows; /* elements of an operand, of u; the widest u; elements of an input; rows */
+    size_t wide, ranks, all_ranks, inputs, rows, operand; /* elements of an operand, of u; the widest u; elements of an input; rows; uint16_t of a made operand of fp32 */
 };
 
 static struct extent extent_of(const struct run *r, size_t t) {
     const struct model *m = r->m;
-    struct extent e = {t * largest_of(m, WIDEST), t * largest_of(m, KEPT_RANKS), largest_of(m, KEPT_RANKS), t * largest_of(m, WIDEST_INPUT), t};
+    struct extent e = {t * largest_of(m, WIDEST), t * largest_of(m, KEPT_RANKS), largest_of(m, KEPT_RANKS), t * largest_of(m, WIDEST_INPUT), t, t * largest_of(m, WIDEST_OPERAND)};
     if (!heads_adapted(m)) return e;
     e.wide = larger(e.wide, r->chunk * larger(m->head.out, m->head.in));
     e.all_ranks = larger(e.all_ranks, m->head.u_width);
     e.rows = larger(t, r->chunk);
     e.ranks = larger(e.ranks, r->chunk * m->head.u_width);
     e.inputs = larger(e.inputs, r->chunk * m->head.in);
+    e.operand = larger(e.operand, r->chunk * size_of(&m->head, WIDEST_OPERAND));
     return e;
 }
 
@@ -162,7 +164,7 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     const struct extent e = extent_of(r, t);
     const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? r->m->head.out : 0);
     const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_may_split(r->m->kind);
-    const size_t planes = split ? GEMM_TILES_F32 : 1;
+    const size_t planes = split ? gemm_tiles_fp32() : 1;
     r->one_pass = tiles && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
     if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
@@ -173,7 +175,7 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     if (r->plan.dropout) take(k, &r->scratch.dropped, e.inputs, sizeof(float));
     if (half) take(k, &r->h_half, t * c->hidden + GEMM_TILES_K, sizeof(uint16_t));
     if (half) take(k, &r->act_half, t * c->ffn + GEMM_TILES_K, sizeof(uint16_t));
-    if (half || split) take(k, &r->scratch.half, (e.wide + e.rows * (planes - 1) * GEMM_TILES_K) * planes + GEMM_TILES_K, sizeof(uint16_t));
+    if (half || split) take(k, &r->scratch.half, (split ? e.operand : e.wide) + GEMM_TILES_K, sizeof(uint16_t));
     if ((!tiles && !split) || !u) return;
     take(k, &r->scratch.u_half, e.rows * ((u + 31) / 32 * 32) * planes, sizeof(uint16_t));
     take(k, &r->scratch.pack_a, gemm_tiles_bytes(widest, u, planes), 1);

@@ -96,7 +96,7 @@ static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t plan
 
 /* One block of one head into the forms that exist. */
 static void pack_block(const struct operands *o, uint16_t *const *forms, size_t head, size_t block, const float *base, size_t stride) {
-    uint16_t local[BLOCK * D_MAX * TILES_SPLIT], local_left[BLOCK * D_MAX];
+    uint16_t local[BLOCK * D_MAX * GEMM_TILES_SPLIT], local_left[BLOCK * D_MAX];
     const size_t first = (size_t)o->block[block].first, count = (size_t)o->block[block].count;
     uint16_t *rows = forms[ROWS] ? block_at(o, forms, ROWS, head, block) : local;
     uint16_t *left = forms[ROWS_LEFT] ? block_at(o, forms, ROWS_LEFT, head, block) : forms[ACROSS_LEFT] ? local_left : NULL;
@@ -164,7 +164,7 @@ static size_t find_blocks(struct block *out, const struct seqtree *t) {
 }
 
 static struct operands operands_of(const struct attention_args *a, size_t blocks, bool half) {
-    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : TILES_SPLIT;
+    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : GEMM_TILES_SPLIT;
     return (struct operands){.a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes};
 }
 
@@ -268,17 +268,6 @@ static struct tiles_side side_of(const struct operands *o, uint16_t *const *form
     return (struct tiles_side){block_at(o, forms, form, head, block), forms[left] ? block_at(o, forms, left, head, block) : NULL};
 }
 
-static void any_steps(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps) {
-#if TILES_FP32
-    if (planes == TILES_SPLIT) {
-        tiles_steps_split(a, lda * planes, b0, b1, NULL, NULL, steps, BLOCK, NULL);
-        return;
-    }
-#endif
-    CHECK(planes == 1);
-    tiles_steps(a, lda, b0, b1, steps, BLOCK, NULL);
-}
-
 /* s[32, 32] (leading dimension WIDTH) = rows[32, dp] times across[dp, 32]. */
 static void scores(float *s, struct tiles_side rows, struct tiles_side across, const struct operands *n) {
     const size_t dp = n->dp, steps = dp / 32, second = steps * 512 * n->planes;
@@ -286,7 +275,7 @@ static void scores(float *s, struct tiles_side rows, struct tiles_side across, c
     if (rows.left)
         tiles_steps_left(rows, dp, across, second, steps);
     else
-        any_steps(n->planes, rows.main, dp, across.main, across.main + second, steps);
+        tiles_steps_of(n->planes, rows.main, dp * n->planes, across.main, across.main + second, NULL, NULL, steps, BLOCK, NULL);
     tiles_sums_store(s, WIDTH, BLOCK, 16);
 }
 
@@ -296,7 +285,7 @@ static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size
     for (size_t j = 0; j < dp; j += 32) {
         tiles_sums_load(sum + j, dp, BLOCK, 16);
         for (size_t i = 0; i < count; i++)
-            any_steps(n->planes, p + i * BLOCK * n->planes, WIDTH, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, 1);
+            tiles_steps_of(n->planes, p + i * BLOCK * n->planes, WIDTH * n->planes, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, NULL, NULL, 1, BLOCK, NULL);
         tiles_sums_store(sum + j, dp, BLOCK, 16);
     }
 }
@@ -381,7 +370,7 @@ static void softmax_chunk(uint16_t *p, struct softmax_sums *x, const float *s, c
 static void forward_chunk(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     struct softmax_sums *x = sums;
     _Alignas(64) float s[BLOCK * WIDTH];
-    _Alignas(64) uint16_t p[BLOCK * WIDTH * TILES_SPLIT];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH * GEMM_TILES_SPLIT];
     uint16_t *values[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
         scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n);
@@ -426,7 +415,7 @@ static size_t node_at(const struct operands *n, size_t block, size_t i) {
 /* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
 static void query_chunk(void *dq, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
-    _Alignas(64) uint16_t ds[BLOCK * WIDTH * TILES_SPLIT];
+    _Alignas(64) uint16_t ds[BLOCK * WIDTH * GEMM_TILES_SPLIT];
     const struct attention_args *a = n->a;
     uint16_t *keys[CHUNK];
     for (size_t i = 0; i < c->count; i++) {
@@ -467,7 +456,7 @@ static void backward_queries(const struct operands *n, size_t query, size_t kv) 
 /* dk and dv of a block of keys from a chunk of (query block, head): rows of s and g are keys, columns queries. */
 static void key_chunk(const struct operands *n, float *dk, float *dv, const struct chunk *c, size_t key, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH], lse[WIDTH], delta[WIDTH];
-    _Alignas(64) uint16_t p[BLOCK * WIDTH * TILES_SPLIT], ds[BLOCK * WIDTH * TILES_SPLIT];
+    _Alignas(64) uint16_t p[BLOCK * WIDTH * GEMM_TILES_SPLIT], ds[BLOCK * WIDTH * GEMM_TILES_SPLIT];
     const struct attention_args *a = n->a;
     uint16_t *queries[CHUNK], *douts[CHUNK];
     for (size_t i = 0; i < c->count; i++) {

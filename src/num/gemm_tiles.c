@@ -5,10 +5,30 @@
 #include "num/lanes16.h"
 #include "num/tiles.h"
 
-void gemm_tiles_run(const struct gemm_tiles *g) { (cpu_has_amx_bf16() ? gemm_tiles_run_amx : gemm_tiles_run_bf16)(g); }
+void gemm_tiles_run(const struct gemm_tiles *g) {
+    if (g->planes == GEMM_TILES_WHOLE)
+        gemm_tiles_run_avx512(g);
+    else
+        (cpu_has_amx_bf16() ? gemm_tiles_run_amx : gemm_tiles_run_bf16)(g);
+}
+
+size_t gemm_tiles_fp32(void) { return cpu_has_amx_bf16() ? GEMM_TILES_SPLIT : GEMM_TILES_WHOLE; }
+
+/* Rows are read up to whole steps. */
+size_t gemm_tiles_operand_row(size_t cols) { return gemm_tiles_fp32() == GEMM_TILES_WHOLE && cols % GEMM_TILES_K == 0 ? 0 : gemm_tiles_row(cols, gemm_tiles_fp32()); }
+
+void gemm_tiles_operand(struct gemm_tiles *g, uint16_t *into, const float *x, size_t ld, size_t cols) {
+    g->planes = gemm_tiles_fp32();
+    if (gemm_tiles_operand_row(cols) == 0) {
+        g->a = (const uint16_t *)(const void *)x, g->lda = ld * GEMM_TILES_WHOLE;
+        return;
+    }
+    gemm_tiles_split(into, x, ld, false, g->m, cols, g->planes);
+    g->a = into, g->lda = gemm_tiles_row(cols, g->planes);
+}
 
 struct tiles_room tiles_room_of(size_t k) {
-    const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * TILES_SPLIT, tiles = least > TILES_STRIP ? least : TILES_STRIP;
+    const size_t least = 64 * round_up(k, 32) * sizeof(uint16_t) * GEMM_TILES_SPLIT, tiles = least > TILES_STRIP ? least : TILES_STRIP;
     const size_t used = round_up(tiles / TILE_ELEMENTS / sizeof(uint16_t), 64), rows = 32 * round_up(k, 32) * sizeof(float);
     return (struct tiles_room){tiles, used, rows, tiles + used + rows};
 }

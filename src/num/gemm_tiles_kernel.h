@@ -1,4 +1,4 @@
-/* gemm_tiles_kernel: included by gemm_amx.c and gemm_bf16.c, which include their unit (tiles.h) and define GEMM_TILES_RUN. Blocks of 32 x 32 outputs; a strip
+/* gemm_tiles_kernel: included by gemm_amx.c, gemm_bf16.c and gemm_avx512.c, which include their unit (tiles.h) and define GEMM_TILES_RUN. Blocks of 32 x 32 outputs; a strip
  * of b stays in the second-level cache while rows of a pass by. */
 #include <omp.h>
 #include <string.h>
@@ -8,9 +8,7 @@
 #define TASK_ROWS 128
 #define PLAIN_ROWS 256 /* at least, where the task packs b itself */
 #define STEPS_MOST 128                 /* of 32 along K at a time: longer sums are made in even parts */
-#define STEPS_MOST_SPLIT 48
-
-_Static_assert(GEMM_TILES_F32 == TILES_SPLIT, "one number of planes");
+#define STEPS_MOST_FP32 48
 
 static size_t second_of(const struct gemm_tiles *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
 
@@ -24,32 +22,14 @@ struct columns {
     size_t origin, second_origin, all, from;
 };
 
-/* Two columns of b's tiles. */
-struct tiles {
-    const uint16_t *b0, *b1;
-    const uint8_t *used0, *used1;
-};
-
-static void steps_of(size_t planes, const uint16_t *a, size_t lda, const struct tiles *t, size_t steps, size_t rows, struct tiles_beside *beside) {
-#if TILES_FP32
-    if (planes == TILES_SPLIT) {
-        tiles_steps_split(a, lda, t->b0, t->b1, t->used0, t->used1, steps, rows, beside);
-        return;
-    }
-#endif
-    CHECK(planes == 1);
-    tiles_steps(a, lda, t->b0, t->b1, steps, rows, beside);
-}
-
 static void product_steps(const struct gemm_tiles *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t second, size_t from,
                           size_t steps, bool last, struct tiles_beside *beside) {
     const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
     const size_t t0 = (j - b->origin) / 16 * b->all + from - b->from, t1 = (second - b->second_origin) / 16 * b->all + from - b->from;
-    const struct tiles here = {b->first + t0 * tile, b->second + t1 * tile, b->used ? b->used + t0 : NULL, b->used ? b->second_used + t1 : NULL};
-    steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, &here, steps, rows, beside);
+    const uint8_t *used0 = b->used ? b->used + t0 : NULL, *used1 = b->used ? b->second_used + t1 : NULL;
+    tiles_steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, b->first + t0 * tile, b->second + t1 * tile, used0, used1, steps, rows, beside);
     if (!last || !g->a2) return;
-    const struct tiles more = {.b0 = g->b2 + j / 16 * extra * tile, .b1 = g->b2 + second / 16 * extra * tile};
-    steps_of(planes, g->a2 + i * g->lda2, g->lda2, &more, extra, rows, NULL);
+    tiles_steps_of(planes, g->a2 + i * g->lda2, g->lda2, g->b2 + j / 16 * extra * tile, g->b2 + second / 16 * extra * tile, NULL, NULL, extra, rows, NULL);
 }
 
 /* c[rows, cols] = or += what the tiles hold, by way of a buffer of their size. Sums over blocks of K are added up apart, in this way: one
@@ -104,7 +84,7 @@ static size_t width_of(const struct gemm_tiles *g) { return g->half_offset ? 16 
 static size_t columns_of(const struct gemm_tiles *g) { return g->half_offset ? g->half_offset : g->n; }
 static size_t all_steps(const struct gemm_tiles *g) { return round_up(g->k, 32) / 32; }
 static size_t most_steps(const struct gemm_tiles *g) {
-    const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_SPLIT, parts = g->finish ? 1 : (all + most - 1) / most;
+    const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_FP32, parts = g->finish ? 1 : (all + most - 1) / most;
     return (all + parts - 1) / parts;
 }
 

@@ -54,7 +54,7 @@ enum matmul_kind matmul_kind_parse(const char *name) {
 
 enum matmul_kind matmul_kind_auto(void) { return cpu_has_tiles() ? MATMUL_BF16 : MATMUL_F32; }
 
-bool matmul_may_split(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_amx_bf16(); }
+bool matmul_may_split(enum matmul_kind kind) { return kind == MATMUL_F32 && cpu_has_avx512(); }
 
 bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k) { return matmul_may_split(kind) && m >= 16 && n >= 64 && k >= 64; }
 
@@ -237,10 +237,10 @@ static void reference(float *c, size_t ldc, struct mat a, bool ta, struct mat b,
 
 static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {
     const float *init = accumulate ? c : NULL;
-    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(k), sizeof(uint16_t)));
+    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(k, GEMM_TILES_SPLIT), sizeof(uint16_t)));
     TRY(matmul_grow_operand(&matmul_strips, gemm_tiles_plain_bytes(k), 1, 1));
-    gemm_tiles_split(matmul_split_a.data, a.f, a.ld, ta, m, k);
-    const struct gemm_tiles g = {.m = m, .n = n, .k = k, .planes = GEMM_TILES_F32, .a = matmul_split_a.data, .lda = gemm_tiles_row(k),
+    gemm_tiles_split(matmul_split_a.data, a.f, a.ld, ta, m, k, GEMM_TILES_SPLIT);
+    const struct gemm_tiles g = {.m = m, .n = n, .k = k, .planes = GEMM_TILES_SPLIT, .a = matmul_split_a.data, .lda = gemm_tiles_row(k, GEMM_TILES_SPLIT),
                                .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data,
                                .init = init, .ld_init = ldc, .c = c, .ldc = ldc};
     gemm_tiles_run(&g);
@@ -266,7 +266,7 @@ status matmul(float *c, size_t ldc, enum matmul_kind kind, struct mat a, bool ta
     }
     struct plan_key key = {
         .kind = kind, .ta = ta, .tb = tb, .accumulate = accumulate, .m = m, .n = n, .k = k, .lda = a.ld, .ldb = b.ld, .ldc = ldc};
-    if (matmul_splits(kind, m, n, k)) return run_split(c, ldc, a, ta, b, tb, m, n, k, accumulate);
+    if (cpu_has_amx_bf16() && matmul_splits(kind, m, n, k)) return run_split(c, ldc, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F16 && suits_fp16(m, n, k)) return run_fp16(c, ldc, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F16) return matmul(c, ldc, MATMUL_F32, a, ta, b, tb, m, n, k, accumulate);
     if (kind == MATMUL_F32) return plan_run(&key, c, a.f, b.f);

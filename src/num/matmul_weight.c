@@ -38,7 +38,7 @@ static status grow_split(const struct matmul_weight *w) { return grow_bytes(&mat
 /* x W^T: rows of W are columns of the result, and each thread makes those it packs. */
 static void run_split_forward(const struct gemm_tiles *g, const struct matmul_weight *w) {
     struct gemm_tiles whole = *g;
-    whole.planes = GEMM_TILES_F32, whole.strips = matmul_strips.data, whole.transposed = true;
+    whole.planes = gemm_tiles_fp32(), whole.strips = matmul_strips.data, whole.transposed = true;
     whole.plain = w->plain, whole.ld_plain = w->k, whole.make = w->make, whole.source = w->source;
     gemm_tiles_run(&whole);
 }
@@ -65,13 +65,15 @@ static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const 
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
         struct gemm_tiles part = *g;
-        part.planes = GEMM_TILES_F32, part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
+        part.planes = gemm_tiles_fp32(), part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
         if (w->make)
             CHECK(plain_panel(&part.plain, &part.ld_plain, w, from, rows) == ST_OK); /* into memory that init took */
         else
             part.plain = w->plain + from * w->k, part.ld_plain = w->k;
-        if (dy.f) gemm_tiles_split(matmul_split_a.data, dy.f + from, dy.ld, false, g->m, rows), part.a = matmul_split_a.data, part.lda = gemm_tiles_row(rows);
-        if (!dy.f) part.a += from * GEMM_TILES_F32;
+        if (dy.f)
+            gemm_tiles_operand(&part, matmul_split_a.data, dy.f + from, dy.ld, rows);
+        else
+            part.a += from * part.planes;
         if (from + rows < w->n) part.a2 = NULL;
         gemm_tiles_run(&part);
     }
@@ -79,13 +81,12 @@ static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const 
 
 static status split_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, bool backward, size_t m) {
     struct gemm_tiles g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo};
-    TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(backward ? split_rows(w) : w->k), sizeof(uint16_t)));
+    if (gemm_tiles_operand_row(g.k)) TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(backward ? split_rows(w) : w->k, gemm_tiles_fp32()), sizeof(uint16_t)));
     if (backward) {
         run_split_backward(&g, x, w);
         return ST_OK;
     }
-    gemm_tiles_split(matmul_split_a.data, x.f, x.ld, false, m, w->k);
-    g.a = matmul_split_a.data, g.lda = gemm_tiles_row(w->k);
+    gemm_tiles_operand(&g, matmul_split_a.data, x.f, x.ld, w->k);
     run_split_forward(&g, w);
     return ST_OK;
 }

@@ -11,7 +11,7 @@
 
 size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
 
-size_t gemm_tiles_row(size_t k) { return round_up(k, 32) * GEMM_TILES_F32; }
+size_t gemm_tiles_row(size_t k, size_t planes) { return planes == 1 ? k : round_up(k, 32) * planes; }
 
 static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
 
@@ -34,7 +34,7 @@ static void pack_column_half(uint16_t *out, const float *rows, size_t ld, size_t
 
 /* What is left of a tile's floats after the first plane, and after the second: any bit that is set in one of them. */
 struct left {
-    __m512i after[GEMM_TILES_F32 - 1];
+    __m512i after[GEMM_TILES_SPLIT - 1];
 };
 
 static uint8_t planes_used(const struct left *l) {
@@ -43,9 +43,9 @@ static uint8_t planes_used(const struct left *l) {
 
 /* The planes of two vectors, in turns, `step` elements apart. */
 static void put_planes(uint16_t *out, size_t step, __m512 even, __m512 odd, struct left *left) {
-    for (size_t p = 0; p < GEMM_TILES_F32; p++) {
+    for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) {
         _mm512_storeu_si512(out + p * step, bf16_split_turns(&even, &odd, p));
-        if (p < GEMM_TILES_F32 - 1) left->after[p] = _mm512_or_si512(left->after[p], _mm512_or_si512(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
+        if (p < GEMM_TILES_SPLIT - 1) left->after[p] = _mm512_or_si512(left->after[p], _mm512_or_si512(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
     }
 }
 
@@ -59,12 +59,34 @@ static void pack_column(uint16_t *out, uint8_t *used, const float *rows, size_t 
         for (size_t j = 0; j < 16; j++)
             r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + k));
         transpose16(r);
-        uint16_t *at = out + k / 32 * GEMM_TILES_F32 * TILE_ELEMENTS + k % 32 / 2 * 32;
+        uint16_t *at = out + k / 32 * GEMM_TILES_SPLIT * TILE_ELEMENTS + k % 32 / 2 * 32;
         for (size_t q = 0; q < 16; q += 2, at += 32) put_planes(at, TILE_ELEMENTS, _mm512_castsi512_ps(r[q]), _mm512_castsi512_ps(r[q + 1]), &left);
         if (used) used[k / 32] = planes_used(&left);
     }
     if ((width + 15) / 16 % 2) /* the other half of the last tiles */
-        for (size_t p = 0; p < GEMM_TILES_F32; p++) memset(out + (width / 32 * GEMM_TILES_F32 + p) * TILE_ELEMENTS + 256, 0, 512);
+        for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) memset(out + (width / 32 * GEMM_TILES_SPLIT + p) * TILE_ELEMENTS + 256, 0, 512);
+}
+
+/* The same of floats as they are. */
+static void pack_column_whole(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
+    float *to = (float *)(void *)out;
+    for (size_t k = 0; k < round_up(width, 32); k += 16, to += 256) {
+        const __mmask16 there = k < width ? first(width - k) : 0;
+        __m512i r[16];
+        for (size_t j = 0; j < 16; j++) r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + (there ? k : 0)));
+        transpose16(r);
+        for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(to + q * 16, r[q]);
+    }
+}
+
+/* pack_step of floats as they are. */
+static void pack_step_whole(uint16_t *out, size_t tiles, const float *rows, size_t ld, size_t count, size_t width) {
+    float *to = (float *)(void *)out;
+    for (size_t j = 0; j < round_up(width, 32); j += 16, to += tiles * TILE_ELEMENTS)
+        for (size_t q = 0; q < 32; q++) {
+            const __mmask16 there = q < count && j < width ? first(width - j) : 0;
+            _mm512_storeu_ps(to + q * 16, _mm512_maskz_loadu_ps(there, rows + (there ? q * ld + j : 0)));
+        }
 }
 
 /* Two rows of up to 16 elements, in turns, as one vector for each plane, `step` vectors of 32 apart. */
@@ -104,9 +126,13 @@ static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows
             uint16_t *to = out + (2 * s + half) * tiles * tile;
             if (planes == 1)
                 pack_column_half(to, at, ld, there < 16 ? there : 16, width);
+            else if (planes == GEMM_TILES_WHOLE)
+                pack_column_whole(to, at, ld, there < 16 ? there : 16, width);
             else
                 pack_column(to, used ? used + (2 * s + half) * tiles : NULL, at, ld, there < 16 ? there : 16, width);
         }
+    } else if (planes == GEMM_TILES_WHOLE) {
+        pack_step_whole(out + s * tile, round_up(all, 32) / 32, rows, ld, here, width);
     } else {
         pack_step(out + s * tile, used ? used + s : NULL, round_up(all, 32) / 32, rows, ld, here, width, planes);
     }
@@ -150,33 +176,42 @@ void gemm_tiles_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, 
 /* --- the a operand --- */
 
 static void split_row(uint16_t *out, const float *in, size_t cols) {
-    for (size_t j = 0; j < cols; j += 32, out += GEMM_TILES_F32 * 32) {
+    for (size_t j = 0; j < cols; j += 32, out += GEMM_TILES_SPLIT * 32) {
         __m512 lo = _mm512_maskz_loadu_ps(first(cols - j), in + j), hi = _mm512_maskz_loadu_ps(cols - j > 16 ? first(cols - j - 16) : 0, in + j + 16);
-        for (size_t p = 0; p < GEMM_TILES_F32; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi, p));
+        for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi, p));
     }
 }
 
 /* 16 columns of in, `count` of which are there, become rows: 32 rows of it at a time are a tile, whose transpose is what a wants. */
 static void split_columns(uint16_t *out, size_t ldo, const float *in, size_t ldi, size_t count, size_t cols) {
-    _Alignas(64) uint16_t tiles[GEMM_TILES_F32 * TILE_ELEMENTS];
+    _Alignas(64) uint16_t tiles[GEMM_TILES_SPLIT * TILE_ELEMENTS];
     struct left unused = {0};
     for (size_t j = 0; j < cols; j += 32) {
         for (size_t q = 0; q < 16; q++) {
             const __mmask16 even = j + 2 * q < cols ? first(count) : 0, odd = j + 2 * q + 1 < cols ? first(count) : 0;
-            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even, odd, GEMM_TILES_F32, &unused);
+            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even, odd, GEMM_TILES_SPLIT, &unused);
         }
-        for (size_t p = 0; p < GEMM_TILES_F32; p++) {
+        for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) {
             __m512i r[16];
             for (size_t q = 0; q < 16; q++) r[q] = _mm512_load_si512(tiles + p * TILE_ELEMENTS + q * 32);
             transpose16(r);
-            for (size_t q = 0; q < count && q < 16; q++) _mm512_storeu_si512(out + q * ldo + (j / 32 * GEMM_TILES_F32 + p) * 32, r[q]);
+            for (size_t q = 0; q < count && q < 16; q++) _mm512_storeu_si512(out + q * ldo + (j / 32 * GEMM_TILES_SPLIT + p) * 32, r[q]);
         }
     }
 }
 
-void gemm_tiles_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols) {
-    const size_t ldo = gemm_tiles_row(cols);
-    if (transposed) {
+static void whole_row(uint16_t *out, const float *in, size_t cols) {
+    memcpy(out, in, cols * sizeof *in);
+    memset(out + cols * GEMM_TILES_WHOLE, 0, (round_up(cols, 32) - cols) * sizeof *in);
+}
+
+void gemm_tiles_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols, size_t planes) {
+    const size_t ldo = gemm_tiles_row(cols, planes);
+    CHECK(planes == GEMM_TILES_SPLIT || !transposed);
+    if (planes == GEMM_TILES_WHOLE) {
+#pragma omp parallel for schedule(dynamic, 64) if (rows * cols > 16384)
+        for (size_t r = 0; r < rows; r++) whole_row(out + r * ldo, in + r * ldi, cols);
+    } else if (transposed) {
 #pragma omp parallel for schedule(static) if (rows * cols > 16384)
         for (size_t r = 0; r < rows; r += 16) split_columns(out + r * ldo, ldo, in + r, ldi, rows - r, cols);
     } else {

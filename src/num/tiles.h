@@ -1,13 +1,13 @@
-/* tiles: products of bf16 in blocks of 32 x 32 sums, for gemm_tiles_kernel.h and attention_tiles_kernel.h, which are compiled for each of the two units
- * that make them: tiles_amx.h, the tile registers, and tiles_bf16.h, AVX512-BF16's dot products. A tile of a is 16 rows of 32 bf16 of a row-major matrix; a
+/* tiles: products of bf16 in blocks of 32 x 32 sums, for gemm_tiles_kernel.h and attention_tiles_kernel.h, which are compiled for each of the units
+ * that make them: tiles_amx.h, the tile registers, and tiles_bf16.h, AVX512-BF16's dot products; and products of fp32 by tiles_avx512.h. A tile of a is 16 rows of 32 bf16 of a row-major matrix; a
  * tile of b holds 32 x 16 bf16, 1 KB, with rows 2i and 2i+1 interleaved: b[i][2j] and b[i][2j+1] are elements (2i, j) and (2i+1, j).
+ * Under GEMM_TILES_WHOLE elements are floats, a has as many, and a tile of b is 32 rows of 16 of them.
  *
  * Each unit has, for the calling thread's sums of up to 32 rows and twice 16 columns:
  *   tiles_begin, tiles_end       around a thread's work
  *   tiles_sums_zero, .._load, .._store
- *   tiles_steps                  sums += a[rows, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles
- *   tiles_steps_split            the same of fp32 operands (below), where the unit has TILES_FP32
- *   tiles_steps_left             the same of bf16 operands with what rounding to bf16 left over */
+ *   tiles_steps_of               sums += a[rows, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles, of operands of `planes` that it has
+ *   tiles_steps_left             the same of bf16 operands with what rounding to bf16 left over, where the unit has operands of bf16 */
 #ifndef RAPT_NUM_TILES_H
 #define RAPT_NUM_TILES_H
 
@@ -18,7 +18,7 @@
 
 #include "num/gemm_tiles.h"
 
-#define TILE_ELEMENTS 512 /* bf16 elements of a tile of b */
+#define TILE_ELEMENTS 512 /* of a tile of b */
 
 static inline size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
@@ -57,23 +57,21 @@ static inline void tiles_beside(struct tiles_beside *p) {
     for (size_t i = 0; i < p->each && p->rows; i++, p->rows--)
         for (size_t n = 0; n < p->count; n++) {
             if (n < p->written)
-                _m_prefetchw((void *)(uintptr_t)p->stream[n].at);
+                __builtin_prefetch(p->stream[n].at, 1, 3);
             else
                 _mm_prefetch(p->stream[n].at, _MM_HINT_T0);
             p->stream[n].at += p->stream[n].stride;
         }
 }
 
-/* fp32 operands: each element is the sum of three bf16, high + middle + low, to the last bit of its fp32. Six of the nine products make
+/* GEMM_TILES_SPLIT, fp32 operands of bf16: each element is the sum of three bf16, high + middle + low, to the last bit of its fp32. Six of the nine products make
  * the sum; the others are below 2^-24 of it, of either sign. (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
  * higher-precision computations", section 2.) Every 32 columns of a row, and every tile, come three times: high, middle, low. */
-
-#define TILES_SPLIT 3
 
 /* The parts of b's columns that are there: `used` counts them for each tile (1: high alone, .. 3), NULL where all three are. What a tile lacks is
  * not multiplied, which changes no bit of the sums. */
 static inline size_t tiles_parts(const uint8_t *used0, const uint8_t *used1, size_t s) {
-    if (!used0) return TILES_SPLIT;
+    if (!used0) return GEMM_TILES_SPLIT;
     return used0[s] > used1[s] ? used0[s] : used1[s];
 }
 
@@ -93,5 +91,6 @@ struct tiles_room tiles_room_of(size_t k);
 
 void gemm_tiles_run_amx(const struct gemm_tiles *g);
 void gemm_tiles_run_bf16(const struct gemm_tiles *g);
+void gemm_tiles_run_avx512(const struct gemm_tiles *g);
 
 #endif

@@ -5,8 +5,6 @@
 
 #include "num/tiles.h"
 
-#define TILES_FP32 1
-
 /* Tiles 0..3: sums, two rows of two; 4, 5: a; 6, 7: b. rows: of the 32 that the sums have; fewer make shorter tiles, so that nothing behind
  * a matrix is read or written. Per thread; whoever else uses tiles (oneDNN) sets its own, so every parallel region begins with it. */
 static inline void tiles_begin(size_t rows) {
@@ -128,7 +126,7 @@ static inline void tiles_load_b(const uint16_t *b0, const uint16_t *b1) {
 static inline void tiles_steps_split_both_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct tiles_beside *beside) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
-    for (size_t s = 0; s < steps; s++, a += TILES_SPLIT * 32, lower += TILES_SPLIT * 32, b0 += TILES_SPLIT * 512, b1 += TILES_SPLIT * 512) {
+    for (size_t s = 0; s < steps; s++, a += GEMM_TILES_SPLIT * 32, lower += GEMM_TILES_SPLIT * 32, b0 += GEMM_TILES_SPLIT * 512, b1 += GEMM_TILES_SPLIT * 512) {
         const size_t parts = tiles_parts(used0, used1, s);
         tiles_load_b(b0, b1);
         tiles_next_a(a + 64, lower + 64, stride); /* low high */
@@ -153,7 +151,7 @@ static inline void tiles_two_of_b(const uint16_t *b0, const uint16_t *b1) {
 
 static inline void tiles_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct tiles_beside *beside) {
     const size_t stride = lda * sizeof *a;
-    for (size_t s = 0; s < steps; s++, a += TILES_SPLIT * 32, b0 += TILES_SPLIT * 512, b1 += TILES_SPLIT * 512) {
+    for (size_t s = 0; s < steps; s++, a += GEMM_TILES_SPLIT * 32, b0 += GEMM_TILES_SPLIT * 512, b1 += GEMM_TILES_SPLIT * 512) {
         const size_t parts = tiles_parts(used0, used1, s);
         tiles_load_b(b0, b1);
         _tile_loadd(4, a + 64, stride);
@@ -171,6 +169,14 @@ static inline void tiles_steps_split_one_row(const uint16_t *a, size_t lda, cons
 
 static inline void tiles_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
     (rows > 16 ? tiles_steps_split_both_rows : tiles_steps_split_one_row)(a, lda, b0, b1, used0, used1, steps, beside);
+}
+
+static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
+    CHECK(planes == 1 || planes == GEMM_TILES_SPLIT);
+    if (planes == GEMM_TILES_SPLIT)
+        tiles_steps_split(a, lda, b0, b1, used0, used1, steps, rows, beside);
+    else
+        tiles_steps(a, lda, b0, b1, steps, rows, beside);
 }
 
 /* left(a) b + a b + a left(b), small products first; a tile that two of them want is loaded once. b's two columns of tiles lie `second` elements apart.
