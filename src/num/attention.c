@@ -7,8 +7,6 @@
 #include "num/attention_block.h"
 #include "num/cpu.h"
 
-static const struct attention_kernels *kernels(void) { return cpu_has_avx512() ? &attention_kernels_avx512 : &attention_kernels_avx2; }
-
 static int32_t blocks_of(int32_t count, int32_t size) { return (count + size - 1) / size; }
 
 /* Block number `index` over all segments -> segment and range. */
@@ -39,10 +37,11 @@ static void run_blocks(attention_query_fn *fn, const struct attention_args *a, i
     }
 }
 
-/* What makes the products in tiles; NULL: fp32's units, which dot products of bf16 only outdo where operands are bf16. */
+/* What makes the products in tiles; NULL on AVX2. Dot products of bf16 outdo multiply-adds of fp32 only where operands are bf16. */
 static const struct attention_tiles *tiles_of(bool half) {
     if (cpu_has_amx_bf16()) return &attention_tiles_amx;
-    return half && cpu_has_bf16_dots() ? &attention_tiles_bf16 : NULL;
+    if (half && cpu_has_bf16_dots()) return &attention_tiles_bf16;
+    return cpu_has_avx512() ? &attention_tiles_avx512 : NULL;
 }
 
 void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, const struct attention_shape *shape, bool half,
@@ -52,7 +51,7 @@ void attention_forward(float *out, float *lse, const float *qkv, const struct se
     if (tiles_of(half))
         tiles_of(half)->forward(&a, half, scratch);
     else
-        run_blocks(kernels()->forward, &a, ATTENTION_Q, shape->heads);
+        run_blocks(attention_kernels_avx2.forward, &a, ATTENTION_Q, shape->heads);
 }
 
 /* Backward: delta [T, H], then what the tiles need. */
@@ -85,8 +84,8 @@ void attention_backward(float *dqkv, const float *dout, const float *out, const 
         tiles_of(half)->backward(&a, half, (uint16_t *)(void *)((char *)scratch + delta_bytes(t, shape->heads)));
         return;
     }
-    run_blocks(kernels()->backward_query, &a, ATTENTION_Q, shape->heads);
-    run_blocks(kernels()->backward_key, &a, ATTENTION_K, shape->kv_heads);
+    run_blocks(attention_kernels_avx2.backward_query, &a, ATTENTION_Q, shape->heads);
+    run_blocks(attention_kernels_avx2.backward_key, &a, ATTENTION_K, shape->kv_heads);
 }
 
 /* The node before this one on its path; -1 behind the root's first. */

@@ -1,4 +1,5 @@
 /* Attention on the tile registers. */
+#include "num/attention_forms_bf16.h"
 #include "num/tiles_amx.h"
 
 #define KERNELS attention_tiles_amx

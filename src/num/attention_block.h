@@ -22,7 +22,7 @@ struct attention_kernels {
     attention_query_fn *forward, *backward_query;
     attention_key_fn *backward_key;
 };
-extern const struct attention_kernels attention_kernels_avx2, attention_kernels_avx512;
+extern const struct attention_kernels attention_kernels_avx2;
 
 /* The first node of segment s that a query at `position` sees. */
 static inline int32_t attention_first(const struct attention_args *a, const struct seqtree_segment *s, int32_t position) {

@@ -19,10 +19,11 @@
 #include "num/lanes16.h"
 #include "num/vexp.h"
 
-#define BLOCK 32
+#define BLOCK ATTENTION_BLOCK
 #define CHUNK 8 /* blocks */
 #define WIDTH (BLOCK * CHUNK)
 #define D_MAX ATTENTION_HEAD_DIM_MAX
+#define PIECES 12 /* of backward's work at least, whatever the number of threads: sums do not depend on it */
 
 static size_t padded_dim(size_t d) { return (d + 31) / 32 * 32; }
 static size_t blocks_of(size_t t) { return (t + BLOCK - 1) / BLOCK; }
@@ -42,57 +43,17 @@ struct operands {
     struct block *block;
     size_t blocks, dp, planes, head_size; /* bf16 elements of a head in one form */
     uint16_t *q[FORMS], *k[FORMS], *v[FORMS], *dout[FORMS];
+    size_t parts;
+    float *dq, *dk, *dv; /* [heads][blocks][32][dp]; [parts][kv heads][blocks][32][dp] */
 };
+
+static float *sums_at(const struct operands *o, float *sums, size_t head, size_t block) { return sums + (head * o->blocks + block) * BLOCK * o->dp; }
 
 static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
     return forms[form] + head * o->head_size + block * BLOCK * o->dp * o->planes;
 }
 
 /* --- layouts --- */
-
-/* Columns [j, j + 16) of a row of an a operand, j a multiple of 16: what `planes` keep of x. Returns what one loses. */
-static inline __m512 store_planes(uint16_t *row, size_t j, __m512 x, size_t planes) {
-    uint16_t *at = row + j / 32 * 32 * planes + j % 32;
-    for (size_t p = 0; p + 1 < planes; p++, at += 32) {
-        const __m512 part = bf16_part(x, p);
-        bf16_store(at, part);
-        x = _mm512_sub_ps(x, part);
-    }
-    bf16_store(at, x);
-    return planes == 1 ? _mm512_sub_ps(x, bf16_load(at)) : x;
-}
-
-/* left: what rounding to bf16 lost, itself in bf16; may be NULL. */
-static void to_rows(uint16_t *out, uint16_t *left, const float *in, size_t stride, size_t count, size_t d, size_t dp, size_t planes) {
-    for (size_t r = 0; r < BLOCK; r++)
-        for (size_t j = 0; j < dp; j += 16) {
-            const __mmask16 mask = (__mmask16)(r >= count || j >= d ? 0u : d - j >= 16 ? 0xffffu : (1u << (d - j)) - 1);
-            const __m512 lost = store_planes(out + r * dp * planes, j, _mm512_maskz_loadu_ps(mask, in + r * stride + j), planes);
-            if (left) bf16_store(left + r * dp + j, lost);
-        }
-}
-
-static void to_across(uint16_t *out, const uint16_t *rows, size_t dp, size_t planes) {
-    for (size_t half = 0; half < 2; half++)
-        for (size_t step = 0; step < dp / 32 * planes; step++, out += 512) {
-            __m512i r[16];
-            for (size_t i = 0; i < 16; i++) r[i] = _mm512_loadu_si512(rows + (half * 16 + i) * dp * planes + step * 32);
-            transpose16(r);
-            for (size_t i = 0; i < 16; i++) _mm512_storeu_si512(out + i * 32, r[i]);
-        }
-}
-
-static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t planes) {
-    const size_t ld = dp * planes;
-    for (size_t tile = 0; tile < dp / 16; tile++)
-        for (size_t p = 0; p < planes; p++)
-            for (size_t pair = 0; pair < 16; pair++, out += 32) {
-                const uint16_t *even = rows + 2 * pair * ld + (tile / 2 * planes + p) * 32 + tile % 2 * 16;
-                const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)even));
-                const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(even + ld)));
-                _mm512_storeu_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-            }
-}
 
 /* One block of one head into the forms that exist. */
 static void pack_block(const struct operands *o, uint16_t *const *forms, size_t head, size_t block, const float *base, size_t stride) {
@@ -131,10 +92,10 @@ static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
         uint16_t **forms;
         size_t heads;
         bool used[FORMS];
-    } plan[] = {{o->q, heads, {true, backward, backward, left, left && backward}},
-                {o->k, kv, {backward, true, backward, left && backward, left}},
-                {o->v, kv, {backward, backward, !backward}},
-                {o->dout, heads, {backward, backward, backward}}};
+    } plan[] = {{o->q, heads, {!backward, backward, backward, left && !backward, left && backward}},
+                {o->k, kv, {backward, !backward, backward, left && backward, left && !backward}},
+                {o->v, kv, {backward, false, !backward}},
+                {o->dout, heads, {false, backward, backward}}};
     size_t at = 0;
     for (size_t i = 0; i < 4; i++)
         for (int form = 0; form < FORMS; form++) {
@@ -142,7 +103,10 @@ static size_t lay_out(struct operands *o, uint16_t *scratch, bool backward) {
             if (scratch) plan[i].forms[form] = scratch + at;
             at += plan[i].heads * o->head_size;
         }
-    return at;
+    if (!backward) return at;
+    const size_t size = o->blocks * BLOCK * o->dp;
+    if (scratch) o->dq = (float *)(void *)(scratch + at), o->dk = o->dq + heads * size, o->dv = o->dk + o->parts * kv * size;
+    return at + (heads + 2 * o->parts * kv) * size * sizeof(float) / sizeof(uint16_t);
 }
 
 static size_t split_segment(struct block *out, int32_t from, int32_t count) {
@@ -164,8 +128,8 @@ static size_t find_blocks(struct block *out, const struct seqtree *t) {
 }
 
 static struct operands operands_of(const struct attention_args *a, size_t blocks, bool half) {
-    const size_t dp = padded_dim(a->shape.head_dim), planes = half ? 1 : GEMM_TILES_SPLIT;
-    return (struct operands){.a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes};
+    const size_t dp = padded_dim(a->shape.head_dim), planes = TILES_PLANES_OF(half), kv = a->shape.kv_heads;
+    return (struct operands){.a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes, .parts = (PIECES + kv - 1) / kv};
 }
 
 static size_t table_elements(size_t t) { return (capacity(t) * sizeof(struct block) + 63) / 64 * 64 / sizeof(uint16_t); }
@@ -272,20 +236,22 @@ static struct tiles_side side_of(const struct operands *o, uint16_t *const *form
 static void scores(float *s, struct tiles_side rows, struct tiles_side across, const struct operands *n) {
     const size_t dp = n->dp, steps = dp / 32, second = steps * 512 * n->planes;
     tiles_sums_zero();
+#if TILES_HALVES
     if (rows.left)
         tiles_steps_left(rows, dp, across, second, steps);
     else
+#endif
         tiles_steps_of(n->planes, rows.main, dp * n->planes, across.main, across.main + second, NULL, NULL, steps, BLOCK, NULL);
     tiles_sums_store(s, WIDTH, BLOCK, 16);
 }
 
-/* sum[32, dp] += p[32, 32 count] times the chunk's blocks of b, which are laid out `along`. */
-static void add_weighted(float *sum, const uint16_t *p, uint16_t *const *b, size_t count, const struct operands *n) {
+/* sum[32, dp] += p[32, 32 count], rows `ld` elements apart, times the blocks of b, which are laid out `along`. */
+static void add_weighted(float *sum, const uint16_t *p, size_t ld, uint16_t *const *b, size_t count, const struct operands *n) {
     const size_t dp = n->dp, tile = 512 * n->planes;
     for (size_t j = 0; j < dp; j += 32) {
         tiles_sums_load(sum + j, dp, BLOCK, 16);
         for (size_t i = 0; i < count; i++)
-            tiles_steps_of(n->planes, p + i * BLOCK * n->planes, WIDTH * n->planes, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, NULL, NULL, 1, BLOCK, NULL);
+            tiles_steps_of(n->planes, p + i * BLOCK * n->planes, ld * n->planes, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, NULL, NULL, 1, BLOCK, NULL);
         tiles_sums_store(sum + j, dp, BLOCK, 16);
     }
 }
@@ -377,7 +343,7 @@ static void forward_chunk(void *sums, const struct operands *n, const struct chu
         values[i] = block_at(n, n->v, ALONG, kv, c->block[i]);
     }
     softmax_chunk(p, x, s, c, n, cap_scores(s, c->count, &n->a->shape));
-    add_weighted(x->o, p, values, c->count, n);
+    add_weighted(x->o, p, WIDTH, values, c->count, n);
 }
 
 static void forward_finish(const struct softmax_sums *x, const struct operands *n, size_t query, size_t head) {
@@ -412,48 +378,17 @@ static size_t node_at(const struct operands *n, size_t block, size_t i) {
     return (size_t)n->block[block].first + (i < count ? i : count - 1);
 }
 
-/* dq of a block of queries: ds = p (dp - delta) scale, times the keys. */
-static void query_chunk(void *dq, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv) {
-    _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH];
-    _Alignas(64) uint16_t ds[BLOCK * WIDTH * GEMM_TILES_SPLIT];
-    const struct attention_args *a = n->a;
-    uint16_t *keys[CHUNK];
+/* dq += ds times the block of keys, for each of the chunk's (query block, head). */
+static void add_to_queries(const struct operands *n, const uint16_t *ds, const struct chunk *c, size_t key, size_t kv) {
+    _Alignas(64) uint16_t turned[BLOCK * BLOCK * GEMM_TILES_SPLIT];
+    uint16_t *keys = block_at(n, n->k, ALONG, kv, key);
     for (size_t i = 0; i < c->count; i++) {
-        scores(s + i * BLOCK, side_of(n, n->q, ROWS, head, query), side_of(n, n->k, ACROSS, kv, c->block[i]), n);
-        scores(g + i * BLOCK, side_of(n, n->dout, ROWS, head, query), side_of(n, n->v, ACROSS, kv, c->block[i]), n);
-        keys[i] = block_at(n, n->k, ALONG, kv, c->block[i]);
-    }
-    const __m512 scale = _mm512_set1_ps(cap_scores(s, c->count, &a->shape));
-    for (size_t i = 0; i < BLOCK; i++) {
-        const size_t at = node_at(n, query, i) * a->shape.heads + head;
-        const __m512 lse = _mm512_set1_ps(-a->lse[at]), delta = _mm512_set1_ps(a->delta[at]);
-        for (size_t v = 0; v < 2 * c->count; v++) {
-            const __mmask16 mask = (__mmask16)(c->seen[v / 2][i] >> (v % 2 * 16));
-            const __m512 score = _mm512_loadu_ps(s + i * WIDTH + v * 16), p = exp16(_mm512_fmadd_ps(score, scale, lse));
-            const __m512 x =
-                _mm512_mul_ps(_mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + i * WIDTH + v * 16), delta)), slope_of(score, &a->shape));
-            store_planes(ds + i * WIDTH * n->planes, v * 16, _mm512_maskz_mov_ps(mask, x), n->planes);
-        }
-    }
-    add_weighted(dq, ds, keys, c->count, n);
-}
-
-static void backward_queries(const struct operands *n, size_t query, size_t kv) {
-    const struct attention_args *a = n->a;
-    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[query].first, count = (size_t)n->block[query].count;
-    const size_t size = BLOCK * n->dp, end = (kv + 1) * group;
-    _Alignas(64) float dq[HEADS_MAX * BLOCK * D_MAX];
-    for (size_t head = kv * group; head < end; head += HEADS_MAX) {
-        const size_t heads = end - head < HEADS_MAX ? end - head : HEADS_MAX;
-        memset(dq, 0, heads * size * sizeof *dq);
-        meet_keys(n, dq, size * sizeof *dq, query_chunk, query, head, heads, kv);
-        for (size_t h = 0; h < heads; h++)
-            for (size_t i = 0; i < count; i++)
-                memcpy(a->dqkv + (first + i) * a->shape.stride + (head + h) * d, dq + h * size + i * n->dp, d * sizeof *dq);
+        turn_block(turned, ds + i * BLOCK * n->planes, WIDTH, n->planes);
+        add_weighted(sums_at(n, n->dq, c->head[i], c->block[i]), turned, BLOCK, &keys, 1, n);
     }
 }
 
-/* dk and dv of a block of keys from a chunk of (query block, head): rows of s and g are keys, columns queries. */
+/* What a block of keys and a chunk of (query block, head) give each other: rows of s and g are keys, columns queries. */
 static void key_chunk(const struct operands *n, float *dk, float *dv, const struct chunk *c, size_t key, size_t kv) {
     _Alignas(64) float s[BLOCK * WIDTH], g[BLOCK * WIDTH], lse[WIDTH], delta[WIDTH];
     _Alignas(64) uint16_t p[BLOCK * WIDTH * GEMM_TILES_SPLIT], ds[BLOCK * WIDTH * GEMM_TILES_SPLIT];
@@ -482,62 +417,75 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
                                            slope_of(score, &a->shape));
             store_planes(ds + i * WIDTH * n->planes, v * 16, x, n->planes);
         }
-    add_weighted(dv, p, douts, c->count, n);
-    add_weighted(dk, ds, queries, c->count, n);
+    add_weighted(dv, p, WIDTH, douts, c->count, n);
+    add_weighted(dk, ds, WIDTH, queries, c->count, n);
+    add_to_queries(n, ds, c, key, kv);
 }
 
-static void backward_keys(const struct operands *n, size_t key, size_t kv) {
-    const struct attention_args *a = n->a;
-    const size_t group = a->shape.heads / a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[key].first, count = (size_t)n->block[key].count;
-    _Alignas(64) float dk[BLOCK * D_MAX], dv[BLOCK * D_MAX];
-    struct chunk c = {0};
-    memset(dk, 0, BLOCK * n->dp * sizeof *dk);
-    memset(dv, 0, BLOCK * n->dp * sizeof *dv);
-    for (size_t query = key; query < n->blocks; query++) {
-        uint32_t seen[BLOCK] = {0}, seen_by[BLOCK] = {0};
-        bool full;
-        if (!visible(seen, &full, n, query, key)) continue;
-        if (!full) transpose_bits(seen_by, seen);
-        for (size_t head = kv * group; head < (kv + 1) * group; head++) {
-            chunk_add(&c, query, head, seen_by, full);
-            if (c.count < CHUNK) continue;
-            key_chunk(n, dk, dv, &c, key, kv);
-            c.count = 0;
+/* Of the queries of a part (every parts-th block) and the heads that read keys of head kv: dq, and what they add to dk and dv. */
+static void backward_part(const struct operands *n, size_t part, size_t kv) {
+    const size_t group = n->a->shape.heads / n->a->shape.kv_heads;
+    for (size_t key = 0; key < n->blocks; key++) {
+        float *dk = sums_at(n, n->dk, part * n->a->shape.kv_heads + kv, key), *dv = sums_at(n, n->dv, part * n->a->shape.kv_heads + kv, key);
+        struct chunk c = {0};
+        memset(dk, 0, BLOCK * n->dp * sizeof *dk);
+        memset(dv, 0, BLOCK * n->dp * sizeof *dv);
+        for (size_t query = key + (n->parts + part - key % n->parts) % n->parts; query < n->blocks; query += n->parts) {
+            uint32_t seen[BLOCK] = {0}, seen_by[BLOCK] = {0};
+            bool full;
+            if (!visible(seen, &full, n, query, key)) continue;
+            if (!full) transpose_bits(seen_by, seen);
+            for (size_t head = kv * group; head < (kv + 1) * group; head++) {
+                chunk_add(&c, query, head, seen_by, full);
+                if (c.count < CHUNK) continue;
+                key_chunk(n, dk, dv, &c, key, kv);
+                c.count = 0;
+            }
         }
+        if (c.count) key_chunk(n, dk, dv, &c, key, kv);
     }
-    if (c.count) key_chunk(n, dk, dv, &c, key, kv);
-    for (size_t i = 0; i < count; i++) {
+}
+
+/* The sums of a block to its nodes' rows; the parts' in order. */
+static void gather_block(const struct operands *n, size_t block) {
+    const struct attention_args *a = n->a;
+    const size_t heads = a->shape.heads, kv_heads = a->shape.kv_heads, d = a->shape.head_dim, first = (size_t)n->block[block].first;
+    for (size_t i = 0; i < (size_t)n->block[block].count; i++) {
         float *row = a->dqkv + (first + i) * a->shape.stride;
-        memcpy(row + (a->shape.heads + kv) * d, dk + i * n->dp, d * sizeof *dk);
-        memcpy(row + (a->shape.heads + a->shape.kv_heads + kv) * d, dv + i * n->dp, d * sizeof *dv);
+        for (size_t head = 0; head < heads; head++) memcpy(row + head * d, sums_at(n, n->dq, head, block) + i * n->dp, d * sizeof *row);
+        for (size_t kv = 0; kv < kv_heads; kv++)
+            for (size_t part = 0; part < n->parts; part++) {
+                const float *dk = sums_at(n, n->dk, part * kv_heads + kv, block) + i * n->dp, *dv = sums_at(n, n->dv, part * kv_heads + kv, block) + i * n->dp;
+                float *to_k = row + (heads + kv) * d, *to_v = to_k + kv_heads * d;
+                for (size_t k = 0; k < d; k++) to_k[k] = part ? to_k[k] + dk[k] : dk[k], to_v[k] = part ? to_v[k] + dv[k] : dv[k];
+            }
     }
 }
 
 /* --- all blocks --- */
 
-typedef void block_fn(const struct operands *n, size_t block, size_t kv);
-
-/* `late`: blocks that come late in the batch have most to do and go first. Which thread takes one does not matter: each writes rows of its
- * own. */
-static void run_blocks(block_fn *fn, const struct operands *n, bool late) {
-    const size_t kv = n->a->shape.kv_heads, all = n->blocks * kv;
+/* Blocks that come late in the batch have most to do and go first. Which thread takes one does not matter: each writes rows of its own. */
+static void forward_all(const struct attention_args *a, bool half, uint16_t *scratch) {
+    const struct operands n = prepare(a, half, false, scratch);
 #pragma omp parallel for schedule(dynamic, 1)
-    for (size_t i = 0; i < all; i++) {
+    for (size_t i = 0; i < n.blocks * a->shape.kv_heads; i++) {
         tiles_begin(BLOCK);
-        fn(n, late ? n->blocks - 1 - i % n->blocks : i % n->blocks, i / n->blocks);
+        forward_queries(&n, n.blocks - 1 - i % n.blocks, i / n.blocks);
         tiles_end();
     }
 }
 
-static void forward_all(const struct attention_args *a, bool half, uint16_t *scratch) {
-    const struct operands n = prepare(a, half, false, scratch);
-    run_blocks(forward_queries, &n, true);
-}
-
 static void backward_all(const struct attention_args *a, bool half, uint16_t *scratch) {
     const struct operands n = prepare(a, half, true, scratch);
-    run_blocks(backward_queries, &n, true);
-    run_blocks(backward_keys, &n, false);
+    memset(n.dq, 0, a->shape.heads * n.blocks * BLOCK * n.dp * sizeof *n.dq);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (size_t i = 0; i < n.parts * a->shape.kv_heads; i++) {
+        tiles_begin(BLOCK);
+        backward_part(&n, i / a->shape.kv_heads, i % a->shape.kv_heads);
+        tiles_end();
+    }
+#pragma omp parallel for schedule(static)
+    for (size_t block = 0; block < n.blocks; block++) gather_block(&n, block);
 }
 
 const struct attention_tiles KERNELS = {scratch_elements, forward_all, backward_all};

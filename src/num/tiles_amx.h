@@ -5,6 +5,9 @@
 
 #include "num/tiles.h"
 
+#define TILES_HALVES 1 /* there are operands of bf16 */
+#define TILES_PLANES_OF(half) ((half) ? (size_t)1 : (size_t)GEMM_TILES_SPLIT)
+
 /* Tiles 0..3: sums, two rows of two; 4, 5: a; 6, 7: b. rows: of the 32 that the sums have; fewer make shorter tiles, so that nothing behind
  * a matrix is read or written. Per thread; whoever else uses tiles (oneDNN) sets its own, so every parallel region begins with it. */
 static inline void tiles_begin(size_t rows) {

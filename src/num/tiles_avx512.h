@@ -4,6 +4,8 @@
 
 #include "num/tiles.h"
 
+#define TILES_HALVES 0
+#define TILES_PLANES_OF(half) ((void)(half), (size_t)GEMM_TILES_WHOLE)
 #define TILES_PLANES GEMM_TILES_WHOLE
 #define TILES_RUN 4
 #define TILES_MULTIPLY(s, a, lda, b0, b1, steps, rows) \

@@ -26,6 +26,8 @@ static inline __attribute__((always_inline)) void lanes_pairs(__m512 s[][2], con
     }
 }
 
+#define TILES_HALVES 1
+#define TILES_PLANES_OF(half) ((half) ? (size_t)1 : (size_t)GEMM_TILES_SPLIT)
 #define TILES_PLANES 1
 #define TILES_RUN 8
 #define TILES_MULTIPLY lanes_pairs
