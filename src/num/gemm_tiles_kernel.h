@@ -6,8 +6,9 @@
 #include "num/lanes16.h"
 
 #define TASK_ROWS 128
-#define PLAIN_ROWS 256 /* at least, where the task packs b itself */
-#define STEPS_MOST 128                 /* of 32 along K at a time: longer sums are made in even parts */
+#define PLAIN_ROWS 256    /* at least, where the task packs b itself */
+#define PLAIN_COLUMNS 96
+#define STEPS_MOST 128    /* of 32 along K at a time: longer sums are made in even parts */
 #define STEPS_MOST_FP32 48
 
 static size_t second_of(const struct gemm_tiles *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
@@ -175,6 +176,10 @@ static struct task task_of(const struct gemm_tiles *g) {
     const size_t width = width_of(g), columns = columns_of(g), want = 4 * (size_t)omp_get_max_threads();
     size_t strip = TILES_STRIP / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;
     if (strip < 2 * width) strip = 2 * width;
+    if (!g->b && planes_of(g) == GEMM_TILES_WHOLE) { /* reading a again costs next to nothing, packing b again does */
+        const size_t even = round_up((columns + want - 1) / want, 32), narrow = even < PLAIN_COLUMNS ? PLAIN_COLUMNS : even;
+        if (narrow < strip) strip = narrow;
+    }
     const size_t strips = (columns + strip - 1) / strip;
     if (!g->b) {
         const size_t parts = (want + strips - 1) / strips, most = (g->m + PLAIN_ROWS - 1) / PLAIN_ROWS, n = parts < most ? parts : most;

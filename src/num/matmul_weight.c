@@ -66,7 +66,9 @@ static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const 
         const size_t rows = w->n - from < most ? w->n - from : most;
         struct gemm_tiles part = *g;
         part.planes = gemm_tiles_fp32(), part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
-        if (w->make)
+        if (w->make && part.planes == GEMM_TILES_WHOLE)
+            gemm_tiles_pack_made(panel.data, w->make, w->source, from, rows, w->k, false, part.planes, strips.data), part.b = panel.data;
+        else if (w->make)
             CHECK(plain_panel(&part.plain, &part.ld_plain, w, from, rows) == ST_OK); /* into memory that init took */
         else
             part.plain = w->plain + from * w->k, part.ld_plain = w->k;
@@ -128,7 +130,7 @@ static size_t panel_rows(const struct matmul_weight *w) {
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
     const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (!w.tiles) return rows * k * sizeof(float) + (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) : 0);
+    if (!w.tiles) return rows * k * sizeof(float) + (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) + gemm_tiles_strip_bytes(k) : 0);
     return (whole ? gemm_tiles_bytes(k, n, 1) : gemm_tiles_bytes(k, rows, 1)) + gemm_tiles_strip_bytes(k);
 }
 
@@ -137,6 +139,10 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
     *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
     const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
     if (w->split) TRY(grow_split(w));
+    if (w->split && gemm_tiles_fp32() == GEMM_TILES_WHOLE) {
+        TRY(grow_bytes(&strips, gemm_tiles_strip_bytes(k)));
+        return grow_bytes(&panel, gemm_tiles_bytes(k, split_rows(w) < n ? split_rows(w) : n, GEMM_TILES_WHOLE));
+    }
     if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
     TRY(grow_bytes(&strips, gemm_tiles_strip_bytes(k)));
     return whole ? grow_bytes(&stage, gemm_tiles_bytes(k, n, 1)) : grow_bytes(&panel, gemm_tiles_bytes(k, rows, 1));

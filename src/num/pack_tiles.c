@@ -82,10 +82,10 @@ static void pack_column_whole(uint16_t *out, const float *rows, size_t ld, size_
 /* pack_step of floats as they are. */
 static void pack_step_whole(uint16_t *out, size_t tiles, const float *rows, size_t ld, size_t count, size_t width) {
     float *to = (float *)(void *)out;
-    for (size_t j = 0; j < round_up(width, 32); j += 16, to += tiles * TILE_ELEMENTS)
-        for (size_t q = 0; q < 32; q++) {
+    for (size_t q = 0; q < 32; q++, to += 16)
+        for (size_t j = 0; j < round_up(width, 32); j += 16) { /* along a row, as it lies */
             const __mmask16 there = q < count && j < width ? first(width - j) : 0;
-            _mm512_storeu_ps(to + q * 16, _mm512_maskz_loadu_ps(there, rows + (there ? q * ld + j : 0)));
+            _mm512_storeu_ps(to + j / 16 * tiles * TILE_ELEMENTS, _mm512_maskz_loadu_ps(there, rows + (there ? q * ld + j : 0)));
         }
 }
 

@@ -62,6 +62,7 @@ static inline void tiles_steps_left(struct tiles_side a, size_t lda, struct tile
         lanes_fp32(s, rows, k, columns[0], columns[1], k, TILES_ROWS);
         lanes_store(tiles_here.sums + r * 32, s, TILES_ROWS);
     }
+    tiles_here.zero = false;
 }
 
 #endif

@@ -10,13 +10,15 @@
 static _Thread_local struct {
     _Alignas(64) float sums[32 * 32];
     size_t rows; /* there are */
+    bool zero;   /* instead of what lies in sums */
 } tiles_here;
 
 static inline void tiles_begin(size_t rows) { tiles_here.rows = rows; }
 static inline void tiles_end(void) {}
-static inline void tiles_sums_zero(void) { memset(tiles_here.sums, 0, tiles_here.rows * 32 * sizeof(float)); }
+static inline void tiles_sums_zero(void) { tiles_here.zero = true; }
 
 static inline void tiles_sums_load(const float *c, size_t ld, size_t rows, size_t second) {
+    tiles_here.zero = false;
     for (size_t r = 0; r < rows; r++) {
         _mm512_store_ps(tiles_here.sums + r * 32, _mm512_loadu_ps(c + r * ld));
         _mm512_store_ps(tiles_here.sums + r * 32 + 16, _mm512_loadu_ps(c + r * ld + second));
@@ -44,7 +46,11 @@ static inline __attribute__((always_inline)) void lanes_fp32(__m512 s[][2], cons
 }
 
 static inline __attribute__((always_inline)) void lanes_load(__m512 s[][2], const float *sums, size_t rows) {
-    for (size_t r = 0; r < rows; r++) s[r][0] = _mm512_load_ps(sums + r * 32), s[r][1] = _mm512_load_ps(sums + r * 32 + 16);
+    for (size_t r = 0; r < rows; r++)
+        if (tiles_here.zero)
+            s[r][0] = s[r][1] = _mm512_setzero_ps();
+        else
+            s[r][0] = _mm512_load_ps(sums + r * 32), s[r][1] = _mm512_load_ps(sums + r * 32 + 16);
 }
 
 static inline __attribute__((always_inline)) void lanes_store(float *sums, __m512 s[][2], size_t rows) {
@@ -76,6 +82,7 @@ static inline void tiles_all_rows(const uint16_t *a, size_t lda, const uint16_t 
         }
         sums += rows * 32, a += rows * lda, left -= rows;
     }
+    tiles_here.zero = false;
 }
 
 static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
