@@ -44,6 +44,11 @@ static void activate(struct run *r, uint16_t *kept, const float *gate_up, size_t
 static status gate_forward(struct layer_acts *a, struct run *r, const struct linear *l, struct mat h, const float *theta, size_t padded,
                            bool keep) {
     const size_t f = r->m->config.ffn;
+    if (r->one_pass && r->m->kind == MATMUL_F32) {
+        struct glu_floats s = {r->act, keep ? a->gate_up : NULL, kind_of(r), f};
+        const struct linear_finish finish = {glu_forward_floats, glu_forward_floats_look, &s, f};
+        return linear_forward_finish(&finish, a->u_gate_up, h, l, theta, &r->scratch, padded);
+    }
     if (r->one_pass) {
         struct glu_blocks s = {.act = r->act_half, .kept = keep ? a->gate_up_half : NULL, .kind = kind_of(r), .f = f};
         const struct linear_finish finish = {glu_forward_blocks, glu_forward_look, &s, f};
@@ -70,6 +75,11 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
                             size_t padded) {
     const size_t f = r->m->config.ffn;
     float *grad = r->m->params.grad;
+    if (r->one_pass && r->m->kind == MATMUL_F32) {
+        struct glu_floats s = {r->act, a->gate_up, kind_of(r), f};
+        const struct linear_finish finish = {glu_backward_floats, glu_backward_floats_look, &s, 0};
+        return linear_backward_finish(&finish, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded);
+    }
     if (r->one_pass) {
         struct glu_blocks s = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = a->gate_up_half, .kind = kind_of(r), .f = f};
         const struct linear_finish finish = {glu_backward_blocks, glu_backward_look, &s, 0};

@@ -165,7 +165,9 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? r->m->head.out : 0);
     const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_may_split(r->m->kind);
     const size_t planes = split ? gemm_tiles_fp32() : 1;
-    r->one_pass = tiles && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
+    const struct linear *down = &r->m->layers[0].down;
+    const bool finishes = tiles || (r->plan.train && matmul_split_finishes(r->m->kind, down->out, down->in) && matmul_splits(r->m->kind, t, down->out, down->in));
+    r->one_pass = finishes && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
     if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
     if (r->plan.train && !r->one_pass) take(k, &r->dact, t * c->ffn, sizeof(float));

@@ -44,7 +44,7 @@ struct run {
     float *h, *act;                              /* [T, C] normed; [T, F] */
     uint16_t *h_half, *act_half;
     float *gate_up;                              /* [T, 2F] in bf16 runs whose activation is not done behind the product */
-    bool one_pass;                               /* tiles, no dropout or DoRA: the activation is done behind the product */
+    bool one_pass;                               /* the activation is done behind the product: where that is made in tiles, of bf16 or in training of fp32, without dropout or DoRA */
     float *dx, *dh;                              /* [T, C] */
     float *dpost;                                /* [T, C] gradient before a norm behind attention or feed-forward */
     size_t longest;                              /* tokens of the longest sequence: which rotations families with long rope take */

@@ -66,6 +66,8 @@ void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, 
  * b; but those of a batch in training are never fewer than 16, so that a row has the same value in every batch. */
 bool matmul_may_split(enum matmul_kind kind);
 bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k);
+/* Does a split weight [N,K] go through its backward product in one panel of fp32 as it is, so that blocks may go to a function? */
+bool matmul_split_finishes(enum matmul_kind kind, size_t n, size_t k);
 /* Are operands packed anew in every product, so that a weight may as well stay as its file has it? */
 bool matmul_packs_always(enum matmul_kind kind);
 /* After `plain` changed (full training): packs again into the same memory. */

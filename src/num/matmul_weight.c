@@ -33,6 +33,10 @@ static size_t split_rows(const struct matmul_weight *w) {
     return ((w->n + panels - 1) / panels + 63) / 64 * 64;
 }
 
+bool matmul_split_finishes(enum matmul_kind kind, size_t n, size_t k) {
+    return matmul_may_split(kind) && gemm_tiles_fp32() == GEMM_TILES_WHOLE && split_rows(&(struct matmul_weight){.n = n, .k = k}) >= n;
+}
+
 static status grow_split(const struct matmul_weight *w) { return grow_bytes(&matmul_strips, gemm_tiles_plain_bytes(w->n > w->k ? w->n : w->k)); }
 
 /* x W^T: rows of W are columns of the result, and each thread makes those it packs. */
