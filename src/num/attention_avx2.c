@@ -1,4 +1,4 @@
-/* The baseline twin: 8 floats a vector. */
+/* Attention where there are no tiles: 8 floats a vector. */
 #include <immintrin.h>
 
 #define VEC 8

@@ -1,4 +1,4 @@
-/* attention_block: the arithmetic of one block of queries or keys; compiled once for AVX2 and once for AVX-512 (attention_kernel.h). */
+/* attention_block: the arithmetic of one block of queries or keys; for AVX2 (attention_kernel.h). */
 #ifndef RAPT_NUM_ATTENTION_BLOCK_H
 #define RAPT_NUM_ATTENTION_BLOCK_H
 

@@ -1,15 +1,17 @@
-/* attention_tiles_kernel: included by attention_amx.c and attention_bf16.c, which include their unit (tiles.h) and define KERNELS, the name of the table.
+/* attention_tiles_kernel: included by attention_amx.c, attention_bf16.c and attention_avx512.c, which include their layouts (attention_forms_*.h) and unit (tiles.h)
+ * and define KERNELS, the name of the table.
  *
  * Nodes in blocks of 32. Every segment begins a block, so that a row's values do not depend on what it is packed with; only where
- * segments are so many that most blocks would be nearly empty do blocks go on over their ends. A block of queries meets the key blocks it sees (and a block of
- * keys the query blocks that see it) in chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole
- * chunk.
+ * segments are so many that most blocks would be nearly empty do blocks go on over their ends. Forward, a block of queries meets the key blocks it sees in
+ * chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole chunk. Backward, a block of keys meets the query blocks
+ * that see it likewise, once for all three gradients: its own, dk and dv, gather over the chunk, and each query block's dq gets this key block's part in memory.
+ * Work is cut by query blocks, every n-th to a part, so that no two parts write the same dq; their dk and dv are added up in order at the end.
  *
- * Operands are rounded to bf16 once a call and laid out three ways:
+ * Operands are laid out once a call, rounded to bf16, in three ways:
  *   rows   [block][32][dp]              a of a product with the other side
  *   across [block][2][dp/32][16][16][2] b of scores: 16 nodes are columns, pairs of elements rows
  *   along  [block][dp/16][16][16][2]    b of sums over nodes: pairs of nodes are rows
- * In fp32 each is the sum of three bf16 (tiles.h): every 32 columns of rows, and every tile, come three times.
+ * In fp32 each is the sum of three bf16 (tiles.h): every 32 columns of rows, and every tile, come three times; or a float as it is: tiles have rows of 16 of them.
  * In bf16 scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the model's log-probs: for them what
  * rounding left over is kept as well, and s = q k + left(q) k + q left(k). */
 #include <math.h>
