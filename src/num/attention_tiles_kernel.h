@@ -31,7 +31,7 @@ static size_t padded_dim(size_t d) { return (d + 31) / 32 * 32; }
 static size_t blocks_of(size_t t) { return (t + BLOCK - 1) / BLOCK; }
 
 /* Blocks that t nodes may take. */
-static size_t capacity(size_t t) { return 2 * blocks_of(t) + 64; }
+static size_t capacity(size_t t) { return blocks_of(t) * 3 / 2 + 32; }
 
 struct block {
     int32_t first, count; /* nodes */

@@ -196,7 +196,7 @@ static struct task task_of(const struct gemm_tiles *g) {
 void GEMM_TILES_RUN(const struct gemm_tiles *g) {
     const struct task t = task_of(g);
     const size_t columns = columns_of(g), strips = (columns + t.columns - 1) / t.columns, row_tasks = (g->m + t.rows - 1) / t.rows;
-    CHECK(!g->a2 || g->k2 % 32 == 0);
+    CHECK((!g->a2 || g->k2 % 32 == 0) && (!g->finish || g->b || g->k <= TILES_FINISHED_K));
 #pragma omp parallel for schedule(dynamic, 1) if (row_tasks * strips > 1)
     for (size_t task = 0; task < row_tasks * strips; task++) {
         const size_t j = task / row_tasks * t.columns, i = task % row_tasks * t.rows, to = i + t.rows < g->m ? i + t.rows : g->m,

@@ -82,8 +82,9 @@ struct tiles_side {
 
 #define TILES_STRIP ((size_t)768 << 10) /* bytes of packed b that a task works on */
 
-/* Bytes of a thread that packs a strip itself: its tiles, a byte for each, and rows that are made for it. At least 64 columns of all of K: what is finished
- * at once is not cut along K. */
+/* Bytes of a thread that packs a strip itself: its tiles, a byte for each, and rows that are made for it. At least 64 columns of all of K, up to
+ * TILES_FINISHED_K: what is finished at once is not cut along K. */
+#define TILES_FINISHED_K 16384
 struct tiles_room {
     size_t tiles, used, rows, all;
 };
