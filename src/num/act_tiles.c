@@ -22,12 +22,7 @@ static inline __m512 sigmoid16(__m512 x) {
     return _mm512_mul_ps(r, _mm512_fnmadd_ps(y, r, _mm512_set1_ps(2.0f)));
 }
 
-/* sigmoid(a g + b g^3), and the derivative of what is in the brackets. */
-static inline __m512 gate(__m512 *inner, __m512 g, struct glu k) {
-    const __m512 a = _mm512_set1_ps(k.a), square = _mm512_mul_ps(_mm512_mul_ps(g, _mm512_set1_ps(k.b)), g); /* so that it is 0 where b is, however large g */
-    *inner = _mm512_fmadd_ps(square, _mm512_set1_ps(3.0f), a);
-    return sigmoid16(_mm512_mul_ps(g, _mm512_add_ps(a, square)));
-}
+#include "num/act_lanes.h"
 
 void glu_forward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second) {
     const struct glu_blocks *s = context;
@@ -41,31 +36,19 @@ void glu_forward_blocks(void *context, const float *block, size_t i, size_t rows
     }
 }
 
-/* What backward makes of 16 elements: act, and the gradients of gate and up. */
-struct made {
-    __m512 act, gate, up;
-};
-
-static inline struct made backward_lanes(__m512 d, __m512 g, __m512 u, struct glu kind) {
-    __m512 inner;
-    const __m512 p = gate(&inner, g, kind), value = _mm512_mul_ps(g, p);
-    const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(value, inner), _mm512_sub_ps(_mm512_set1_ps(1.0f), p), p);
-    return (struct made){_mm512_mul_ps(value, u), _mm512_mul_ps(_mm512_mul_ps(d, u), slope), _mm512_mul_ps(d, value)};
-}
-
 void glu_backward_blocks(void *context, const float *block, size_t i, size_t rows, size_t j, size_t second) {
     const struct glu_blocks *s = context;
     for (size_t r = 0; r < rows; r++, block += 2 * LANES) {
         const uint16_t *g = s->kept + (i + r) * 2 * s->f + j, *u = g + s->f;
         uint16_t *act = s->act + (i + r) * s->f + j, *out = s->dgate_up + (i + r) * 2 * s->f + j;
-        const struct made x = backward_lanes(_mm512_loadu_ps(block), bf16_load(g), bf16_load(u), s->kind);
+        const struct made x = act_backward(_mm512_loadu_ps(block), bf16_load(g), bf16_load(u), s->kind);
         if (second >= s->f) { /* half a block */
             bf16_store(act, x.act);
             bf16_store(out, x.gate);
             bf16_store(out + s->f, x.up);
             continue;
         }
-        const struct made y = backward_lanes(_mm512_loadu_ps(block + LANES), bf16_load(g + LANES), bf16_load(u + LANES), s->kind);
+        const struct made y = act_backward(_mm512_loadu_ps(block + LANES), bf16_load(g + LANES), bf16_load(u + LANES), s->kind);
         _mm512_storeu_si512(act, bf16_two(x.act, y.act));
         _mm512_storeu_si512(out, bf16_two(x.gate, y.gate));
         _mm512_storeu_si512(out + s->f, bf16_two(x.up, y.up));
