@@ -234,12 +234,18 @@ static void on_interrupt(int number) {
     trainer_interrupt();
 }
 
-static void catch_interrupts(void) {
+static const int interrupts[] = {SIGINT, SIGTERM, SIGUSR1}; /* the last: mpirun and Slurm pass it on, and wait */
+#define INTERRUPTS (sizeof interrupts / sizeof interrupts[0])
+
+/* Until training is over: a recipe's later stages end as they would without it. */
+static void catch_interrupts(struct sigaction before[INTERRUPTS]) {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND}; /* the second one kills */
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL); /* mpirun and Slurm pass it on, and wait */
+    for (size_t i = 0; i < INTERRUPTS; i++) sigaction(interrupts[i], &action, &before[i]);
+}
+
+static void leave_interrupts(const struct sigaction before[INTERRUPTS]) {
+    for (size_t i = 0; i < INTERRUPTS; i++) sigaction(interrupts[i], &before[i], NULL);
 }
 
 static status set_lora(struct train_options *t, const struct options *o) {
@@ -317,8 +323,10 @@ status cmd_train_run(int argc, char **argv) {
     put_command(&command, argc, argv);
     t.options_json = buf_text(&json);
     if (utf8_valid_prefix(command.data, command.size) == command.size) t.command = buf_text(&command); /* the manifest is JSON */
-    catch_interrupts();
+    struct sigaction before[INTERRUPTS];
+    catch_interrupts(before);
     status s = trainer_run(&t);
+    leave_interrupts(before);
     buf_release(&json);
     buf_release(&command);
     TRY(s);

@@ -124,3 +124,26 @@ fails 2 'nothere.jsonl, which is not there' "$RAPT" run r.yaml --set input=nothe
 fails 1 'nothere.yaml' "$RAPT" run nothere.yaml
 printf 'output: o\nstages: [\n' >cut.yaml
 fails 1 'cut.yaml:' "$RAPT" run cut.yaml
+# A stage behind training ends by a signal as it would without training before it: that stops at a checkpoint, and catches signals meanwhile.
+cat >signal.yaml <<Y
+output: runs/signal
+stages:
+  - name: augment
+    run: augment
+    with: {input: in.jsonl, output: runs/signal/train.jsonl}
+  - name: train
+    run: train
+    with: {model: $tests/golden/score_chat, train-data: runs/signal/train.jsonl, max-steps: 1, output-dir: runs/signal/policy}
+  - name: wait
+    run: score
+    with: {input: in.jsonl, output: runs/signal/scored.jsonl, source: rule, rule: command, command: "touch $dir/waiting; sleep 20", overwrite: true}
+Y
+"$RAPT" run signal.yaml 2>err &
+pid=$!
+for _ in $(seq 300); do [ ! -e waiting ] || break; sleep 0.1; done
+[ -e waiting ] || { cat err; exit 1; }
+kill -TERM $pid
+code=0
+{ wait $pid || code=$?; } 2>/dev/null
+pid=
+[ $code = 143 ] || { echo "exit code $code after SIGTERM"; cat err; exit 1; }
