@@ -72,16 +72,14 @@ static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * u
 
 /* --- the adapter's product in the same pass as the weight's: u is made first, then [x | u] times [W | B] --- */
 
-static size_t planes_of(const struct linear *l) { return l->w.split ? gemm_tiles_fp32() : 1; }
-
 /* x[t, n] as an operand of that pass: in `into` where it is not there yet. */
 static void begin_pass(struct gemm_tiles *g, struct mat x, size_t n, const struct linear *l, const struct linear_scratch *s) {
-    g->planes = planes_of(l), g->k = n;
+    g->k = n;
     if (l->w.split) {
         gemm_tiles_operand(g, s->half, x.f, x.ld, n);
     } else {
         x = operand(x, n, l->w.kind, s, g->m);
-        g->a = x.h, g->lda = x.ld;
+        g->a = x.h, g->lda = x.ld, g->planes = 1;
     }
 }
 

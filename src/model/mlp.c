@@ -44,14 +44,11 @@ static void activate(struct run *r, uint16_t *kept, const float *gate_up, size_t
 static status gate_forward(struct layer_acts *a, struct run *r, const struct linear *l, struct mat h, const float *theta, size_t padded,
                            bool keep) {
     const size_t f = r->m->config.ffn;
-    if (r->one_pass && r->m->kind == MATMUL_F32) {
-        struct glu_floats s = {r->act, keep ? a->gate_up : NULL, kind_of(r), f};
-        const struct linear_finish finish = {glu_forward_floats, glu_forward_floats_look, &s, f};
-        return linear_forward_finish(&finish, a->u_gate_up, h, l, theta, &r->scratch, padded);
-    }
     if (r->one_pass) {
-        struct glu_blocks s = {.act = r->act_half, .kept = keep ? a->gate_up_half : NULL, .kind = kind_of(r), .f = f};
-        const struct linear_finish finish = {glu_forward_blocks, glu_forward_look, &s, f};
+        struct glu_floats floats = {r->act, keep ? a->gate_up : NULL, kind_of(r), f};
+        struct glu_blocks halves = {.act = r->act_half, .kept = keep ? a->gate_up_half : NULL, .kind = kind_of(r), .f = f};
+        const struct linear_finish finish = r->m->kind == MATMUL_F32 ? (struct linear_finish){glu_forward_floats, glu_forward_floats_look, &floats, f}
+                                                                     : (struct linear_finish){glu_forward_blocks, glu_forward_look, &halves, f};
         return linear_forward_finish(&finish, a->u_gate_up, h, l, theta, &r->scratch, padded);
     }
     float *gate_up = a->gate_up ? a->gate_up : r->gate_up;
@@ -75,14 +72,11 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
                             size_t padded) {
     const size_t f = r->m->config.ffn;
     float *grad = r->m->params.grad;
-    if (r->one_pass && r->m->kind == MATMUL_F32) {
-        struct glu_floats s = {r->act, a->gate_up, kind_of(r), f};
-        const struct linear_finish finish = {glu_backward_floats, glu_backward_floats_look, &s, 0};
-        return linear_backward_finish(&finish, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded);
-    }
     if (r->one_pass) {
-        struct glu_blocks s = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = a->gate_up_half, .kind = kind_of(r), .f = f};
-        const struct linear_finish finish = {glu_backward_blocks, glu_backward_look, &s, 0};
+        struct glu_floats floats = {r->act, a->gate_up, kind_of(r), f};
+        struct glu_blocks halves = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = a->gate_up_half, .kind = kind_of(r), .f = f};
+        const struct linear_finish finish = r->m->kind == MATMUL_F32 ? (struct linear_finish){glu_backward_floats, glu_backward_floats_look, &floats, 0}
+                                                                     : (struct linear_finish){glu_backward_blocks, glu_backward_look, &halves, 0};
         return linear_backward_finish(&finish, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded);
     }
     const float *gate_up = a->gate_up ? a->gate_up : r->gate_up;

@@ -427,6 +427,8 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
 /* Of the queries of a part (every parts-th block) and the heads that read keys of head kv: dq, and what they add to dk and dv. */
 static void backward_part(const struct operands *n, size_t part, size_t kv) {
     const size_t group = n->a->shape.heads / n->a->shape.kv_heads;
+    for (size_t query = part; query < n->blocks; query += n->parts)
+        for (size_t head = kv * group; head < (kv + 1) * group; head++) memset(sums_at(n, n->dq, head, query), 0, BLOCK * n->dp * sizeof *n->dq);
     for (size_t key = 0; key < n->blocks; key++) {
         float *dk = sums_at(n, n->dk, part * n->a->shape.kv_heads + kv, key), *dv = sums_at(n, n->dv, part * n->a->shape.kv_heads + kv, key);
         struct chunk c = {0};
@@ -479,7 +481,6 @@ static void forward_all(const struct attention_args *a, bool half, uint16_t *scr
 
 static void backward_all(const struct attention_args *a, bool half, uint16_t *scratch) {
     const struct operands n = prepare(a, half, true, scratch);
-    memset(n.dq, 0, a->shape.heads * n.blocks * BLOCK * n.dp * sizeof *n.dq);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t i = 0; i < n.parts * a->shape.kv_heads; i++) {
         tiles_begin(BLOCK);
