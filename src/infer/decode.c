@@ -216,7 +216,7 @@ static status attend_cache(struct layer_acts *a, void *context, const struct run
     struct decoder *d = context;
     const struct attention_shape shape = block_attention_shape(r->m, layer);
     block_rotate(a->qkv, r, layer, d->row_position, d->row_count, false);
-    kv_cache_attend(a->attn, &d->cache, layer, a->qkv, &shape, d->spans, d->span_count);
+    kv_cache_attend(a->attn.f, &d->cache, layer, a->qkv, &shape, d->spans, d->span_count);
     return ST_OK;
 }
 
@@ -226,7 +226,7 @@ static status run_layers(struct decoder *d) {
     const size_t t = d->row_count, padded = padded_rows(d, t);
     r->longest = d->options.length; /* one table for a sequence from its first token to its last */
     TRY(model_bind(d->model, d->theta));
-    run_embed(r->layers[0].x, r, d->theta, d->row_id, t, padded);
+    run_embed(r->layers[0].x.f, r, d->theta, d->row_id, t, padded);
     for (size_t i = 0; i < d->model->config.layers; i++)
         TRY(block_forward_attend(run_layer_output(r, i), &r->layers[i], r, i, attend_cache, d, d->theta, t, padded, false));
     return ST_OK;
@@ -298,7 +298,7 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
         const size_t n = smaller(d->want_count - from, r->chunk), padded = smaller(padded_rows(d, n), r->chunk);
         for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->wants[from + i].row * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
-        rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
+        rmsnorm_forward(r->hn, NULL, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
         TRY(heads_logits(r, d->theta, 0, padded));
         TRY(take_rows(d, calls, from, n));
     }

@@ -73,7 +73,7 @@ void heads_gather(struct run *r, const struct seqtree *tree) {
     find_slots(r, tree);
     const size_t slots = (size_t)r->slot_count;
     memset(r->hs + slots * c, 0, 16 * c * sizeof(float));
-    rmsnorm_forward(r->hn, NULL, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
+    rmsnorm_forward(r->hn, NULL, NULL, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
     memset(r->hn + slots * c, 0, 16 * c * sizeof(float));
 }
 
@@ -83,7 +83,7 @@ void heads_scatter(struct run *r, size_t padded) {
     float *dnorm = m->norm_offset == LINEAR_FROZEN ? NULL : m->params.grad + m->norm_offset;
     float *dhs = r->hn; /* the normed rows are not needed any more */
     memset(dhs, 0, slots * c * sizeof(float));
-    rmsnorm_backward(dhs, dnorm, r->dhn, r->hs, m->norm, r->rstd, slots, c);
+    rmsnorm_backward(dhs, dnorm, r->dhn, (struct kept){.f = r->hs}, m->norm, r->rstd, slots, c);
     memset(r->dx, 0, padded * c * sizeof(float));
     for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
 }

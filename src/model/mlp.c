@@ -7,17 +7,17 @@
 
 static struct mat normed(const struct run *r) { return (struct mat){.f = r->h, .h = r->h_half, .ld = r->m->config.hidden}; }
 
-struct mat mlp_normed(struct run *r, float *rstd, const float *x, const float *weight, size_t padded) {
-    rmsnorm_forward(r->h, r->h_half, rstd, x, weight, padded, r->m->config.hidden, (float)r->m->config.norm_eps);
+struct mat mlp_normed(struct run *r, float *rstd, struct kept x, const float *weight, size_t padded, bool keep) {
+    rmsnorm_forward(r->h, r->h_half, keep ? x.h : NULL, rstd, x.f, weight, padded, r->m->config.hidden, (float)r->m->config.norm_eps);
     return normed(r);
 }
 
-struct mat mlp_normed_again(struct run *r, const float *x, const float *rstd, const float *weight, size_t padded) {
+struct mat mlp_normed_again(struct run *r, struct kept x, const float *rstd, const float *weight, size_t padded) {
     rmsnorm_again(r->h, r->h_half, x, rstd, weight, padded, r->m->config.hidden);
     return normed(r);
 }
 
-struct mat mlp_through_post(struct run *r, const float *weight, size_t offset, const float *x, const float *rstd, size_t padded) {
+struct mat mlp_through_post(struct run *r, const float *weight, size_t offset, struct kept x, const float *rstd, size_t padded) {
     const size_t c = r->m->config.hidden;
     if (!weight) return (struct mat){.f = r->dx, .ld = c};
     memset(r->dpost, 0, padded * c * sizeof *r->dpost);
@@ -59,11 +59,11 @@ static status gate_forward(struct layer_acts *a, struct run *r, const struct lin
 
 status mlp_forward(float *out, struct layer_acts *a, struct run *r, size_t layer, const float *theta, size_t padded, bool keep) {
     const struct model_layer *l = &r->m->layers[layer];
-    const struct mat h = mlp_normed(r, a->rstd2, a->mid, l->norm2, padded);
+    const struct mat h = mlp_normed(r, a->rstd2, a->mid, l->norm2, padded, keep);
     TRY(gate_forward(a, r, &l->gate_up, h, theta, padded, keep));
-    if (!l->post2) return linear_forward(out, a->mid, a->u_down, activated(r), &l->down, theta, &r->scratch, padded);
-    TRY(linear_forward(a->down_out, NULL, a->u_down, activated(r), &l->down, theta, &r->scratch, padded));
-    rmsnorm_forward_onto(out, a->rstd_post2, a->mid, a->down_out, l->post2, padded, r->m->config.hidden, (float)r->m->config.norm_eps);
+    if (!l->post2) return linear_forward(out, a->mid.f, a->u_down, activated(r), &l->down, theta, &r->scratch, padded);
+    TRY(linear_forward(a->down_out.f, NULL, a->u_down, activated(r), &l->down, theta, &r->scratch, padded));
+    rmsnorm_forward_onto(out, keep ? a->down_out.h : NULL, a->rstd_post2, a->mid.f, a->down_out.f, l->post2, padded, r->m->config.hidden, (float)r->m->config.norm_eps);
     return ST_OK;
 }
 

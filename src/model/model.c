@@ -166,6 +166,11 @@ static bool is_stored(const struct model *m, const struct linear *l) {
     return m->use != MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED);
 }
 
+/* Trained, and packed anew by each product. */
+static bool is_live(const struct model *m, const struct linear *l) {
+    return m->use == MODEL_FULL && m->storage != STORAGE_PACKED && l != &m->head && matmul_packs_tiles(m->kind);
+}
+
 static status linear_view(struct tensor_view *v, const struct model *m, const struct linear *l, size_t part) {
     const enum tensor_role role = l->part[part].role;
     return view_of(v, m, role == TENSOR_HEAD && m->config.tied ? TENSOR_EMBED : role, l->layer);
@@ -226,6 +231,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     }
     if (m->pissa && l->u_width) TRY(pissa_split(plain, m, l));
     TRY(load_bias(l, m));
+    if (is_live(m, l)) return matmul_weight_init_live(&l->w, m->kind, plain, l->out, l->in);
     return matmul_weight_init(&l->w, &m->packed, kind_of(m), plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
@@ -270,7 +276,7 @@ static void add_packed(struct linear *l, void *context) {
     struct packed_sum *s = context;
     const size_t int8 = int8_bytes(s->m, l);
     s->bytes += l->out * sizeof(float) + 256 + int8;
-    if (int8 || is_stored(s->m, l)) return;
+    if (int8 || is_stored(s->m, l) || is_live(s->m, l)) return;
     s->bytes += matmul_weight_bytes(kind_of(s->m), l->out, l->in, s->m->use != MODEL_INFER);
     if (l->out * l->in > s->largest) s->largest = l->out * l->in;
 }
@@ -494,13 +500,21 @@ static void add_weight(struct linear *l, void *context) {
     }
 }
 
+/* What products read beside the parameters. */
+static void add_copy(struct linear *l, void *context) {
+    struct weight_sum *s = context;
+    const size_t live = is_live(s->m, l) ? matmul_live_bytes(l->out, l->in) : 0;
+    if (live > s->scratch) s->scratch = live;
+    if (!live) s->bytes += matmul_weight_bytes(s->m->kind, l->out, l->in, true);
+}
+
 size_t model_weight_bytes(const struct model *m) {
     struct model *writable = (struct model *)(uintptr_t)m; /* only read */
     struct weight_sum s = {.m = m};
-    const size_t all = model_config_parameters(&m->config);
-    if (m->use == MODEL_FULL) return all * sizeof(float) + (m->kind == MATMUL_BF16 ? all * 2 * sizeof(uint16_t) : 0);
-    model_each_linear(writable, add_weight, &s);
-    if (m->config.head == HEAD_LM) add_weight(&writable->head, &s);
+    const bool full = m->use == MODEL_FULL;
+    if (full) s.bytes = model_config_parameters(&m->config) * sizeof(float);
+    model_each_linear(writable, full ? add_copy : add_weight, &s);
+    if (m->config.head == HEAD_LM) (full ? add_copy : add_weight)(&writable->head, &s);
     return s.bytes + s.scratch;
 }
 

@@ -14,7 +14,8 @@ enum model_use {
     MODEL_FULL     /* every weight is trained, in fp32 */
 };
 
-/* How frozen weights are kept; the further down, the less memory and the more time. */
+/* How weights are kept; the further down, the less memory and the more time. Trained ones are there in fp32 anyway: for them the first two say whether products have
+ * copies in bf16 or make them anew (where matmul_packs_tiles), and the last does not exist. */
 enum model_storage {
     STORAGE_PACKED,      /* ready for products */
     STORAGE_HEAD_PACKED, /* as the file has them, expanded in every product; but for the output head, which works in small pieces */
@@ -38,7 +39,7 @@ struct model {
     enum matmul_kind kind;      /* never MATMUL_INT8 */
     bool int8;                  /* opened as MATMUL_INT8, and the file has such weights: kind is that of what lies between products */
     enum model_use use;
-    enum model_storage storage; /* model_load looks at it; under MODEL_FULL weights are always packed */
+    enum model_storage storage; /* model_load looks at it */
     struct model_layer *layers;
     struct linear head; /* [V, C]; never adapted by all-linear. HEAD_LM only */
     float *norm;        /* [C] */

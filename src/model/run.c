@@ -29,51 +29,65 @@ static void take(struct taker *k, void *out, size_t count, size_t size) {
 }
 
 /* Floats a row of what the four linears keep of their adapters. */
-struct kept {
+struct u_widths {
     size_t qkv, o, gate_up, down;
 };
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-static struct kept kept_of(const struct model_layer *l) {
-    return (struct kept){linear_kept(&l->qkv), linear_kept(&l->o), linear_kept(&l->gate_up), linear_kept(&l->down)};
+static struct u_widths u_widths_of(const struct model_layer *l) {
+    return (struct u_widths){linear_kept(&l->qkv), linear_kept(&l->o), linear_kept(&l->gate_up), linear_kept(&l->down)};
 }
 
 /* Where layers share their buffers: adapters need not be the same in all of them. */
-static struct kept kept_most(const struct model *m) {
-    struct kept most = {0};
+static struct u_widths u_widths_most(const struct model *m) {
+    struct u_widths most = {0};
     for (size_t i = 0; i < m->config.layers; i++) {
-        const struct kept n = kept_of(&m->layers[i]);
-        most = (struct kept){larger(most.qkv, n.qkv), larger(most.o, n.o), larger(most.gate_up, n.gate_up), larger(most.down, n.down)};
+        const struct u_widths n = u_widths_of(&m->layers[i]);
+        most = (struct u_widths){larger(most.qkv, n.qkv), larger(most.o, n.o), larger(most.gate_up, n.gate_up), larger(most.down, n.down)};
     }
     return most;
 }
 
-static void take_layer(struct taker *k, struct layer_acts *a, const struct model *m, size_t layer, struct kept kept, size_t t, bool train) {
+/* Does backward read bf16 forms of what forward had in fp32? Layers that are computed again start from their exact inputs. */
+static bool keeps_halves(const struct run *r) { return r->plan.train && !r->plan.recompute && r->m->kind == MATMUL_BF16; }
+
+/* The fp32 forms of rows, which are kept themselves or were taken for all layers; and their bf16 forms. */
+static void take_kept(struct taker *k, struct kept *x, const struct kept *all, size_t count) {
+    if (!all) {
+        take(k, &x->f, count, sizeof(float));
+        return;
+    }
+    x->f = all->f;
+    take(k, &x->h, count + GEMM_TILES_K, sizeof(uint16_t));
+}
+
+/* working: has the fp32 forms where bf16 is kept; else NULL. */
+static void take_layer(struct taker *k, struct layer_acts *a, const struct layer_acts *working, const struct model *m, size_t layer, struct u_widths widths, size_t t, bool train) {
     const struct model_config *c = &m->config;
     const struct model_layer *l = &m->layers[layer];
     take(k, &a->rstd1, t, sizeof(float));
     take(k, &a->rstd2, t, sizeof(float));
     take(k, &a->qkv, t * l->qkv.out, sizeof(float));
-    if (c->qk_norm) take(k, &a->qk_raw, t * (c->heads + c->kv_heads) * c->head_dim, sizeof(float));
+    if (c->qk_norm) take_kept(k, &a->qk_raw, working ? &working->qk_raw : NULL, t * (c->heads + c->kv_heads) * c->head_dim);
     if (c->qk_norm) take(k, &a->qk_rstd, t * (c->heads + c->kv_heads), sizeof(float));
-    take(k, &a->attn, t * l->o.in, sizeof(float));
+    take_kept(k, &a->attn, working ? &working->attn : NULL, t * l->o.in);
     take(k, &a->lse, t * c->heads, sizeof(float));
     if (c->family->gemma) {
-        take(k, &a->o_out, t * c->hidden, sizeof(float));
+        take_kept(k, &a->o_out, working ? &working->o_out : NULL, t * c->hidden);
         take(k, &a->rstd_post1, t, sizeof(float));
-        take(k, &a->down_out, t * c->hidden, sizeof(float));
+        take_kept(k, &a->down_out, working ? &working->down_out : NULL, t * c->hidden);
         take(k, &a->rstd_post2, t, sizeof(float));
     }
-    take(k, &a->mid, t * c->hidden, sizeof(float));
+    take_kept(k, &a->mid, working ? &working->mid : NULL, t * c->hidden);
     if (m->kind != MATMUL_BF16)
         take(k, &a->gate_up, t * l->gate_up.out, sizeof(float));
     else if (train)
         take(k, &a->gate_up_half, t * l->gate_up.out + GEMM_TILES_K, sizeof(uint16_t));
-    take(k, &a->u_qkv, t * kept.qkv, sizeof(float));
-    take(k, &a->u_o, t * kept.o, sizeof(float));
-    take(k, &a->u_gate_up, t * kept.gate_up, sizeof(float));
-    take(k, &a->u_down, t * kept.down, sizeof(float));
+    take(k, &a->u_qkv, t * widths.qkv, sizeof(float));
+    take(k, &a->u_o, t * widths.o, sizeof(float));
+    take(k, &a->u_gate_up, t * widths.gate_up, sizeof(float));
+    take(k, &a->u_down, t * widths.down, sizeof(float));
 }
 
 enum what { WIDEST, KEPT_RANKS, WIDEST_INPUT, WIDEST_OPERAND };
@@ -93,25 +107,30 @@ static size_t largest_of(const struct model *m, enum what what) {
     return most;
 }
 
+/* The fp32 forms of what layers keep in bf16: heads before their norm are only kept, and the two norms behind projections see one after the other. */
+static void take_working(struct taker *k, struct layer_acts *a, const struct model *m, size_t t) {
+    take(k, &a->x.f, t * m->config.hidden, sizeof(float));
+    take(k, &a->attn.f, t * m->layers[0].o.in, sizeof(float));
+    take(k, &a->mid.f, t * m->config.hidden, sizeof(float));
+    if (m->config.family->gemma) take(k, &a->o_out.f, t * m->config.hidden, sizeof(float));
+    a->down_out = a->o_out;
+}
+
 static void take_layers(struct taker *k, struct run *r, size_t t) {
     const struct model *m = r->m;
-    const bool each = r->plan.train && !r->plan.recompute;
-    struct layer_acts shared = {0}, *a;
-    float *x = NULL;
+    const bool halves = keeps_halves(r), each = r->plan.train && !r->plan.recompute;
+    struct layer_acts working = {0}, shared = {0};
     take(k, &r->layers, m->config.layers, sizeof *r->layers);
-    if (!each) take_layer(k, &shared, m, 0, kept_most(m), t, r->plan.train);
-    if (!r->plan.train) take(k, &x, t * m->config.hidden, sizeof(float));
+    if (halves) take_working(k, &working, m, t);
+    if (!each) take_layer(k, &shared, NULL, m, 0, u_widths_most(m), t, r->plan.train);
+    if (!r->plan.train) take(k, &shared.x.f, t * m->config.hidden, sizeof(float));
     for (size_t i = 0; i < m->config.layers; i++) {
-        struct layer_acts counted = {0};
-        a = r->layers ? &r->layers[i] : &counted;
+        struct layer_acts counted = {0}, *a = r->layers ? &r->layers[i] : &counted;
         if (each)
-            take_layer(k, a, m, i, kept_of(&m->layers[i]), t, r->plan.train);
+            take_layer(k, a, halves ? &working : NULL, m, i, u_widths_of(&m->layers[i]), t, r->plan.train);
         else
             *a = shared;
-        if (r->plan.train)
-            take(k, &a->x, t * m->config.hidden, sizeof(float));
-        else
-            a->x = x;
+        if (r->plan.train) take_kept(k, &a->x, halves ? &working.x : NULL, t * m->config.hidden);
     }
 }
 
@@ -261,14 +280,14 @@ static size_t longest_of(const struct seqtree *tree) {
     return (size_t)most;
 }
 
-float *run_layer_output(struct run *r, size_t layer) { return layer + 1 < r->m->config.layers ? r->layers[layer + 1].x : r->x; }
+float *run_layer_output(struct run *r, size_t layer) { return layer + 1 < r->m->config.layers ? r->layers[layer + 1].x.f : r->x; }
 
 status run_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep) {
     const size_t t = (size_t)tree->node_count, padded = run_round(t);
     CHECK(t <= r->plan.tokens && (size_t)tree->score_count <= r->plan.scored && (!keep || r->plan.train));
     r->longest = longest_of(tree);
     TRY(model_bind(r->m, theta));
-    run_embed(r->layers[0].x, r, theta, tree->ids, t, padded);
+    run_embed(r->layers[0].x.f, r, theta, tree->ids, t, padded);
     for (size_t i = 0; i < r->m->config.layers; i++)
         TRY(block_forward(run_layer_output(r, i), &r->layers[i], r, i, tree, theta, padded, keep));
     if (!r->plan.rewards) return heads_forward(r, tree, theta, keep);

@@ -7,10 +7,12 @@
 
 #include "base/arena.h"
 #include "model/model.h"
+#include "num/kept.h"
 #include "num/seqtree.h"
 
 struct run_plan {
     size_t tokens;  /* most tokens of a micro-batch */
+    size_t usual;   /* how many it has as a rule, where that is known to be fewer; else 0 */
     size_t scored;  /* most scored entries */
     bool train;     /* backward will be called */
     bool recompute; /* keep only layer inputs; run each layer again in backward */
@@ -19,16 +21,19 @@ struct run_plan {
     bool rewards;   /* of a reward model, on pooled trees; else of a language model */
 };
 
-struct layer_acts {          /* what backward needs of one layer */
-    float *x;                /* [T, C] input */
+/* What backward needs of one layer. Where products read bf16, and layers are not computed again, it reads x, mid, attn and what norms saw in bf16 (h of
+ * struct kept): their fp32 forms are then the same memory in all layers. */
+struct layer_acts {
+    struct kept x;           /* [T, C] input */
     float *rstd1, *rstd2;    /* [T] */
     float *qkv;              /* [T, (H + 2K) D] after rope */
-    float *qk_raw, *qk_rstd; /* [T, (H + K) D] before their norm, [T, H + K]; NULL in families without */
-    float *attn;             /* [T, H D] */
+    struct kept qk_raw;      /* [T, (H + K) D] before their norm; NULL in families without, as are the next five */
+    float *qk_rstd;          /* [T, H + K] */
+    struct kept attn;        /* [T, H D] */
     float *lse;              /* [T, H] */
-    float *o_out, *rstd_post1, *down_out,
-        *rstd_post2;                         /* [T, C] before the norms behind attention and feed-forward, [T]; NULL in families without */
-    float *mid;                              /* [T, C] after attention's residual */
+    struct kept o_out, down_out;             /* [T, C] before the norms behind attention and feed-forward */
+    float *rstd_post1, *rstd_post2;          /* [T] */
+    struct kept mid;                         /* [T, C] after attention's residual */
     float *gate_up;                          /* [T, 2F]; NULL where products read bf16: then */
     uint16_t *gate_up_half;                  /* [T, 2F]; in backward their gradient takes their place */
     float *u_qkv, *u_o, *u_gate_up, *u_down; /* [T, linear_kept] */

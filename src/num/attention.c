@@ -62,18 +62,23 @@ size_t attention_scratch(size_t tokens, const struct attention_shape *shape, boo
     return tiles + (backward ? delta_bytes(tokens, shape->heads) : 0);
 }
 
+static inline __attribute__((always_inline)) float product_sum(const float *a, struct kept b, size_t d) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t k = 0; k < d; k++) sum += a[k] * kept_value(b, k);
+    return sum;
+}
+
 /* delta[T, H] = sum over D of dout * out: the softmax gradient's common term. */
-static void compute_delta(float *delta, const float *dout, const float *out, size_t t, size_t heads, size_t d) {
+static void compute_delta(float *delta, const float *dout, struct kept out, size_t t, size_t heads, size_t d) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t * heads; i++) {
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t k = 0; k < d; k++) sum += dout[i * d + k] * out[i * d + k];
-        delta[i] = sum;
+        const struct kept row = kept_at(out, i * d); /* a loop for each form */
+        delta[i] = row.h ? product_sum(dout + i * d, kept_half(row), d) : product_sum(dout + i * d, kept_float(row), d);
     }
 }
 
-void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv, const struct seqtree *tree,
+void attention_backward(float *dqkv, const float *dout, struct kept out, const float *lse, const float *qkv, const struct seqtree *tree,
                         const struct attention_shape *shape, bool half, void *scratch) {
     const size_t t = (size_t)tree->node_count;
     float *delta = scratch;

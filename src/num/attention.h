@@ -5,6 +5,7 @@
 #ifndef RAPT_NUM_ATTENTION_H
 #define RAPT_NUM_ATTENTION_H
 
+#include "num/kept.h"
 #include "num/seqtree.h"
 
 #define ATTENTION_HEAD_DIM_MAX 256
@@ -22,7 +23,7 @@ struct attention_shape {
 void attention_forward(float *out, float *lse, const float *qkv, const struct seqtree *tree, const struct attention_shape *shape, bool half,
                        void *scratch);
 /* dqkv[T, stride] is written. */
-void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse, const float *qkv, const struct seqtree *tree,
+void attention_backward(float *dqkv, const float *dout, struct kept out, const float *lse, const float *qkv, const struct seqtree *tree,
                         const struct attention_shape *shape, bool half, void *scratch);
 size_t attention_scratch(size_t tokens, const struct attention_shape *shape, bool half, bool backward);
 

@@ -42,8 +42,8 @@ struct matmul_weight {
     size_t n, k;
     bool tiles;         /* packed for gemm_tiles */
     bool split;         /* MATMUL_F32 on gemm_tiles, which packs it in every product */
-    const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read */
-    void *forward;      /* MATMUL_BF16: tiles for x W^T; without tiles W [N,K] in bf16, for both directions */
+    const float *plain; /* [N,K] fp32, view; what MATMUL_F32 and MATMUL_REFERENCE read, or what MATMUL_BF16 packs in every product */
+    void *forward;      /* MATMUL_BF16, plain being NULL: tiles for x W^T; without tiles W [N,K] in bf16, for both directions */
     void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
     matmul_rows *make;  /* stored: then the three above are NULL */
     const void *source;
@@ -60,6 +60,10 @@ size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_
  * all stored weights share: at most matmul_stored_bytes. */
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
+/* A weight that is trained, where matmul_packs_tiles(kind): each product packs plain[N,K] as it then is, into scratch that all such weights share, at most
+ * matmul_live_bytes. */
+status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k);
+size_t matmul_live_bytes(size_t n, size_t k);
 /* A weight that products read as it is quantised (num/qdot.h), for x W^T only; parts must live on. x must come as fp32. */
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k);
 /* Does this CPU multiply floats of that kind as sums of bf16 (gemm_tiles.h)? And a product of that shape? Few rows do not repay splitting

@@ -115,7 +115,7 @@ status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum ma
 }
 
 status matmul_weight_update(struct matmul_weight *w, const float *plain) {
-    if (w->kind != MATMUL_BF16) return ST_OK;
+    if (w->kind != MATMUL_BF16 || w->plain) return ST_OK;
     if (w->tiles) {
         gemm_tiles_pack(w->forward, plain, w->k, true, w->k, w->n, 1);
         if (w->backward) gemm_tiles_pack(w->backward, plain, w->k, false, w->n, w->k, 1);
@@ -152,6 +152,14 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
     return whole ? grow_bytes(&stage, gemm_tiles_bytes(k, n, 1)) : grow_bytes(&panel, gemm_tiles_bytes(k, rows, 1));
 }
 
+status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k) {
+    CHECK(matmul_packs_tiles(kind));
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = true};
+    return grow_bytes(&stage, gemm_tiles_bytes(k, n, 1));
+}
+
+size_t matmul_live_bytes(size_t n, size_t k) { return gemm_tiles_bytes(k, n, 1); }
+
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k) {
     *w = (struct matmul_weight){.kind = MATMUL_F32, .n = n, .k = k, .int8 = parts, .int8_count = count};
 }
@@ -165,19 +173,24 @@ static status int8_product(float *y, size_t ldy, const float *init, size_t ld_in
     return ST_OK;
 }
 
+/* The whole of w in tiles; what is not packed is packed into `stage`, which the next call overwrites. */
+static const void *in_tiles(const struct matmul_weight *w, bool backward) {
+    if (!w->make && !w->plain) return backward ? w->backward : w->forward;
+    CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
+    if (w->make)
+        gemm_tiles_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
+    else
+        gemm_tiles_pack(stage.data, w->plain, w->k, !backward, backward ? w->n : w->k, backward ? w->k : w->n, 1);
+    return stage.data;
+}
+
 void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, bool backward) {
     if (w->split) {
         if (backward) run_split_backward(g, (struct mat){0}, w);
         else run_split_forward(g, w);
         return;
     }
-    if (!w->make) {
-        g->b = backward ? w->backward : w->forward;
-    } else {
-        CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
-        gemm_tiles_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
-        g->b = stage.data;
-    }
+    g->b = in_tiles(w, backward);
     gemm_tiles_run(g);
 }
 
@@ -239,7 +252,7 @@ status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_
     if (!m) return ST_OK;
     if (w->int8) return int8_product(y, ldy, init, ld_init, x, w, m);
     if (w->tiles && w->make) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
-    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
+    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, in_tiles(w, false), m, w->n, w->k);
     if (w->split && matmul_splits(w->kind, m, w->n, w->k)) return split_product(y, ldy, init, ld_init, x, w, false, m);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(y, ldy, init != NULL, x, w, true, m);
@@ -251,7 +264,7 @@ status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t 
     if (!m) return ST_OK;
     CHECK(!w->int8);
     if (w->tiles && w->make) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
-    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
+    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, in_tiles(w, true), m, w->k, w->n);
     if (w->split && matmul_splits(w->kind, m, w->k, w->n)) return split_product(dx, lddx, init, ld_init, dy, w, true, m);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(dx, lddx, init != NULL, dy, w, false, m);

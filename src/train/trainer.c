@@ -204,18 +204,20 @@ static void plan_tokens(const struct trainer *t, struct run_plan *plan, size_t l
 /* Everything a step needs, sized before the first one; the table is what a person sees before any of it is touched. */
 static status plan_memory(struct trainer *t) {
     const struct train_options *o = t->o;
-    size_t longest = 0, most = 1;
+    size_t longest = 0, most = 1, sum = 0;
     for (int set = 0; set < 2; set++) {
         const struct loaded *d = set ? &t->eval : &t->train;
         for (size_t i = 0; i < d->count; i++) {
             const size_t n = batch_row_tokens(d, i, t->share);
+            if (!set) sum += n;
             if (n > longest) longest = n;
             if (o->objective == OBJECTIVE_KTO && (size_t)d->longest > longest) longest = (size_t)d->longest;
             if ((size_t)d->rows[i].responses > most) most = (size_t)d->rows[i].responses;
         }
     }
     struct run_plan plan = {
-        .train = true, .recompute = o->recompute, .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
+        .train = true, .usual = t->train.count ? sum / t->train.count * o->batch : 0, .recompute = o->recompute,
+        .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
     const size_t states = train_state_bytes(&t->model, o->optimizer, &o->optim);
     const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto() / (size_t)t->comm.local_size;
     plan_tokens(t, &plan, longest, states, all > synced ? all - synced : 0);

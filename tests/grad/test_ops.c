@@ -63,7 +63,7 @@ struct norm_case {
 };
 static double norm_objective(void *context) {
     struct norm_case *k = context;
-    rmsnorm_forward(k->out, NULL, k->rstd, k->x, k->weight, k->t, k->c, 1e-5f);
+    rmsnorm_forward(k->out, NULL, NULL, k->rstd, k->x, k->weight, k->t, k->c, 1e-5f);
     return dot(k->out, k->dout, k->t * k->c);
 }
 
@@ -80,11 +80,56 @@ static void rmsnorm_gradient(void **state) {
         memcpy(dx, before, n * sizeof(float));
         memset(dweight, 0, sizeof dweight);
         norm_objective(&k);
-        rmsnorm_backward(dx, dweight, k.dout, k.x, k.weight, k.rstd, k.t, k.c);
+        rmsnorm_backward(dx, dweight, k.dout, (struct kept){.f = k.x}, k.weight, k.rstd, k.t, k.c);
         for (size_t i = 0; i < n; i++) dx[i] -= before[i]; /* it adds */
         check_slopes("norm dx", k.x, dx, n, norm_objective, &k);
         check_slopes("norm dweight", k.weight, dweight, k.c, norm_objective, &k);
     }
+}
+
+/* Kept rows in bf16: the same as from their values in fp32; and what is kept is x, rounded. */
+static void rmsnorm_of_halves(void **state) {
+    (void)state;
+    enum { T = 5, C = 67 };
+    static float x[T * C], rounded[T * C], weight[C], dout[T * C], out[2][T * C], dx[2][T * C], dweight[2][C], rstd[T];
+    static uint16_t kept[T * C];
+    fill(x, T * C, 1), fill(weight, C, 2), fill(dout, T * C, 3);
+    rmsnorm_forward(out[0], NULL, kept, rstd, x, weight, T, C, 1e-5f);
+    for (size_t i = 0; i < T * C; i++) {
+        assert_int_equal(kept[i], dtype_float_to_bf16(x[i]));
+        rounded[i] = dtype_bf16_to_float(kept[i]);
+    }
+    const struct kept rows[] = {{.f = rounded}, {.h = kept}};
+    for (size_t i = 0; i < 2; i++) {
+        rmsnorm_again(out[i], NULL, rows[i], rstd, weight, T, C);
+        rmsnorm_backward(dx[i], dweight[i], dout, rows[i], weight, rstd, T, C);
+    }
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
+    for (size_t i = 0; i < T * C; i++) assert_true(fabsf(dx[0][i] - dx[1][i]) <= 1e-6f * (1 + fabsf(dx[0][i])));
+    for (size_t i = 0; i < C; i++) assert_true(fabsf(dweight[0][i] - dweight[1][i]) <= 1e-6f * (1 + fabsf(dweight[0][i])));
+}
+
+/* Heads' norms alike, against those in fp32 and against slopes by way of them. */
+static void headnorm_of_halves(void **state) {
+    (void)state;
+    enum { T = 4, H = 3, K = 2, D = 10, STRIDE = (H + 2 * K) * D, RAW = T * (H + K) * D };
+    static float qkv[T * STRIDE], other[T * STRIDE], q_norm[D], k_norm[D], plain[RAW], rstd[T * (H + K)], dqkv[2][T * STRIDE], dq[2][D], dk[2][D];
+    static uint16_t kept[RAW];
+    const struct head_norm n = {q_norm, k_norm, H, K, D, STRIDE, 1e-6f};
+    fill(qkv, T * STRIDE, 1), fill(q_norm, D, 2), fill(k_norm, D, 3), fill(dqkv[0], T * STRIDE, 4);
+    memcpy(other, qkv, sizeof qkv), memcpy(dqkv[1], dqkv[0], sizeof dqkv[0]);
+    headnorm_forward(qkv, (struct kept){.f = plain}, rstd, &n, T);
+    headnorm_forward(other, (struct kept){.h = kept}, rstd, &n, T);
+    assert_memory_equal(qkv, other, sizeof qkv);
+    for (size_t i = 0; i < RAW; i++) {
+        assert_int_equal(kept[i], dtype_float_to_bf16(plain[i]));
+        plain[i] = dtype_bf16_to_float(kept[i]);
+    }
+    headnorm_backward(dqkv[0], dq[0], dk[0], (struct kept){.f = plain}, rstd, &n, T);
+    headnorm_backward(dqkv[1], dq[1], dk[1], (struct kept){.h = kept}, rstd, &n, T);
+    for (size_t i = 0; i < T * STRIDE; i++) assert_true(fabsf(dqkv[0][i] - dqkv[1][i]) <= 1e-6f * (1 + fabsf(dqkv[0][i])));
+    assert_memory_equal(dq[0], dq[1], sizeof dq[0]);
+    assert_memory_equal(dk[0], dk[1], sizeof dk[0]);
 }
 
 struct act_case {
@@ -459,7 +504,7 @@ static void dropout_mask(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(glu_gradient),
+        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(rmsnorm_of_halves), cmocka_unit_test(headnorm_of_halves), cmocka_unit_test(glu_gradient),
         cmocka_unit_test(rope_gradient),    cmocka_unit_test(softmax_logp_gradient),
         cmocka_unit_test(softcap_gradient), cmocka_unit_test(exponentials),
         cmocka_unit_test(products),         cmocka_unit_test(weights),
