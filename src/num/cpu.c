@@ -36,16 +36,25 @@ bool cpu_has_avx512_fp16(void) {
     return known;
 }
 
-/* Linux hands out the tile registers' state on request, once for the process: ARCH_REQ_XCOMP_PERM of XFEATURE_XTILEDATA. */
-static bool may_use_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+#ifdef RAPT_EMULATE_AMX /* tests/emulate */
+static bool has_tile_registers(void) { return true; }
+static bool has_tile_int8(void) { return true; }
+#else
+static bool feature_7_edx(unsigned bit) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> bit & 1);
+}
+
+/* AMX-BF16 and AMX-TILE; Linux hands out the tile registers' state on request, once for the process: ARCH_REQ_XCOMP_PERM of XFEATURE_XTILEDATA. */
+static bool has_tile_registers(void) { return feature_7_edx(22) && feature_7_edx(24) && syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+static bool has_tile_int8(void) { return feature_7_edx(25); }
+#endif
 
 bool cpu_has_amx_bf16(void) {
     static int known = -1;
-    unsigned a, b, c, d;
     if (known < 0)
         known = cpu_has_avx512() && !limited_to("avx512") && !limited_to("avx512-fp16") && !limited_to("avx512-bf16") &&
-                __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-                (d >> 22 & 1) && (d >> 24 & 1) /* AMX-BF16, AMX-TILE */ && may_use_tiles();
+                __builtin_cpu_supports("avx512bf16") && has_tile_registers();
     return known;
 }
 
@@ -61,8 +70,7 @@ bool cpu_has_tiles(void) { return cpu_has_amx_bf16() || cpu_has_bf16_dots(); }
 
 bool cpu_has_amx_int8(void) {
     static int known = -1;
-    unsigned a, b, c, d;
-    if (known < 0) known = cpu_has_amx_bf16() && cpu_has_avx512_vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 25 & 1);
+    if (known < 0) known = cpu_has_amx_bf16() && cpu_has_avx512_vnni() && has_tile_int8();
     return known;
 }
 
