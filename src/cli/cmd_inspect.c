@@ -566,7 +566,7 @@ static void training_facts(struct facts *f, const char *path, const struct inspe
         if (s == ST_OK && !full) s = lora_attach(&m, &lora, 0, true);
         if (s == ST_OK) {
             const size_t states = train_state_bytes(&m, adamw, &params);
-            plan.recompute = false;
+            plan.recompute_layers = 0;
             (void)train_memory_fit(&m, &plan, states, model_memory_auto()); /* what does not fit here is told all the same */
             const struct train_memory t = train_memory_of(&m, &plan, states);
             fact_int(f, full ? "full" : "lora_r16", train_memory_total(&t) >> 20);

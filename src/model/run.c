@@ -49,8 +49,11 @@ static struct u_widths u_widths_most(const struct model *m) {
     return most;
 }
 
-/* Does backward read bf16 forms of what forward had in fp32? Layers that are computed again start from their exact inputs. */
-static bool keeps_halves(const struct run *r) { return r->plan.train && !r->plan.recompute && r->m->kind == MATMUL_BF16; }
+/* The first so many layers are run again in backward. */
+static size_t recomputed(const struct run *r) {
+    const size_t layers = r->m->config.layers, asked = r->plan.train ? r->plan.recompute_layers : 0;
+    return asked < layers ? asked : layers;
+}
 
 /* The fp32 forms of rows, which are kept themselves or were taken for all layers; and their bf16 forms. */
 static void take_kept(struct taker *k, struct kept *x, const struct kept *all, size_t count) {
@@ -118,19 +121,21 @@ static void take_working(struct taker *k, struct layer_acts *a, const struct mod
 
 static void take_layers(struct taker *k, struct run *r, size_t t) {
     const struct model *m = r->m;
-    const bool halves = keeps_halves(r), each = r->plan.train && !r->plan.recompute;
+    const size_t again = recomputed(r), x = t * m->config.hidden;
+    const bool train = r->plan.train, halves = train && m->kind == MATMUL_BF16 && again < m->config.layers;
     struct layer_acts working = {0}, shared = {0};
     take(k, &r->layers, m->config.layers, sizeof *r->layers);
     if (halves) take_working(k, &working, m, t);
-    if (!each) take_layer(k, &shared, NULL, m, 0, u_widths_most(m), t, r->plan.train);
-    if (!r->plan.train) take(k, &shared.x.f, t * m->config.hidden, sizeof(float));
+    if (again || !train) take_layer(k, &shared, NULL, m, 0, u_widths_most(m), t, train);
+    if (!train) take(k, &shared.x.f, x, sizeof(float));
     for (size_t i = 0; i < m->config.layers; i++) {
         struct layer_acts counted = {0}, *a = r->layers ? &r->layers[i] : &counted;
-        if (each)
-            take_layer(k, a, halves ? &working : NULL, m, i, u_widths_of(&m->layers[i]), t, r->plan.train);
-        else
+        const bool exact = i < again || !halves; /* a layer that is computed again starts from what it had */
+        if (i < again || !train)
             *a = shared;
-        if (r->plan.train) take_kept(k, &a->x, halves ? &working.x : NULL, t * m->config.hidden);
+        else
+            take_layer(k, a, halves ? &working : NULL, m, i, u_widths_of(&m->layers[i]), t, train);
+        if (train) take_kept(k, &a->x, exact ? NULL : &working.x, x);
     }
 }
 
@@ -319,7 +324,7 @@ status run_backward(struct run *r, const struct seqtree *tree, const float *thet
         TRY(heads_backward(r, tree, theta, dlogp, padded));
     graded(r, RUN_STAGE_HEAD(r->m->config.layers));
     for (size_t i = r->m->config.layers; i-- > 0;) {
-        if (r->plan.recompute) TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded, true));
+        if (i < recomputed(r)) TRY(block_forward(r->x, &r->layers[i], r, i, tree, theta, padded, true));
         TRY(block_backward(r, i, tree, theta, padded));
         graded(r, RUN_STAGE_LAYER(i));
     }

@@ -10,18 +10,20 @@
 #include "num/kept.h"
 #include "num/seqtree.h"
 
+#define RUN_ALL_LAYERS SIZE_MAX
+
 struct run_plan {
     size_t tokens;  /* most tokens of a micro-batch */
     size_t usual;   /* how many it has as a rule, where that is known to be fewer; else 0 */
     size_t scored;  /* most scored entries */
     bool train;     /* backward will be called */
-    bool recompute; /* keep only layer inputs; run each layer again in backward */
+    size_t recompute_layers; /* of the first so many layers keep only the inputs, and run them again in backward */
     bool dropout;   /* LoRA dropout is on */
     bool squares;   /* log_squares is wanted */
     bool rewards;   /* of a reward model, on pooled trees; else of a language model */
 };
 
-/* What backward needs of one layer. Where products read bf16, and layers are not computed again, it reads x, mid, attn and what norms saw in bf16 (h of
+/* What backward needs of one layer. Where products read bf16, and the layer is not computed again, it reads x, mid, attn and what norms saw in bf16 (h of
  * struct kept): their fp32 forms are then the same memory in all layers. */
 struct layer_acts {
     struct kept x;           /* [T, C] input */
@@ -43,7 +45,7 @@ struct run {
     struct model *m;
     struct run_plan plan;
     struct arena arena;
-    struct layer_acts *layers; /* [layers]; under recompute all but x is shared */
+    struct layer_acts *layers; /* [layers]; those that are computed again share all but x */
     float *x;                  /* [T, C] the residual stream behind the last layer */
     /* Inputs of products: fp32, or bf16 where products read that (fp32 as well under dropout). */
     float *h, *act;                              /* [T, C] normed; [T, F] */

@@ -34,24 +34,27 @@ static enum model_storage first_storage(const struct model *m, const struct run_
     return expand || (!trained && matmul_packs_always(m->kind)) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
 }
 
-/* What gives way, in the order of what it costs: expanding the layers' weights in every product, some percent of a step; a forward pass more, a third of a step of a
- * frozen base without its reference; and expanding the head for every piece of logits. */
-static const struct {
-    enum model_storage storage;
-    bool recompute;
-} ways[] = {{STORAGE_PACKED, false}, {STORAGE_HEAD_PACKED, false}, {STORAGE_PACKED, true}, {STORAGE_HEAD_PACKED, true}, {STORAGE_FILE, true}};
+/* Does it fit, the first `again` layers being computed again? *least: what it takes. */
+static bool fits(size_t *least, const struct model *m, struct run_plan *plan, size_t again, size_t states, size_t bytes) {
+    plan->recompute_layers = again;
+    const struct train_memory t = train_memory_of(m, plan, states);
+    *least = train_memory_total(&t);
+    return *least <= bytes;
+}
 
+/* What gives way, in the order of what it costs: expanding the layers' weights in every product, some percent of a step; layers that are computed again, as many as
+ * must be: all of them are a forward pass more, a third of a step of a frozen base without its reference; and expanding the head for every piece of logits. */
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
-    const enum model_storage first = first_storage(m, plan), last = m->use == MODEL_FULL ? first : STORAGE_FILE;
-    const bool asked = plan->recompute;
+    const enum model_storage first = first_storage(m, plan), last = m->use == MODEL_FULL ? first : STORAGE_FILE, expanded = last < STORAGE_HEAD_PACKED ? last : STORAGE_HEAD_PACKED;
+    const size_t asked = plan->recompute_layers, layers = m->config.layers;
     size_t least = 0;
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        if (ways[i].storage < first || ways[i].storage > last) continue;
-        m->storage = ways[i].storage;
-        plan->recompute = asked || ways[i].recompute;
-        const struct train_memory t = train_memory_of(m, plan, states);
-        least = train_memory_total(&t);
-        if (least <= bytes) return ST_OK;
+    for (m->storage = first; m->storage < expanded; m->storage++)
+        if (fits(&least, m, plan, asked, states, bytes)) return ST_OK;
+    for (size_t again = asked; again < layers; again++)
+        if (fits(&least, m, plan, again, states, bytes)) return ST_OK;
+    for (;; m->storage++) {
+        if (fits(&least, m, plan, RUN_ALL_LAYERS, states, bytes)) return ST_OK;
+        if (m->storage == last) break;
     }
     return FAIL(ST_NOMEM, "this run needs %zu MiB at the least (layers computed again, weights %s), %zu MiB are allowed: lower "
                 "--micro-batch-tokens or --max-length, or raise --memory", (least >> 20) + 1, model_storage_names[m->storage], bytes >> 20);

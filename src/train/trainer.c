@@ -197,8 +197,20 @@ static void plan_tokens(const struct trainer *t, struct run_plan *plan, size_t l
     set_tokens(plan, asked ? asked : train_tokens_default(longest), longest);
     struct model m = t->model;
     struct run_plan trial = *plan;
-    if (asked || (train_memory_fit(&m, &trial, states, memory) == ST_OK && trial.recompute == plan->recompute)) return;
+    if (asked || (train_memory_fit(&m, &trial, states, memory) == ST_OK && trial.recompute_layers == plan->recompute_layers)) return;
     set_tokens(plan, TRAIN_TOKENS_LEAST, longest);
+}
+
+static void tell_memory(const struct trainer *t, const struct run_plan *plan, const struct train_memory *memory, size_t budget) {
+    const size_t layers = t->model.config.layers, again = plan->recompute_layers;
+    char note[96] = "";
+    if (again >= layers)
+        snprintf(note, sizeof note, " (layers are computed again in backward)");
+    else if (again)
+        snprintf(note, sizeof note, " (%zu of %zu layers are computed again in backward)", again, layers);
+    log_info("memory: %.0f MiB: weights (%s) %.0f, trained parameters with gradients and optimizer %.0f, activations of %zu tokens%s %.0f",
+             mib(train_memory_total(memory)), model_storage_names[t->model.storage], mib(memory->weights), mib(memory->trained), budget, note,
+             mib(memory->activations));
 }
 
 /* Everything a step needs, sized before the first one; the table is what a person sees before any of it is touched. */
@@ -216,7 +228,7 @@ static status plan_memory(struct trainer *t) {
         }
     }
     struct run_plan plan = {
-        .train = true, .usual = t->train.count ? sum / t->train.count * o->batch : 0, .recompute = o->recompute,
+        .train = true, .usual = t->train.count ? sum / t->train.count * o->batch : 0, .recompute_layers = o->recompute ? RUN_ALL_LAYERS : 0,
         .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
     const size_t states = train_state_bytes(&t->model, o->optimizer, &o->optim);
     const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto() / (size_t)t->comm.local_size;
@@ -225,9 +237,7 @@ static status plan_memory(struct trainer *t) {
     TRY(train_memory_fit(&t->model, &plan, states, all > synced ? all - synced : 0));
     const struct train_memory memory = train_memory_of(&t->model, &plan, states);
     if (synced) log_info("memory: the reference's parameters %.0f MiB", mib(synced));
-    log_info("memory: %.0f MiB: weights (%s) %.0f, trained parameters with gradients and optimizer %.0f, activations of %zu tokens%s %.0f",
-             mib(train_memory_total(&memory)), model_storage_names[t->model.storage], mib(memory.weights), mib(memory.trained), budget,
-             plan.recompute ? " (layers are computed again in backward)" : "", mib(memory.activations));
+    tell_memory(t, &plan, &memory, budget);
     TRY(model_load(&t->model));
     if (o->full && t->model.config.head == HEAD_SCORE) TRY(reward_head_initialise(t->model.score, &t->model, o->seed));
     TRY(keep_initial(t));

@@ -229,7 +229,7 @@ static struct gradient_error check_backward(struct fixture *f, bool recompute, b
     ok(seqtree_init(&tree, SEQUENCES * LENGTH_MAX, 16, SEQUENCES * LENGTH_MAX));
     ok(run_init(
         &run, &f->model,
-        &(struct run_plan){.tokens = SEQUENCES * LENGTH_MAX, .scored = SEQUENCES * LENGTH_MAX, .train = true, .recompute = recompute}));
+        &(struct run_plan){.tokens = SEQUENCES * LENGTH_MAX, .scored = SEQUENCES * LENGTH_MAX, .train = true, .recompute_layers = recompute ? RUN_ALL_LAYERS : 0}));
     memset(f->model.params.grad, 0, f->model.params.size * sizeof(float));
     for (int i = 0; i < (together ? 1 : SEQUENCES); i++) {
         ok(seqtree_build(&tree, ids + i, f->sizes + i, from, together ? SEQUENCES : 1, true));

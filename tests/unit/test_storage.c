@@ -43,14 +43,14 @@ static void describe(struct model *m, const char *path, enum matmul_kind kind, e
 }
 
 /* One prompt of half the tokens with two answers. */
-static void compute(struct outcome *out, const char *path, enum matmul_kind kind, enum model_use use, enum model_storage storage, bool recompute) {
+static void compute(struct outcome *out, const char *path, enum matmul_kind kind, enum model_use use, enum model_storage storage, size_t recompute) {
     struct model m;
     struct run run;
     struct seqtree tree;
     int32_t ids[2][LENGTH], sizes[2] = {LENGTH, LENGTH - 3}, from[2] = {LENGTH / 2, LENGTH / 2};
     const int32_t *rows[2] = {ids[0], ids[1]};
     float dlogp[ENTRIES];
-    const struct run_plan plan = {.tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute = recompute};
+    const struct run_plan plan = {.tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute_layers = recompute};
     describe(&m, path, kind, use);
     for (int32_t i = 0; i < LENGTH; i++)
         for (int k = 0; k < 2; k++) ids[k][i] = (int32_t)((size_t)(3 + 7 * i + (i >= LENGTH / 2 ? 11 * k : 0)) % m.config.vocab);
@@ -92,20 +92,23 @@ static void compare_kept(const char *path, int kind, const struct outcome *kept,
 }
 
 static void compare(const char *path) {
+    static const size_t all[] = {0, 1, RUN_ALL_LAYERS};
     struct outcome f32 = {0};
-    compute(&f32, path, MATMUL_F32, MODEL_ADAPTER, STORAGE_PACKED, true);
+    compute(&f32, path, MATMUL_F32, MODEL_ADAPTER, STORAGE_PACKED, RUN_ALL_LAYERS);
     for (int kind = 0; kind < 2; kind++) {
-        struct outcome want[2] = {0};
-        for (int again = 0; again < 2; again++) compute(&want[again], path, (enum matmul_kind)kind, MODEL_ADAPTER, STORAGE_PACKED, again);
-        compare_kept(path, kind, &want[0], &want[1], &f32);
+        struct outcome want[3] = {0};
+        for (int again = 0; again < 3; again++) {
+            compute(&want[again], path, (enum matmul_kind)kind, MODEL_ADAPTER, STORAGE_PACKED, all[again]);
+            if (again) compare_kept(path, kind, &want[0], &want[again], &f32);
+        }
         for (int storage = STORAGE_HEAD_PACKED; storage < STORAGE_KINDS; storage++)
-            for (int again = 0; again < 2; again++) {
+            for (int again = 0; again < 3; again++) {
                 struct outcome got = {0};
-                compute(&got, path, (enum matmul_kind)kind, MODEL_ADAPTER, (enum model_storage)storage, again);
+                compute(&got, path, (enum matmul_kind)kind, MODEL_ADAPTER, (enum model_storage)storage, all[again]);
                 check(path, kind, model_storage_names[storage], &got, &want[again], 1e-5);
                 free(got.grad);
             }
-        free(want[0].grad), free(want[1].grad);
+        for (int again = 0; again < 3; again++) free(want[again].grad);
     }
     free(f32.grad);
 }
@@ -148,37 +151,40 @@ static void storages_agree(void **state) {
     assert_true(seen >= 20);
 }
 
+static size_t total_of(struct model *m, struct run_plan *plan, enum model_storage storage, size_t again) {
+    m->storage = storage;
+    plan->recompute_layers = again;
+    const struct train_memory t = train_memory_of(m, plan, 1 << 20);
+    return train_memory_total(&t);
+}
+
+/* Memory that is a byte too little for one way takes the next. */
 static void planner_takes_what_fits(void **state) {
     (void)state;
     struct model m;
     struct run_plan plan = {.tokens = 256, .scored = 256, .train = true};
-    size_t total[STORAGE_KINDS][2];
-    describe(&m, GOLDEN "llama_tiny", MATMUL_F32, MODEL_ADAPTER);
-    for (int s = 0; s < STORAGE_KINDS; s++)
-        for (int again = 0; again < 2; again++) {
-            m.storage = (enum model_storage)s;
-            plan.recompute = again;
-            const struct train_memory t = train_memory_of(&m, &plan, 1 << 20);
-            total[s][again] = train_memory_total(&t);
-        }
-    static const struct {
+    describe(&m, GOLDEN "gemma3", MATMUL_F32, MODEL_ADAPTER);
+    const size_t layers = m.config.layers;
+    struct way {
         enum model_storage storage;
-        bool again;
-    } ways[] = {{STORAGE_PACKED, false}, {STORAGE_HEAD_PACKED, false}, {STORAGE_PACKED, true}, {STORAGE_HEAD_PACKED, true}, {STORAGE_FILE, true}};
-    const enum model_storage first = matmul_may_split(MATMUL_F32) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
-    assert_true(total[first][1] < total[first][0]);
-    size_t bytes = SIZE_MAX; /* what was taken before needs this much */
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        const size_t needs = total[ways[i].storage][ways[i].again];
-        if (ways[i].storage < first || needs >= bytes) continue;
-        plan.recompute = false;
+        size_t again;
+    } ways[64] = {{STORAGE_PACKED, 0}, {STORAGE_HEAD_PACKED, 0}};
+    size_t count = 2, taken = 0, bytes = SIZE_MAX; /* what was taken before needs this much */
+    for (size_t again = 1; again < layers; again++) ways[count++] = (struct way){STORAGE_HEAD_PACKED, again};
+    ways[count++] = (struct way){STORAGE_HEAD_PACKED, RUN_ALL_LAYERS};
+    ways[count++] = (struct way){STORAGE_FILE, RUN_ALL_LAYERS};
+    for (size_t i = matmul_may_split(MATMUL_F32) ? 1 : 0; i < count; i++) {
+        const size_t needs = total_of(&m, &plan, ways[i].storage, ways[i].again);
+        if (needs >= bytes) continue; /* it saves nothing */
+        plan.recompute_layers = 0;
         ok(train_memory_fit(&m, &plan, 1 << 20, bytes - 1));
-        assert_true(m.storage == ways[i].storage && plan.recompute == ways[i].again);
-        bytes = needs;
+        assert_true(m.storage == ways[i].storage && plan.recompute_layers == ways[i].again);
+        bytes = needs, taken++;
     }
-    plan.recompute = false;
+    assert_true(taken >= 6);
+    plan.recompute_layers = 0;
     assert_int_equal(train_memory_fit(&m, &plan, 1 << 20, 1000), ST_NOMEM);
-    assert_true(m.storage == STORAGE_FILE && plan.recompute);
+    assert_true(m.storage == STORAGE_FILE && plan.recompute_layers == RUN_ALL_LAYERS);
     model_release(&m);
 }
 
