@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Are two folders of goldens the same? Numbers within 1e-5 of the largest of their tensor, everything else exactly.
+"""Are two folders of goldens the same? Numbers within 1e-5 of the largest of their tensor, but for what SCALES and TOLERANCES name; everything else exactly.
 usage: compare.py STORED REGENERATED"""
 import json
 import pathlib
@@ -9,6 +9,15 @@ import numpy as np
 from safetensors.torch import load_file
 
 TOLERANCE = 1e-5
+# torch's Muon makes its directions by products in bf16, whose sums other CPUs round otherwise: 2.2e-4 after 100 steps between one with AMX and one without.
+# Steps of training pass on what other CPUs round otherwise: 1.05e-5 in a gradient norm of the fifth step.
+TOLERANCES = {"trl_adapters/cases.json": 3e-5, "optim/optimizers.safetensors: 6.": 1e-3, "optim/optimizers.safetensors: 7.": 1e-3}
+# A reward is beta times the difference of two sums of log-probs (of 40 to 70 here), logits/chosen a mean of numbers of both signs: they err as those do, however small they are.
+SCALES = {"rewards/": 1, "logits/": 0.1}
+
+
+def of_place(table, where, default):
+    return next((value for name, value in table.items() if name in where), default)
 
 
 def near(a, b, where):
@@ -16,8 +25,8 @@ def near(a, b, where):
     assert a.shape == b.shape, f"{where}: shape {a.shape} became {b.shape}"
     if not a.size:
         return
-    worst, scale = np.abs(a - b).max(), np.abs(a).max()
-    assert np.array_equal(a, b) or worst <= TOLERANCE * scale, f"{where}: differs by {worst:g}, largest is {scale:g}"
+    worst, scale = np.abs(a - b).max(), max(np.abs(a).max(), of_place(SCALES, where, 0))
+    assert np.array_equal(a, b) or worst <= of_place(TOLERANCES, where, TOLERANCE) * scale, f"{where}: differs by {worst:g}, largest is {scale:g}"
 
 
 def same_json(a, b, where):
