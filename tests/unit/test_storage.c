@@ -31,32 +31,36 @@ struct outcome {
     size_t params;
 };
 
-static const struct lora_options adapter = {.rank = 4, .alpha = 8, .target_count = 1, .targets = {"all-linear"}};
+#define ALL_LINEAR .rank = 4, .alpha = 8, .target_count = 1, .targets = {"all-linear"}
+static const struct lora_options plain = {ALL_LINEAR}, others[] = {{ALL_LINEAR, .dora = true}, {ALL_LINEAR, .dropout = 0.25}, {ALL_LINEAR, .save_head = true}};
 
-static void describe(struct model *m, const char *path, enum matmul_kind kind, enum model_use use) {
+/* adapter NULL: all weights. */
+static void describe(struct model *m, const char *path, enum matmul_kind kind, const struct lora_options *adapter) {
+    const enum model_use use = adapter ? MODEL_ADAPTER : MODEL_FULL;
     ok(model_describe(m, path, kind, use));
     ok(model_need_positions(m, LENGTH));
-    if (use == MODEL_FULL) return;
-    ok(lora_attach(m, &adapter, 1, true));
+    if (!adapter) return;
+    ok(lora_attach(m, adapter, 1, true));
     struct rng r = rng_seeded(2);
     for (size_t i = 0; i < m->params.size; i++) m->params.value[i] += 0.1f * (float)rng_normal(&r);
 }
 
 /* One prompt of half the tokens with two answers. */
-static void compute(struct outcome *out, const char *path, enum matmul_kind kind, enum model_use use, enum model_storage storage, size_t recompute) {
+static void compute(struct outcome *out, const char *path, enum matmul_kind kind, const struct lora_options *adapter, enum model_storage storage, size_t recompute) {
     struct model m;
     struct run run;
     struct seqtree tree;
     int32_t ids[2][LENGTH], sizes[2] = {LENGTH, LENGTH - 3}, from[2] = {LENGTH / 2, LENGTH / 2};
     const int32_t *rows[2] = {ids[0], ids[1]};
     float dlogp[ENTRIES];
-    const struct run_plan plan = {.tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute_layers = recompute};
-    describe(&m, path, kind, use);
+    const struct run_plan plan = {.tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute_layers = recompute, .dropout = adapter && adapter->dropout > 0};
+    describe(&m, path, kind, adapter);
     for (int32_t i = 0; i < LENGTH; i++)
         for (int k = 0; k < 2; k++) ids[k][i] = (int32_t)((size_t)(3 + 7 * i + (i >= LENGTH / 2 ? 11 * k : 0)) % m.config.vocab);
     m.storage = storage;
     ok(model_load(&m));
     ok(run_init(&run, &m, &plan));
+    if (plan.dropout) run.scratch.dropout = (struct dropout){.p = (float)adapter->dropout, .key = 5};
     ok(seqtree_init(&tree, 2 * LENGTH, 2 * LENGTH, ENTRIES));
     ok(seqtree_build(&tree, rows, sizes, from, 2, true));
     ok(run_forward(&run, &tree, m.params.value, true));
@@ -94,17 +98,17 @@ static void compare_kept(const char *path, int kind, const struct outcome *kept,
 static void compare(const char *path) {
     static const size_t all[] = {0, 1, RUN_ALL_LAYERS};
     struct outcome f32 = {0};
-    compute(&f32, path, MATMUL_F32, MODEL_ADAPTER, STORAGE_PACKED, RUN_ALL_LAYERS);
+    compute(&f32, path, MATMUL_F32, &plain, STORAGE_PACKED, RUN_ALL_LAYERS);
     for (int kind = 0; kind < 2; kind++) {
         struct outcome want[3] = {0};
         for (int again = 0; again < 3; again++) {
-            compute(&want[again], path, (enum matmul_kind)kind, MODEL_ADAPTER, STORAGE_PACKED, all[again]);
+            compute(&want[again], path, (enum matmul_kind)kind, &plain, STORAGE_PACKED, all[again]);
             if (again) compare_kept(path, kind, &want[0], &want[again], &f32);
         }
         for (int storage = STORAGE_HEAD_PACKED; storage < STORAGE_KINDS; storage++)
             for (int again = 0; again < 3; again++) {
                 struct outcome got = {0};
-                compute(&got, path, (enum matmul_kind)kind, MODEL_ADAPTER, (enum model_storage)storage, all[again]);
+                compute(&got, path, (enum matmul_kind)kind, &plain, (enum model_storage)storage, all[again]);
                 check(path, kind, model_storage_names[storage], &got, &want[again], 1e-5);
                 free(got.grad);
             }
@@ -113,11 +117,23 @@ static void compare(const char *path) {
     free(f32.grad);
 }
 
+/* Adapters that go other ways through their products. */
+static void compare_others(const char *path) {
+    for (int kind = 0; kind < 2; kind++)
+        for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+            struct outcome want = {0}, got = {0};
+            compute(&want, path, (enum matmul_kind)kind, &others[i], STORAGE_PACKED, 0);
+            compute(&got, path, (enum matmul_kind)kind, &others[i], STORAGE_HEAD_PACKED, 0);
+            check(path, kind, others[i].dora ? "DoRA" : others[i].dropout > 0 ? "dropout" : "the head saved beside", &got, &want, 1e-5);
+            free(want.grad), free(got.grad);
+        }
+}
+
 /* All weights are trained: products that pack them anew, against copies. */
 static void compare_live(const char *path) {
     struct outcome want = {0}, got = {0};
-    compute(&want, path, MATMUL_BF16, MODEL_FULL, STORAGE_PACKED, false);
-    compute(&got, path, MATMUL_BF16, MODEL_FULL, STORAGE_HEAD_PACKED, false);
+    compute(&want, path, MATMUL_BF16, NULL, STORAGE_PACKED, false);
+    compute(&got, path, MATMUL_BF16, NULL, STORAGE_HEAD_PACKED, false);
     check(path, MATMUL_BF16, "all weights trained", &got, &want, 1e-7);
     free(want.grad), free(got.grad);
 }
@@ -143,6 +159,7 @@ static void storages_agree(void **state) {
             snprintf(path, sizeof path, GOLDEN "%s%s", e->d_name, forms[i]);
             if (e->d_name[0] == '.' || (i == 1 && access(path, R_OK) != 0) || !is_model(path)) continue;
             compare(path);
+            compare_others(path);
             compare_live(path);
             seen++;
         }
@@ -163,7 +180,7 @@ static void planner_takes_what_fits(void **state) {
     (void)state;
     struct model m;
     struct run_plan plan = {.tokens = 256, .scored = 256, .train = true};
-    describe(&m, GOLDEN "gemma3", MATMUL_F32, MODEL_ADAPTER);
+    describe(&m, GOLDEN "gemma3", MATMUL_F32, &plain);
     const size_t layers = m.config.layers;
     struct way {
         enum model_storage storage;
