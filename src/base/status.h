@@ -46,5 +46,7 @@ _Noreturn void status_abort(const char *file, int line, const char *what);
 /* *out = a * b or a + b; false on overflow. Sizes from files go through these before anything else. */
 static inline bool size_mul(size_t *out, size_t a, size_t b) { return !__builtin_mul_overflow(a, b, out); }
 static inline bool size_add(size_t *out, size_t a, size_t b) { return !__builtin_add_overflow(a, b, out); }
+/* The next multiple of unit; of sizes that have been checked. */
+static inline size_t size_round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
 #endif

@@ -68,8 +68,6 @@ static bool in_one_pass(const struct linear *l, const struct linear_scratch *s, 
     return (l->w.tiles || (l->w.split && matmul_splits(l->w.kind, t, l->out, l->in))) && s->half && s->dropout.p == 0;
 }
 
-static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
-
 /* --- the adapter's product in the same pass as the weight's: u is made first, then [x | u] times [W | B] --- */
 
 /* x[t, n] as an operand of that pass: in `into` where it is not there yet. */
@@ -103,7 +101,7 @@ static void adapter_product(float *u, const struct gemm_tiles *g, uint16_t *pack
 
 /* g's product gets a second: a2 = u[m, u_width], b2 = b[u_width, n], packed. */
 static void add_second(struct gemm_tiles *g, const float *u, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l, const struct linear_scratch *s) {
-    g->k2 = round_up(l->u_width, 32);
+    g->k2 = size_round_up(l->u_width, 32);
     g->lda2 = g->k2 * g->planes;
     if (l->w.split)
         gemm_tiles_split(s->u_half, u, l->u_width, false, g->m, l->u_width, g->planes);
@@ -201,7 +199,7 @@ static status adapter_gradients(float *grad, struct mat dy, struct mat x, const 
         TRY(matmul(grad + p->b_offset, p->rank, l->w.kind, columns(dy, p->row), true, up, false, p->rows, p->rank, t, true));
     }
     struct mat du = {.f = s->du, .ld = l->u_width};
-    if (du_half) du = (struct mat){.h = du_half, .ld = round_up(l->u_width, 32)};
+    if (du_half) du = (struct mat){.h = du_half, .ld = size_round_up(l->u_width, 32)};
     if (s->dropout.p > 0) {
         drop(s->dropped, x.f, &s->dropout, dropout_salt(l), t, l->in);
         x = (struct mat){.f = s->dropped, .ld = l->in};

@@ -7,7 +7,7 @@
 #include "model/heads.h"
 #include "model/reward_head.h"
 
-size_t run_round(size_t t) { return (t + MODEL_T_UNIT - 1) / MODEL_T_UNIT * MODEL_T_UNIT; }
+size_t run_round(size_t t) { return size_round_up(t, MODEL_T_UNIT); }
 
 /* Takes memory for real, or only counts it: one list of buffers serves run_init and run_bytes, so that the printed plan is what happens. */
 struct taker {

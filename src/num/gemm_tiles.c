@@ -28,8 +28,8 @@ void gemm_tiles_operand(struct gemm_tiles *g, uint16_t *into, const float *x, si
 }
 
 struct tiles_room tiles_room_of(size_t k) {
-    const size_t whole = k < TILES_FINISHED_K ? k : TILES_FINISHED_K, least = 64 * round_up(whole, 32) * sizeof(uint16_t) * GEMM_TILES_SPLIT, tiles = least > TILES_STRIP ? least : TILES_STRIP;
-    const size_t used = round_up(tiles / TILE_ELEMENTS / sizeof(uint16_t), 64), rows = 32 * round_up(k, 32) * sizeof(float);
+    const size_t whole = k < TILES_FINISHED_K ? k : TILES_FINISHED_K, least = 64 * size_round_up(whole, 32) * sizeof(uint16_t) * GEMM_TILES_SPLIT, tiles = least > TILES_STRIP ? least : TILES_STRIP;
+    const size_t used = size_round_up(tiles / TILE_ELEMENTS / sizeof(uint16_t), 64), rows = 32 * size_round_up(k, 32) * sizeof(float);
     return (struct tiles_room){tiles, used, rows, tiles + used + rows};
 }
 

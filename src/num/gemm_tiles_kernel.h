@@ -83,7 +83,7 @@ static void one_block(const struct gemm_tiles *g, const struct columns *b, size_
 
 static size_t width_of(const struct gemm_tiles *g) { return g->half_offset ? 16 : 32; }
 static size_t columns_of(const struct gemm_tiles *g) { return g->half_offset ? g->half_offset : g->n; }
-static size_t all_steps(const struct gemm_tiles *g) { return round_up(g->k, 32) / 32; }
+static size_t all_steps(const struct gemm_tiles *g) { return size_round_up(g->k, 32) / 32; }
 static size_t most_steps(const struct gemm_tiles *g) {
     const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_FP32, parts = g->finish ? 1 : (all + most - 1) / most;
     return (all + parts - 1) / parts;
@@ -152,8 +152,8 @@ static void run_plain(const struct gemm_tiles *g, size_t i, size_t to, size_t j_
     for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
         const size_t left = all_steps(g) - from, steps = left < most_steps(g) ? left : most_steps(g);
         const size_t k = g->k - from * 32 < steps * 32 ? g->k - from * 32 : steps * 32;
-        uint16_t *second = strip + round_up(width, 32) * steps * 32 * planes_of(g);
-        const size_t tiles = round_up(width, 32) / 16 * steps;
+        uint16_t *second = strip + size_round_up(width, 32) * steps * 32 * planes_of(g);
+        const size_t tiles = size_round_up(width, 32) / 16 * steps;
         struct columns b = {.first = strip, .second = strip, .used = used, .second_used = used, .origin = j_from, .second_origin = j_from, .all = steps, .from = from};
         pack_columns(g, strip, used, rows, from * 32, k, j_from, width);
         if (g->half_offset) {
@@ -177,17 +177,17 @@ static struct task task_of(const struct gemm_tiles *g) {
     size_t strip = TILES_STRIP / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;
     if (strip < 2 * width) strip = 2 * width;
     if (!g->b && planes_of(g) == GEMM_TILES_WHOLE) { /* reading a again costs next to nothing, packing b again does */
-        const size_t even = round_up((columns + want - 1) / want, 32), narrow = even < PLAIN_COLUMNS ? PLAIN_COLUMNS : even;
+        const size_t even = size_round_up((columns + want - 1) / want, 32), narrow = even < PLAIN_COLUMNS ? PLAIN_COLUMNS : even;
         if (narrow < strip) strip = narrow;
     }
     const size_t strips = (columns + strip - 1) / strip;
     if (!g->b) {
         const size_t parts = (want + strips - 1) / strips, most = (g->m + PLAIN_ROWS - 1) / PLAIN_ROWS, n = parts < most ? parts : most;
-        return (struct task){round_up((g->m + n - 1) / n, 32), round_up((columns + strips - 1) / strips, 32)};
+        return (struct task){size_round_up((g->m + n - 1) / n, 32), size_round_up((columns + strips - 1) / strips, 32)};
     }
     const size_t row_tasks = (g->m + TASK_ROWS - 1) / TASK_ROWS;
     if (row_tasks < want) { /* few rows: more tasks along the columns */
-        const size_t more = (want + row_tasks - 1) / row_tasks, most = round_up((columns + more - 1) / more, width);
+        const size_t more = (want + row_tasks - 1) / row_tasks, most = size_round_up((columns + more - 1) / more, width);
         if (most < strip) strip = most;
     }
     return (struct task){TASK_ROWS, strip};

@@ -9,9 +9,9 @@
 
 #define STRIP 32
 
-size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) { return round_up(k, 32) * round_up(n, 32) * sizeof(uint16_t) * planes; }
+size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) { return size_round_up(k, 32) * size_round_up(n, 32) * sizeof(uint16_t) * planes; }
 
-size_t gemm_tiles_row(size_t k, size_t planes) { return planes == 1 ? k : round_up(k, 32) * planes; }
+size_t gemm_tiles_row(size_t k, size_t planes) { return planes == 1 ? k : size_round_up(k, 32) * planes; }
 
 static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
 
@@ -70,7 +70,7 @@ static void pack_column(uint16_t *out, uint8_t *used, const float *rows, size_t 
 /* The same of floats as they are. */
 static void pack_column_whole(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
     float *to = (float *)(void *)out;
-    for (size_t k = 0; k < round_up(width, 32); k += 16, to += 256) {
+    for (size_t k = 0; k < size_round_up(width, 32); k += 16, to += 256) {
         const __mmask16 there = k < width ? first(width - k) : 0;
         __m512i r[16];
         for (size_t j = 0; j < 16; j++) r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + (there ? k : 0)));
@@ -83,7 +83,7 @@ static void pack_column_whole(uint16_t *out, const float *rows, size_t ld, size_
 static void pack_step_whole(uint16_t *out, size_t tiles, const float *rows, size_t ld, size_t count, size_t width) {
     float *to = (float *)(void *)out;
     for (size_t q = 0; q < 32; q++, to += 16)
-        for (size_t j = 0; j < round_up(width, 32); j += 16) { /* along a row, as it lies */
+        for (size_t j = 0; j < size_round_up(width, 32); j += 16) { /* along a row, as it lies */
             const __mmask16 there = q < count && j < width ? first(width - j) : 0;
             _mm512_storeu_ps(to + j / 16 * tiles * TILE_ELEMENTS, _mm512_maskz_loadu_ps(there, rows + (there ? q * ld + j : 0)));
         }
@@ -102,7 +102,7 @@ static void pair_planes(uint16_t *out, size_t step, const float *even, const flo
 
 /* Rows are the operand's rows: up to 32 rows of `width` elements become one tile in each column; columns lie `tiles` tiles apart. */
 static void pack_step(uint16_t *out, uint8_t *used, size_t tiles, const float *rows, size_t ld, size_t count, size_t width, size_t planes) {
-    for (size_t j = 0; j < round_up(width, 32); j += 16, out += tiles * planes * TILE_ELEMENTS) {
+    for (size_t j = 0; j < size_round_up(width, 32); j += 16, out += tiles * planes * TILE_ELEMENTS) {
         struct left left = {0};
         for (size_t q = 0; q < 16; q++) {
             const __mmask16 cols = j < width ? first(width - j) : 0;
@@ -119,7 +119,7 @@ static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows
                        size_t planes) {
     const size_t here = count < STRIP ? count : STRIP, tile = planes * TILE_ELEMENTS;
     if (transposed) {
-        const size_t tiles = round_up(width, 32) / 32;
+        const size_t tiles = size_round_up(width, 32) / 32;
         for (size_t half = 0; half < 2; half++) {
             const float *at = rows + (here > 16 * half ? 16 * half * ld : 0);
             const size_t there = here > 16 * half ? here - 16 * half : 0;
@@ -132,9 +132,9 @@ static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows
                 pack_column(to, used ? used + (2 * s + half) * tiles : NULL, at, ld, there < 16 ? there : 16, width);
         }
     } else if (planes == GEMM_TILES_WHOLE) {
-        pack_step_whole(out + s * tile, round_up(all, 32) / 32, rows, ld, here, width);
+        pack_step_whole(out + s * tile, size_round_up(all, 32) / 32, rows, ld, here, width);
     } else {
-        pack_step(out + s * tile, used ? used + s : NULL, round_up(all, 32) / 32, rows, ld, here, width, planes);
+        pack_step(out + s * tile, used ? used + s : NULL, size_round_up(all, 32) / 32, rows, ld, here, width, planes);
     }
 }
 
@@ -202,7 +202,7 @@ static void split_columns(uint16_t *out, size_t ldo, const float *in, size_t ldi
 
 static void whole_row(uint16_t *out, const float *in, size_t cols) {
     memcpy(out, in, cols * sizeof *in);
-    memset(out + cols * GEMM_TILES_WHOLE, 0, (round_up(cols, 32) - cols) * sizeof *in);
+    memset(out + cols * GEMM_TILES_WHOLE, 0, (size_round_up(cols, 32) - cols) * sizeof *in);
 }
 
 void gemm_tiles_split(uint16_t *out, const float *in, size_t ldi, bool transposed, size_t rows, size_t cols, size_t planes) {

@@ -20,8 +20,6 @@
 
 #define TILE_ELEMENTS 512 /* of a tile of b */
 
-static inline size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
-
 /* What is done beside the steps of a block, while the tiles are busy. The block before is finished, `finish_each` rows a step. And of what will be touched
  * next, a line (64 bytes) of each of `rows` rows in every stream, the first `written` of which are stored to, is brought to the first-level cache, `each`
  * rows a step: a store that misses would hold up loads of tiles. */
