@@ -62,7 +62,7 @@ static status chunk_expected(struct run *r, size_t from, size_t rows, size_t rea
         softmax_rows_half(r->logits, r->lse + from, cap_of(r), real, v, v);
         probs = (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * v};
     } else {
-        softmax_rows(r->logits, r->logits, r->lse + from, cap_of(r), real, v, v);
+        softmax_rows(r->logits, r->logits, r->lse + from, NULL, cap_of(r), real, v, v);
     }
     return matmul_weight_backward(r->expected + from * c, c, NULL, 0, probs, &r->m->head.w, rows);
 }
@@ -126,7 +126,28 @@ static void frozen_backward(struct run *r, const struct seqtree *tree, const flo
     }
 }
 
-/* dhn and the head's own gradient: logits again, dlogits = sum over entries of g (onehot - p). */
+/* Slots [from, from + real): their logits become sum over entries of g (onehot - p), times the soft-cap's slope. *entry: the first of slot `from`, then that behind. */
+static void logits_gradient(struct run *r, const struct seqtree *tree, const float *dlogp, size_t from, size_t real, int32_t *entry) {
+    const size_t v = r->m->config.vocab;
+    float factor[RUN_CHUNK_MOST] = {0};
+    const int32_t first = *entry;
+    for (; *entry < tree->score_count && (size_t)r->score_slot[*entry] < from + real; (*entry)++) factor[(size_t)r->score_slot[*entry] - from] -= dlogp[*entry];
+    softmax_rows(r->logits, r->logits, r->lse + from, factor, cap_of(r), real, v, v);
+    for (int32_t i = first; i < *entry; i++)
+        r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] +=
+            dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
+}
+
+/* The logits' memory as an operand of two products: rounded once for both where they read bf16. */
+static struct mat logits_operand(struct run *r, size_t rows, size_t real, const float *theta) {
+    const size_t v = r->m->config.vocab;
+    memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
+    if (r->m->kind != MATMUL_BF16 || (theta && heads_adapted(r->m))) return (struct mat){.f = r->logits, .ld = v};
+    half_rows(r->logits, real, v, v);
+    return (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * v};
+}
+
+/* dhn and the head's own gradient, from logits that are made again. */
 static status trained_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
     struct model *m = r->m;
     const size_t c = m->config.hidden, v = m->config.vocab, slots = (size_t)r->slot_count;
@@ -135,28 +156,15 @@ static status trained_backward(struct run *r, const struct seqtree *tree, const 
         rows = chunk_rows(r, slots - from);
         const size_t real = slots - from < rows ? slots - from : rows;
         TRY(heads_logits(r, theta, from, rows));
-        softmax_rows(r->logits, r->logits, r->lse + from, cap_of(r), real, v, v);
-        memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
-        int32_t first = entry;
-        for (size_t s = from; s < from + real; s++) {
-            float *row = r->logits + (s - from) * v, sum = 0;
-            for (; entry < tree->score_count && (size_t)r->score_slot[entry] == s; entry++)
-                sum += dlogp[entry];
-            for (size_t j = 0; j < v; j++) row[j] *= -sum;
-        }
-        for (int32_t i = first; i < entry; i++)
-            r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] +=
-                dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
-        struct mat dlogits = {.f = r->logits, .ld = v};
+        logits_gradient(r, tree, dlogp, from, real, &entry);
+        const struct mat dlogits = logits_operand(r, rows, real, theta), x = {.f = r->hn + from * c, .ld = c};
         if (theta && heads_adapted(m)) {
             const struct linear_scratch scratch = scratch_at(r, from);
-            const struct mat x = {.f = r->hn + from * c, .ld = c};
             TRY(linear_backward(r->dhn + from * c, m->params.grad, dlogits, x, r->u_head, &m->head, theta, &scratch, rows, false));
             continue;
         }
         TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
-        TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, (struct mat){.f = r->hn + from * c, .ld = c}, false, v, c,
-                   rows, true));
+        TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, x, false, v, c, rows, true));
     }
     return ST_OK;
 }

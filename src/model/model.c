@@ -161,6 +161,8 @@ static status load_bias(struct linear *l, struct model *m) {
 
 const char *const model_storage_names[STORAGE_KINDS] = {"packed", "head packed", "as in the file"};
 
+const char *model_storage_name(const struct model *m) { return m->use == MODEL_FULL && m->storage != STORAGE_PACKED ? "in fp32" : model_storage_names[m->storage]; }
+
 static bool is_stored(const struct model *m, const struct linear *l) {
     if (m->pissa && l->u_width) return false; /* the file has not what is left of it */
     return m->use != MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED);
@@ -168,7 +170,7 @@ static bool is_stored(const struct model *m, const struct linear *l) {
 
 /* Trained, and packed anew by each product. */
 static bool is_live(const struct model *m, const struct linear *l) {
-    return m->use == MODEL_FULL && m->storage != STORAGE_PACKED && l != &m->head && matmul_packs_tiles(m->kind);
+    return m->use == MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED) && matmul_packs_tiles(m->kind);
 }
 
 static status linear_view(struct tensor_view *v, const struct model *m, const struct linear *l, size_t part) {
@@ -231,7 +233,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     }
     if (m->pissa && l->u_width) TRY(pissa_split(plain, m, l));
     TRY(load_bias(l, m));
-    if (is_live(m, l)) return matmul_weight_init_live(&l->w, m->kind, plain, l->out, l->in);
+    if (is_live(m, l)) return matmul_weight_init_live(&l->w, m->kind, plain, l->out, l->in, l != &m->head);
     return matmul_weight_init(&l->w, &m->packed, kind_of(m), plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
@@ -503,7 +505,7 @@ static void add_weight(struct linear *l, void *context) {
 /* What products read beside the parameters. */
 static void add_copy(struct linear *l, void *context) {
     struct weight_sum *s = context;
-    const size_t live = is_live(s->m, l) ? matmul_live_bytes(l->out, l->in) : 0;
+    const size_t live = is_live(s->m, l) ? matmul_live_bytes(l->out, l->in, l != &s->m->head) : 0;
     if (live > s->scratch) s->scratch = live;
     if (!live) s->bytes += matmul_weight_bytes(s->m->kind, l->out, l->in, true);
 }

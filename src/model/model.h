@@ -14,8 +14,8 @@ enum model_use {
     MODEL_FULL     /* every weight is trained, in fp32 */
 };
 
-/* How weights are kept; the further down, the less memory and the more time. Trained ones are there in fp32 anyway: for them the first two say whether products have
- * copies in bf16 or make them anew (where matmul_packs_tiles), and the last does not exist. */
+/* How weights are kept; the further down, the less memory and the more time. Trained ones are there in fp32 anyway: for them it says whether products have copies
+ * in bf16 or make them anew (where matmul_packs_tiles). */
 enum model_storage {
     STORAGE_PACKED,      /* ready for products */
     STORAGE_HEAD_PACKED, /* as the file has them, expanded in every product; but for the output head, which works in small pieces */
@@ -103,6 +103,8 @@ void model_head_row(float *out, const struct model *m, int32_t id);
 float *model_grad_at(const struct model *m, size_t offset);
 /* After an optimizer step of full training: packed copies follow the parameters. */
 status model_refresh(struct model *m);
+/* How the weights are kept, for messages: model_storage_names, but what is trained and has no copies is "in fp32". */
+const char *model_storage_name(const struct model *m);
 /* Calls visit for every linear of every layer. */
 void model_each_linear(struct model *m, void (*visit)(struct linear *l, void *context), void *context);
 /* Bytes of the weights of a described model under m->storage: packed copies, what of the file stays in memory, and shared scratch. */

@@ -139,12 +139,10 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
     }
 }
 
-#define CHUNK_SLACK 256
-
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const bool frozen = c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN && !heads_adapted(r->m);
-    const size_t s = run_round(r->plan.scored), behind = s + larger(CHUNK_SLACK, r->chunk); /* a whole chunk may be read behind the last row */
+    const size_t s = run_round(r->plan.scored), behind = s + larger(RUN_CHUNK_MOST / 2, r->chunk); /* a whole chunk may be read behind the last row */
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
     take(k, &r->argmax, s, sizeof(int32_t));
@@ -157,7 +155,6 @@ static void take_head(struct taker *k, struct run *r) {
     take(k, &r->row, c->hidden, sizeof(float));
     take(k, &r->hs, behind * c->hidden, sizeof(float));
     take(k, &r->hn, behind * c->hidden, sizeof(float));
-    take(k, &r->logits, r->chunk * c->vocab, sizeof(float));
     if (heads_adapted(r->m)) take(k, &r->u_head, r->chunk * linear_kept(&r->m->head), sizeof(float));
     if (!r->plan.train) return;
     take(k, &r->dhn, behind * c->hidden, sizeof(float));
@@ -209,21 +206,23 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     take(k, &r->scratch.up, widest * u, sizeof(float));
 }
 
-/* Rows of logits at a time: 30 MB of them; 60 where every product packs the head anew, as fp32's on tiles do. */
-static size_t chunk_of(const struct model *m) {
-    const size_t most = matmul_may_split(m->kind) ? 2 : 1, rows = most * ((size_t)7680 << 10) / m->config.vocab / 16 * 16;
-    return m->config.head != HEAD_LM ? 0 : rows < 16 ? 16 : rows > most * CHUNK_SLACK ? most * CHUNK_SLACK : rows;
+/* 30 MB of them; 60 where every product packs the head anew, as fp32's on tiles do. */
+size_t run_chunk(const struct model *m) {
+    const size_t most = matmul_may_split(m->kind) ? RUN_CHUNK_MOST : RUN_CHUNK_MOST / 2, rows = most * 30720 / m->config.vocab / 16 * 16;
+    return m->config.head != HEAD_LM ? 0 : rows < 16 ? 16 : rows > most ? most : rows;
 }
 
 static void take_all(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[0];
     size_t t = run_round(r->plan.tokens);
-    r->chunk = chunk_of(r->m);
+    r->chunk = run_chunk(r->m);
     take_layers(k, r, t);
     take(k, &r->x, t * c->hidden, sizeof(float));
     take_operands(k, r, t);
-    take(k, &r->attention_scratch, block_attention_scratch(r->m, t, r->plan.train), 1);
+    /* layers and the head are never at work at the same time */
+    take(k, &r->attention_scratch, larger(block_attention_scratch(r->m, t, r->plan.train), r->chunk * c->vocab * sizeof(float)), 1);
+    r->logits = r->attention_scratch;
     if (r->plan.train) {
         take(k, &r->dx, t * c->hidden, sizeof(float));
         take(k, &r->dh, t * c->hidden, sizeof(float));

@@ -66,7 +66,7 @@ struct run {
     float *hs, *hn, *rstd;             /* [S, C] gathered, normed; [S] */
     float *expected;                   /* [S, C] sum over v of p_v W_v; frozen head only */
     float *dhn;                        /* [S, C] */
-    float *logits;                     /* [chunk, V] */
+    float *logits;                     /* [chunk, V]; where attention has its scratch */
     float *u_head;                     /* [chunk, linear_kept]; NULL without an adapter on the head */
     float *row;                        /* [C] */
     float *logp;                       /* [scored] out: log-prob of each entry */
@@ -84,6 +84,9 @@ struct run {
 #define RUN_STAGE_LAYER(i) ((i) + 1)
 #define RUN_STAGE_EMBEDDING ((size_t)0)
 
+/* Rows of logits at a time. */
+#define RUN_CHUNK_MOST ((size_t)512)
+size_t run_chunk(const struct model *m);
 /* Allocates everything. The model must have its adapter attached already. */
 status run_init(struct run *r, struct model *m, const struct run_plan *plan);
 void run_release(struct run *r);

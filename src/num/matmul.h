@@ -61,9 +61,9 @@ size_t matmul_weight_bytes(enum matmul_kind kind, size_t n, size_t k, bool with_
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k, bool whole);
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole);
 /* A weight that is trained, where matmul_packs_tiles(kind): each product packs plain[N,K] as it then is, into scratch that all such weights share, at most
- * matmul_live_bytes. */
-status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k);
-size_t matmul_live_bytes(size_t n, size_t k);
+ * matmul_live_bytes. whole: as above. */
+status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool whole);
+size_t matmul_live_bytes(size_t n, size_t k, bool whole);
 /* A weight that products read as it is quantised (num/qdot.h), for x W^T only; parts must live on. x must come as fp32. */
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k);
 /* Does this CPU multiply floats of that kind as sums of bf16 (gemm_tiles.h)? And a product of that shape? Few rows do not repay splitting

@@ -152,13 +152,16 @@ status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind,
     return whole ? grow_bytes(&stage, gemm_tiles_bytes(k, n, 1)) : grow_bytes(&panel, gemm_tiles_bytes(k, rows, 1));
 }
 
-status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k) {
-    CHECK(matmul_packs_tiles(kind));
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = true};
-    return grow_bytes(&stage, gemm_tiles_bytes(k, n, 1));
+size_t matmul_live_bytes(size_t n, size_t k, bool whole) {
+    const size_t rows = panel_rows(&(struct matmul_weight){.tiles = true, .k = k});
+    return gemm_tiles_bytes(k, whole || rows > n ? n : rows, 1);
 }
 
-size_t matmul_live_bytes(size_t n, size_t k) { return gemm_tiles_bytes(k, n, 1); }
+status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool whole) {
+    CHECK(matmul_packs_tiles(kind));
+    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = true};
+    return grow_bytes(whole ? &stage : &panel, matmul_live_bytes(n, k, whole));
+}
 
 void matmul_weight_init_int8(struct matmul_weight *w, const struct qdot *parts, size_t count, size_t n, size_t k) {
     *w = (struct matmul_weight){.kind = MATMUL_F32, .n = n, .k = k, .int8 = parts, .int8_count = count};
@@ -173,16 +176,15 @@ static status int8_product(float *y, size_t ldy, const float *init, size_t ld_in
     return ST_OK;
 }
 
-/* The whole of w in tiles; what is not packed is packed into `stage`, which the next call overwrites. */
-static const void *in_tiles(const struct matmul_weight *w, bool backward) {
-    if (!w->make && !w->plain) return backward ? w->backward : w->forward;
-    CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
+/* Rows [from, from + rows) of a weight that is not packed, in tiles: as columns of the operand, or as its rows. */
+static void pack_rows(uint16_t *out, const struct matmul_weight *w, size_t from, size_t rows, bool columns) {
     if (w->make)
-        gemm_tiles_pack_made(stage.data, w->make, w->source, 0, w->n, w->k, !backward, 1, strips.data);
+        gemm_tiles_pack_made(out, w->make, w->source, from, rows, w->k, columns, 1, strips.data);
     else
-        gemm_tiles_pack(stage.data, w->plain, w->k, !backward, backward ? w->n : w->k, backward ? w->k : w->n, 1);
-    return stage.data;
+        gemm_tiles_pack(out, w->plain + from * w->k, w->k, columns, columns ? w->k : rows, columns ? rows : w->k, 1);
 }
+
+static bool is_packed(const struct matmul_weight *w) { return !w->make && !w->plain; }
 
 void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, bool backward) {
     if (w->split) {
@@ -190,7 +192,11 @@ void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, 
         else run_split_forward(g, w);
         return;
     }
-    g->b = in_tiles(w, backward);
+    g->b = is_packed(w) ? backward ? w->backward : w->forward : stage.data;
+    if (!is_packed(w)) {
+        CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
+        pack_rows(stage.data, w, 0, w->n, !backward);
+    }
     gemm_tiles_run(g);
 }
 
@@ -215,7 +221,7 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     TRY(grow_bytes(&panel, gemm_tiles_bytes(w->k, most < w->n ? most : w->n, 1)));
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
-        gemm_tiles_pack_made(panel.data, w->make, w->source, from, rows, w->k, forward, 1, strips.data);
+        pack_rows(panel.data, w, from, rows, forward);
         struct gemm_tiles g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
         gemm_tiles_run(&g);
@@ -251,8 +257,8 @@ status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_
                              size_t m) {
     if (!m) return ST_OK;
     if (w->int8) return int8_product(y, ldy, init, ld_init, x, w, m);
-    if (w->tiles && w->make) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
-    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, in_tiles(w, false), m, w->n, w->k);
+    if (w->tiles && !is_packed(w)) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
+    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
     if (w->split && matmul_splits(w->kind, m, w->n, w->k)) return split_product(y, ldy, init, ld_init, x, w, false, m);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(y, ldy, init != NULL, x, w, true, m);
@@ -263,8 +269,8 @@ status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t 
                               size_t m) {
     if (!m) return ST_OK;
     CHECK(!w->int8);
-    if (w->tiles && w->make) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
-    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, in_tiles(w, true), m, w->k, w->n);
+    if (w->tiles && !is_packed(w)) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
+    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
     if (w->split && matmul_splits(w->kind, m, w->k, w->n)) return split_product(dx, lddx, init, ld_init, dy, w, true, m);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(dx, lddx, init != NULL, dy, w, false, m);

@@ -1,6 +1,7 @@
 #include "num/softmax_logp.h"
 
 #include <math.h>
+#include <string.h>
 #include <stdbool.h>
 
 #include "num/dtype.h"
@@ -72,33 +73,55 @@ static inline float prob(float x, float lse, float inverse_cap) {
     return vexp(x - lse) * (1.0f - y * y);
 }
 
-void softmax_rows(float *probs, const float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride) {
+void softmax_rows(float *probs, const float *logits, const float *lse, const float *factor, float cap, size_t rows, size_t vocab, size_t stride) {
     const float inverse = inverse_of(cap);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * stride;
         float *p = probs + r * stride;
-        const float l = lse[r];
+        const float l = lse[r], by = factor ? factor[r] : 1.0f;
 #pragma omp simd
-        for (size_t j = 0; j < vocab; j++) p[j] = prob(x[j], l, inverse);
+        for (size_t j = 0; j < vocab; j++) p[j] = prob(x[j], l, inverse) * by;
     }
+}
+
+/* A block is read before its narrower half is written over earlier ones. */
+static void put_half(float *row, size_t from, const float *block, size_t n) {
+    uint16_t *p = (uint16_t *)(void *)row;
+    for (size_t j = 0; j < n; j++) p[from + j] = dtype_float_to_bf16(block[j]);
+}
+
+/* A product reads whole tiles. */
+static void end_half(float *row, size_t vocab, size_t stride) {
+    uint16_t *p = (uint16_t *)(void *)row;
+    for (size_t j = vocab; j < vocab + 32 && j < 2 * stride; j++) p[j] = 0;
 }
 
 void softmax_rows_half(float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride) {
     const float inverse = inverse_of(cap);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
-        const float *x = logits + r * stride;
-        uint16_t *p = (uint16_t *)(void *)(logits + r * stride);
+        float *x = logits + r * stride, block[LANE_BLOCK];
         const float l = lse[r];
-        for (size_t from = 0; from < vocab;
-             from += LANE_BLOCK) { /* a block is read before its narrower half is written over earlier ones */
+        for (size_t from = 0; from < vocab; from += LANE_BLOCK) {
             const size_t n = vocab - from < LANE_BLOCK ? vocab - from : LANE_BLOCK;
-            float block[LANE_BLOCK];
 #pragma omp simd
             for (size_t j = 0; j < n; j++) block[j] = prob(x[from + j], l, inverse);
-            for (size_t j = 0; j < n; j++) p[from + j] = dtype_float_to_bf16(block[j]);
+            put_half(x, from, block, n);
         }
-        for (size_t j = vocab; j < vocab + 32 && j < 2 * stride; j++) p[j] = 0; /* a product reads whole tiles */
+        end_half(x, vocab, stride);
+    }
+}
+
+void half_rows(float *x, size_t rows, size_t vocab, size_t stride) {
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        float *row = x + r * stride, block[LANE_BLOCK];
+        for (size_t from = 0; from < vocab; from += LANE_BLOCK) {
+            const size_t n = vocab - from < LANE_BLOCK ? vocab - from : LANE_BLOCK;
+            memcpy(block, row + from, n * sizeof *block);
+            put_half(row, from, block, n);
+        }
+        end_half(row, vocab, stride);
     }
 }

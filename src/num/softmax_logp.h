@@ -13,9 +13,11 @@ void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *
 void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride);
 /* The cap's derivative at a capped logit; 1 without a cap. */
 float softcap_slope(float logit, float cap);
-/* probs[R, V] = exp(logits - lse), under a cap times its derivative: what the gradient wants. May alias logits. */
-void softmax_rows(float *probs, const float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride);
-/* The same in bf16 and in place: row r of the probabilities begins where row r of the logits did, so their stride is 2 * stride. */
+/* probs[R, V] = factor[R] exp(logits - lse), under a cap times its derivative: what the gradient wants. May alias logits. factor NULL: 1. */
+void softmax_rows(float *probs, const float *logits, const float *lse, const float *factor, float cap, size_t rows, size_t vocab, size_t stride);
+/* The same without a factor, in bf16 and in place: row r of the probabilities begins where row r of the logits did, so their stride is 2 * stride. */
 void softmax_rows_half(float *logits, const float *lse, float cap, size_t rows, size_t vocab, size_t stride);
+/* Rows as they are, rounded to bf16 in place, likewise. */
+void half_rows(float *x, size_t rows, size_t vocab, size_t stride);
 
 #endif

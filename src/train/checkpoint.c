@@ -75,7 +75,7 @@ static void machine_of(struct buf *out, const struct trainer *t, int64_t threads
     cpu_describe(out);
     buf_printf(out, "\", \"dtype\": \"%s\", \"threads\": %lld, ", matmul_kind_name(t->o->kind), (long long)threads);
     if (ranks > 1) buf_printf(out, "\"ranks\": %lld, ", (long long)ranks);
-    buf_printf(out, "\"weights\": \"%s\"}", model_storage_names[t->model.storage]);
+    buf_printf(out, "\"weights\": \"%s\"}", model_storage_name(&t->model));
 }
 
 static void machine(struct buf *out, const struct trainer *t) { machine_of(out, t, omp_get_max_threads(), t->comm.size); }

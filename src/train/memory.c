@@ -26,12 +26,22 @@ size_t train_memory_total(const struct train_memory *t) { return t->weights + t-
 /* Of fewer positions than this a product repays no weight that is expanded for it. */
 #define TOKENS_TO_EXPAND 768
 
-/* In micro-batches of some size expanding the layers' weights in every product costs a few percent (bench/trl.sh), and they stay as the file has them; where products
- * of fp32 pack their operands anyway, in any. So it is with what is trained: copies would have to be made after every step as well. */
+/* And of fewer rows of logits none that is expanded for them. */
+#define CHUNK_TO_EXPAND 128
+
+/* The last storage that costs a few percent at the most: expanding layers, and the head where vocabularies are not so large that it works in small pieces. */
+static enum model_storage cheap_storage(const struct model *m) {
+    const bool head = m->config.head != HEAD_LM || run_chunk(m) >= CHUNK_TO_EXPAND;
+    if (m->use == MODEL_FULL && !matmul_packs_tiles(m->kind)) return STORAGE_PACKED;
+    return head ? STORAGE_FILE : STORAGE_HEAD_PACKED;
+}
+
+/* In micro-batches of some size expanding the layers' weights in every product costs little (bench/trl.sh), and they stay as the file has them; where products of fp32
+ * pack their operands anyway, in any. What is trained is there in fp32, and copies would have to be made after every step as well. */
 static enum model_storage first_storage(const struct model *m, const struct run_plan *plan) {
     const size_t usual = plan->usual ? plan->usual : plan->tokens;
-    const bool trained = m->use == MODEL_FULL, expand = matmul_packs_tiles(m->kind) && (trained || usual >= TOKENS_TO_EXPAND);
-    return expand || (!trained && matmul_packs_always(m->kind)) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
+    if (m->use == MODEL_FULL) return cheap_storage(m);
+    return matmul_packs_always(m->kind) || (matmul_packs_tiles(m->kind) && usual >= TOKENS_TO_EXPAND) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
 }
 
 /* Does it fit, the first `again` layers being computed again? *least: what it takes. */
@@ -42,13 +52,13 @@ static bool fits(size_t *least, const struct model *m, struct run_plan *plan, si
     return *least <= bytes;
 }
 
-/* What gives way, in the order of what it costs: expanding the layers' weights in every product, some percent of a step; layers that are computed again, as many as
- * must be: all of them are a forward pass more, a third of a step of a frozen base without its reference; and expanding the head for every piece of logits. */
+/* What gives way, in the order of what it costs: expanding weights in every product, some percent of a step; then layers that are computed again, as many as must be:
+ * all of them are a forward pass more, a third of a step of a frozen base without its reference; then expanding a head that works in small pieces. */
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
-    const enum model_storage first = first_storage(m, plan), last = m->use == MODEL_FULL ? first : STORAGE_FILE, expanded = last < STORAGE_HEAD_PACKED ? last : STORAGE_HEAD_PACKED;
+    const enum model_storage cheap = cheap_storage(m), last = cheap == STORAGE_PACKED ? cheap : STORAGE_FILE;
     const size_t asked = plan->recompute_layers, layers = m->config.layers;
     size_t least = 0;
-    for (m->storage = first; m->storage < expanded; m->storage++)
+    for (m->storage = first_storage(m, plan); m->storage < cheap; m->storage++)
         if (fits(&least, m, plan, asked, states, bytes)) return ST_OK;
     for (size_t again = asked; again < layers; again++)
         if (fits(&least, m, plan, again, states, bytes)) return ST_OK;
@@ -57,7 +67,7 @@ status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, s
         if (m->storage == last) break;
     }
     return FAIL(ST_NOMEM, "this run needs %zu MiB at the least (layers computed again, weights %s), %zu MiB are allowed: lower "
-                "--micro-batch-tokens or --max-length, or raise --memory", (least >> 20) + 1, model_storage_names[m->storage], bytes >> 20);
+                "--micro-batch-tokens or --max-length, or raise --memory", (least >> 20) + 1, model_storage_name(m), bytes >> 20);
 }
 
 #define TOKENS_MOST 4096 /* beyond it nothing is gained, and activations grow */

@@ -209,7 +209,7 @@ static void tell_memory(const struct trainer *t, const struct run_plan *plan, co
     else if (again)
         snprintf(note, sizeof note, " (%zu of %zu layers are computed again in backward)", again, layers);
     log_info("memory: %.0f MiB: weights (%s) %.0f, trained parameters with gradients and optimizer %.0f, activations of %zu tokens%s %.0f",
-             mib(train_memory_total(memory)), model_storage_names[t->model.storage], mib(memory->weights), mib(memory->trained), budget, note,
+             mib(train_memory_total(memory)), model_storage_name(&t->model), mib(memory->weights), mib(memory->trained), budget, note,
              mib(memory->activations));
 }
 

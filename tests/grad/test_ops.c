@@ -250,7 +250,7 @@ static void softmax_logp_gradient(void **state) {
         assert_true(fabs((double)k.lse[r] - lse) < 1e-6 * fabs(lse) && fabs((double)k.entropy[r] - e) < 1e-5);
         assert_true(fabs((double)k.mean[r] - mean) < 1e-5 * (1 + fabs(mean)) && k.argmax[r] == (int32_t)best);
     }
-    softmax_rows(probs, k.logits, k.lse, 0, ROWS, VOCAB, VOCAB);
+    softmax_rows(probs, k.logits, k.lse, NULL, 0, ROWS, VOCAB, VOCAB);
     for (size_t r = 0; r < ROWS; r++) {
         double sum = 0;
         for (size_t i = 0; i < VOCAB; i++) sum += (double)probs[r * VOCAB + i];
@@ -281,7 +281,7 @@ static void softcap_gradient(void **state) {
     for (size_t i = 0; i < 40; i++) k.raw.logits[i] *= 5;
     softcap_objective(&k);
     for (size_t i = 0; i < VOCAB; i++) assert_true(fabs((double)k.capped.logits[i] - 3 * tanh((double)k.raw.logits[i] / 3)) < 1e-6);
-    softmax_rows(grad, k.capped.logits, k.capped.lse, k.cap, ROWS, VOCAB, VOCAB);
+    softmax_rows(grad, k.capped.logits, k.capped.lse, NULL, k.cap, ROWS, VOCAB, VOCAB);
     for (size_t r = 0; r < ROWS; r++)
         for (size_t i = 0; i < VOCAB; i++) {
             const float target = i == 5 + r ? softcap_slope(k.capped.logits[r * VOCAB + i], k.cap) : 0.0f;

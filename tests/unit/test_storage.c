@@ -131,11 +131,15 @@ static void compare_others(const char *path) {
 
 /* All weights are trained: products that pack them anew, against copies. */
 static void compare_live(const char *path) {
-    struct outcome want = {0}, got = {0};
-    compute(&want, path, MATMUL_BF16, NULL, STORAGE_PACKED, false);
-    compute(&got, path, MATMUL_BF16, NULL, STORAGE_HEAD_PACKED, false);
-    check(path, MATMUL_BF16, "all weights trained", &got, &want, 1e-7);
-    free(want.grad), free(got.grad);
+    struct outcome want = {0};
+    compute(&want, path, MATMUL_BF16, NULL, STORAGE_PACKED, 0);
+    for (int storage = STORAGE_HEAD_PACKED; storage < STORAGE_KINDS; storage++) {
+        struct outcome got = {0};
+        compute(&got, path, MATMUL_BF16, NULL, (enum model_storage)storage, 0);
+        check(path, MATMUL_BF16, "all weights trained", &got, &want, 1e-7);
+        free(got.grad);
+    }
+    free(want.grad);
 }
 
 /* A language model's files, or not. */
@@ -185,10 +189,9 @@ static void planner_takes_what_fits(void **state) {
     struct way {
         enum model_storage storage;
         size_t again;
-    } ways[64] = {{STORAGE_PACKED, 0}, {STORAGE_HEAD_PACKED, 0}};
-    size_t count = 2, taken = 0, bytes = SIZE_MAX; /* what was taken before needs this much */
-    for (size_t again = 1; again < layers; again++) ways[count++] = (struct way){STORAGE_HEAD_PACKED, again};
-    ways[count++] = (struct way){STORAGE_HEAD_PACKED, RUN_ALL_LAYERS};
+    } ways[64] = {{STORAGE_PACKED, 0}, {STORAGE_HEAD_PACKED, 0}, {STORAGE_FILE, 0}};
+    size_t count = 3, taken = 0, bytes = SIZE_MAX; /* what was taken before needs this much */
+    for (size_t again = 1; again < layers; again++) ways[count++] = (struct way){STORAGE_FILE, again};
     ways[count++] = (struct way){STORAGE_FILE, RUN_ALL_LAYERS};
     for (size_t i = matmul_may_split(MATMUL_F32) ? 1 : 0; i < count; i++) {
         const size_t needs = total_of(&m, &plan, ways[i].storage, ways[i].again);
