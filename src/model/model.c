@@ -163,15 +163,17 @@ const char *const model_storage_names[STORAGE_KINDS] = {"packed", "head packed",
 
 const char *model_storage_name(const struct model *m) { return m->use == MODEL_FULL && m->storage != STORAGE_PACKED ? "in fp32" : model_storage_names[m->storage]; }
 
+/* Does m->storage leave l to be packed anew by each product? */
+static bool is_expanded(const struct model *m, const struct linear *l) { return m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED); }
+
+/* From its file. */
 static bool is_stored(const struct model *m, const struct linear *l) {
     if (m->pissa && l->u_width) return false; /* the file has not what is left of it */
-    return m->use != MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED);
+    return m->use != MODEL_FULL && is_expanded(m, l);
 }
 
-/* Trained, and packed anew by each product. */
-static bool is_live(const struct model *m, const struct linear *l) {
-    return m->use == MODEL_FULL && m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED) && matmul_packs_tiles(m->kind);
-}
+/* From what is trained. */
+static bool is_live(const struct model *m, const struct linear *l) { return m->use == MODEL_FULL && is_expanded(m, l) && matmul_packs_tiles(m->kind); }
 
 static status linear_view(struct tensor_view *v, const struct model *m, const struct linear *l, size_t part) {
     const enum tensor_role role = l->part[part].role;

@@ -125,36 +125,33 @@ status matmul_weight_update(struct matmul_weight *w, const float *plain) {
     return ST_OK;
 }
 
-/* Rows of a panel of w; a multiple of 64. */
+/* Rows of a panel of w: all, or a multiple of 64. */
 static size_t panel_rows(const struct matmul_weight *w) {
-    const size_t fit = PANEL_BYTES / (w->tiles ? sizeof(uint16_t) : sizeof(float)) / w->k;
-    return fit < 64 ? 64 : fit / 64 * 64;
+    const size_t fit = PANEL_BYTES / (w->tiles ? sizeof(uint16_t) : sizeof(float)) / w->k, rows = fit < 64 ? 64 : fit / 64 * 64;
+    return rows < w->n ? rows : w->n;
+}
+
+size_t matmul_live_bytes(size_t n, size_t k, bool whole) {
+    return gemm_tiles_bytes(k, whole ? n : panel_rows(&(struct matmul_weight){.tiles = true, .n = n, .k = k}), 1);
 }
 
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
-    const size_t rows = panel_rows(&w) < n ? panel_rows(&w) : n;
-    if (!w.tiles) return rows * k * sizeof(float) + (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) + gemm_tiles_strip_bytes(k) : 0);
-    return (whole ? gemm_tiles_bytes(k, n, 1) : gemm_tiles_bytes(k, rows, 1)) + gemm_tiles_strip_bytes(k);
+    if (!w.tiles) return panel_rows(&w) * k * sizeof(float) + (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) + gemm_tiles_strip_bytes(k) : 0);
+    return matmul_live_bytes(n, k, whole) + gemm_tiles_strip_bytes(k);
 }
 
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k,
                                  bool whole) {
     *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
-    const size_t rows = panel_rows(w) < n ? panel_rows(w) : n;
     if (w->split) TRY(grow_split(w));
     if (w->split && gemm_tiles_fp32() == GEMM_TILES_WHOLE) {
         TRY(grow_bytes(&strips, gemm_tiles_strip_bytes(k)));
         return grow_bytes(&panel, gemm_tiles_bytes(k, split_rows(w) < n ? split_rows(w) : n, GEMM_TILES_WHOLE));
     }
-    if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, rows, k, sizeof(float));
+    if (!w->tiles) return matmul_grow_operand(&matmul_scratch_b, panel_rows(w), k, sizeof(float));
     TRY(grow_bytes(&strips, gemm_tiles_strip_bytes(k)));
-    return whole ? grow_bytes(&stage, gemm_tiles_bytes(k, n, 1)) : grow_bytes(&panel, gemm_tiles_bytes(k, rows, 1));
-}
-
-size_t matmul_live_bytes(size_t n, size_t k, bool whole) {
-    const size_t rows = panel_rows(&(struct matmul_weight){.tiles = true, .k = k});
-    return gemm_tiles_bytes(k, whole || rows > n ? n : rows, 1);
+    return grow_bytes(whole ? &stage : &panel, matmul_live_bytes(n, k, whole));
 }
 
 status matmul_weight_init_live(struct matmul_weight *w, enum matmul_kind kind, const float *plain, size_t n, size_t k, bool whole) {
@@ -192,10 +189,12 @@ void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, 
         else run_split_forward(g, w);
         return;
     }
-    g->b = is_packed(w) ? backward ? w->backward : w->forward : stage.data;
-    if (!is_packed(w)) {
+    if (is_packed(w)) {
+        g->b = backward ? w->backward : w->forward;
+    } else {
         CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
         pack_rows(stage.data, w, 0, w->n, !backward);
+        g->b = stage.data;
     }
     gemm_tiles_run(g);
 }
@@ -218,7 +217,7 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     const uint16_t *ah = NULL;
     size_t lda = 0;
     TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, forward ? w->k : w->n));
-    TRY(grow_bytes(&panel, gemm_tiles_bytes(w->k, most < w->n ? most : w->n, 1)));
+    TRY(grow_bytes(&panel, matmul_live_bytes(w->n, w->k, false)));
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
         pack_rows(panel.data, w, from, rows, forward);

@@ -1,8 +1,8 @@
 #include "num/softmax_logp.h"
 
 #include <math.h>
-#include <string.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "num/dtype.h"
 #include "num/vexp.h"

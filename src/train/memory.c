@@ -44,30 +44,23 @@ static enum model_storage first_storage(const struct model *m, const struct run_
     return matmul_packs_always(m->kind) || (matmul_packs_tiles(m->kind) && usual >= TOKENS_TO_EXPAND) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
 }
 
-/* Does it fit, the first `again` layers being computed again? *least: what it takes. */
-static bool fits(size_t *least, const struct model *m, struct run_plan *plan, size_t again, size_t states, size_t bytes) {
-    plan->recompute_layers = again;
-    const struct train_memory t = train_memory_of(m, plan, states);
-    *least = train_memory_total(&t);
-    return *least <= bytes;
-}
-
 /* What gives way, in the order of what it costs: expanding weights in every product, some percent of a step; then layers that are computed again, as many as must be:
  * all of them are a forward pass more, a third of a step of a frozen base without its reference; then expanding a head that works in small pieces. */
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
     const enum model_storage cheap = cheap_storage(m), last = cheap == STORAGE_PACKED ? cheap : STORAGE_FILE;
-    const size_t asked = plan->recompute_layers, layers = m->config.layers;
-    size_t least = 0;
-    for (m->storage = first_storage(m, plan); m->storage < cheap; m->storage++)
-        if (fits(&least, m, plan, asked, states, bytes)) return ST_OK;
-    for (size_t again = asked; again < layers; again++)
-        if (fits(&least, m, plan, again, states, bytes)) return ST_OK;
-    for (;; m->storage++) {
-        if (fits(&least, m, plan, RUN_ALL_LAYERS, states, bytes)) return ST_OK;
-        if (m->storage == last) break;
+    const size_t layers = m->config.layers, asked = plan->recompute_layers < layers ? plan->recompute_layers : layers;
+    for (m->storage = first_storage(m, plan);; m->storage++) {
+        struct train_memory t = train_memory_of(m, plan, states);
+        const size_t from = m->storage > cheap ? layers : asked, to = m->storage < cheap ? asked : layers;
+        for (size_t again = from; again <= to; again++) { /* changes the activations alone */
+            plan->recompute_layers = again < layers ? again : RUN_ALL_LAYERS;
+            t.activations = run_bytes(m, plan);
+            if (train_memory_total(&t) <= bytes) return ST_OK;
+        }
+        if (m->storage == last)
+            return FAIL(ST_NOMEM, "this run needs %zu MiB at the least (layers computed again, weights %s), %zu MiB are allowed: lower "
+                        "--micro-batch-tokens or --max-length, or raise --memory", (train_memory_total(&t) >> 20) + 1, model_storage_name(m), bytes >> 20);
     }
-    return FAIL(ST_NOMEM, "this run needs %zu MiB at the least (layers computed again, weights %s), %zu MiB are allowed: lower "
-                "--micro-batch-tokens or --max-length, or raise --memory", (least >> 20) + 1, model_storage_name(m), bytes >> 20);
 }
 
 #define TOKENS_MOST 4096 /* beyond it nothing is gained, and activations grow */
