@@ -555,18 +555,17 @@ static void training_facts(struct facts *f, const char *path, const struct inspe
     const struct lora_options lora = {.rank = 16, .alpha = 32, .target_count = 1, .targets = {"all-linear"}};
     const struct optim_row *adamw = optim_find("adamw_torch");
     const struct optim_params params = optim_params_preset(adamw);
-    const size_t tokens = o->budget ? (size_t)o->budget : train_tokens_default(1024);
-    struct run_plan plan = {.tokens = tokens, .scored = tokens, .train = true};
     struct buf reason = {0};
     group_begin(f, "training_memory_mib", strlen("training_memory_mib"));
-    fact_int(f, "micro_batch_tokens", tokens);
     for (int full = 0; full < 2; full++) {
+        const size_t tokens = o->budget ? (size_t)o->budget : train_tokens_default(1024, full);
+        struct run_plan plan = {.tokens = tokens, .scored = tokens, .train = true};
         struct model m;
+        fact_int(f, full ? "full_micro_batch_tokens" : "micro_batch_tokens", tokens);
         status s = model_describe(&m, path, matmul_kind_auto(), full ? MODEL_FULL : MODEL_ADAPTER);
         if (s == ST_OK && !full) s = lora_attach(&m, &lora, 0, true);
         if (s == ST_OK) {
             const size_t states = train_state_bytes(&m, adamw, &params);
-            plan.recompute_layers = 0;
             (void)train_memory_fit(&m, &plan, states, model_memory_auto()); /* what does not fit here is told all the same */
             const struct train_memory t = train_memory_of(&m, &plan, states);
             fact_int(f, full ? "full" : "lora_r16", train_memory_total(&t) >> 20);

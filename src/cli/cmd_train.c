@@ -113,7 +113,7 @@ static const struct opt_row rows[] = {
     {"machine", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", DTYPE_CHOICES, DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
-    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "0", NULL, "positions computed at a time; grows to the longest row; more is faster and takes memory; 0: half as much again as the longest row and at least 1024, where memory allows"},
+    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "0", NULL, "positions computed at a time; grows to the longest row; more is faster and takes memory; 0: half as much again as the longest row (with --full an eighth) and at least 1024, where memory allows"},
     {"memory", OPT_STR, FIELD(memory), "SIZE", "auto", NULL, MEMORY_HELP "; where that is too little, weights are expanded from their file in every product, and as few layers as will do are computed again in backward"},
     {"recompute", OPT_FLAG, FIELD(recompute), NULL, NULL, NULL, "keep only layer inputs and compute every layer again in backward: less memory, up to a third more time; --memory takes as many layers as it must"},
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT/train.rejected.jsonl"},

@@ -45,7 +45,7 @@ status export_hf_run(const struct export_request *r) {
     if (file_is_dir(r->model) && strcmp(r->model, r->output) == 0) return FAIL(ST_USAGE, "--output is the model itself");
     struct buf baked = {0};
     TRY(export_bake(&baked, r));
-    status s = adapter_open_model(&m, r->model, r->adapter, MATMUL_REFERENCE, MODEL_INFER);
+    status s = adapter_open_to_copy(&m, r->model, r->adapter);
     if (s != ST_OK) {
         buf_release(&baked);
         return s;

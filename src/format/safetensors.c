@@ -383,30 +383,54 @@ static void put_header(struct buf *out, const struct safetensors_writer *w) {
     while (out->size % 8) buf_append_char(out, ' '); /* the data starts on 8 bytes */
 }
 
-static status write_all(struct file_out *file, const struct safetensors_writer *w) {
-    struct buf header = {0};
-    put_header(&header, w);
-    uint64_t header_size = header.size;
-    status st = file_out_write(file, &header_size, sizeof header_size);
-    if (st == ST_OK) st = file_out_write(file, header.data, header.size);
-    for (size_t i = 0; i < w->count && st == ST_OK; i++) st = file_out_write(file, w->tensors[i].data, tensor_bytes(&w->tensors[i]));
-    buf_release(&header);
-    return st;
-}
-
-status safetensors_write(struct safetensors_writer *w, const char *path) {
-    struct file_out file;
-    status st = file_out_open(&file, path);
-    if (st == ST_OK) {
-        st = write_all(&file, w);
-        if (st == ST_OK) {
-            st = file_out_commit(&file);
-        } else {
-            file_out_abandon(&file);
-        }
-    }
+static void release_writer(struct safetensors_writer *w) {
     free(w->tensors);
     arena_release(&w->arena);
     memset(w, 0, sizeof *w);
-    return st;
+}
+
+static status begin(struct safetensors_stream *f, const struct safetensors_writer *w, const char *path) {
+    struct buf header = {0};
+    *f = (struct safetensors_stream){0};
+    TRY(file_out_open(&f->file, path));
+    put_header(&header, w);
+    const uint64_t header_size = header.size;
+    for (size_t i = 0; i < w->count; i++) f->left += tensor_bytes(&w->tensors[i]);
+    status s = file_out_write(&f->file, &header_size, sizeof header_size);
+    if (s == ST_OK) s = file_out_write(&f->file, header.data, header.size);
+    if (s != ST_OK) file_out_abandon(&f->file);
+    buf_release(&header);
+    return s;
+}
+
+status safetensors_begin(struct safetensors_stream *f, struct safetensors_writer *w, const char *path) {
+    status s = begin(f, w, path);
+    release_writer(w);
+    return s;
+}
+
+status safetensors_put(struct safetensors_stream *f, const void *data, size_t bytes) {
+    CHECK(bytes <= f->left);
+    f->left -= bytes;
+    return file_out_write(&f->file, data, bytes);
+}
+
+status safetensors_end(struct safetensors_stream *f, status so_far) {
+    if (so_far != ST_OK) {
+        file_out_abandon(&f->file);
+        return so_far;
+    }
+    CHECK(f->left == 0);
+    return file_out_commit(&f->file);
+}
+
+status safetensors_write(struct safetensors_writer *w, const char *path) {
+    struct safetensors_stream f;
+    status s = begin(&f, w, path);
+    if (s == ST_OK) {
+        for (size_t i = 0; i < w->count && s == ST_OK; i++) s = safetensors_put(&f, w->tensors[i].data, tensor_bytes(&w->tensors[i]));
+        s = safetensors_end(&f, s);
+    }
+    release_writer(w);
+    return s;
 }

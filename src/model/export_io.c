@@ -7,90 +7,143 @@
 #include "model/reward_head.h"
 #include "num/quant.h"
 
+/* Goes over the model twice, so that no more than one tensor is in memory: first names and shapes, then, with a stream, values. */
 struct exporter {
     const struct model *m;
     const float *theta;
     enum dtype type;
     struct safetensors_writer writer;
-    struct arena arena; /* the tensors as they will be written */
-    status result;
+    struct safetensors_stream *stream; /* NULL: the first time */
 };
 
-static status add_named(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows,
-                        size_t cols) {
-    char base[TENSOR_NAME_SIZE], name[TENSOR_NAME_SIZE + 8];
-    size_t shape[2] = {rows, cols};
-    void *copy;
+static void tensor_name(char *out, size_t size, const struct exporter *x, enum tensor_role role, const char *suffix, size_t layer) {
+    char base[TENSOR_NAME_SIZE];
     family_tensor_name(base, x->m->config.family, role, layer, false);
-    snprintf(name, sizeof name, "%s.%s", base, suffix);
-    TRY(arena_try_take(&x->arena, &copy, rows * cols, x->type == DTYPE_F32 ? 4 : 2, "exported tensor"));
-    if (!quant_row(copy, data, x->type, rows * cols))
-        return FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name, dtype_table[x->type].name);
-    if (rows == 1 && role != TENSOR_SCORE)
-        safetensors_add(&x->writer, name, x->type, shape + 1, 1, copy);
-    else
-        safetensors_add(&x->writer, name, x->type, shape, 2, copy);
+    snprintf(out, size, "%s.%s", base, suffix);
+}
+
+#define NAME_SIZE (TENSOR_NAME_SIZE + 8)
+#define PIECE ((size_t)16 << 10) /* elements */
+
+/* The next `count` values of a tensor. */
+static status put(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t count) {
+    _Alignas(64) char piece[PIECE * sizeof(float)];
+    const size_t width = dtype_table[x->type].block_bytes;
+    for (size_t at = 0; at < count; at += PIECE) {
+        const size_t n = count - at < PIECE ? count - at : PIECE;
+        if (!quant_row(piece, data + at, x->type, n)) {
+            char name[NAME_SIZE];
+            tensor_name(name, sizeof name, x, role, suffix, layer);
+            return FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name, dtype_table[x->type].name);
+        }
+        TRY(safetensors_put(x->stream, piece, n * width));
+    }
     return ST_OK;
 }
 
-static status add(struct exporter *x, enum tensor_role role, size_t layer, const float *data, size_t rows, size_t cols) {
-    return add_named(x, role, "weight", layer, data, rows, cols);
+static void declare(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, size_t rows, size_t cols) {
+    char name[NAME_SIZE];
+    const size_t shape[2] = {rows, cols}, vector = rows == 1 && role != TENSOR_SCORE;
+    tensor_name(name, sizeof name, x, role, suffix, layer);
+    safetensors_add(&x->writer, name, x->type, shape + vector, 2 - vector, NULL);
+}
+
+/* data is not looked at the first time. */
+static status add(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows, size_t cols) {
+    if (x->stream) return put(x, role, suffix, layer, data, rows * cols);
+    declare(x, role, suffix, layer, rows, cols);
+    return ST_OK;
 }
 
 static status add_norm(struct exporter *x, enum tensor_role role, size_t layer, const float *weight, size_t n) {
     const float shift = model_norm_shift(&x->m->config);
     float *stored;
+    if (!x->stream) return add(x, role, "weight", layer, NULL, 1, n);
     TRY(mem_try_alloc(&stored, n, sizeof *stored, "exported norm"));
     for (size_t i = 0; i < n; i++) stored[i] = weight[i] - shift;
-    status s = add(x, role, layer, stored, 1, n);
+    status s = add(x, role, "weight", layer, stored, 1, n);
     free(stored);
     return s;
 }
 
-static status add_linear(struct exporter *x, const struct linear *l) {
-    float *w;
-    TRY(mem_try_alloc(&w, l->out * l->in, sizeof *w, "exported weights"));
-    status s = ST_OK;
-    for (size_t i = 0; i < l->part_count && s == ST_OK; i++) {
+/* A linear's weights as they are exported: the trained ones, or in `memory` [out, in] those of the file with the adapter merged in. */
+static status linear_weights(const float **out, float *memory, const struct exporter *x, const struct linear *l) {
+    *out = l->w_offset != LINEAR_FROZEN ? x->m->params.value + l->w_offset : memory;
+    for (size_t i = 0; i < l->part_count && *out == memory; i++) {
         struct tensor_view v;
-        if (l->w_offset != LINEAR_FROZEN) break;
-        s = checkpoint_tensor(&v, &x->m->checkpoint, l->part[i].role, l->layer, l->part[i].rows, l->in);
-        if (s == ST_OK) tensor_view_rows(w + l->part[i].row * l->in, &v);
+        TRY(checkpoint_tensor(&v, &x->m->checkpoint, l->part[i].role, l->layer, l->part[i].rows, l->in));
+        tensor_view_rows(memory + l->part[i].row * l->in, &v);
     }
-    if (l->w_offset != LINEAR_FROZEN) memcpy(w, x->m->params.value + l->w_offset, l->out * l->in * sizeof *w);
-    if (s == ST_OK && x->theta) lora_merge_into(w, l, x->theta);
+    if (!x->theta) return ST_OK;
+    if (*out != memory) memcpy(memory, *out, l->out * l->in * sizeof *memory);
+    lora_merge_into(memory, l, x->theta);
+    *out = memory;
+    return ST_OK;
+}
+
+static status add_linear(struct exporter *x, const struct linear *l) {
+    const bool needed = x->stream && (x->theta || l->w_offset == LINEAR_FROZEN);
+    float *memory = NULL;
+    const float *w = NULL;
+    status s = ST_OK;
+    if (needed) TRY(mem_try_alloc(&memory, l->out * l->in, sizeof *memory, "exported weights"));
+    if (x->stream) s = linear_weights(&w, memory, x, l);
     for (size_t i = 0; i < l->part_count && s == ST_OK; i++)
-        s = add(x, l->part[i].role, l->layer, w + l->part[i].row * l->in, l->part[i].rows, l->in);
+        s = add(x, l->part[i].role, "weight", l->layer, w ? w + l->part[i].row * l->in : NULL, l->part[i].rows, l->in);
     for (size_t i = 0; i < l->part_count && s == ST_OK && l->bias; i++)
-        s = add_named(x, l->part[i].role, "bias", l->layer, l->bias + l->part[i].row, 1, l->part[i].rows);
-    free(w);
+        s = add(x, l->part[i].role, "bias", l->layer, l->bias + l->part[i].row, 1, l->part[i].rows);
+    free(memory);
     return s;
+}
+
+static void embedding_row(float *out, const struct exporter *x, size_t i) { model_embedding_row(out, x->m, x->theta, (int32_t)i); }
+static void head_row(float *out, const struct exporter *x, size_t i) { model_head_row(out, x->m, (int32_t)i); }
+
+/* A matrix [vocab, hidden] row by row; the whole of it at once where an adapter is merged into it. */
+static status add_vocabulary(struct exporter *x, enum tensor_role role, void (*row)(float *out, const struct exporter *x, size_t i), const struct linear *merged) {
+    const size_t c = x->m->config.hidden, v = x->m->config.vocab, most = merged ? v : PIECE / c + 1;
+    float *rows;
+    status s = ST_OK;
+    if (!x->stream) return add(x, role, "weight", 0, NULL, v, c);
+    TRY(mem_try_alloc(&rows, most * c, sizeof *rows, "exported embedding"));
+    for (size_t from = 0; from < v && s == ST_OK; from += most) {
+        const size_t n = v - from < most ? v - from : most;
+        for (size_t i = 0; i < n; i++) row(rows + i * c, x, from + i);
+        if (merged) lora_merge_into(rows, merged, x->theta);
+        s = put(x, role, "weight", 0, rows, n * c);
+    }
+    free(rows);
+    return s;
+}
+
+static status add_layer(struct exporter *x, size_t i) {
+    const struct model *m = x->m;
+    struct model_layer *l = &m->layers[i];
+    struct model_norm norm;
+    for (size_t k = 0; model_norm_at(&norm, &m->config, l, k); k++) TRY(add_norm(x, norm.role, i, *norm.weight, norm.size));
+    TRY(add_linear(x, &l->qkv));
+    TRY(add_linear(x, &l->o));
+    TRY(add_linear(x, &l->gate_up));
+    return add_linear(x, &l->down);
 }
 
 static status add_all(struct exporter *x) {
     const struct model *m = x->m;
-    const size_t c = m->config.hidden, v = m->config.vocab;
-    float *rows;
-    TRY(mem_try_alloc(&rows, v * c, sizeof *rows, "exported embedding"));
-    for (size_t i = 0; i < v; i++) model_embedding_row(rows + i * c, m, x->theta, (int32_t)i);
-    status s = add(x, TENSOR_EMBED, 0, rows, v, c);
-    if (s == ST_OK && m->config.head == HEAD_SCORE) s = add(x, TENSOR_SCORE, 0, reward_head_weights(m, x->theta), m->config.labels, c);
+    const size_t c = m->config.hidden;
+    TRY(add_vocabulary(x, TENSOR_EMBED, embedding_row, NULL));
+    if (m->config.head == HEAD_SCORE) TRY(add(x, TENSOR_SCORE, "weight", 0, reward_head_weights(m, x->theta), m->config.labels, c));
     const bool apart = m->config.head == HEAD_LM && (!m->config.tied || lora_unties(m, x->theta));
-    for (size_t i = 0; i < v && apart; i++) model_head_row(rows + i * c, m, (int32_t)i);
-    if (apart && x->theta) lora_merge_into(rows, &m->head, x->theta);
-    if (s == ST_OK && apart) s = add(x, TENSOR_HEAD, 0, rows, v, c);
-    free(rows);
-    for (size_t i = 0; i < m->config.layers && s == ST_OK; i++) {
-        struct model_layer *l = &m->layers[i];
-        struct model_norm norm;
-        for (size_t k = 0; s == ST_OK && model_norm_at(&norm, &m->config, l, k); k++)
-            s = add_norm(x, norm.role, i, *norm.weight, norm.size);
-        if (s == ST_OK) s = add_linear(x, &l->qkv);
-        if (s == ST_OK) s = add_linear(x, &l->o);
-        if (s == ST_OK) s = add_linear(x, &l->gate_up);
-        if (s == ST_OK) s = add_linear(x, &l->down);
-    }
-    return s == ST_OK ? add_norm(x, TENSOR_NORM, 0, m->norm, c) : s;
+    if (apart) TRY(add_vocabulary(x, TENSOR_HEAD, head_row, x->theta ? &m->head : NULL));
+    for (size_t i = 0; i < m->config.layers; i++) TRY(add_layer(x, i));
+    return add_norm(x, TENSOR_NORM, 0, m->norm, c);
+}
+
+static status write_weights(struct exporter *x, const char *path) {
+    struct safetensors_stream stream;
+    TRY(add_all(x)); /* cannot fail: nothing is made yet */
+    TRY(safetensors_begin(&stream, &x->writer, path));
+    x->stream = &stream;
+    return safetensors_end(&stream, add_all(x));
 }
 
 static status write_config(const struct model *m, const float *theta, const char *folder, enum dtype type) {
@@ -109,13 +162,9 @@ status export_hf(const struct model *m, const float *theta, const char *folder, 
     if (m->config.head == HEAD_GATED) return FAIL(ST_UNSUPPORTED, "a reward model with a gating network is not exported: use the original");
     struct exporter x = {.m = m, .theta = theta, .type = type};
     TRY(file_make_dirs(folder));
-    status s = add_all(&x);
-    if (s == ST_OK) {
-        char *path = file_join(folder, "model.safetensors");
-        s = safetensors_write(&x.writer, path);
-        free(path);
-    }
-    arena_release(&x.arena);
+    char *path = file_join(folder, "model.safetensors");
+    status s = write_weights(&x, path);
+    free(path);
     TRY(s);
     return write_config(m, theta, folder, type);
 }

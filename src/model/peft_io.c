@@ -228,21 +228,33 @@ status adapter_load(struct model *m, const char *folder, bool with_grad) {
     return s;
 }
 
-status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
-    struct lora_options o = {0};
-    if (adapter) TRY(adapter_read_options(&o, adapter));
-    TRY(model_describe_scorer(m, model, kind, use, o.labels));
-    m->storage = model_storage_within(m, model_memory_auto());
+static status open_described(struct model *m, const char *adapter) {
     TRY(model_load(m));
-    status s = adapter ? adapter_load(m, adapter, use != MODEL_INFER) : ST_OK;
+    status s = adapter ? adapter_load(m, adapter, m->use != MODEL_INFER) : ST_OK;
     if (s != ST_OK) model_release(m);
     return s;
 }
 
-status adapter_describe_model(struct model *m, const char *model, const char *adapter) {
+static status describe(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
     struct lora_options o = {0};
     if (adapter) TRY(adapter_read_options(&o, adapter));
-    TRY(model_describe_scorer(m, model, MATMUL_REFERENCE, MODEL_INFER, o.labels));
+    return model_describe_scorer(m, model, kind, use, o.labels);
+}
+
+status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use) {
+    TRY(describe(m, model, adapter, kind, use));
+    m->storage = model_storage_within(m, model_memory_auto());
+    return open_described(m, adapter);
+}
+
+status adapter_open_to_copy(struct model *m, const char *model, const char *adapter) {
+    TRY(describe(m, model, adapter, MATMUL_REFERENCE, MODEL_INFER));
+    m->storage = STORAGE_FILE;
+    return open_described(m, adapter);
+}
+
+status adapter_describe_model(struct model *m, const char *model, const char *adapter) {
+    TRY(describe(m, model, adapter, MATMUL_REFERENCE, MODEL_INFER));
     status s = checkpoint_check(&m->checkpoint);
     if (s == ST_OK) s = adapter ? adapter_load(m, adapter, false) : ST_OK;
     if (s != ST_OK) model_release(m);

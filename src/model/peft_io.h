@@ -8,6 +8,8 @@
 status adapter_load(struct model *m, const char *folder, bool with_grad);
 /* Opens a model and, unless adapter is NULL, the adapter on it; one with a reward head makes a language model a reward model. */
 status adapter_open_model(struct model *m, const char *model, const char *adapter, enum matmul_kind kind, enum model_use use);
+/* The same for whoever copies weights and computes nothing: matrices stay in the file, of which no more than what is being read is in memory. */
+status adapter_open_to_copy(struct model *m, const char *model, const char *adapter);
 /* The same without the base's weights: shapes, the open checkpoint, and the adapter's values in m->params. */
 status adapter_describe_model(struct model *m, const char *model, const char *adapter);
 /* Writes both files into `folder` (made if missing). theta: the values to write, [m->params.size]. base: base_model_name_or_path.

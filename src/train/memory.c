@@ -65,7 +65,9 @@ status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, s
 
 #define TOKENS_MOST 4096 /* beyond it nothing is gained, and activations grow */
 
-size_t train_tokens_default(size_t longest) {
-    const size_t more = longest / 2 * 3, most = more < TOKENS_MOST ? more : TOKENS_MOST;
+/* What is trained as a whole has most of its memory in the optimizer, and TRL's peak is no more than three times that: smaller micro-batches, which meet an eighth of the
+ * shared positions less often (0.323 of all instead of 0.343 on UltraFeedback at 512 tokens), are worth 5 % of the peak there. */
+size_t train_tokens_default(size_t longest, bool full) {
+    const size_t more = full ? longest + longest / 8 : longest / 2 * 3, most = more < TOKENS_MOST ? more : TOKENS_MOST;
     return most > TRAIN_TOKENS_LEAST ? most : TRAIN_TOKENS_LEAST;
 }

@@ -20,9 +20,9 @@ size_t train_memory_total(const struct train_memory *t);
  * model and the plan are then set to that least. */
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes);
 /* Positions of a micro-batch where nobody said how many and memory allows: half as much again as the longest row, so that most pairs have the rows of both their
- * goals in one and share what these have in common; at least TRAIN_TOKENS_LEAST. */
+ * goals in one and share what these have in common; full (all weights are trained): an eighth more than it; at least TRAIN_TOKENS_LEAST. */
 enum { TRAIN_TOKENS_LEAST = 1024 };
-size_t train_tokens_default(size_t longest);
+size_t train_tokens_default(size_t longest, bool full);
 /* What the optimizer keeps, and its working memory. */
 size_t train_state_bytes(const struct model *m, const struct optim_row *row, const struct optim_params *params);
 

@@ -194,7 +194,7 @@ static void set_tokens(struct run_plan *plan, size_t tokens, size_t longest) {
 /* Positions of a micro-batch: as asked, else the default, else, where that wants more memory than there is, no more than must be. */
 static void plan_tokens(const struct trainer *t, struct run_plan *plan, size_t longest, size_t states, size_t memory) {
     const size_t asked = t->o->token_budget;
-    set_tokens(plan, asked ? asked : train_tokens_default(longest), longest);
+    set_tokens(plan, asked ? asked : train_tokens_default(longest, t->o->full), longest);
     struct model m = t->model;
     struct run_plan trial = *plan;
     if (asked || (train_memory_fit(&m, &trial, states, memory) == ST_OK && trial.recompute_layers == plan->recompute_layers)) return;

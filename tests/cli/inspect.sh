@@ -14,7 +14,7 @@ has "$dir/o" "parameters: 512"; has "$dir/o" "t8: Q8_0 [32, 2]"
 "$RAPT" inspect "$tests/fuzz/corpus/safetensors/good.safetensors" --json >"$dir/o"
 has "$dir/o" '"parameters": 11, "tensors": 3, "tensor_bytes": 34, "types": {"F32": {"tensors": 1, "parameters": 6}'
 "$RAPT" inspect "$tests/golden/gguf_types/types.gguf" --json >"$dir/o"
-has "$dir/o" '"training_memory_mib": {"micro_batch_tokens": 1536, "lora_r16": null, "full": null, "reason": "'; has "$dir/o" '"tokenizer_summary": null, "tokenizer_reason": "'
+has "$dir/o" '"training_memory_mib": {"micro_batch_tokens": 1536, "lora_r16": null, "full_micro_batch_tokens": 1152, "full": null, "reason": "'; has "$dir/o" '"tokenizer_summary": null, "tokenizer_reason": "'
 "$RAPT" inspect "$tests/golden/gguf_types/types.gguf" --micro-batch-tokens 2048 --json >"$dir/o"
 has "$dir/o" '"training_memory_mib": {"micro_batch_tokens": 2048, "lora_r16": null'
 if "$RAPT" inspect "$dir/p.jsonl" --micro-batch-tokens 2048 2>"$dir/e"; then exit 1; fi

@@ -143,6 +143,33 @@ static void safetensors_round_trip(void **state) {
     free(path);
 }
 
+/* Tensors that come one after the other make the same file; where one fails there is none. */
+static void safetensors_stream(void **state) {
+    (void)state;
+    const float x[6] = {1, 2, 3, 4, 5, 6};
+    char *path = path_of("model.safetensors");
+    for (int fails = 0; fails < 2; fails++) {
+        struct safetensors_writer w = {0};
+        struct safetensors_stream f;
+        struct safetensors s;
+        safetensors_add(&w, "a", DTYPE_F32, (size_t[]){2, 2}, 2, NULL);
+        safetensors_add(&w, "b", DTYPE_F32, (size_t[]){2}, 1, NULL);
+        assert_int_equal(safetensors_begin(&f, &w, path), ST_OK);
+        assert_int_equal(safetensors_put(&f, x, 3 * sizeof *x), ST_OK);
+        assert_false(file_exists(path));
+        if (!fails) assert_int_equal(safetensors_put(&f, x + 3, 3 * sizeof *x), ST_OK);
+        assert_int_equal(safetensors_end(&f, fails ? FAIL(ST_IO, "no more") : ST_OK), fails ? ST_IO : ST_OK);
+        assert_int_equal(file_exists(path), !fails);
+        if (fails) break;
+        if (safetensors_open(&s, path) != ST_OK) fail_msg("%s", status_message());
+        assert_memory_equal(safetensors_find(&s, "a")->data, x, 4 * sizeof *x);
+        assert_memory_equal(safetensors_find(&s, "b")->data, x + 4, 2 * sizeof *x);
+        safetensors_release(&s);
+        unlink(path);
+    }
+    free(path);
+}
+
 static void write_one(const char *file, const char *name, const float *x) {
     struct safetensors_writer w = {0};
     safetensors_add(&w, name, DTYPE_F32, (size_t[]){2}, 1, x);
@@ -277,7 +304,7 @@ static void agrees_with_gguf_py(void **state) {
 int main(void) {
     if (!mkdtemp(folder)) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf_reads_every_kind), cmocka_unit_test(safetensors_round_trip), cmocka_unit_test(safetensors_shards),
+        cmocka_unit_test(gguf_reads_every_kind), cmocka_unit_test(safetensors_round_trip), cmocka_unit_test(safetensors_stream), cmocka_unit_test(safetensors_shards),
         cmocka_unit_test(expands_blocks),        cmocka_unit_test(expands_every_half),     cmocka_unit_test(agrees_with_gguf_py),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
