@@ -99,7 +99,7 @@ static const struct opt_row rows[] = {
     {"gradient-accumulation-steps", OPT_INT, FIELD(accumulation), "N", "1", NULL, "micro-batches an optimizer step"},
     {"max-length", OPT_INT, FIELD(max_length), "N", "1024", NULL, "responses are cut here; rows whose prompt reaches it are dropped; 0 = no limit"},
     CLI_COMPAT_ROWS(COMPAT),
-    {"order", OPT_CHOICE, FIELD(order), NULL, "paired", "paired|shuffled", "keep the two halves of a pair in one step, or shuffle all rows (the paper)"},
+    {"order", OPT_CHOICE, FIELD(order), NULL, "paired", "paired|shuffled", "keep the rows of a pair, one for each goal, in one step, or shuffle all rows (the paper)"},
     {"no-shuffle", OPT_FLAG, FIELD(no_shuffle), NULL, NULL, NULL, "file order"},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "order of rows, initial adapter, dropout"},
     {"when", OPT_HEADING, 0, NULL, NULL, NULL, NULL},

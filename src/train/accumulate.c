@@ -7,7 +7,7 @@
 
 status step_rows(struct trainer *t, const uint32_t **rows, size_t *count, uint64_t step) {
     const uint64_t epoch = step / t->steps_per_epoch, at = step % t->steps_per_epoch * t->rows_per_step;
-    if (t->order_epoch != (int64_t)epoch) TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, epoch));
+    if (t->order_epoch != (int64_t)epoch) TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, epoch, t->rows_per_step));
     t->order_epoch = (int64_t)epoch;
     *rows = t->order + at;
     *count = t->train.count - at < t->rows_per_step ? t->train.count - at : t->rows_per_step;

@@ -98,7 +98,7 @@ status mismatched_precompute(struct trainer *t) {
     const size_t ranks = (size_t)t->comm.size, rank = (size_t)t->comm.rank; /* micro-batches go round */
     progress_begin(&bar, "reference of mismatched pairs", "rows", epochs * t->train.count + t->eval.count);
     for (uint64_t e = 0; e < epochs; e++) {
-        TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, e));
+        TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, e, t->rows_per_step));
         t->order_epoch = (int64_t)e;
         for (size_t from = 0, n; from < t->train.count; from += n) {
             n = t->train.count - from < t->o->batch ? t->train.count - from : t->o->batch;

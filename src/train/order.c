@@ -18,46 +18,91 @@ static int by_source(const void *a, const void *b) {
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Rows sorted by source; NULL unless they fall into pairs. Caller frees. */
-static struct keyed *sorted_pairs(const struct loaded *data) {
-    if (data->count % 2) return NULL;
-    struct keyed *k = mem_alloc(data->count * sizeof *k);
-    for (size_t i = 0; i < data->count; i++) k[i] = (struct keyed){data->rows[i].source_row, (uint32_t)i};
-    qsort(k, data->count, sizeof *k, by_source);
-    for (size_t i = 0; i < data->count; i += 2)
-        if (k[i].source < 0 || k[i].source != k[i + 1].source || (i + 2 < data->count && k[i + 2].source == k[i].source)) {
-            free(k);
-            return NULL;
+/* The rows of one source_row: a pair under its goals, two or more. */
+struct group {
+    size_t first, count; /* of the sorted rows */
+};
+struct groups {
+    struct keyed *rows; /* sorted by source */
+    struct group *all;
+    size_t count;
+};
+
+static void groups_release(struct groups *g) {
+    free(g->rows);
+    free(g->all);
+    *g = (struct groups){0};
+}
+
+/* Rows alone have no other goal. Of more than two, only pairs: responses that are trained on one by one may share their source_row as well. */
+static bool is_group(const struct groups *g, const struct group *x, const struct loaded *data) {
+    const struct keyed *first = g->rows + x->first;
+    if (first->source < 0 || x->count < 2) return false;
+    for (size_t i = 0; i < x->count && x->count > 2; i++)
+        if (data->rows[first[i].row].responses != 2) return false;
+    return true;
+}
+
+/* False, and nothing to release, unless all rows fall into groups. */
+static bool groups_of(struct groups *g, const struct loaded *data) {
+    *g = (struct groups){.rows = mem_alloc(data->count * sizeof *g->rows), .all = mem_alloc(data->count * sizeof *g->all)};
+    for (size_t i = 0; i < data->count; i++) g->rows[i] = (struct keyed){data->rows[i].source_row, (uint32_t)i};
+    qsort(g->rows, data->count, sizeof *g->rows, by_source);
+    for (size_t i = 0, j; i < data->count; i = j) {
+        for (j = i + 1; j < data->count && g->rows[j].source == g->rows[i].source;) j++;
+        g->all[g->count] = (struct group){i, j - i};
+        if (!is_group(g, &g->all[g->count++], data)) {
+            groups_release(g);
+            return false;
         }
-    return k;
+    }
+    return true;
 }
 
 bool order_can_pair(const struct loaded *data) {
-    struct keyed *k = sorted_pairs(data);
-    free(k);
-    return k != NULL && data->count > 0;
+    struct groups g;
+    if (!data->count || !groups_of(&g, data)) return false;
+    groups_release(&g);
+    return true;
 }
 
-status order_epoch(uint32_t *out, const struct loaded *data, enum order_kind kind, uint64_t seed, uint64_t epoch) {
-    struct rng r = rng_at(seed, 0x6f72646572u, epoch, 0);
-    if (kind != ORDER_PAIRED) {
-        for (size_t i = 0; i < data->count; i++) out[i] = (uint32_t)i;
-        if (kind == ORDER_SHUFFLED) rng_shuffle(&r, out, data->count);
-        return ST_OK;
-    }
-    struct keyed *k = sorted_pairs(data);
-    if (!k)
-        return FAIL(ST_USAGE, "--order paired needs relabelled data, two rows of each source_row (rapt augment --mode own writes them); use --order shuffled");
-    size_t pairs = data->count / 2;
-    uint32_t *index = mem_alloc(pairs * sizeof *index);
-    for (size_t i = 0; i < pairs; i++) index[i] = (uint32_t)i;
-    rng_shuffle(&r, index, pairs);
-    for (size_t i = 0; i < pairs; i++) {
-        out[2 * i] = k[2 * (size_t)index[i]].row;
-        out[2 * i + 1] = k[2 * (size_t)index[i] + 1].row;
+#define LOOK_AHEAD 64 /* groups */
+
+/* Ends within a step that has room for so many rows more, and leaves no place there that no group fits. */
+static bool fits(const struct group *x, size_t room) { return x->count <= room && room - x->count != 1; }
+
+/* The next group: the first of those ahead that fits, else the first of all. It takes its place, the ones before it move on. */
+static struct group take_next(const struct groups *g, uint32_t *index, size_t at, size_t room) {
+    size_t i = at;
+    while (i < g->count && i - at < LOOK_AHEAD && !fits(&g->all[index[i]], room)) i++;
+    if (i == g->count || i - at == LOOK_AHEAD) i = at;
+    const uint32_t taken = index[i];
+    memmove(index + at + 1, index + at, (i - at) * sizeof *index);
+    index[at] = taken;
+    return g->all[taken];
+}
+
+static status order_paired(uint32_t *out, const struct loaded *data, struct rng *r, size_t step_rows) {
+    struct groups g;
+    if (!groups_of(&g, data))
+        return FAIL(ST_USAGE, "--order paired needs relabelled data, two rows or more of each source_row (rapt augment --mode own writes them); use --order shuffled");
+    uint32_t *index = mem_alloc(g.count * sizeof *index);
+    for (size_t i = 0; i < g.count; i++) index[i] = (uint32_t)i;
+    rng_shuffle(r, index, g.count);
+    for (size_t i = 0, at = 0; i < g.count; i++) {
+        const struct group x = take_next(&g, index, i, step_rows - at % step_rows);
+        for (size_t k = 0; k < x.count; k++) out[at++] = g.rows[x.first + k].row;
     }
     free(index);
-    free(k);
+    groups_release(&g);
+    return ST_OK;
+}
+
+status order_epoch(uint32_t *out, const struct loaded *data, enum order_kind kind, uint64_t seed, uint64_t epoch, size_t step_rows) {
+    struct rng r = rng_at(seed, 0x6f72646572u, epoch, 0);
+    if (kind == ORDER_PAIRED) return order_paired(out, data, &r, step_rows);
+    for (size_t i = 0; i < data->count; i++) out[i] = (uint32_t)i;
+    if (kind == ORDER_SHUFFLED) rng_shuffle(&r, out, data->count);
     return ST_OK;
 }
 

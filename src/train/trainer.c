@@ -492,7 +492,7 @@ static status prepare(struct trainer *t) {
     t->order = mem_alloc(t->train.count * sizeof *t->order);
     t->order_kind = t->o->order;
     if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) t->order_kind = ORDER_SHUFFLED;
-    TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0));
+    TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0, t->rows_per_step));
     TRY(check_halves(t));
     TRY(open_model(t));
     TRY(plan_memory(t));
