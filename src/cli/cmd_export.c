@@ -25,6 +25,9 @@ static const struct opt_row rows[] = {
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "f32", "f32|f16|bf16|q8_0|q6_k|q4_k|q4_0",
      "storage of the weights, as llama.cpp names it: those with q are for gguf, about 8.5, 6.6, 4.9 and 4.6 bits a weight; q4_k is the mixture Q4_K_M"},
     {"output", OPT_STR, FIELD(output), "P", NULL, NULL, "the folder or file to write"},
+    {"chat-template", OPT_STR, FIELD(chat_template), "T", NULL, NULL,
+     "a chat template for a model without one, or in place of its own: chatml (where the tokenizer has its tokens), alpaca (plain text, for every tokenizer), another model, or a file of Jinja; "
+     "what is written can then be trained on conversations"},
     {"bake-goal", OPT_STR, FIELD(bake_goal), "G", NULL, NULL,
      "writes this goal (or best) into the chat template, so that servers that run it ask for it, and for none but that; goal.json says how. Under gguf "
      "OUTPUT.Modelfile is written too, since Ollama runs a template of its own"},

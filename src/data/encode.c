@@ -12,7 +12,7 @@ status encoder_open(struct encoder *e, const char *model_path) {
     TRY(tokenizer_open(&e->tokenizer, model_path));
     const char *source = tokenizer_chat_template(e->tokenizer);
     if (!source) {
-        e->why_no_chat = mem_text("the tokenizer has no chat template (a folder has it in chat_template.jinja; rapt export makes a folder of a .gguf)");
+        e->why_no_chat = mem_text("the tokenizer has no chat template (a folder has it in chat_template.jinja; rapt export --chat-template alpaca writes the model with one)");
         return ST_OK;
     }
     if (chat_compile(&e->chat, source, tokenizer_bos_text(e->tokenizer), tokenizer_eos_text(e->tokenizer)) != ST_OK)

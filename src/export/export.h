@@ -10,6 +10,7 @@ struct export_request {
     const char *adapter; /* a PEFT adapter's folder */
     const char *output;
     const char *dtype; /* one of the form's own */
+    const char *chat_template;          /* chatml, alpaca, a model, or a file */
     const char *bake_goal, *goal_style; /* the goal that the written chat template asks for; how it asks */
     const char *data, *eval_data; /* JSONL rows, for other trainers */
     const char *preset;           /* one of HANDOVER_PRESET_LIST (export/handover.h) */
@@ -19,7 +20,7 @@ struct export_request {
 /* A form is a function here and one row: X(function, name, what it writes, what --dtype may be or NULL where it takes none, the options that
  * must be given, those that may be, an example). Options are names of `rapt export`, separated by commas; any other that is given is refused.
  */
-#define EXPORT_BAKES "bake-goal,goal-style"
+#define EXPORT_BAKES "chat-template,bake-goal,goal-style"
 #define HANDOVER_TAKES "model,eval-data,preset,gpus"
 /* clang-format off: one row a form, so that branches merge */
 #define EXPORT_FORMAT_LIST(X) \
@@ -52,9 +53,13 @@ extern const size_t export_count;
 EXPORT_FORMAT_LIST(EXPORT_DECLARE)
 #undef EXPORT_DECLARE
 
-/* Appends the chat template with the request's goal in it (text/goal.h, goal_bake); nothing without one. Checked: a conversation under it
- * reads as one that rapt generate asks. ST_UNSUPPORTED where the model has no chat template, or one that does not go along. */
+/* Appends the chat template that is written in place of the model's own: the request's, with the request's goal in it (text/goal.h, goal_bake); nothing where it
+ * asks for neither. Checked: a conversation under a goal reads as one that rapt generate asks. ST_UNSUPPORTED where the model has no chat template, or one that does
+ * not go along. */
 status export_bake(struct buf *out, const struct export_request *r);
+/* Appends a chat template for the tokenizer (export_template.c). from: a name (chatml, alpaca), a model whose template it is, or a file. */
+struct tokenizer;
+status export_chat_template(struct buf *out, const char *from, const struct tokenizer *t);
 
 /* Beside a GGUF that was written with a goal baked in: OUTPUT.Modelfile, whose Go template asks for the same goal, for Ollama (export_ollama.c). A chat
  * template that no such template can repeat is warned about. baked: of export_bake; nothing where it is empty. */

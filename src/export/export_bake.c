@@ -1,4 +1,4 @@
-/* --bake-goal: the exported chat template asks for the goal by itself. */
+/* --bake-goal: the exported chat template asks for the goal by itself; --chat-template: it is another. */
 #include <string.h>
 
 #include "base/log.h"
@@ -53,7 +53,7 @@ static status check_baked(const struct chat_template *plain, const char *baked, 
 static status bake(struct buf *out, struct goal_style *g, const struct goal *goal, const struct tokenizer *t) {
     const char *template = tokenizer_chat_template(t);
     struct chat_template *plain;
-    if (!template) return FAIL(ST_UNSUPPORTED, "--bake-goal: the tokenizer has no chat template");
+    if (!template) return FAIL(ST_UNSUPPORTED, "--bake-goal: the tokenizer has no chat template; --chat-template gives it one");
     TRY(chat_compile(&plain, template, tokenizer_bos_text(t), tokenizer_eos_text(t)));
     const bool system = chat_has_system(plain);
     if (g->placement == GOAL_AUTO) g->placement = system ? GOAL_SYSTEM : GOAL_USER;
@@ -66,16 +66,29 @@ static status bake(struct buf *out, struct goal_style *g, const struct goal *goa
     return s;
 }
 
-status export_bake(struct buf *out, const struct export_request *r) {
-    struct tokenizer *t;
+static status bake_goal(struct buf *out, const struct export_request *r, const struct tokenizer *t) {
     struct goal_style g = {0};
     struct goal goal;
-    if (!r->bake_goal) return ST_OK;
-    TRY(tokenizer_open(&t, r->model));
     status s = read_style(&g, r);
     if (s == ST_OK) s = read_goal(&goal, &g, r->bake_goal);
     if (s == ST_OK) s = bake(out, &g, &goal, t);
     goal_style_release(&g);
+    return s;
+}
+
+status export_bake(struct buf *out, const struct export_request *r) {
+    struct tokenizer *t;
+    struct buf given = {0};
+    status s = ST_OK;
+    if (!r->bake_goal && !r->chat_template) return ST_OK;
+    TRY(tokenizer_open(&t, r->model));
+    if (r->chat_template) s = export_chat_template(&given, r->chat_template, t);
+    if (s == ST_OK && given.size) tokenizer_set_chat_template(t, buf_text(&given));
+    if (s == ST_OK && r->bake_goal)
+        s = bake_goal(out, r, t);
+    else if (s == ST_OK)
+        buf_append(out, given.data, given.size);
+    buf_release(&given);
     tokenizer_free(t);
     return s;
 }

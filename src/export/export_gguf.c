@@ -17,7 +17,7 @@ struct job {
     const float *theta; /* adapter to merge, or NULL */
     const struct gguf_preset *preset;
     struct gguf_writer w;
-    struct buf baked; /* the chat template with the goal in it, or nothing */
+    struct buf baked; /* another chat template than the model's, of export_bake, or nothing */
     bool writing;
 };
 
@@ -173,7 +173,7 @@ static status put_tokenizer(struct job *j, const struct export_request *r) {
     const struct model_config *c = &j->m.config;
     const int64_t ids[3] = {c->bos, c->eos, c->pad};
     struct tokenizer *t;
-    if (!tokenizer_in_folder(r->model) && !r->bake_goal) {
+    if (!tokenizer_in_folder(r->model) && !j->baked.size) {
         log_warn("%s holds no tokenizer: the GGUF will have none, and takes token ids only", r->model);
         gguf_put_text(&j->w, "tokenizer.ggml.model", "none", 4);
         return ST_OK;
