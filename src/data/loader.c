@@ -328,7 +328,10 @@ static bool twice(const struct ids *sorted, int64_t value) {
     return low + 1 < sorted->count && sorted->data[low] == value && sorted->data[low + 1] == value;
 }
 
-/* A relabelled half whose partner was dropped goes too: alone, its goal-blind gradient would no longer cancel. `sources` holds the
+/* Is it a pair under one of several goals? A goal beyond the two scores is of neither response. */
+static bool is_relabelled(const struct loaded_row *r) { return r->goal_of != 0 || (r->responses == 2 && !isnan(r->goal)); }
+
+/* The last row of a relabelled pair whose others were dropped goes too: alone, its goal-blind gradient would no longer cancel. `sources` holds the
  * source_row of every row read, so rows that never had a partner stay. */
 static void drop_partners(struct loaded *d, struct ids *sources) {
     if (!d->dropped_long || !sources->count) return;
@@ -337,7 +340,7 @@ static void drop_partners(struct loaded *d, struct ids *sources) {
     size_t kept = 0;
     for (size_t i = 0, j; i < d->count; i = j) {
         for (j = i; j < d->count && d->rows[j].source_row == d->rows[i].source_row;) j++;
-        if (j - i == 1 && d->rows[i].goal_of != 0 && twice(sources, d->rows[i].source_row)) {
+        if (j - i == 1 && is_relabelled(&d->rows[i]) && twice(sources, d->rows[i].source_row)) {
             d->dropped_partner++;
             continue;
         }

@@ -66,6 +66,12 @@ bool order_can_pair(const struct loaded *data) {
     return true;
 }
 
+bool order_any_relabelled(const struct loaded *data) {
+    for (size_t i = 0; i < data->count; i++)
+        if (data->rows[i].goal_of != 0) return true;
+    return false;
+}
+
 #define LOOK_AHEAD 64 /* groups */
 
 /* Ends within a step that has room for so many rows more, and leaves no place there that no group fits. */

@@ -491,7 +491,10 @@ static status prepare(struct trainer *t) {
     TRY(load_data(t));
     t->order = mem_alloc(t->train.count * sizeof *t->order);
     t->order_kind = t->o->order;
-    if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) t->order_kind = ORDER_SHUFFLED;
+    if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) {
+        t->order_kind = ORDER_SHUFFLED;
+        if (order_any_relabelled(&t->train)) log_info("%s: not every row has its pair's other goal in the file, so rows are shuffled", t->o->train_data);
+    }
     TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0, t->rows_per_step));
     TRY(check_halves(t));
     TRY(open_model(t));
