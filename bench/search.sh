@@ -8,7 +8,7 @@ shift
 split=0.45 keep=0.3 # test pairs: prompts under $split, but not under $keep, which is held out for the end; keep=0: all of them
 test=               # a file of its own for the test pairs; then nothing of DATA is held out
 placement=after template= quantize=1 seed=42 length=256
-goal_tokens=        # what stands in place of «1», «2», ... in the template's text: special tokens of the model, one a goal
+goal_tokens=        # special tokens of the model, one a goal, with commas between them
 augment_args=       # e.g. --on-disagree relabel, where a rule orders pairs otherwise than the file does
 sft=48 sft_rate=1e-3 sft_args=
 steps=32 rate=5e-4 beta=0.1 loss=sigmoid order=paired mode=own rule=best-worst args=
@@ -19,6 +19,7 @@ mkdir -p "$OUT"
 
 goal() {
     if [ -n "$template" ]; then set -- "$@" --goal-template "$template"; fi
+    if [ -n "$goal_tokens" ]; then set -- "$@" --goal-tokens "$goal_tokens"; fi
     rapt augment --input "$input" --placement $placement --quantize $quantize --seed $seed $augment_args "$@"
 }
 # The same pairs for all cells, and the held-out prompts nowhere: first without them, then split once more.
@@ -40,11 +41,6 @@ if [ ! -e "$data" ]; then
     fi
     goal --mode sft $part --output "$data.part/sft.jsonl" >>"$data.part/log"
     [ "$mode" = none ] || goal --mode $mode --rule $rule $part --output "$data.part/train.jsonl" >>"$data.part/log"
-    number=0
-    for token in $goal_tokens; do
-        number=$((number + 1))
-        sed -i "s/«$number»/$token/g" "$data.part"/*.jsonl
-    done
     mv "$data.part" "$data"
 fi
 common="--model $MODEL --max-length $length --threads $threads"

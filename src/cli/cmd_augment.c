@@ -18,7 +18,7 @@
 #include "data/encode.h"
 
 struct augment_cli {
-    const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *ties, *on_disagree, *score_range,
+    const char *input, *output, *mode, *goals, *placement, *model, *template, *template_file, *tokens, *ties, *on_disagree, *score_range,
         *score_from, *exclude, *kwargs;
     struct pair_flags pairing;
     struct attribute_flags attributes;
@@ -71,6 +71,9 @@ static const struct opt_row rows[] = {
      "same with its scale, {s} the overall score, which then has no line."},
     {"goal-template-file", OPT_STR, FIELD(template_file), "FILE", NULL, NULL,
      "The same from a file; one line break at its end is left out."},
+    {"goal-tokens", OPT_STR, FIELD(tokens), "T,T,...", NULL, NULL,
+     "Tokens that stand for the goals, {s} in the goal's text, which is {s} alone unless given: one for each goal of --score-range in steps of --quantize, the lowest "
+     "goal's first. Special tokens that the model hardly uses, e.g. <|reserved_special_token_1|>; train --modules-to-save embed_tokens lets them learn."},
     {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL,
      "The scale that the goal's text names. With --attributes: of all of them, or NAME=A,B;NAME=A,B; those not named have the lowest and the highest number in "
@@ -146,6 +149,11 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
         free(style->text);
         style->text = mem_text(o->template);
     }
+    if (o->tokens) goal_style_set_tokens(style, o->tokens);
+    if (o->tokens && !o->template && !o->template_file) {
+        free(style->text);
+        style->text = mem_text("{s}");
+    }
     style->placement = goal_placement_parse(o->placement);
     if ((style->placement == GOAL_AUTO) != (o->model != NULL)) return FAIL(ST_USAGE, "--placement auto and --model M go together");
     if (o->kwargs && !o->model) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --placement auto, which renders a template");
@@ -153,6 +161,7 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
     if (o->kwargs) style->kwargs = mem_text(o->kwargs);
     style->quantum = o->quantize;
     TRY(cli_attributes_read(style, &o->attributes));
+    if (style->attribute_count && o->tokens) return FAIL(ST_USAGE, "--goal-tokens and --attributes exclude each other");
     if (style->attribute_count) return ST_OK; /* read_attributes goes on */
     TRY(cli_range(&style->low, &style->high, "score-range", o->score_range));
     return goal_style_check(style);
@@ -264,8 +273,8 @@ static status check_effects(const struct augment_options *a, const struct augmen
         static const char *const no_goal[] = {"goals", "goal-dropout", "swap", "compat"};
         for (size_t i = 0; i < sizeof no_goal / sizeof no_goal[0]; i++)
             if (given(r, no_goal[i])) return FAIL(ST_USAGE, "--%s has no effect with --mode plain", no_goal[i]);
-        static const char *const text_only[] = {"goal-template", "goal-template-file"};
-        for (size_t i = 0; i < 2; i++)
+        static const char *const text_only[] = {"goal-template", "goal-template-file", "goal-tokens"};
+        for (size_t i = 0; i < sizeof text_only / sizeof text_only[0]; i++)
             if (!test_goals && given(r, text_only[i])) return FAIL(ST_USAGE, "--%s has no effect with --mode plain", text_only[i]);
         if (a->ties == AUGMENT_TIES_PLAIN) return FAIL(ST_USAGE, "--ties plain has no effect with --mode plain; --ties keep keeps them");
     }

@@ -1,6 +1,7 @@
 /* goal: see goal.h. */
 #include "text/goal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,12 +28,22 @@ static void put_lines(struct buf *out, const struct goal_style *g, const struct 
     }
 }
 
+/* {s}: the number, or the token that stands for it; for one beyond the scale that of its end. */
+static void put_said(struct buf *out, const struct goal_style *g, double score) {
+    if (!g->token_count) {
+        goal_put_score(out, g, score);
+        return;
+    }
+    const double at = round((score - g->low) / g->quantum), last = (double)(g->token_count - 1);
+    buf_append_text(out, g->tokens[at > 0 ? (size_t)(at < last ? at : last) : 0]);
+}
+
 /* Writes what the place at `at` stands for; its length, 0 where there is none. */
 static size_t put_place(struct buf *out, const struct goal_style *g, const struct goal *goal, const char *at) {
     const bool many = g->attribute_count > 0;
     size_t overall = 0;
     while (overall + 1 < g->attribute_count && strcmp(g->attributes[overall].name, GOAL_OVERALL) != 0) overall++;
-    if (strncmp(at, "{s}", 3) == 0) return goal_put_score(out, g, goal->value[overall]), 3;
+    if (strncmp(at, "{s}", 3) == 0) return put_said(out, g, goal->value[overall]), 3;
     if (strncmp(at, "{a}", 3) == 0) return goal_put_number(out, many ? g->attributes[0].low : g->low), 3;
     if (strncmp(at, "{b}", 3) == 0) return goal_put_number(out, many ? g->attributes[0].high : g->high), 3;
     if (many && strncmp(at, GOAL_LINES, sizeof GOAL_LINES - 1) == 0) return put_lines(out, g, goal, false), sizeof GOAL_LINES - 1;

@@ -51,6 +51,8 @@ struct goal_style {
     struct goal_attribute attributes[GOAL_MAX]; /* [attribute_count] */
     size_t attribute_count;                     /* 0: a goal is one score without a name */
     struct goal best; /* what --goal best asks for; no goal: not known */
+    char **tokens;      /* [token_count], owned: what {s} prints for low, low + quantum, .., high instead of the number; not with attributes */
+    size_t token_count; /* 0: numbers */
 };
 void goal_style_default(struct goal_style *g);
 void goal_style_release(struct goal_style *g);
@@ -59,6 +61,8 @@ status goal_style_check(const struct goal_style *g);
 /* Adds an attribute, of unknown scale (NaN). ST_USAGE for a name that cannot stand in NAME=VALUE,.. or is there already. */
 #define GOAL_OVERALL "overall" /* the attribute that is a response's own score */
 status goal_style_add(struct goal_style *g, const char *name);
+/* Tokens from a list with commas between them. */
+void goal_style_set_tokens(struct goal_style *g, const char *list);
 /* The text for attributes, where the caller gave none: the paper's, with one scale for all, or a scale a line. */
 void goal_style_default_lines(struct goal_style *g);
 /* ST_USAGE for a goal that lies outside the scale that the prompt states. */

@@ -38,6 +38,8 @@ void goal_style_release(struct goal_style *g) {
     free(g->text);
     free(g->kwargs);
     for (size_t i = 0; i < g->attribute_count; i++) free(g->attributes[i].name);
+    for (size_t i = 0; i < g->token_count; i++) free(g->tokens[i]);
+    free(g->tokens);
     *g = (struct goal_style){0};
 }
 
@@ -52,6 +54,7 @@ static bool same_label(const char *a, const char *b) {
 }
 
 #define NAME_MAX_BYTES 64
+#define TOKENS_MOST 4096
 status goal_style_add(struct goal_style *g, const char *name) {
     const size_t size = strlen(name);
     bool plain = size > 0 && size <= NAME_MAX_BYTES && strcmp(name, "best") != 0 && utf8_valid_prefix(name, size) == size;
@@ -62,6 +65,36 @@ status goal_style_add(struct goal_style *g, const char *name) {
     for (size_t i = 0; i < g->attribute_count; i++)
         if (same_label(g->attributes[i].name, name)) return FAIL(ST_USAGE, "the attributes %s and %s would stand under one name in the goal's text", g->attributes[i].name, name);
     g->attributes[g->attribute_count++] = (struct goal_attribute){.name = mem_text(name), .low = NAN, .high = NAN};
+    return ST_OK;
+}
+
+static void add_token(struct goal_style *g, char *owned) {
+    g->tokens = mem_resize(g->tokens, (g->token_count + 1) * sizeof *g->tokens);
+    g->tokens[g->token_count++] = owned;
+}
+
+void goal_style_set_tokens(struct goal_style *g, const char *list) {
+    for (const char *at = list;; at++) {
+        const size_t size = strcspn(at, ",");
+        add_token(g, mem_text_n(at, size));
+        at += size;
+        if (!*at) return;
+    }
+}
+
+/* One for each goal of the scale, and no two alike. */
+static status check_tokens(const struct goal_style *g) {
+    if (!g->token_count) return ST_OK;
+    const double steps = g->quantum > 0 ? (g->high - g->low) / g->quantum : 0, goals = round(steps) + 1, first = g->quantum > 0 ? g->low / g->quantum : 0;
+    if (g->attribute_count) return FAIL(ST_USAGE, "goals of attributes have no tokens");
+    if (!(steps > 0) || fabs(steps - round(steps)) > 1e-6 || fabs(first - round(first)) > 1e-6)
+        return FAIL(ST_USAGE, "tokens for goals need a scale of whole steps: the scale %g to %g, a quantum of %g", g->low, g->high, g->quantum);
+    if (goals != (double)g->token_count) return FAIL(ST_USAGE, "%zu tokens for the %g goals from %g to %g in steps of %g", g->token_count, goals, g->low, g->high, g->quantum);
+    for (size_t i = 0; i < g->token_count; i++) {
+        if (!*g->tokens[i]) return FAIL(ST_USAGE, "a goal's token is empty");
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(g->tokens[i], g->tokens[j]) == 0) return FAIL(ST_USAGE, "two goals have the token %.80s", g->tokens[i]);
+    }
     return ST_OK;
 }
 
@@ -106,7 +139,7 @@ status goal_style_check(const struct goal_style *g) {
         TRY(check_scale(g->low, g->high, ""));
     }
     if (!isfinite(g->quantum) || g->quantum < 0) return FAIL(ST_USAGE, "the goal's quantum must be 0 or more, not %g", g->quantum);
-    return ST_OK;
+    return check_tokens(g);
 }
 
 static status read_number(double *to, struct json object, const char *key) {
@@ -140,6 +173,23 @@ static status read_attributes(struct goal_style *g, struct json list) {
     return ST_OK;
 }
 
+static status read_tokens(struct goal_style *g, struct json list) {
+    struct json_iter it = json_iter_begin(list);
+    struct json key, item;
+    if (json_kind_of(list) == JSON_NONE) return ST_OK;
+    if (json_kind_of(list) != JSON_ARRAY) return FAIL(ST_FORMAT, "\"tokens\" must be a list of strings");
+    while (json_iter_next(&it, &key, &item)) {
+        char *token = json_text(item);
+        const bool whole = token && json_equals(item, token); /* a NUL ends no token */
+        if (!whole || g->token_count == TOKENS_MOST) {
+            free(token);
+            return FAIL(ST_FORMAT, "\"tokens\" must be at most %d strings", TOKENS_MOST);
+        }
+        add_token(g, token);
+    }
+    return ST_OK;
+}
+
 static status style_read(struct goal_style *g, struct json root) {
     if (json_kind_of(root) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object with \"text\" and \"placement\"");
     free(g->text);
@@ -154,6 +204,7 @@ static status style_read(struct goal_style *g, struct json root) {
     TRY(read_number(&g->quantum, root, "quantum"));
     if (json_double(&g->best.value[0], json_get(root, "best"))) g->best.count = 1;
     TRY(read_attributes(g, json_get(root, "attributes")));
+    TRY(read_tokens(g, json_get(root, "tokens")));
     return goal_style_check(g);
 }
 
@@ -218,6 +269,14 @@ static void put_attributes(struct buf *out, const struct goal_style *g) {
     buf_append_char(out, ']');
 }
 
+static void put_tokens(struct buf *out, const struct goal_style *g) {
+    for (size_t i = 0; i < g->token_count; i++) {
+        buf_append_text(out, i ? ", " : ", \"tokens\": [");
+        json_put_text(out, g->tokens[i]);
+    }
+    if (g->token_count) buf_append_char(out, ']');
+}
+
 status goal_style_save(const struct goal_style *g, const struct goal_counts *counts, const char *path) {
     struct buf out = {0};
     buf_append_text(&out, "{\"text\": ");
@@ -233,6 +292,7 @@ status goal_style_save(const struct goal_style *g, const struct goal_counts *cou
     }
     buf_append_text(&out, ", \"quantum\": ");
     json_put_double(&out, g->quantum);
+    put_tokens(&out, g);
     if (g->kwargs) buf_printf(&out, ", \"chat_template_kwargs\": %s", g->kwargs);
     if (counts && !counts->overflow) put_counts(&out, g, counts);
     buf_append_text(&out, "}\n");

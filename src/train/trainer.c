@@ -12,6 +12,7 @@
 #include "format/json.h"
 #include "model/reward_head.h"
 #include "num/cpu.h"
+#include "train/goal.h"
 #include "train/memory.h"
 #include "train/slices.h"
 #include "train/trainer_state.h"
@@ -439,22 +440,6 @@ static status open_log(struct trainer *t, bool resumed) {
     return t->log ? ST_OK : FAIL(ST_IO, "%s: cannot open", t->log_path);
 }
 
-/* goal.json, how the data asks for its goals (rapt augment writes it beside the data), goes beside the weights trained on them, so that
- * generate and chat ask the same way. Data without one: an adapter that is trained on keeps its own. */
-static status copy_goal(const struct train_options *o) {
-    struct buf from = {0};
-    buf_printf(&from, "%s.goal.json", o->train_data);
-    if (!file_exists(buf_text(&from)) && o->adapter) {
-        buf_clear(&from);
-        buf_printf(&from, "%s/goal.json", o->adapter);
-    }
-    char *to = file_join(o->output_dir, "goal.json");
-    status s = file_copy_if_there(to, buf_text(&from));
-    free(to);
-    buf_release(&from);
-    return s;
-}
-
 /* What a step of several ranks needs, taken beforehand. */
 static status prepare_ranks(struct trainer *t) {
     size_t responses, most = 1;
@@ -486,7 +471,7 @@ static status prepare(struct trainer *t) {
     if (!t->o->resume && t->comm.rank == 0) TRY(checkpoint_clear(t));
     TRY(hash_path(t->model_hash, t->o->model));
     TRY(hash_path(t->data_hash, t->o->train_data));
-    if (t->comm.rank == 0) TRY(copy_goal(t->o));
+    if (t->comm.rank == 0) TRY(train_goal_copy(t->o));
     t->log_path = file_join(t->o->output_dir, "metrics.jsonl");
     TRY(load_data(t));
     t->order = mem_alloc(t->train.count * sizeof *t->order);
@@ -498,6 +483,7 @@ static status prepare(struct trainer *t) {
     TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0, t->rows_per_step));
     TRY(check_halves(t));
     TRY(open_model(t));
+    if (t->comm.rank == 0) TRY(train_goal_check_tokens(t->o, &t->encoder, t->model.embed_offset != LINEAR_FROZEN));
     TRY(plan_memory(t));
     TRY(prepare_optimizer(t));
     return t->comm.size > 1 ? prepare_ranks(t) : ST_OK;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "text/goal.h"
 
@@ -156,10 +157,61 @@ static void styles_survive_a_file(void **state) {
     remove(path);
 }
 
+/* Tokens stand for the goals of a scale, its ends for what lies beyond them; a list that does not fit the scale is refused. */
+static void tokens_stand_for_goals(void **state) {
+    (void)state;
+    static const struct { double score; const char *text; } cases[] = {{1, "<a>"}, {1.5, "<b>"}, {2.9, "<e>"}, {3, "<e>"}, {-7, "<a>"}, {1e300, "<e>"}};
+    static const struct { double low, high, quantum; const char *tokens, *error; } refused[] = {
+        {1, 3, 0.5, "<a>,<b>", "2 tokens for the 5 goals"},     {1, 3, 0.5, "<a>,<b>,<c>,<d>,<a>", "two goals have the token <a>"},
+        {1, 3, 0.5, "<a>,,<c>,<d>,<e>", "token is empty"},      {1, 3, 0, "<a>,<b>", "whole steps"},
+        {1, 10, 2, "<a>,<b>,<c>,<d>,<e>", "whole steps"},       {0.5, 2.5, 1, "<a>,<b>,<c>", "whole steps"}, /* goals are multiples of 1 */
+        {1, 1e300, 1, "<a>,<b>", "2 tokens for the 1e+300 goals"}};
+    struct goal_style g, back;
+    struct buf out = {0};
+    goal_style_default(&g);
+    free(g.text);
+    g.text = mem_text("Goal {s}");
+    g.low = 1, g.high = 3, g.quantum = 0.5;
+    goal_style_set_tokens(&g, "<a>,<b>,<c>,<d>,<e>");
+    assert_int_equal(goal_style_check(&g), ST_OK);
+    char path[] = "/tmp/rapt-goal-XXXXXX";
+    close(mkstemp(path));
+    assert_int_equal(goal_style_save(&g, NULL, path), ST_OK);
+    assert_int_equal(goal_style_load(&back, path), ST_OK);
+    unlink(path);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        buf_clear(&out);
+        goal_put_block(&out, &back, &(struct goal){1, {cases[i].score}});
+        assert_string_equal(buf_text(&out) + strlen("Goal "), cases[i].text);
+    }
+    buf_clear(&out);
+    goal_put_name(&out, &back, &(struct goal){1, {1.5}}); /* for people it stays a number */
+    assert_string_equal(buf_text(&out), "1.5");
+    goal_style_release(&back);
+    goal_style_release(&g);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        goal_style_default(&g);
+        g.low = refused[i].low, g.high = refused[i].high, g.quantum = refused[i].quantum;
+        goal_style_set_tokens(&g, refused[i].tokens);
+        assert_int_equal(goal_style_check(&g), ST_USAGE);
+        if (!strstr(status_message(), refused[i].error)) fail_msg("'%s' is not in '%s'", refused[i].error, status_message());
+        goal_style_release(&g);
+    }
+    static const char *const broken[] = {"\"a\"", "[1]", "[\"a\", null]", "[\"a\", \"b\"]", "[\"a\\u0000\", \"b\"]"};
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        struct json root;
+        buf_clear(&out);
+        buf_printf(&out, "{\"text\": \"{s}\", \"placement\": \"after\", \"low\": 1, \"high\": 3, \"quantum\": 1, \"tokens\": %s}", broken[i]);
+        assert_int_equal(json_parse(&root, buf_text(&out), out.size), ST_OK);
+        assert_int_equal(goal_style_parse(&g, root), ST_FORMAT);
+    }
+    buf_release(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_block_is_two_lines), cmocka_unit_test(scores_are_shortest), cmocka_unit_test(placements),
-        cmocka_unit_test(refusals), cmocka_unit_test(prompts), cmocka_unit_test(styles_survive_a_file),
+        cmocka_unit_test(refusals), cmocka_unit_test(prompts), cmocka_unit_test(styles_survive_a_file), cmocka_unit_test(tokens_stand_for_goals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# augment --goal-tokens: goals as tokens of their own, from the rows over training to what is exported.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+"$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
+cd "$dir"
+"$RAPT" export --model "$tests/golden/llama_tiny" --chat-template alpaca --output model 2>/dev/null
+for i in 1 2 3 4; do echo "{\"prompt\": \"the cat $i\", \"chosen\": \"sat\", \"rejected\": \"ran\", \"score_chosen\": 3, \"score_rejected\": 1}"; done >pairs.jsonl
+augment() { "$RAPT" augment --input pairs.jsonl --output rows.jsonl --placement after --score-range 1,3 --quantize 1 --goal-tokens "$@"; }
+augment '<pad>,x,<s>' 2>/dev/null
+has rows.jsonl '"content": "the cat 1\n\n<s>"'
+has rows.jsonl '"content": "the cat 1\n\n<pad>"'
+has rows.jsonl.goal.json '"text": "{s}", "placement": "after", "low": 1, "high": 3, "quantum": 1, "tokens": ["<pad>", "x", "<s>"]'
+augment '<pad>,<s>,</s>' --goal-template 'Goal {s}!' 2>/dev/null
+has rows.jsonl '"content": "the cat 1\n\nGoal </s>!"'
+fails 2 '2 tokens for the 3 goals from 1 to 3' augment '<pad>,<s>'
+fails 2 '--goal-tokens has no effect with --mode plain' augment '<pad>,<s>,</s>' --mode plain
+fails 2 '--goal-tokens and --attributes exclude each other' augment '<pad>,<s>,</s>' --attributes a,b
+train() { "$RAPT" train --model model --train-data rows.jsonl --output-dir run --overwrite-output-dir --max-steps 1 --dtype f32 --threads 1 "$@" 2>err || { cat err; exit 1; }; }
+train
+has err "the embeddings of the goals' tokens stay as they are: --modules-to-save embed_tokens trains them"
+train --modules-to-save embed_tokens
+! grep -q "embeddings of the goals" err
+train --full
+! grep -q "embeddings of the goals" err
+augment '<a>,<b>,<c>' 2>/dev/null
+train
+has err "the goals' token <a> is none of model's"
+augment '<pad>,<s>,</s>' 2>/dev/null
+train
+"$RAPT" export --model model --adapter run --bake-goal 3 --output baked 2>/dev/null
+echo '{"prompt": [{"role": "user", "content": "Hi"}]}' >prompt.jsonl
+case "$("$RAPT" template --model baked --input prompt.jsonl)" in *"$(printf 'Hi\n\n</s>')"*) ;; *) echo "the goal's token is not in the baked template"; exit 1 ;; esac
