@@ -180,10 +180,16 @@ void harness_model_name(struct buf *name, struct buf *sanitized, const struct ha
     }
 }
 
+/* What lm-eval calls this kind of model (--model): questions behind an endpoint are messages, or text. */
+static const char *source_of(const struct harness_run *run) {
+    if (run->dtype) return "rapt";
+    return run->prompt->chat && !run->prompt->encoder ? "local-chat-completions" : "local-completions";
+}
+
 static void put_names(struct buf *json, const struct harness_run *run) {
     struct buf name = {0}, sanitized = {0};
     harness_model_name(&name, &sanitized, run);
-    buf_append_text(json, ", \"model_source\": \"rapt\", \"model_name\": ");
+    buf_printf(json, ", \"model_source\": \"%s\", \"model_name\": ", source_of(run));
     json_put_string(json, buf_text(&name), name.size);
     buf_append_text(json, ", \"model_name_sanitized\": ");
     json_put_string(json, buf_text(&sanitized), sanitized.size);
@@ -193,7 +199,7 @@ static void put_names(struct buf *json, const struct harness_run *run) {
 
 static void put_config(struct buf *json, const struct harness_run *run) {
     const struct harness_prompt *p = run->prompt;
-    buf_printf(json, "\"config\": {\"model\": \"%s\", \"model_args\": ", run->dtype ? "rapt" : "endpoint");
+    buf_printf(json, "\"config\": {\"model\": \"%s\", \"model_args\": ", source_of(run));
     json_put_text(json, run->model);
     buf_append_text(json, ", \"peft\": ");
     if (run->adapter) json_put_text(json, run->adapter);

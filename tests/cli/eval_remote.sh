@@ -34,7 +34,7 @@ m, n = (json.load(open(glob.glob(d + "/results_*.json")[0])) for d in sys.argv[1
 for task in m["results"]:
     for k, v in m["results"][task].items():
         assert v == n["results"][task][k] or abs(v - n["results"][task][k]) < 1e-4, (k, v)
-assert m["config"]["model"] == "rapt" and n["config"]["model"] == "endpoint" and n["config"]["model_args"] == "tiny" and n["config"]["dtype"] is None
+assert m["config"]["model"] == "rapt" and n["config"]["model"] == n["model_source"] and n["config"]["model_args"] == "tiny" and n["config"]["dtype"] is None
 P
 same() { python3 same.py "$@" || { echo "$* differ"; exit 1; }; }
 
@@ -44,6 +44,7 @@ shots=(--num-fewshot 2 --fewshot-data "$gold/gsm8k/shots.jsonl")
 gsm "${here[@]}" "${shots[@]}" --output-path g1 >t1
 gsm "${at[@]}" "${shots[@]}" --output-path g2 >t2
 same g1 g2
+has g2/results_gsm8k.json '"model_source": "local-completions"'
 cmp t1 t2
 has g1/samples_gsm8k.jsonl '"finish": "stop"'
 is "$(grep -o '"finish": "[a-z]*"' g1/samples_gsm8k.jsonl)" "$(grep -o '"finish": "[a-z]*"' g2/samples_gsm8k.jsonl)"
@@ -56,6 +57,7 @@ for ((k = 0; k < 2; k++)); do # as a conversation: messages in the samples, sinc
   gsm "${here[@]}" "${shots[@]}" --apply-chat-template $turns --system-instruction 'Be brief.' --output-path h1 >t1
   gsm "${at[@]}" "${shots[@]}" --apply-chat-template $turns --system-instruction 'Be brief.' --output-path h2 >t2
   same h1 h2 told
+  has h2/results_gsm8k.json '"model_source": "local-chat-completions"'
   cmp t1 t2
 done
 has h2/samples_gsm8k.jsonl '"arg_0": "[{\"role\": \"system\", \"content\": \"Be brief.\"}, {\"role\": \"user\", '
