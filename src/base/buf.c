@@ -138,3 +138,8 @@ void buf_append_shell_argument(struct buf *out, const char *word) {
     }
     buf_append_shell_word(out, word);
 }
+
+bool text_ends_with(const char *text, const char *end) {
+    const size_t size = strlen(text), tail = strlen(end);
+    return size >= tail && strcmp(text + size - tail, end) == 0;
+}

@@ -61,6 +61,8 @@ status mem_try_alloc(void *out, size_t count, size_t size, const char *what);
 uint64_t mem_alloc_count(void);
 void mem_count_one(void);
 
+bool text_ends_with(const char *text, const char *end);
+
 /* A word as a POSIX shell reads it: in single quotes. */
 void buf_append_shell_word(struct buf *out, const char *word);
 /* A blank, and the word as it is where the shell reads nothing into it, else in quotes. */

@@ -140,20 +140,16 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
         if (s == ST_OK) {
             if (text.size && text.data[text.size - 1] == '\n') text.data[--text.size] = '\0';
             if (text.size && text.data[text.size - 1] == '\r') text.data[--text.size] = '\0';
-            free(style->text);
-            style->text = mem_text(buf_text(&text));
+            goal_style_set_text(style, buf_text(&text));
         }
         buf_release(&text);
         TRY(s);
     } else if (o->template) {
-        free(style->text);
-        style->text = mem_text(o->template);
+        goal_style_set_text(style, o->template);
+    } else if (o->tokens) {
+        goal_style_set_text(style, "{s}");
     }
     if (o->tokens) goal_style_set_tokens(style, o->tokens);
-    if (o->tokens && !o->template && !o->template_file) {
-        free(style->text);
-        style->text = mem_text("{s}");
-    }
     style->placement = goal_placement_parse(o->placement);
     if ((style->placement == GOAL_AUTO) != (o->model != NULL)) return FAIL(ST_USAGE, "--placement auto and --model M go together");
     if (o->kwargs && !o->model) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --placement auto, which renders a template");

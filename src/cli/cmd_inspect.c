@@ -544,11 +544,6 @@ static status inspect_rows(struct facts *f, const char *path, const struct inspe
 
 /* ---- */
 
-static bool ends_with(const char *text, const char *end) {
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 /* What a model needs to be trained as `rapt train` would by default, and how its tokenizer reads text. A model or tokenizer that cannot be
  * used is null, with the reason beside it: the file itself can still be looked at. */
 static void training_facts(struct facts *f, const char *path, const struct inspect_options *o) {
@@ -595,14 +590,14 @@ static void training_facts(struct facts *f, const char *path, const struct inspe
 static bool holds_rows(const char *path) {
     static const char *const others[] = {".gguf", ".safetensors", ".safetensors.index.json"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (ends_with(path, others[i])) return false;
+        if (text_ends_with(path, others[i])) return false;
     return !file_is_dir(path);
 }
 
 /* A GGUF file or a Hugging Face folder that is no adapter. */
 static bool is_model(const char *path) {
     if (file_is_dir(path)) return has_file(path, "config.json") && !has_file(path, "adapter_config.json");
-    return ends_with(path, ".gguf");
+    return text_ends_with(path, ".gguf");
 }
 
 static status inspect_path(struct facts *f, const char *path, const struct inspect_options *o) {
@@ -627,7 +622,7 @@ static status inspect_path(struct facts *f, const char *path, const struct inspe
         training_facts(f, path, o);
         return ST_OK;
     }
-    if (ends_with(path, ".safetensors") || ends_with(path, ".safetensors.index.json")) {
+    if (text_ends_with(path, ".safetensors") || text_ends_with(path, ".safetensors.index.json")) {
         fact_text(f, "kind", "safetensors");
         return safetensors_facts(f, path, o);
     }

@@ -143,15 +143,10 @@ static status holds_rows(bool *rows, const char *path) {
     return s;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 status pair_exclude_load(struct pair_exclude *x, const char *path) {
     struct buf text = {0};
     status s;
-    if (ends_with(path, ".csv")) {
+    if (text_ends_with(path, ".csv")) {
         struct file_map map;
         TRY(file_map_open(&map, path));
         bool mark = map.size >= 3 && memcmp(map.data, "\xef\xbb\xbf", 3) == 0;

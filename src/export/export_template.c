@@ -34,11 +34,6 @@ static status take_named(struct buf *out, const struct named *n, const struct to
     return s;
 }
 
-static bool is_model(const char *path) {
-    const size_t size = strlen(path);
-    return file_is_dir(path) || (size > 5 && strcmp(path + size - 5, ".gguf") == 0);
-}
-
 static status take_model(struct buf *out, const char *path) {
     struct tokenizer *t;
     TRY(tokenizer_open(&t, path));
@@ -68,7 +63,7 @@ status export_chat_template(struct buf *out, const char *from, const struct toke
     const struct named *known = NULL;
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++)
         if (strcmp(from, named[i].name) == 0) known = &named[i];
-    TRY(known ? take_named(out, known, t) : is_model(from) ? take_model(out, from) : file_read(out, from));
+    TRY(known ? take_named(out, known, t) : file_is_dir(from) || text_ends_with(from, ".gguf") ? take_model(out, from) : file_read(out, from));
     status s = check(buf_text(out), t);
     return s == ST_OK ? s : status_note(s, "--chat-template %s: ", from);
 }

@@ -8,8 +8,7 @@
 #include "text/goal.h"
 
 status gguf_check_output(const struct export_request *r) {
-    const size_t n = strlen(r->output);
-    if (n < 6 || strcmp(r->output + n - 5, ".gguf") != 0) return FAIL(ST_USAGE, "--output '%s': the name of a .gguf file is wanted", r->output);
+    if (strcmp(r->output, ".gguf") == 0 || !text_ends_with(r->output, ".gguf")) return FAIL(ST_USAGE, "--output '%s': the name of a .gguf file is wanted", r->output);
     if (file_is_dir(r->output)) return FAIL(ST_USAGE, "--output '%s' is a folder; a file is wanted", r->output);
     if (strcmp(r->output, r->model) == 0) return FAIL(ST_USAGE, "--output is the model itself");
     return ST_OK;

@@ -294,11 +294,6 @@ static status open_index(struct safetensors *s, const char *path) {
     return st == ST_OK ? st : status_note(st, "%s: ", path);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 static status open_folder(char **found, const char *folder) {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -321,7 +316,7 @@ status safetensors_open(struct safetensors *s, const char *path) {
         found = mem_text(path);
     }
     status st;
-    if (ends_with(found, ".json")) {
+    if (text_ends_with(found, ".json")) {
         st = open_index(s, found);
     } else {
         s->maps = mem_zero(1, sizeof *s->maps);

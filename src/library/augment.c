@@ -29,10 +29,7 @@ static status read_style(struct goal_style *style, const struct rapt_augmentatio
     int placement;
     TRY(choose(&placement, "placement", o->placement, "system|user|after"));
     style->placement = (enum goal_placement)placement;
-    if (o->goal_template) {
-        free(style->text);
-        style->text = mem_text(o->goal_template);
-    }
+    if (o->goal_template) goal_style_set_text(style, o->goal_template);
     if (o->scale_low != 0 || o->scale_high != 0) {
         if (!(o->scale_low < o->scale_high) || !isfinite(o->scale_low) || !isfinite(o->scale_high)) return FAIL(ST_USAGE, "scale_low must lie below scale_high");
         style->low = o->scale_low;

@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool ends_with(const char *text, const char *tail) {
-    size_t n = strlen(text), m = strlen(tail);
-    return n >= m && strcmp(text + n - m, tail) == 0;
-}
-
 static status open_folder(struct checkpoint *c, const char *path) {
     char *config_path = file_join(path, "config.json");
     struct buf text = {0};
@@ -32,7 +27,7 @@ static status open_gguf(struct checkpoint *c, const char *path) {
 }
 
 status checkpoint_open(struct checkpoint *c, const char *path) {
-    *c = (struct checkpoint){.path = mem_text(path), .is_gguf = ends_with(path, ".gguf")};
+    *c = (struct checkpoint){.path = mem_text(path), .is_gguf = text_ends_with(path, ".gguf")};
     status s;
     if (c->is_gguf)
         s = open_gguf(c, path);

@@ -409,8 +409,7 @@ status adapter_save(const struct model *m, const struct lora_options *o, const f
 }
 
 bool adapter_is_model(const char *path) {
-    const size_t n = strlen(path);
-    if (n > 5 && strcmp(path + n - 5, ".gguf") == 0) return true;
+    if (text_ends_with(path, ".gguf")) return true;
     char *config = file_join(path, "adapter_config.json"), *model = file_join(path, "config.json");
     const bool own = !file_exists(config) && file_exists(model);
     free(config);

@@ -307,13 +307,8 @@ static status read_paths(struct loader *l, struct recipe_paths *out, const struc
 
 /* ---- a stage's command line ---- */
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static bool is_output_option(const char *name) {
-    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 || strcmp(name, "output-path") == 0 || ends_with(name, "-output");
+    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 || strcmp(name, "output-path") == 0 || text_ends_with(name, "-output");
 }
 
 /* Options that are always paths of something to read, in every command that has them. */

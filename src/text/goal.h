@@ -61,6 +61,8 @@ status goal_style_check(const struct goal_style *g);
 /* Adds an attribute, of unknown scale (NaN). ST_USAGE for a name that cannot stand in NAME=VALUE,.. or is there already. */
 #define GOAL_OVERALL "overall" /* the attribute that is a response's own score */
 status goal_style_add(struct goal_style *g, const char *name);
+/* Another text; a copy of it. */
+void goal_style_set_text(struct goal_style *g, const char *text);
 /* Tokens from a list with commas between them. */
 void goal_style_set_tokens(struct goal_style *g, const char *list);
 /* The text for attributes, where the caller gave none: the paper's, with one scale for all, or a scale a line. */

@@ -17,8 +17,7 @@ static status of_gguf(struct buf *out, const char *path) {
 
 status goal_text_of(struct buf *out, const char *path) {
     if (!path) return ST_OK;
-    const size_t n = strlen(path);
-    if (n > 5 && strcmp(path + n - 5, ".gguf") == 0) return of_gguf(out, path);
+    if (text_ends_with(path, ".gguf")) return of_gguf(out, path);
     if (!file_is_dir(path)) return ST_OK;
     char *file = file_join(path, "goal.json");
     status s = file_exists(file) ? file_read(out, file) : ST_OK;

@@ -43,6 +43,11 @@ void goal_style_release(struct goal_style *g) {
     *g = (struct goal_style){0};
 }
 
+void goal_style_set_text(struct goal_style *g, const char *text) {
+    free(g->text);
+    g->text = mem_text(text);
+}
+
 static bool same_label(const char *a, const char *b) {
     struct buf x = {0}, y = {0};
     goal_put_label(&x, a);
@@ -104,10 +109,7 @@ static bool one_scale(const struct goal_style *g) {
     return i >= g->attribute_count;
 }
 
-void goal_style_default_lines(struct goal_style *g) {
-    free(g->text);
-    g->text = mem_text(one_scale(g) ? GOAL_TEMPLATE_LINES : GOAL_TEMPLATE_SCALED);
-}
+void goal_style_default_lines(struct goal_style *g) { goal_style_set_text(g, one_scale(g) ? GOAL_TEMPLATE_LINES : GOAL_TEMPLATE_SCALED); }
 
 static status check_scale(double low, double high, const char *of) {
     if (isfinite(low) && isfinite(high) && low < high && isfinite(high - low)) return ST_OK;

@@ -4,17 +4,12 @@
 
 #include "base/buf.h"
 
-static bool ends_with(const char *name, const char *end) {
-    const size_t n = strlen(name), k = strlen(end);
-    return n >= k && strcmp(name + n - k, end) == 0;
-}
-
 /* Embedding and output heads are matrices that look one row up or stand at the end: what Muon's authors leave to AdamW. */
 static bool is_hidden(const struct param *p) {
-    return !p->vector && p->rows > 1 && !ends_with(p->name, "embed_tokens.weight") && !ends_with(p->name, "lm_head.weight") && !ends_with(p->name, "score.weight");
+    return !p->vector && p->rows > 1 && !text_ends_with(p->name, "embed_tokens.weight") && !text_ends_with(p->name, "lm_head.weight") && !text_ends_with(p->name, "score.weight");
 }
 
-static bool is_up(const struct param *p) { return ends_with(p->name, ".lora_B.weight") || ends_with(p->name, ".lora_magnitude_vector"); }
+static bool is_up(const struct param *p) { return text_ends_with(p->name, ".lora_B.weight") || text_ends_with(p->name, ".lora_magnitude_vector"); }
 
 struct optim_slice *slices_of(const struct model *m, double loraplus_ratio) {
     const struct params *p = &m->params;
