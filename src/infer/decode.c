@@ -26,11 +26,13 @@ static struct decode_options resolved(const struct decode_options *o) {
 /* Rows of a step whose logits may be needed. */
 static size_t most_wants(const struct decode_options *o) { return o->odds ? o->batch + o->rows : o->batch; }
 
-static struct run_plan plan_of(const struct decode_options *o) { return (struct run_plan){.tokens = o->rows, .scored = most_wants(o)}; }
+static struct run_plan plan_of(const struct model *m, const struct decode_options *o) {
+    return (struct run_plan){.tokens = o->rows, .scored = most_wants(o), .logits = run_whole_rows(m)};
+}
 
 size_t decoder_bytes(const struct model *m, const struct decode_options *options) {
     const struct decode_options o = resolved(options);
-    const struct run_plan plan = plan_of(&o);
+    const struct run_plan plan = plan_of(m, &o);
     const size_t each = sizeof(struct sampler_item) + 1 + (o.odds ? sizeof(float) : 0);
     const size_t samplers = (size_t)omp_get_max_threads() * m->config.vocab * each;
     size_t bytes = kv_cache_bytes(&m->config, o.batch, o.length, m->int8), ids;
@@ -42,7 +44,7 @@ size_t decoder_bytes(const struct model *m, const struct decode_options *options
 
 static status allocate(struct decoder *d) {
     const struct decode_options *o = &d->options;
-    const struct run_plan plan = plan_of(o);
+    const struct run_plan plan = plan_of(d->model, o);
     TRY(model_need_positions(d->model, o->length));
     TRY(run_init(&d->run, d->model, &plan));
     TRY(kv_cache_init(&d->cache, &d->model->config, o->batch, o->length, d->model->int8));
@@ -243,7 +245,7 @@ static status put_odds(struct decode_odds *o, const float *logits, size_t vocab,
     float lse, entropy, mean;
     int32_t argmax;
     size_t held = 0;
-    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, vocab, vocab);
+    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, vocab);
     if (!isfinite(lse)) return FAIL(ST_FORMAT, "the model's logits are not finite numbers: its weights or the adapter are broken");
     o->logp = logits[id] - lse;
     for (size_t i = 0; top && i < vocab; i++) {
@@ -299,7 +301,7 @@ static status run_head(struct decoder *d, const struct decode_calls *calls) {
         for (size_t i = 0; i < n; i++) memcpy(r->hs + i * c, r->x + d->wants[from + i].row * c, c * sizeof(float));
         memset(r->hs + n * c, 0, (padded - n) * c * sizeof(float));
         rmsnorm_forward(r->hn, NULL, NULL, r->rstd, r->hs, d->model->norm, padded, c, (float)d->model->config.norm_eps);
-        TRY(heads_logits(r, d->theta, 0, padded));
+        TRY(heads_logits(r, d->theta, padded));
         TRY(take_rows(d, calls, from, n));
     }
     return ST_OK;

@@ -2,8 +2,12 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "num/norm.h"
 #include "num/softmax_logp.h"
+
+/* Rows are terms of the sums of a trained head's gradient, a product of oneDNN: few shapes of it. */
+#define TRAINED_UNIT 64
 
 /* Gathers the distinct scored nodes; scores are sorted by node. */
 static void find_slots(struct run *r, const struct seqtree *tree) {
@@ -19,12 +23,6 @@ static void find_slots(struct run *r, const struct seqtree *tree) {
     }
 }
 
-/* Rows of the next product over `left` remaining slots: even chunks, rounded up to 16. */
-static size_t chunk_rows(const struct run *r, size_t left) {
-    const size_t chunks = (left + r->chunk - 1) / r->chunk, rows = (left + chunks - 1) / chunks;
-    return (rows + 15) / 16 * 16;
-}
-
 static float cap_of(const struct run *r) { return (float)r->m->config.logit_softcap; }
 
 bool heads_adapted(const struct model *m) { return m->head.u_width || m->head.saved_offset != LINEAR_FROZEN; }
@@ -34,47 +32,84 @@ static bool is_trained(const struct run *r, const float *theta) {
     return r->m->head.w_offset != LINEAR_FROZEN || (theta && heads_adapted(r->m));
 }
 
-/* Scratch whose dropout masks do not repeat from chunk to chunk. */
+/* Slots [from, from + rows) of a pass and columns [first, first + n) of the vocabulary: what there are logits of at a time. */
+struct piece {
+    size_t from, rows, real; /* rows: with padding */
+    size_t first, n;
+    int32_t entry, entries; /* the scored entries of the slots: [entry, entries) */
+    struct linear view;     /* the head's rows of those columns */
+    struct dora dora;
+};
+
+/* The slots behind those of p: even pieces, in whole `unit`s of rows. Scored entries lie in the order of their slots. */
+static bool next_rows(struct piece *p, struct run *r, const struct seqtree *tree, size_t unit) {
+    const size_t c = r->m->config.hidden, slots = (size_t)r->slot_count;
+    p->from += p->rows, p->entry = p->entries, p->first = p->n = 0;
+    if (p->from >= slots) return false;
+    const size_t left = slots - p->from, pieces = (left + r->chunk - 1) / r->chunk;
+    p->rows = size_round_up((left + pieces - 1) / pieces, unit);
+    p->real = left < p->rows ? left : p->rows;
+    while (p->entries < tree->score_count && (size_t)r->score_slot[p->entries] < p->from + p->real) p->entries++;
+    if (r->h_half) matmul_to_bf16(r->h_half, c, r->hn + p->from * c, c, p->rows, c); /* once for all columns; layers are not at work */
+    return true;
+}
+
+static bool next_columns(struct piece *p, const struct run *r) {
+    const size_t vocab = r->m->config.vocab, first = p->first + p->n, left = vocab - first;
+    if (!left) return false;
+    p->first = first, p->n = left < r->panel ? left : r->panel;
+    p->view = linear_rows(&r->m->head, first, p->n, &p->dora);
+    return true;
+}
+
+static struct mat normed_of(const struct run *r, const struct piece *p) {
+    const size_t c = r->m->config.hidden;
+    return (struct mat){.f = r->hn + p->from * c, .h = r->h_half, .ld = c};
+}
+
+/* Where in the logits the target of a scored entry is; NULL in other columns. */
+static float *target_in(const struct run *r, const struct seqtree *tree, const struct piece *p, int32_t entry) {
+    const size_t target = (size_t)tree->scores[entry].target;
+    if (target < p->first || target >= p->first + p->n) return NULL;
+    return r->logits + ((size_t)r->score_slot[entry] - p->from) * p->n + target - p->first;
+}
+
+/* Scratch whose dropout masks are those of the slots. */
 static struct linear_scratch scratch_at(const struct run *r, size_t from) {
     struct linear_scratch s = r->scratch;
     s.dropout.first = from;
     return s;
 }
 
-status heads_logits(struct run *r, const float *theta, size_t from, size_t rows) {
-    const size_t c = r->m->config.hidden, v = r->m->config.vocab;
-    const struct mat x = {.f = r->hn + from * c, .ld = c};
+/* logits[rows, l->out] = x times the head, or of its view; soft-capped. */
+static status make_logits(struct run *r, struct mat x, const struct linear *l, const float *theta, size_t from, size_t rows) {
     const struct linear_scratch s = scratch_at(r, from);
     if (theta && heads_adapted(r->m))
-        TRY(linear_forward(r->logits, NULL, r->u_head, x, &r->m->head, theta, &s, rows));
+        TRY(linear_forward(r->logits, NULL, r->u_head, x, l, theta, &s, rows));
     else
-        TRY(matmul_weight_forward(r->logits, v, NULL, 0, x, &r->m->head.w, rows));
-    softcap_rows(r->logits, cap_of(r), rows, v, v);
+        TRY(matmul_weight_forward(r->logits, l->out, NULL, 0, x, &l->w, rows));
+    softcap_rows(r->logits, cap_of(r), rows, l->out, l->out);
     return ST_OK;
 }
 
-/* expected[rows, C] = sum over v of p_v W_v (times the soft-cap's slope), from the chunk's logits. */
-static status chunk_expected(struct run *r, size_t from, size_t rows, size_t real) {
-    const size_t c = r->m->config.hidden, v = r->m->config.vocab;
-    struct mat probs = {.f = r->logits, .ld = v};
-    memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
-    if (r->m->kind == MATMUL_BF16) {
-        softmax_rows_half(r->logits, r->lse + from, cap_of(r), real, v, v);
-        probs = (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * v};
-    } else {
-        softmax_rows(r->logits, r->logits, r->lse + from, NULL, cap_of(r), real, v, v);
-    }
-    return matmul_weight_backward(r->expected + from * c, c, NULL, 0, probs, &r->m->head.w, rows);
+status heads_logits(struct run *r, const float *theta, size_t rows) {
+    return make_logits(r, (struct mat){.f = r->hn, .ld = r->m->config.hidden}, &r->m->head, theta, 0, rows);
 }
+
+/* What stands in the logits' memory, bf16 in place of floats or not, as an operand. */
+static struct mat logits_operand(const struct run *r, size_t n, bool half) {
+    return half ? (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * n} : (struct mat){.f = r->logits, .ld = n};
+}
+
+static void clear_padding(struct run *r, const struct piece *p) { memset(r->logits + p->real * p->n, 0, (p->rows - p->real) * p->n * sizeof(float)); }
 
 void heads_gather(struct run *r, const struct seqtree *tree) {
     const struct model *m = r->m;
     const size_t c = m->config.hidden;
     find_slots(r, tree);
     const size_t slots = (size_t)r->slot_count;
-    memset(r->hs + slots * c, 0, 16 * c * sizeof(float));
     rmsnorm_forward(r->hn, NULL, NULL, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
-    memset(r->hn + slots * c, 0, 16 * c * sizeof(float));
+    memset(r->hn + slots * c, 0, TRAINED_UNIT * c * sizeof(float));
 }
 
 void heads_scatter(struct run *r, size_t padded) {
@@ -88,25 +123,44 @@ void heads_scatter(struct run *r, size_t padded) {
     for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
 }
 
+/* expected[rows, C] += sum over the panel's columns of e^(l_v - base) W_v (times the soft-cap's slope), which stands in place of the logits. */
+static status add_expected(struct run *r, const struct piece *p) {
+    const size_t c = r->m->config.hidden;
+    float *e = r->expected + p->from * c;
+    clear_padding(r, p);
+    for (size_t i = 0; p->first && i < p->real; i++)
+        for (size_t j = 0; r->sums[i].again != 1 && j < c; j++) e[i * c + j] *= r->sums[i].again;
+    return matmul_weight_backward(e, c, p->first ? e : NULL, c, logits_operand(r, p->n, r->m->kind == MATMUL_BF16), &p->view.w, p->rows);
+}
+
+/* What the sums over all columns give. */
+static void end_rows(struct run *r, const struct piece *p, bool expected) {
+    const size_t c = r->m->config.hidden, at = p->from;
+    logp_end(r->lse + at, r->entropy + at, r->argmax + at, r->mean_logit + at, r->log_squares ? r->log_squares + at : NULL, r->sums, p->real, r->m->config.vocab);
+    for (int32_t i = p->entry; i < p->entries; i++) r->logp[i] -= r->lse[r->score_slot[i]];
+    for (size_t i = 0; expected && i < p->real; i++) {
+        const float inverse = (float)(1 / r->sums[i].z);
+        for (size_t j = 0; j < c; j++) r->expected[(at + i) * c + j] *= inverse;
+    }
+}
+
 status heads_forward(struct run *r, const struct seqtree *tree, const float *theta, bool keep) {
-    const struct model *m = r->m;
-    const size_t v = m->config.vocab;
-    const bool frozen = !is_trained(r, theta);
+    const bool expected = keep && !is_trained(r, theta);
+    const enum logp_weights weights = !expected ? LOGP_NONE : r->m->kind == MATMUL_BF16 ? LOGP_HALVES : LOGP_FLOATS;
+    struct piece p = {0};
     heads_gather(r, tree);
-    const size_t slots = (size_t)r->slot_count;
-    int32_t entry = 0;
-    for (size_t from = 0, rows; from < slots; from += rows) {
-        rows = chunk_rows(r, slots - from);
-        const size_t real = slots - from < rows ? slots - from : rows;
-        TRY(heads_logits(r, theta, from, rows));
-        logp_rows(r->lse + from, r->entropy + from, r->argmax + from, r->mean_logit + from, r->log_squares ? r->log_squares + from : NULL,
-                  r->logits, real, v, v);
-        for (; entry < tree->score_count && (size_t)r->score_slot[entry] < from + real; entry++) {
-            size_t slot = (size_t)r->score_slot[entry];
-            r->logp[entry] = r->logits[(slot - from) * v + (size_t)tree->scores[entry].target] - r->lse[slot];
+    while (next_rows(&p, r, tree, 16)) {
+        logp_begin(r->sums, p.real);
+        while (next_columns(&p, r)) {
+            TRY(make_logits(r, normed_of(r, &p), &p.view, theta, p.from, p.rows));
+            for (int32_t i = p.entry; i < p.entries; i++) {
+                const float *target = target_in(r, tree, &p, i);
+                if (target) r->logp[i] = *target;
+            }
+            logp_add(r->sums, &(struct logp_panel){r->logits, p.first, p.real, p.n, cap_of(r), r->log_squares != NULL, weights});
+            if (expected) TRY(add_expected(r, &p));
         }
-        if (!keep || !frozen) continue;
-        TRY(chunk_expected(r, from, rows, real));
+        end_rows(r, &p, expected);
     }
     return ST_OK;
 }
@@ -126,45 +180,44 @@ static void frozen_backward(struct run *r, const struct seqtree *tree, const flo
     }
 }
 
-/* Slots [from, from + real): their logits become sum over entries of g (onehot - p), times the soft-cap's slope. *entry: the first of slot `from`, then that behind. */
-static void logits_gradient(struct run *r, const struct seqtree *tree, const float *dlogp, size_t from, size_t real, int32_t *entry) {
-    const size_t v = r->m->config.vocab;
-    float factor[RUN_CHUNK_MOST] = {0};
-    const int32_t first = *entry;
-    for (; *entry < tree->score_count && (size_t)r->score_slot[*entry] < from + real; (*entry)++) factor[(size_t)r->score_slot[*entry] - from] -= dlogp[*entry];
-    softmax_rows(r->logits, r->logits, r->lse + from, factor, cap_of(r), real, v, v);
-    for (int32_t i = first; i < *entry; i++)
-        r->logits[((size_t)r->score_slot[i] - from) * v + (size_t)tree->scores[i].target] +=
-            dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
+/* The logits become sum over entries of g (onehot - p), times the soft-cap's slope. factor[real]: the entries' -g together. */
+static void logits_gradient(struct run *r, const struct seqtree *tree, const float *dlogp, const float *factor, const struct piece *p) {
+    softmax_rows(r->logits, r->logits, r->lse + p->from, factor, cap_of(r), p->real, p->n, p->n);
+    for (int32_t i = p->entry; i < p->entries; i++) {
+        float *target = target_in(r, tree, p, i);
+        if (target) *target += dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
+    }
+    clear_padding(r, p);
 }
 
-/* The logits' memory as an operand of two products: rounded once for both where they read bf16. */
-static struct mat logits_operand(struct run *r, size_t rows, size_t real, const float *theta) {
-    const size_t v = r->m->config.vocab;
-    memset(r->logits + real * v, 0, (rows - real) * v * sizeof(float));
-    if (r->m->kind != MATMUL_BF16 || (theta && heads_adapted(r->m))) return (struct mat){.f = r->logits, .ld = v};
-    half_rows(r->logits, real, v, v);
-    return (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * v};
+/* The panel's part of dhn and of the head's own gradient. */
+static status panel_backward(struct run *r, const struct piece *p, const float *theta) {
+    struct model *m = r->m;
+    const size_t c = m->config.hidden;
+    const bool adapted = theta && heads_adapted(m), half = m->kind == MATMUL_BF16 && !adapted;
+    const struct mat x = normed_of(r, p);
+    float *dhn = r->dhn + p->from * c;
+    if (half) half_rows(r->logits, p->real, p->n, p->n); /* rounded once for both products */
+    const struct mat dlogits = logits_operand(r, p->n, half);
+    if (adapted) {
+        const struct linear_scratch scratch = scratch_at(r, p->from);
+        return linear_backward(dhn, m->params.grad, dlogits, x, r->u_head, &p->view, theta, &scratch, p->rows, p->first > 0);
+    }
+    TRY(matmul_weight_backward(dhn, c, p->first ? dhn : NULL, c, dlogits, &p->view.w, p->rows));
+    return matmul(m->params.grad + p->view.w_offset, c, m->kind, dlogits, true, x, false, p->n, c, p->rows, true);
 }
 
 /* dhn and the head's own gradient, from logits that are made again. */
 static status trained_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
-    struct model *m = r->m;
-    const size_t c = m->config.hidden, v = m->config.vocab, slots = (size_t)r->slot_count;
-    int32_t entry = 0;
-    for (size_t from = 0, rows; from < slots; from += rows) {
-        rows = chunk_rows(r, slots - from);
-        const size_t real = slots - from < rows ? slots - from : rows;
-        TRY(heads_logits(r, theta, from, rows));
-        logits_gradient(r, tree, dlogp, from, real, &entry);
-        const struct mat dlogits = logits_operand(r, rows, real, theta), x = {.f = r->hn + from * c, .ld = c};
-        if (theta && heads_adapted(m)) {
-            const struct linear_scratch scratch = scratch_at(r, from);
-            TRY(linear_backward(r->dhn + from * c, m->params.grad, dlogits, x, r->u_head, &m->head, theta, &scratch, rows, false));
-            continue;
+    struct piece p = {0};
+    while (next_rows(&p, r, tree, TRAINED_UNIT)) {
+        float factor[RUN_CHUNK_MOST] = {0};
+        for (int32_t i = p.entry; i < p.entries; i++) factor[(size_t)r->score_slot[i] - p.from] -= dlogp[i];
+        while (next_columns(&p, r)) {
+            TRY(make_logits(r, normed_of(r, &p), &p.view, theta, p.from, p.rows));
+            logits_gradient(r, tree, dlogp, factor, &p);
+            TRY(panel_backward(r, &p, theta));
         }
-        TRY(matmul_weight_backward(r->dhn + from * c, c, NULL, 0, dlogits, &m->head.w, rows));
-        TRY(matmul(m->params.grad + m->head.w_offset, c, m->kind, dlogits, true, x, false, v, c, rows, true));
     }
     return ST_OK;
 }

@@ -271,6 +271,22 @@ status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, cons
     return dx ? adapter_input_gradient(dx, l, theta, s, t) : ST_OK;
 }
 
+static size_t offset_at(size_t offset, size_t by) { return offset == LINEAR_FROZEN ? offset : offset + by; }
+
+struct linear linear_rows(const struct linear *l, size_t from, size_t rows, struct dora *dora) {
+    struct linear v = *l;
+    CHECK(l->part_count == 1);
+    v.out = rows, v.part[0].rows = rows;
+    v.part[0].b_offset += from * l->part[0].rank, v.part[0].m_offset += from;
+    v.w = matmul_weight_rows(&l->w, from, rows);
+    v.w_offset = offset_at(l->w_offset, from * l->in), v.saved_offset = offset_at(l->saved_offset, from * l->in);
+    if (l->saved_offset != LINEAR_FROZEN) v.saved = matmul_weight_rows(&l->saved, from, rows);
+    if (l->bias) v.bias = l->bias + from;
+    v.bias_offset = offset_at(l->bias_offset, from);
+    if (l->dora) *dora = (struct dora){l->dora->squares + from, l->dora->gain + from, l->dora->inverse + from}, v.dora = dora;
+    return v;
+}
+
 status linear_bind(struct linear *l, const float *theta, float *products) {
     if (is_saved(l, theta)) {
         if (l->saved.kind == MATMUL_BF16)

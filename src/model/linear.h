@@ -85,6 +85,10 @@ status linear_forward(float *y, const float *init, float *u, struct mat x, const
 status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, const float *u, const struct linear *l, const float *theta,
                        const struct linear_scratch *s, size_t t, bool accumulate);
 
+/* Rows [from, from + rows) of a linear of one part, `from` a multiple of 64, as a linear of its own: its forward passes put their columns of y, its backward passes add up.
+ * Of one that is bound. dora: where the view's is put. */
+struct linear linear_rows(const struct linear *l, size_t from, size_t rows, struct dora *dora);
+
 /* Products whose finished blocks go to a function instead of memory: where the weight is packed in tiles and dropout is off. */
 struct linear_finish {
     gemm_tiles_finish *block;

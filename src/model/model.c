@@ -159,21 +159,18 @@ static status load_bias(struct linear *l, struct model *m) {
     return ST_OK;
 }
 
-const char *const model_storage_names[STORAGE_KINDS] = {"packed", "head packed", "as in the file"};
+const char *const model_storage_names[STORAGE_KINDS] = {"packed", "as in the file"};
 
 const char *model_storage_name(const struct model *m) { return m->use == MODEL_FULL && m->storage != STORAGE_PACKED ? "in fp32" : model_storage_names[m->storage]; }
 
-/* Does m->storage leave l to be packed anew by each product? */
-static bool is_expanded(const struct model *m, const struct linear *l) { return m->storage >= (l == &m->head ? STORAGE_FILE : STORAGE_HEAD_PACKED); }
-
-/* From its file. */
+/* Is l packed anew by each product, from its file? */
 static bool is_stored(const struct model *m, const struct linear *l) {
     if (m->pissa && l->u_width) return false; /* the file has not what is left of it */
-    return m->use != MODEL_FULL && is_expanded(m, l);
+    return m->use != MODEL_FULL && m->storage == STORAGE_FILE;
 }
 
 /* From what is trained. */
-static bool is_live(const struct model *m, const struct linear *l) { return m->use == MODEL_FULL && is_expanded(m, l) && matmul_packs_tiles(m->kind); }
+static bool is_live(const struct model *m) { return m->use == MODEL_FULL && m->storage == STORAGE_FILE && matmul_packs_tiles(m->kind); }
 
 static status linear_view(struct tensor_view *v, const struct model *m, const struct linear *l, size_t part) {
     const enum tensor_role role = l->part[part].role;
@@ -235,7 +232,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     }
     if (m->pissa && l->u_width) TRY(pissa_split(plain, m, l));
     TRY(load_bias(l, m));
-    if (is_live(m, l)) return matmul_weight_init_live(&l->w, m->kind, plain, l->out, l->in, l != &m->head);
+    if (is_live(m)) return matmul_weight_init_live(&l->w, m->kind, plain, l->out, l->in, l != &m->head);
     return matmul_weight_init(&l->w, &m->packed, kind_of(m), plain, l->out, l->in, m->use != MODEL_INFER);
 }
 
@@ -280,7 +277,7 @@ static void add_packed(struct linear *l, void *context) {
     struct packed_sum *s = context;
     const size_t int8 = int8_bytes(s->m, l);
     s->bytes += l->out * sizeof(float) + 256 + int8;
-    if (int8 || is_stored(s->m, l) || is_live(s->m, l)) return;
+    if (int8 || is_stored(s->m, l) || is_live(s->m)) return;
     s->bytes += matmul_weight_bytes(kind_of(s->m), l->out, l->in, s->m->use != MODEL_INFER);
     if (l->out * l->in > s->largest) s->largest = l->out * l->in;
 }
@@ -507,7 +504,7 @@ static void add_weight(struct linear *l, void *context) {
 /* What products read beside the parameters. */
 static void add_copy(struct linear *l, void *context) {
     struct weight_sum *s = context;
-    const size_t live = is_live(s->m, l) ? matmul_live_bytes(l->out, l->in, l != &s->m->head) : 0;
+    const size_t live = is_live(s->m) ? matmul_live_bytes(l->out, l->in, l != &s->m->head) : 0;
     if (live > s->scratch) s->scratch = live;
     if (!live) s->bytes += matmul_weight_bytes(s->m->kind, l->out, l->in, true);
 }

@@ -17,9 +17,8 @@ enum model_use {
 /* How weights are kept; the further down, the less memory and the more time. Trained ones are there in fp32 anyway: for them it says whether products have copies
  * in bf16 or make them anew (where matmul_packs_tiles). */
 enum model_storage {
-    STORAGE_PACKED,      /* ready for products */
-    STORAGE_HEAD_PACKED, /* as the file has them, expanded in every product; but for the output head, which works in small pieces */
-    STORAGE_FILE,        /* all as the file has them */
+    STORAGE_PACKED, /* ready for products */
+    STORAGE_FILE,   /* as the file has them, expanded in every product */
     STORAGE_KINDS
 };
 extern const char *const model_storage_names[STORAGE_KINDS]; /* "packed", ... */

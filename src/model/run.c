@@ -139,10 +139,13 @@ static void take_layers(struct taker *k, struct run *r, size_t t) {
     }
 }
 
+/* linear_kept of the part of the head that is worked on at a time. */
+static size_t head_kept(const struct run *r) { return r->m->head.u_width + (r->m->head.dora ? r->panel : 0); }
+
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const bool frozen = c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN && !heads_adapted(r->m);
-    const size_t s = run_round(r->plan.scored), behind = s + larger(RUN_CHUNK_MOST / 2, r->chunk); /* a whole chunk may be read behind the last row */
+    const size_t s = run_round(r->plan.scored), behind = s + larger(64, r->plan.logits); /* so many may be read behind the last row (heads.c) */
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
     take(k, &r->argmax, s, sizeof(int32_t));
@@ -155,7 +158,8 @@ static void take_head(struct taker *k, struct run *r) {
     take(k, &r->row, c->hidden, sizeof(float));
     take(k, &r->hs, behind * c->hidden, sizeof(float));
     take(k, &r->hn, behind * c->hidden, sizeof(float));
-    if (heads_adapted(r->m)) take(k, &r->u_head, r->chunk * linear_kept(&r->m->head), sizeof(float));
+    if (r->chunk && !r->plan.logits) take(k, &r->sums, r->chunk, sizeof *r->sums);
+    if (heads_adapted(r->m)) take(k, &r->u_head, r->chunk * head_kept(r), sizeof(float));
     if (!r->plan.train) return;
     take(k, &r->dhn, behind * c->hidden, sizeof(float));
     if (frozen) take(k, &r->expected, behind * c->hidden, sizeof(float));
@@ -170,12 +174,12 @@ static struct extent extent_of(const struct run *r, size_t t) {
     const struct model *m = r->m;
     struct extent e = {t * largest_of(m, WIDEST), t * largest_of(m, KEPT_RANKS), largest_of(m, KEPT_RANKS), t * largest_of(m, WIDEST_INPUT), t, t * largest_of(m, WIDEST_OPERAND)};
     if (!heads_adapted(m)) return e;
-    e.wide = larger(e.wide, r->chunk * larger(m->head.out, m->head.in));
+    e.wide = larger(e.wide, r->chunk * larger(r->panel, m->head.in));
     e.all_ranks = larger(e.all_ranks, m->head.u_width);
     e.rows = larger(t, r->chunk);
     e.ranks = larger(e.ranks, r->chunk * m->head.u_width);
     e.inputs = larger(e.inputs, r->chunk * m->head.in);
-    e.operand = larger(e.operand, r->chunk * size_of(&m->head, WIDEST_OPERAND));
+    e.operand = larger(e.operand, r->chunk * larger(gemm_tiles_operand_row(m->head.in), gemm_tiles_operand_row(r->panel)));
     return e;
 }
 
@@ -183,7 +187,7 @@ static struct extent extent_of(const struct run *r, size_t t) {
 static void take_operands(struct taker *k, struct run *r, size_t t) {
     const struct model_config *c = &r->m->config;
     const struct extent e = extent_of(r, t);
-    const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? r->m->head.out : 0);
+    const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? larger(r->panel, c->hidden) : 0);
     const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_may_split(r->m->kind);
     const size_t planes = split ? gemm_tiles_fp32() : 1;
     const struct linear *down = &r->m->layers[0].down;
@@ -206,22 +210,36 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     take(k, &r->scratch.up, widest * u, sizeof(float));
 }
 
-/* 30 MB of them; 60 where every product packs the head anew, as fp32's on tiles do. */
-size_t run_chunk(const struct model *m) {
-    const size_t most = matmul_may_split(m->kind) ? RUN_CHUNK_MOST : RUN_CHUNK_MOST / 2, rows = most * 30720 / m->config.vocab / 16 * 16;
-    return m->config.head != HEAD_LM ? 0 : rows < 16 ? 16 : rows > most ? most : rows;
+size_t run_whole_rows(const struct model *m) {
+    const size_t rows = RUN_CHUNK_MOST / 4 * 30720 / m->config.vocab / 16 * 16;
+    return rows < 16 ? 16 : rows > RUN_CHUNK_MOST / 4 ? RUN_CHUNK_MOST / 4 : rows;
+}
+
+/* Panels are about as wide as each other. */
+static size_t panel_of(size_t vocab) {
+    const size_t panels = (vocab + RUN_PANEL_MOST - 1) / RUN_PANEL_MOST;
+    return size_round_up((vocab + panels - 1) / panels, 64);
+}
+
+/* Products of int8 take all of a weight. */
+static void set_pieces(struct run *r) {
+    const size_t vocab = r->m->config.vocab, all = size_round_up(r->plan.scored, 64);
+    const bool whole = r->plan.logits || r->m->int8;
+    const size_t most = r->plan.logits ? r->plan.logits : whole ? run_whole_rows(r->m) : RUN_CHUNK_MOST;
+    r->chunk = r->m->config.head != HEAD_LM ? 0 : r->plan.logits || all > most ? most : all;
+    r->panel = whole ? vocab : panel_of(vocab);
 }
 
 static void take_all(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const struct model_layer *l = &r->m->layers[0];
     size_t t = run_round(r->plan.tokens);
-    r->chunk = run_chunk(r->m);
+    set_pieces(r);
     take_layers(k, r, t);
     take(k, &r->x, t * c->hidden, sizeof(float));
     take_operands(k, r, t);
     /* layers and the head are never at work at the same time */
-    take(k, &r->attention_scratch, larger(block_attention_scratch(r->m, t, r->plan.train), r->chunk * c->vocab * sizeof(float)), 1);
+    take(k, &r->attention_scratch, larger(block_attention_scratch(r->m, t, r->plan.train), (r->chunk * r->panel + GEMM_TILES_K) * sizeof(float)), 1);
     r->logits = r->attention_scratch;
     if (r->plan.train) {
         take(k, &r->dx, t * c->hidden, sizeof(float));

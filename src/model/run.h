@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "num/kept.h"
 #include "num/seqtree.h"
+#include "num/softmax_logp.h"
 
 #define RUN_ALL_LAYERS SIZE_MAX
 
@@ -21,6 +22,7 @@ struct run_plan {
     bool dropout;   /* LoRA dropout is on */
     bool squares;   /* log_squares is wanted */
     bool rewards;   /* of a reward model, on pooled trees; else of a language model */
+    size_t logits;  /* so many rows of logits are wanted whole, at the most (heads_logits); 0 = none: they come in panels */
 };
 
 /* What backward needs of one layer. Where products read bf16, and the layer is not computed again, it reads x, mid, attn and what norms saw in bf16 (h of
@@ -59,15 +61,16 @@ struct run {
     void *attention_scratch;
     struct linear_scratch scratch;
     /* head */
-    size_t chunk;                      /* rows of logits at a time */
+    size_t chunk, panel;               /* rows and columns of logits at a time */
     int32_t slot_count;                /* distinct scored nodes */
     int32_t *slot_node;                /* [S] */
     int32_t *score_slot;               /* [scored] slot of an entry */
     float *hs, *hn, *rstd;             /* [S, C] gathered, normed; [S] */
     float *expected;                   /* [S, C] sum over v of p_v W_v; frozen head only */
     float *dhn;                        /* [S, C] */
-    float *logits;                     /* [chunk, V]; where attention has its scratch */
-    float *u_head;                     /* [chunk, linear_kept]; NULL without an adapter on the head */
+    float *logits;                     /* [chunk, panel]; where attention has its scratch */
+    struct logp_sums *sums;            /* [chunk]; NULL where logits are wanted whole */
+    float *u_head;                     /* [chunk, linear_kept of a panel]; NULL without an adapter on the head */
     float *row;                        /* [C] */
     float *logp;                       /* [scored] out: log-prob of each entry */
     float *lse, *entropy, *mean_logit; /* [S] out */
@@ -84,9 +87,11 @@ struct run {
 #define RUN_STAGE_LAYER(i) ((i) + 1)
 #define RUN_STAGE_EMBEDDING ((size_t)0)
 
-/* Rows of logits at a time. */
-#define RUN_CHUNK_MOST ((size_t)512)
-size_t run_chunk(const struct model *m);
+/* Rows and columns of logits at a time, where they come in panels: 4 MB of them. */
+#define RUN_CHUNK_MOST ((size_t)1024)
+#define RUN_PANEL_MOST ((size_t)1024)
+/* How many rows of logits are made at a time where they are wanted whole: 30 MB of them. */
+size_t run_whole_rows(const struct model *m);
 /* Allocates everything. The model must have its adapter attached already. */
 status run_init(struct run *r, struct model *m, const struct run_plan *plan);
 void run_release(struct run *r);

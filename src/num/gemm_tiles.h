@@ -47,9 +47,11 @@ struct gemm_tiles {
     const uint16_t *b;  /* packed [K,N]; NULL: packed from `plain`, or from what `make` writes, strip by strip, while the product runs */
     const float *plain; /* as gemm_tiles_pack's */
     size_t ld_plain;
+    size_t b_steps;     /* tiles that a column of b has, where that is more than K takes; 0 = as many */
     bool transposed;
-    matmul_rows *make;  /* where plain is NULL: writes rows of b transposed, whole ones (K) */
+    matmul_rows *make;  /* where plain is NULL: writes rows of b transposed, whole ones (K), the first of which is row `first` */
     const void *source;
+    size_t first;
     void *strips;       /* gemm_tiles_plain_bytes(K) of scratch for that */
     const uint16_t *a2; /* [M,K2] and packed [K2,N]: a product added in the same pass; NULL = none. K2 a multiple of 32 */
     size_t lda2, k2;

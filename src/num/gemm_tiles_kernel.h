@@ -126,7 +126,7 @@ static void run_rows(const struct gemm_tiles *g, const struct columns *b, size_t
 }
 
 static void run_packed(const struct gemm_tiles *g, size_t i, size_t to, size_t j_from, size_t j_to) {
-    const struct columns b = {.first = g->b, .second = g->b, .all = all_steps(g)};
+    const struct columns b = {.first = g->b, .second = g->b, .all = g->b_steps ? g->b_steps : all_steps(g)};
     for (size_t from = 0; from < all_steps(g); from += most_steps(g)) {
         const size_t left = all_steps(g) - from;
         run_rows(g, &b, i, to, j_from, j_to, from, left < most_steps(g) ? left : most_steps(g));
@@ -139,7 +139,7 @@ static void pack_columns(const struct gemm_tiles *g, uint16_t *out, uint8_t *use
     if (g->plain)
         gemm_tiles_pack_here(out, used, g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j), g->ld_plain, g->transposed, k, n, planes_of(g));
     else
-        gemm_tiles_pack_made_here(out, used, g->make, g->source, j, n, g->k, k_from, k, planes_of(g), rows);
+        gemm_tiles_pack_made_here(out, used, g->make, g->source, g->first + j, n, g->k, k_from, k, planes_of(g), rows);
 }
 
 static void run_plain(const struct gemm_tiles *g, size_t i, size_t to, size_t j_from, size_t j_to) {

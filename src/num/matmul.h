@@ -47,6 +47,8 @@ struct matmul_weight {
     void *backward;     /* tiles for dy W; NULL when no input gradient is needed */
     matmul_rows *make;  /* stored: then the three above are NULL */
     const void *source;
+    size_t first;       /* of a view (matmul_weight_rows): rows of the whole weight before its own; and tiles of 32 that a column of `backward` has, 0 = as many as n takes */
+    size_t steps;
     const struct qdot *int8; /* quantised: W's rows in so many parts; then all above but kind, n and k is NULL */
     size_t int8_count;
 };
@@ -74,9 +76,12 @@ bool matmul_splits(enum matmul_kind kind, size_t m, size_t n, size_t k);
 bool matmul_split_finishes(enum matmul_kind kind, size_t n, size_t k);
 /* Are operands packed anew in every product, so that a weight may as well stay as its file has it? */
 bool matmul_packs_always(enum matmul_kind kind);
+/* Rows [from, from + rows) of w, a view: `from` a multiple of 64. Of int8 only all of them. */
+struct matmul_weight matmul_weight_rows(const struct matmul_weight *w, size_t from, size_t rows);
 /* After `plain` changed (full training): packs again into the same memory. */
 status matmul_weight_update(struct matmul_weight *w, const float *plain);
-/* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself. */
+/* y[M,N] = init + x[M,K] W^T; dx[M,K] = init + dy[M,N] W. init: NULL = 0, may be the output itself: to dx sums are added that were made apart, so that a weight's
+ * panels may be added up without one long chain of additions. */
 status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, size_t m);
 status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t ld_init, struct mat dy, const struct matmul_weight *w, size_t m);
 

@@ -9,7 +9,7 @@
 #include "num/qdot.h"
 
 /* Rows that are expanded for a product come in panels of this size, so that most of them are still in the cache when it reads them. */
-#define PANEL_BYTES ((size_t)16 << 20)
+#define PANEL_BYTES ((size_t)4 << 20)
 
 /* The same as floats, where a product on tiles reads columns of them: in the third-level cache. */
 #define SPLIT_BYTES ((size_t)8 << 20)
@@ -43,7 +43,7 @@ static status grow_split(const struct matmul_weight *w) { return grow_bytes(&mat
 static void run_split_forward(const struct gemm_tiles *g, const struct matmul_weight *w) {
     struct gemm_tiles whole = *g;
     whole.planes = gemm_tiles_fp32(), whole.strips = matmul_strips.data, whole.transposed = true;
-    whole.plain = w->plain, whole.ld_plain = w->k, whole.make = w->make, whole.source = w->source;
+    whole.plain = w->plain, whole.ld_plain = w->k, whole.make = w->make, whole.source = w->source, whole.first = w->first;
     gemm_tiles_run(&whole);
 }
 
@@ -55,7 +55,7 @@ static status plain_panel(const float **out, size_t *ld, const struct matmul_wei
     float *to = matmul_scratch_b.data;
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; r++) {
-        w->make(to + r * w->k, w->source, from + r, 1);
+        w->make(to + r * w->k, w->source, w->first + from + r, 1);
         for (size_t i = 0; w->kind == MATMUL_BF16 && i < w->k; i++) to[r * w->k + i] = dtype_bf16_to_float(dtype_float_to_bf16(to[r * w->k + i]));
     }
     *out = to;
@@ -71,7 +71,7 @@ static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const 
         struct gemm_tiles part = *g;
         part.planes = gemm_tiles_fp32(), part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
         if (w->make && part.planes == GEMM_TILES_WHOLE)
-            gemm_tiles_pack_made(panel.data, w->make, w->source, from, rows, w->k, false, part.planes, strips.data), part.b = panel.data;
+            gemm_tiles_pack_made(panel.data, w->make, w->source, w->first + from, rows, w->k, false, part.planes, strips.data), part.b = panel.data;
         else if (w->make)
             CHECK(plain_panel(&part.plain, &part.ld_plain, w, from, rows) == ST_OK); /* into memory that init took */
         else
@@ -86,7 +86,7 @@ static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const 
 }
 
 static status split_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, bool backward, size_t m) {
-    struct gemm_tiles g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo};
+    struct gemm_tiles g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .add = backward && init == out, .c = out, .ldc = ldo};
     if (gemm_tiles_operand_row(g.k)) TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(backward ? split_rows(w) : w->k, gemm_tiles_fp32()), sizeof(uint16_t)));
     if (backward) {
         run_split_backward(&g, x, w);
@@ -173,10 +173,23 @@ static status int8_product(float *y, size_t ldy, const float *init, size_t ld_in
     return ST_OK;
 }
 
+struct matmul_weight matmul_weight_rows(const struct matmul_weight *w, size_t from, size_t rows) {
+    struct matmul_weight v = *w;
+    if (rows == w->n) return v;
+    CHECK(!w->int8 && from % 64 == 0 && from + rows <= w->n);
+    const size_t tile = 16 * GEMM_TILES_K, deep = size_round_up(w->k, 32) / 32;
+    v.n = rows, v.first = w->first + from;
+    if (w->plain) v.plain = w->plain + from * w->k;
+    if (w->tiles && w->forward) v.forward = (uint16_t *)w->forward + from / 16 * deep * tile;
+    if (w->tiles && w->backward) v.backward = (uint16_t *)w->backward + from / 32 * tile, v.steps = w->steps ? w->steps : size_round_up(w->n, 32) / 32;
+    if (!w->tiles && w->forward) v.forward = (uint16_t *)w->forward + from * w->k;
+    return v;
+}
+
 /* Rows [from, from + rows) of a weight that is not packed, in tiles: as columns of the operand, or as its rows. */
 static void pack_rows(uint16_t *out, const struct matmul_weight *w, size_t from, size_t rows, bool columns) {
     if (w->make)
-        gemm_tiles_pack_made(out, w->make, w->source, from, rows, w->k, columns, 1, strips.data);
+        gemm_tiles_pack_made(out, w->make, w->source, w->first + from, rows, w->k, columns, 1, strips.data);
     else
         gemm_tiles_pack(out, w->plain + from * w->k, w->k, columns, columns ? w->k : rows, columns ? rows : w->k, 1);
 }
@@ -191,6 +204,7 @@ void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, 
     }
     if (is_packed(w)) {
         g->b = backward ? w->backward : w->forward;
+        g->b_steps = backward ? w->steps : 0;
     } else {
         CHECK(stage.bytes >= gemm_tiles_bytes(w->k, w->n, 1));
         pack_rows(stage.data, w, 0, w->n, !backward);
@@ -199,14 +213,13 @@ void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, 
     gemm_tiles_run(g);
 }
 
-/* out[m,n] = init + a[m,k] b, with b as gemm_tiles packed it. */
-static status tiled_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const void *b, size_t m, size_t n,
-                            size_t k) {
+/* out[m,n] = init + a[m,k] b, with b as gemm_tiles packed it; steps, add: b_steps and add there. */
+static status tiled_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const void *b, size_t steps, bool add, size_t m, size_t n, size_t k) {
     const uint16_t *ah = NULL;
     size_t lda = 0;
     TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, k));
     gemm_tiles_run(
-        &(struct gemm_tiles){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .init = init, .ld_init = ld_init, .c = out, .ldc = ldo});
+        &(struct gemm_tiles){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .b_steps = steps, .init = init, .ld_init = ld_init, .add = add, .c = out, .ldc = ldo});
     return ST_OK;
 }
 
@@ -221,7 +234,7 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
         pack_rows(panel.data, w, from, rows, forward);
-        struct gemm_tiles g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = from ? out : init, .ld_init = from ? ldo : ld_init, .c = out, .ldc = ldo};
+        struct gemm_tiles g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = init, .ld_init = ld_init, .add = !forward && (from || init == out), .c = out, .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
         gemm_tiles_run(&g);
     }
@@ -257,7 +270,7 @@ status matmul_weight_forward(float *y, size_t ldy, const float *init, size_t ld_
     if (!m) return ST_OK;
     if (w->int8) return int8_product(y, ldy, init, ld_init, x, w, m);
     if (w->tiles && !is_packed(w)) return tiled_panels(y, ldy, init, ld_init, x, w, true, m);
-    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, m, w->n, w->k);
+    if (w->tiles) return tiled_product(y, ldy, init, ld_init, x, w->forward, 0, false, m, w->n, w->k);
     if (w->split && matmul_splits(w->kind, m, w->n, w->k)) return split_product(y, ldy, init, ld_init, x, w, false, m);
     if (init && init != y) copy_rows(y, ldy, init, ld_init, m, w->n);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(y, ldy, init != NULL, x, w, true, m);
@@ -269,7 +282,7 @@ status matmul_weight_backward(float *dx, size_t lddx, const float *init, size_t 
     if (!m) return ST_OK;
     CHECK(!w->int8);
     if (w->tiles && !is_packed(w)) return tiled_panels(dx, lddx, init, ld_init, dy, w, false, m);
-    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, m, w->k, w->n);
+    if (w->tiles) return tiled_product(dx, lddx, init, ld_init, dy, w->backward, w->steps, init == dx, m, w->k, w->n);
     if (w->split && matmul_splits(w->kind, m, w->k, w->n)) return split_product(dx, lddx, init, ld_init, dy, w, true, m);
     if (init && init != dx) copy_rows(dx, lddx, init, ld_init, m, w->k);
     if (w->make || w->kind == MATMUL_BF16) return plain_panels(dx, lddx, init != NULL, dy, w, false, m);

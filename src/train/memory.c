@@ -26,33 +26,25 @@ size_t train_memory_total(const struct train_memory *t) { return t->weights + t-
 /* Of fewer positions than this a product repays no weight that is expanded for it. */
 #define TOKENS_TO_EXPAND 768
 
-/* And of fewer rows of logits none that is expanded for them. */
-#define CHUNK_TO_EXPAND 128
-
-/* The last storage that costs a few percent at the most: expanding layers, and the head where vocabularies are not so large that it works in small pieces. */
-static enum model_storage cheap_storage(const struct model *m) {
-    const bool head = m->config.head != HEAD_LM || run_chunk(m) >= CHUNK_TO_EXPAND;
-    if (m->use == MODEL_FULL && !matmul_packs_tiles(m->kind)) return STORAGE_PACKED;
-    return head ? STORAGE_FILE : STORAGE_HEAD_PACKED;
-}
-
-/* In micro-batches of some size expanding the layers' weights in every product costs little (bench/trl.sh), and they stay as the file has them; where products of fp32
- * pack their operands anyway, in any. What is trained is there in fp32, and copies would have to be made after every step as well. */
-static enum model_storage first_storage(const struct model *m, const struct run_plan *plan) {
+/* The storage to begin with. In micro-batches of some size expanding weights in every product costs little (bench/trl.sh), and they stay as the file has them; where products
+ * of fp32 pack their operands anyway, in any. What is trained is there in fp32, and copies would have to be made after every step as well: there are some only where
+ * products cannot do without (`last`: the storage that there is no other behind). */
+static enum model_storage first_storage(const struct model *m, const struct run_plan *plan, enum model_storage *last) {
     const size_t usual = plan->usual ? plan->usual : plan->tokens;
-    if (m->use == MODEL_FULL) return cheap_storage(m);
-    return matmul_packs_always(m->kind) || (matmul_packs_tiles(m->kind) && usual >= TOKENS_TO_EXPAND) ? STORAGE_HEAD_PACKED : STORAGE_PACKED;
+    const bool packs = matmul_packs_tiles(m->kind);
+    *last = m->use == MODEL_FULL && !packs ? STORAGE_PACKED : STORAGE_FILE;
+    if (m->use == MODEL_FULL) return *last;
+    return matmul_packs_always(m->kind) || (packs && usual >= TOKENS_TO_EXPAND) ? STORAGE_FILE : STORAGE_PACKED;
 }
 
 /* What gives way, in the order of what it costs: expanding weights in every product, some percent of a step; then layers that are computed again, as many as must be:
- * all of them are a forward pass more, a third of a step of a frozen base without its reference; then expanding a head that works in small pieces. */
+ * all of them are a forward pass more, a third of a step of a frozen base without its reference. */
 status train_memory_fit(struct model *m, struct run_plan *plan, size_t states, size_t bytes) {
-    const enum model_storage cheap = cheap_storage(m), last = cheap == STORAGE_PACKED ? cheap : STORAGE_FILE;
     const size_t layers = m->config.layers, asked = plan->recompute_layers < layers ? plan->recompute_layers : layers;
-    for (m->storage = first_storage(m, plan);; m->storage++) {
+    enum model_storage last;
+    for (m->storage = first_storage(m, plan, &last);; m->storage++) {
         struct train_memory t = train_memory_of(m, plan, states);
-        const size_t from = m->storage > cheap ? layers : asked, to = m->storage < cheap ? asked : layers;
-        for (size_t again = from; again <= to; again++) { /* changes the activations alone */
+        for (size_t again = asked; again <= (m->storage < last ? asked : layers); again++) { /* changes the activations alone */
             plan->recompute_layers = again < layers ? again : RUN_ALL_LAYERS;
             t.activations = run_bytes(m, plan);
             if (train_memory_total(&t) <= bytes) return ST_OK;

@@ -13,8 +13,10 @@
 
 #include "base/rng.h"
 #include "kept_rows.h"
+#include "model/dora.h"
 #include "model/linear.h"
 #include "num/act.h"
+#include "num/dtype.h"
 #include "num/norm.h"
 #include "num/rope.h"
 #include "num/softmax_logp.h"
@@ -221,7 +223,7 @@ struct softmax_case {
 /* Sum of weighted log-probs of targets 5, 6, 7. */
 static double softmax_objective(void *context) {
     struct softmax_case *k = context;
-    logp_rows(k->lse, k->entropy, k->argmax, k->mean, k->log_squares, k->logits, ROWS, VOCAB, VOCAB);
+    logp_rows(k->lse, k->entropy, k->argmax, k->mean, k->log_squares, k->logits, ROWS, VOCAB);
     double sum = 0;
     for (size_t r = 0; r < ROWS; r++) sum += (double)k->weight[r] * ((double)k->logits[r * VOCAB + 5 + r] - (double)k->lse[r]);
     return sum;
@@ -290,6 +292,50 @@ static void softcap_gradient(void **state) {
     check_slopes("softcap", k.raw.logits, grad, ROWS * VOCAB, softcap_objective, &k);
 }
 
+/* In panels, one of which has a logit far above all before it: the same as in one piece; and what is left in place of the logits makes, followed up, the probabilities. */
+static void check_panels(float cap, enum logp_weights weights) {
+    enum { PANEL = 256 };
+    static float logits[ROWS * VOCAB], whole[ROWS * VOCAB], probs[ROWS * VOCAB], panel[ROWS * PANEL + 64], sums[ROWS * VOCAB];
+    struct logp_sums s[ROWS];
+    float lse[2][ROWS], entropy[2][ROWS], mean[2][ROWS], squares[2][ROWS];
+    int32_t argmax[2][ROWS];
+    fill(logits, ROWS * VOCAB, 31);
+    logits[700] = 50, logits[VOCAB + 300] = 35, logits[VOCAB + 301] = 35, logits[VOCAB + 1202] = 80; /* of the second row the base moves twice */
+    memcpy(whole, logits, sizeof whole);
+    logp_rows(lse[0], entropy[0], argmax[0], mean[0], squares[0], whole, ROWS, VOCAB);
+    softmax_rows(probs, whole, lse[0], NULL, cap, ROWS, VOCAB, VOCAB);
+    logp_begin(s, ROWS);
+    for (size_t first = 0, n; first < VOCAB; first += n) {
+        n = VOCAB - first < PANEL ? VOCAB - first : PANEL;
+        for (size_t r = 0; r < ROWS; r++) memcpy(panel + r * n, logits + r * VOCAB + first, n * sizeof *panel);
+        logp_add(s, &(struct logp_panel){panel, first, ROWS, n, cap, true, weights});
+        for (size_t r = 0; r < ROWS; r++) {
+            const uint16_t *half = (const uint16_t *)(const void *)(panel + r * n);
+            for (size_t i = 0; i < first; i++) sums[r * VOCAB + i] *= s[r].again;
+            for (size_t i = 0; i < n; i++) sums[r * VOCAB + first + i] = weights == LOGP_HALVES ? dtype_bf16_to_float(half[i]) : panel[r * n + i];
+            if (weights == LOGP_HALVES && n >= 32) assert_true(half[n] == 0 && half[n + 31] == 0); /* a product reads them */
+        }
+    }
+    logp_end(lse[1], entropy[1], argmax[1], mean[1], squares[1], s, ROWS, VOCAB);
+    for (size_t r = 0; r < ROWS; r++) {
+        assert_true(fabs((double)lse[0][r] - (double)lse[1][r]) < 1e-5 && fabs((double)entropy[0][r] - (double)entropy[1][r]) < 1e-5);
+        assert_true(argmax[0][r] == argmax[1][r] && fabs((double)mean[0][r] - (double)mean[1][r]) < 1e-5 && fabs((double)squares[0][r] - (double)squares[1][r]) < 1e-5);
+        for (size_t i = 0; weights != LOGP_NONE && i < VOCAB; i++) {
+            const double want = (double)probs[r * VOCAB + i], got = (double)sums[r * VOCAB + i] / s[r].z;
+            if (!(fabs(got - want) <= 1e-30 + (weights == LOGP_HALVES ? 0x1p-8 : 3e-6) * fabs(want))) fail_msg("row %zu, %zu: %g, want %g", r, i, got, want);
+        }
+    }
+}
+
+static void softmax_in_panels(void **state) {
+    (void)state;
+    check_panels(0, LOGP_NONE);
+    check_panels(0, LOGP_FLOATS);
+    check_panels(0, LOGP_HALVES);
+    check_panels(100, LOGP_FLOATS);
+    check_panels(100, LOGP_HALVES);
+}
+
 static void exponentials(void **state) {
     (void)state;
     double worst = 0;
@@ -301,8 +347,15 @@ static void exponentials(void **state) {
     assert_true(vexp(0) == 1 && vexp(-200) == 0 && vexp(-INFINITY) == 0 && isinf(vexp(200)) && isinf(vexp(INFINITY)) && isnan(vexp(NAN)));
     float logits[4] = {1, NAN, 2, 3}, lse, entropy, mean; /* a broken row says so */
     int32_t argmax;
-    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, 4, 4);
+    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, 4);
     assert_true(isnan(lse) && isnan(mean));
+    struct logp_sums s; /* in whichever panel it is */
+    float none[2] = {-INFINITY, -INFINITY};
+    logp_begin(&s, 1);
+    logp_add(&s, &(struct logp_panel){none, 0, 1, 2, 0, false, LOGP_NONE});
+    logp_add(&s, &(struct logp_panel){logits, 2, 1, 4, 0, false, LOGP_NONE});
+    logp_end(&lse, &entropy, &argmax, &mean, NULL, &s, 1, 6);
+    assert_true(isnan(lse));
 }
 
 static double product(const float *a, bool ta, const float *b, bool tb, size_t lda, size_t ldb, size_t i, size_t j, size_t k) {
@@ -404,6 +457,36 @@ static void stored_weights(void **state) {
     test_free(w), test_free(x), test_free(dy), test_free(y), test_free(dx);
 }
 
+/* Views of rows of a weight, packed or made: their forward products are columns of the whole one's, their backward products add up to it. */
+static void views_of_weights(void **state) {
+    (void)state;
+    enum { M = 32, N = 200, K = 96 };
+    static float w[N * K], x[M * K], dy[M * N], y[2][M * N], dx[2][M * K];
+    fill(w, N * K, 56), fill(x, M * K, 57), fill(dy, M * N, 58);
+    for (int way = 0; way < 6; way++) {
+        const enum matmul_kind kind = (enum matmul_kind)(way % 3);
+        struct matmul_weight whole;
+        struct arena memory = {0};
+        const struct kept_rows source = {w, K};
+        if (way < 3)
+            ok(matmul_weight_init(&whole, &memory, kind, w, N, K, true));
+        else
+            ok(matmul_weight_init_stored(&whole, kind, kept_rows, &source, N, K, false));
+        ok(matmul_weight_forward(y[0], N, NULL, 0, (struct mat){.f = x, .ld = K}, &whole, M));
+        ok(matmul_weight_backward(dx[0], K, NULL, 0, (struct mat){.f = dy, .ld = N}, &whole, M));
+        for (size_t from = 0; from < N; from += 64) {
+            const struct matmul_weight all_but_last = matmul_weight_rows(&whole, from < 64 ? 0 : 64, from < 64 ? N - 8 : N - 64); /* a view of a view */
+            const size_t rows = from + 64 < N ? 64 : N - from;
+            const struct matmul_weight view = matmul_weight_rows(&all_but_last, from < 64 ? from : from - 64, rows);
+            ok(matmul_weight_forward(y[1] + from, N, NULL, 0, (struct mat){.f = x, .ld = K}, &view, M));
+            ok(matmul_weight_backward(dx[1], K, from ? dx[1] : NULL, K, (struct mat){.f = dy + from, .ld = N}, &view, M));
+        }
+        assert_true(largest_gap(y[0], y[1], M * N) < 1e-4);
+        assert_true(largest_gap(dx[0], dx[1], M * K) < 1e-4); /* both from operands rounded alike */
+        arena_release(&memory);
+    }
+}
+
 /* q|k|v fused, of which the first and last are adapted. */
 #define T_LINEAR 5
 #define IN 7
@@ -502,13 +585,47 @@ static void dropout_mask(void **state) {
     assert_true(fabs((double)changed / (double)all - 0.375) < 0.04); /* 2 p (1 - p): keys are independent */
 }
 
+/* Rows of a linear as one of their own, with an adapter, its norms under DoRA, and a bias: columns of the whole one's y, parts of its gradients. */
+static void check_rows_of_linear(bool dora) {
+    enum { T = 20, N = 160, K = 40, R = 3, A = R * K, B = A + N * R, COUNT = B + N };
+    static float w[N * K], bias[N], theta[COUNT], grad[2][COUNT], x[T * K], dy[T * N], y[2][T * N], u[T * (R + N)], dx[2][T * K], du[T * R], dz[T * N], part[T * N], dpart[T * N];
+    static float squares[N], gain[N], inverse[N], products[(R + 1) * N + R * R];
+    struct dora norms = {squares, gain, inverse};
+    const struct linear_scratch scratch = {.du = du, .dz = dz};
+    struct linear l = {.in = K, .out = N, .part_count = 1, .u_width = R, .a_offset = 0, .w_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN, .biased = true, .bias = bias, .dora = dora ? &norms : NULL};
+    l.part[0] = (struct linear_part){.rows = N, .adapted = true, .rank = R, .scale = 2, .b_offset = A, .m_offset = B};
+    fill(w, N * K, 61), fill(bias, N, 62), fill(theta, COUNT, 63), fill(x, T * K, 64), fill(dy, T * N, 65);
+    memset(grad, 0, sizeof grad);
+    dora_squares(squares, w, N, K);
+    ok(matmul_weight_init(&l.w, NULL, MATMUL_F32, w, N, K, true));
+    ok(linear_bind(&l, theta, products));
+    ok(linear_forward(y[0], NULL, u, (struct mat){.f = x, .ld = K}, &l, theta, &scratch, T));
+    ok(linear_backward(dx[0], grad[0], (struct mat){.f = dy, .ld = N}, (struct mat){.f = x, .ld = K}, u, &l, theta, &scratch, T, false));
+    for (size_t from = 0, n; from < N; from += n) {
+        struct dora own;
+        n = from + 64 < N ? 64 : N - from;
+        const struct linear view = linear_rows(&l, from, n, &own);
+        ok(linear_forward(part, NULL, u, (struct mat){.f = x, .ld = K}, &view, theta, &scratch, T));
+        for (size_t i = 0; i < T; i++) memcpy(y[1] + i * N + from, part + i * n, n * sizeof *part), memcpy(dpart + i * n, dy + i * N + from, n * sizeof *dpart);
+        ok(linear_backward(dx[1], grad[1], (struct mat){.f = dpart, .ld = n}, (struct mat){.f = x, .ld = K}, u, &view, theta, &scratch, T, from > 0));
+    }
+    assert_true(largest_gap(y[0], y[1], T * N) < 1e-4 && largest_gap(dx[0], dx[1], T * K) < 1e-3 && largest_gap(grad[0], grad[1], COUNT) < 1e-3);
+    assert_true(grad[0][0] != 0 && grad[0][B - 1] != 0 && (!dora || grad[0][COUNT - 1] != 0));
+}
+
+static void rows_of_a_linear(void **state) {
+    (void)state;
+    check_rows_of_linear(false);
+    check_rows_of_linear(true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(rmsnorm_of_halves), cmocka_unit_test(headnorm_of_halves), cmocka_unit_test(glu_gradient),
         cmocka_unit_test(rope_gradient),    cmocka_unit_test(softmax_logp_gradient),
-        cmocka_unit_test(softcap_gradient), cmocka_unit_test(exponentials),
+        cmocka_unit_test(softcap_gradient), cmocka_unit_test(softmax_in_panels), cmocka_unit_test(exponentials),
         cmocka_unit_test(products),         cmocka_unit_test(weights),
-        cmocka_unit_test(stored_weights),
+        cmocka_unit_test(stored_weights), cmocka_unit_test(views_of_weights), cmocka_unit_test(rows_of_a_linear),
         cmocka_unit_test(linear_gradient),  cmocka_unit_test(dropout_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

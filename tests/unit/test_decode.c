@@ -99,7 +99,7 @@ static status force(void *context, int32_t *id, const struct decode_state *s, co
     struct job *j = s->job->user;
     float lse, entropy, mean;
     int32_t argmax;
-    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, v, v);
+    logp_rows(&lse, &entropy, &argmax, &mean, NULL, logits, 1, v);
     float low = logits[0], high = logits[0];
     for (size_t i = 1; i < v; i++) low = fminf(low, logits[i]), high = fmaxf(high, logits[i]);
     *id = j->response[s->count];

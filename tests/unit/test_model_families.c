@@ -39,8 +39,8 @@ struct result {
     float *grad; /* [size] */
 };
 
-/* chunk: rows of logits at a time, 0 as the plan has it. */
-static struct result compute(struct model *m, const struct rows *r, bool packed, bool share, size_t chunk) {
+/* chunk, panel: rows and columns of logits at a time, 0 as the plan has it. */
+static struct result compute(struct model *m, const struct rows *r, bool packed, bool share, size_t chunk, size_t panel) {
     struct result out = {.grad = calloc(m->params.size, sizeof(float))};
     struct run run;
     struct seqtree tree;
@@ -48,6 +48,7 @@ static struct result compute(struct model *m, const struct rows *r, bool packed,
     for (size_t i = 0; i < TOKENS; i++) slopes[i] = 0.5f + 0.01f * (float)(i % 7);
     assert_int_equal(run_init(&run, m, &(struct run_plan){.tokens = TOKENS, .scored = TOKENS, .train = true}), ST_OK);
     if (chunk && chunk < run.chunk) run.chunk = chunk;
+    if (panel) run.panel = panel;
     assert_int_equal(seqtree_init(&tree, TOKENS, 64, TOKENS), ST_OK);
     memset(m->params.grad, 0, m->params.size * sizeof(float));
     for (size_t i = 0, used = 0; i < (packed ? 1 : COUNT); i++) {
@@ -96,16 +97,16 @@ static void one_model(const char *name) {
     if (model_open(&m, path, MATMUL_F32, MODEL_FULL) != ST_OK) fail_msg("%s", status_message());
     assert_int_equal(model_need_positions(&m, LENGTH), ST_OK);
     make_rows(&r, m.config.vocab);
-    struct result alone = compute(&m, &r, false, false, 0);
+    struct result alone = compute(&m, &r, false, false, 0, 0);
     static const struct {
         const char *what;
         bool packed, share;
-        size_t chunk;
-    } ways[] = {{"packed", true, false, 0}, {"packed and shared", true, true, 0}, {"one by one, head in chunks", false, true, 3},
-                {"packed and shared, head in chunks", true, true, 7}};
+        size_t chunk, panel;
+    } ways[] = {{"packed", true, false, 0, 0}, {"packed and shared", true, true, 0, 0}, {"one by one, head in chunks", false, true, 3, 0},
+                {"packed and shared, head in chunks and panels", true, true, 7, 64}};
     double worst[4];
     for (size_t i = 0; i < 4; i++) {
-        struct result got = compute(&m, &r, ways[i].packed, ways[i].share, ways[i].chunk);
+        struct result got = compute(&m, &r, ways[i].packed, ways[i].share, ways[i].chunk, ways[i].panel);
         worst[i] = same(name, ways[i].what, &got, &alone, m.params.size);
     }
     print_message("%-28s packed %.1e, shared %.1e, in chunks %.1e\n", name, worst[0], worst[1], fmax(worst[2], worst[3]));

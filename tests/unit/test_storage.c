@@ -105,7 +105,7 @@ static void compare(const char *path) {
             compute(&want[again], path, (enum matmul_kind)kind, &plain, STORAGE_PACKED, all[again]);
             if (again) compare_kept(path, kind, &want[0], &want[again], &f32);
         }
-        for (int storage = STORAGE_HEAD_PACKED; storage < STORAGE_KINDS; storage++)
+        for (int storage = STORAGE_FILE; storage < STORAGE_KINDS; storage++)
             for (int again = 0; again < 3; again++) {
                 struct outcome got = {0};
                 compute(&got, path, (enum matmul_kind)kind, &plain, (enum model_storage)storage, all[again]);
@@ -123,7 +123,7 @@ static void compare_others(const char *path) {
         for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
             struct outcome want = {0}, got = {0};
             compute(&want, path, (enum matmul_kind)kind, &others[i], STORAGE_PACKED, 0);
-            compute(&got, path, (enum matmul_kind)kind, &others[i], STORAGE_HEAD_PACKED, 0);
+            compute(&got, path, (enum matmul_kind)kind, &others[i], STORAGE_FILE, 0);
             check(path, kind, others[i].dora ? "DoRA" : others[i].dropout > 0 ? "dropout" : "the head saved beside", &got, &want, 1e-5);
             free(want.grad), free(got.grad);
         }
@@ -133,7 +133,7 @@ static void compare_others(const char *path) {
 static void compare_live(const char *path) {
     struct outcome want = {0};
     compute(&want, path, MATMUL_BF16, NULL, STORAGE_PACKED, 0);
-    for (int storage = STORAGE_HEAD_PACKED; storage < STORAGE_KINDS; storage++) {
+    for (int storage = STORAGE_FILE; storage < STORAGE_KINDS; storage++) {
         struct outcome got = {0};
         compute(&got, path, MATMUL_BF16, NULL, (enum model_storage)storage, 0);
         check(path, MATMUL_BF16, "all weights trained", &got, &want, 1e-7);
@@ -189,8 +189,8 @@ static void planner_takes_what_fits(void **state) {
     struct way {
         enum model_storage storage;
         size_t again;
-    } ways[64] = {{STORAGE_PACKED, 0}, {STORAGE_HEAD_PACKED, 0}, {STORAGE_FILE, 0}};
-    size_t count = 3, taken = 0, bytes = SIZE_MAX; /* what was taken before needs this much */
+    } ways[64] = {{STORAGE_PACKED, 0}, {STORAGE_FILE, 0}};
+    size_t count = 2, taken = 0, bytes = SIZE_MAX; /* what was taken before needs this much */
     for (size_t again = 1; again < layers; again++) ways[count++] = (struct way){STORAGE_FILE, again};
     ways[count++] = (struct way){STORAGE_FILE, RUN_ALL_LAYERS};
     for (size_t i = matmul_may_split(MATMUL_F32) ? 1 : 0; i < count; i++) {
