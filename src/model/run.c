@@ -200,7 +200,7 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     if (r->plan.train && u) take(k, &r->scratch.du, e.ranks, sizeof(float));
     if (r->plan.train && r->m->dora) take(k, &r->scratch.dz, e.wide, sizeof(float));
     if (r->plan.dropout) take(k, &r->scratch.dropped, e.inputs, sizeof(float));
-    if (half) take(k, &r->h_half, t * c->hidden + GEMM_TILES_K, sizeof(uint16_t));
+    if (half) take(k, &r->h_half, size_round_up(t, 64) * c->hidden + GEMM_TILES_K, sizeof(uint16_t)); /* the head's rows too (heads.c) */
     if (half) take(k, &r->act_half, t * c->ffn + GEMM_TILES_K, sizeof(uint16_t));
     if (half || split) take(k, &r->scratch.half, (split ? e.operand : e.wide) + GEMM_TILES_K, sizeof(uint16_t));
     if ((!tiles && !split) || !u) return;
