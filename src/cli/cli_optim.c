@@ -39,7 +39,7 @@ status cli_optim_set(struct train_options *t, struct cli_optim *o, const struct 
     TRY(optim_init(&o_check, t->optimizer, &t->optim, NULL, 0));
     optim_release(&o_check);
     TRY(schedule_init(&s_check, &t->schedule, 1));
-    if (!s_check.row->watch && opt_given(r, spec, "metric-for-best-model"))
-        return FAIL(ST_USAGE, "--metric-for-best-model has no effect with --lr-scheduler-type %s", o->schedule);
+    if (!s_check.row->watch && !t->best.keep && opt_given(r, spec, "metric-for-best-model"))
+        return FAIL(ST_USAGE, "--metric-for-best-model has no effect with --lr-scheduler-type %s, without --load-best-model-at-end", o->schedule);
     return ST_OK;
 }

@@ -17,15 +17,15 @@
 #include "train/trainer.h"
 
 struct options {
-    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin, *completion_only, *kwargs;
+    const char *memory, *model, *adapter, *train_data, *eval_data, *output_dir, *ref_logps, *objective, *order, *dtype, *bad_row, *margin, *completion_only, *kwargs, *greater;
     struct cli_loss loss;
     struct cli_optim optim;
     struct cli_lora lora;
-    double epochs, max_grad_norm, mixup_alpha;
-    int64_t max_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, threads;
+    double epochs, max_grad_norm, mixup_alpha, patience_threshold;
+    int64_t patience, max_steps, batch, eval_batch, accumulation, max_length, budget, logging_steps, save_steps, eval_steps, save_limit, sync_steps, seed, threads;
     struct opt_list fields;
     struct cli_compat compat;
-    bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift, assistant_only;
+    bool sync_ref, full, resume, overwrite, no_shuffle, recompute, allow_drift, assistant_only, keep_best;
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -80,7 +80,7 @@ static const struct opt_row rows[] = {
     {"learning-rate", OPT_DOUBLE, FIELD(optim.learning_rate), "X", "1e-6", NULL, "peak rate (TRL's default; LoRA wants more, 1e-4 to 5e-4)"},
     {"lr-scheduler-type", OPT_STR, FIELD(optim.schedule), "NAME", "linear", NULL, "how the rate changes:"},
     {"lr-scheduler-kwargs", OPT_LIST, FIELD(optim.schedule_kwargs), "KEY=X,...", NULL, NULL, "settings of the schedule:"},
-    {"metric-for-best-model", OPT_STR, FIELD(optim.watched), "NAME", "loss", NULL, "what reduce_lr_on_plateau and greedy follow: a metric of the evaluation, as metrics.jsonl has it behind eval_"},
+    {"metric-for-best-model", OPT_STR, FIELD(optim.watched), "NAME", "loss", NULL, "what reduce_lr_on_plateau and greedy follow, and --load-best-model-at-end: a metric of the evaluation, as metrics.jsonl has it behind eval_"},
     {"warmup-ratio", OPT_DOUBLE, FIELD(optim.warmup_ratio), "P", "0", NULL, "part of all steps that warms up"},
     {"warmup-steps", OPT_INT, FIELD(optim.warmup_steps), "N", "0", NULL, "the same as a number of steps; wins over the ratio"},
     {"optim", OPT_STR, FIELD(optim.name), "NAME", "adamw_torch", NULL, "the optimizer:"},
@@ -106,6 +106,10 @@ static const struct opt_row rows[] = {
     {"logging-steps", OPT_INT, FIELD(logging_steps), "N", "10", NULL, "a line of metrics.jsonl every N steps"},
     {"eval-steps", OPT_INT, FIELD(eval_steps), "N", "0", NULL, "evaluate every N steps; 0 = before and after only"},
     {"save-steps", OPT_INT, FIELD(save_steps), "N", "0", NULL, "a checkpoint every N steps; 0 = only when interrupted"},
+    {"load-best-model-at-end", OPT_FLAG, FIELD(keep_best), NULL, NULL, NULL, "save the weights of the best evaluation, by --metric-for-best-model, instead of the last ones; a checkpoint holds them meanwhile"},
+    {"greater-is-better", OPT_CHOICE, FIELD(greater), NULL, "auto", "auto|true|false", "of that metric; auto: unless its name ends with loss"},
+    {"early-stopping-patience", OPT_INT, FIELD(patience), "N", "0", NULL, "end the run after N evaluations in a row without improvement; 0 = never"},
+    {"early-stopping-threshold", OPT_DOUBLE, FIELD(patience_threshold), "X", "0", NULL, "an improvement is more than X"},
     {"save-total-limit", OPT_INT, FIELD(save_limit), "N", "0", NULL, "keep this many checkpoints; 0 = all"},
     {"resume", OPT_FLAG, FIELD(resume), NULL, NULL, NULL, "go on from the newest checkpoint of --output-dir"},
     {"overwrite-output-dir", OPT_FLAG, FIELD(overwrite), NULL, NULL, NULL, "remove the checkpoints of an earlier run in --output-dir"},
@@ -166,7 +170,7 @@ static status check_numbers(const struct options *o) {
     if (o->budget) TRY(positive("micro-batch-tokens", o->budget, CLI_MICRO_BATCH_MOST));
     const struct { const char *name; int64_t value; } counts[] = {
         {"max-steps", o->max_steps}, {"warmup-steps", o->optim.warmup_steps}, {"max-length", o->max_length}, {"logging-steps", o->logging_steps},
-        {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit},
+        {"save-steps", o->save_steps}, {"eval-steps", o->eval_steps}, {"save-total-limit", o->save_limit}, {"early-stopping-patience", o->patience},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) TRY(not_negative(counts[i].name, counts[i].value));
     if (!o->full) TRY(positive("lora-r", o->lora.rank, 65536));
@@ -210,6 +214,10 @@ static status check_effect(const struct opt_result *r, const struct options *o, 
         return FAIL(ST_USAGE, "--ref-logps: rapt logps makes tokens as TRL 1.x does, not as --compat %s", o->compat.name);
     if (o->resume && o->overwrite) return FAIL(ST_USAGE, "--overwrite-output-dir removes what --resume would go on from");
     if (o->eval_steps && !o->eval_data) return FAIL(ST_USAGE, "--eval-steps has no effect without --eval-data");
+    static const char *const of_best[] = {"greater-is-better", "early-stopping-patience", "early-stopping-threshold"};
+    for (size_t i = 0; !o->keep_best && i < sizeof of_best / sizeof of_best[0]; i++)
+        if (opt_given(r, &cmd_train_spec, of_best[i])) return FAIL(ST_USAGE, "--%s has no effect without --load-best-model-at-end", of_best[i]);
+    if (!(o->patience_threshold >= 0) || !isfinite(o->patience_threshold)) return FAIL(ST_USAGE, "--early-stopping-threshold must be at least 0, it is %g", o->patience_threshold);
     if (o->save_limit && !o->save_steps) return FAIL(ST_USAGE, "--save-total-limit has no effect without --save-steps");
     return ST_OK;
 }
@@ -282,6 +290,11 @@ static void set_rest(struct train_options *t, const struct options *o) {
     t->order = o->no_shuffle ? ORDER_FILE : strcmp(o->order, "paired") == 0 && pairs ? ORDER_PAIRED : ORDER_SHUFFLED;
 }
 
+static struct best_options best_of(const struct options *o) {
+    const bool greater = strcmp(o->greater, "auto") == 0 ? best_is_greater(o->optim.watched) : strcmp(o->greater, "true") == 0;
+    return (struct best_options){o->keep_best, greater, (uint64_t)o->patience, o->patience_threshold};
+}
+
 /* The command line to run again, in a shell. */
 static void put_command(struct buf *out, int argc, char **argv) {
     buf_append_text(out, "rapt train");
@@ -300,6 +313,7 @@ status cmd_train_run(int argc, char **argv) {
     t.objective = objective_of(o.objective);
     TRY(check_numbers(&o));
     TRY(check_effect(&r, &o, t.objective));
+    t.best = best_of(&o);
     TRY(cli_optim_set(&t, &o.optim, &r, &cmd_train_spec));
     TRY(set_loss(&t, &mix, &o, &r));
     if (!o.full) TRY(set_lora(&t, &o));

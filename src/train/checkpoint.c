@@ -56,6 +56,7 @@ void checkpoint_identity(struct buf *out, const struct trainer *t) {
         buf_append_text(out, i ? ", " : "");
         json_put_text(out, o->schedule.kwargs[i]);
     }
+    if (o->best.keep) buf_printf(out, "], \"load_best_model\": [\"%s\", %d", o->watched, (int)o->best.greater);
     if (t->schedule.row->watch) buf_printf(out, "], \"metric_for_best_model\": [\"%s\"", o->watched);
     buf_printf(out, "], \"warmup_steps\": %llu, \"learning_rate\": %.17g", (unsigned long long)t->schedule.warmup_steps, o->schedule.peak);
     const struct optim_params *p = &o->optim;
@@ -130,6 +131,7 @@ static status save_state(struct trainer *t, const char *folder) {
     checkpoint_identity(&b, t);
     buf_append_text(&b, ",\n  \"machine\": ");
     machine(&b, t);
+    if (t->o->best.keep) best_put(&b, &t->best);
     buf_append_text(&b, "\n}\n");
     char *path = file_join(folder, "trainer_state.json");
     status s = file_write(path, b.data, b.size);
@@ -152,17 +154,19 @@ static long newest(const char *folder, long below) {
     return best;
 }
 
-/* Keeps the newest `save_limit`. */
+static void remove_checkpoint(const struct trainer *t, uint64_t step) {
+    struct buf path = {0};
+    buf_printf(&path, "%s/checkpoint-%llu", t->o->output_dir, (unsigned long long)step);
+    if (remove_folder(buf_text(&path)) != ST_OK) log_warn("%s", status_message());
+    buf_release(&path);
+}
+
+/* Keeps the newest `save_limit`, and the best. */
 static void prune(const struct trainer *t) {
     if (!t->o->save_limit) return;
     long at = newest(t->o->output_dir, -1);
     for (uint64_t kept = 1; at >= 0; kept++) {
-        if (kept > t->o->save_limit) {
-            struct buf path = {0};
-            buf_printf(&path, "%s/checkpoint-%ld", t->o->output_dir, at);
-            if (remove_folder(buf_text(&path)) != ST_OK) log_warn("%s", status_message());
-            buf_release(&path);
-        }
+        if (kept > t->o->save_limit && !(t->best.step && (uint64_t)at == t->best.step)) remove_checkpoint(t, (uint64_t)at);
         at = newest(t->o->output_dir, at);
     }
 }
@@ -213,6 +217,14 @@ status checkpoint_save(struct trainer *t) {
     return t->comm.rank == 0 ? write_checkpoint(t) : ST_OK;
 }
 
+static bool is_regular(const struct trainer *t, uint64_t step) { return t->o->save_steps && step % t->o->save_steps == 0; }
+
+status checkpoint_save_best(struct trainer *t, uint64_t before) {
+    TRY(checkpoint_save(t));
+    if (t->comm.rank == 0 && before && !is_regular(t, before)) remove_checkpoint(t, before);
+    return ST_OK;
+}
+
 /* In pieces, whose pages of the file are given back: a run that goes on takes no more memory than before. */
 static void take_vector(void *to, const void *from, size_t bytes, const struct safetensors *file) {
     const size_t piece = (size_t)64 << 20;
@@ -222,10 +234,8 @@ static void take_vector(void *to, const void *from, size_t bytes, const struct s
     }
 }
 
-static status read_vectors(struct trainer *t, const char *path) {
+static status read_vectors(const struct vector *vectors, size_t n, const char *path) {
     struct safetensors st;
-    struct vector vectors[VECTORS_MAX];
-    const size_t n = vectors_of(vectors, t);
     status s = ST_OK;
     TRY(safetensors_open(&st, path));
     for (size_t i = 0; s == ST_OK && i < n; i++) {
@@ -239,11 +249,11 @@ static status read_vectors(struct trainer *t, const char *path) {
     return s;
 }
 
-/* Only rank 0 needs to see the file. */
-static status load_vectors(struct trainer *t, const char *path) {
+/* The first `most` of them. Only rank 0 needs to see the file. */
+static status load_vectors(struct trainer *t, const char *path, size_t most) {
     struct vector vectors[VECTORS_MAX];
-    const size_t n = vectors_of(vectors, t);
-    TRY(comm_agree(&t->comm, t->comm.rank == 0 ? read_vectors(t, path) : ST_OK));
+    const size_t all = vectors_of(vectors, t), n = all < most ? all : most;
+    TRY(comm_agree(&t->comm, t->comm.rank == 0 ? read_vectors(vectors, n, path) : ST_OK));
     for (size_t i = 0; i < n; i++) TRY(comm_broadcast(&t->comm, vectors[i].data, vectors[i].count * sizeof(float)));
     model_changed(&t->model);
     return t->o->full ? model_refresh(&t->model) : ST_OK;
@@ -289,6 +299,7 @@ static status load_state(struct trainer *t, struct json state, int64_t *metrics_
     while (json_iter_next(&it, &key, &v) && i + 1 < STATE_DOUBLES)
         if (!json_double(&m[i++], v)) return FAIL(ST_FORMAT, "'averages' should hold numbers");
     if (i + 1 != STATE_DOUBLES) return FAIL(ST_FORMAT, "'averages' should hold %zu numbers", STATE_DOUBLES - 1);
+    if (t->o->best.keep && !best_read(&t->best, state)) return FAIL(ST_FORMAT, "what it says of the best evaluation is broken");
     t->metrics.count = count;
     t->step = (uint64_t)step;
     t->optim.steps = t->step;
@@ -318,7 +329,7 @@ static status resume_from(struct trainer *t, const char *folder) {
         if (s == ST_OK) s = load_state(t, state, &bytes);
         s = comm_agree(&t->comm, s);
     }
-    if (s == ST_OK) s = load_vectors(t, vectors);
+    if (s == ST_OK) s = load_vectors(t, vectors, VECTORS_MAX);
     if (s == ST_OK && t->comm.rank == 0 && (file_size_bytes(t->log_path) < (uint64_t)bytes || truncate(t->log_path, bytes) != 0))
         s = FAIL(ST_MISMATCH, "%s is shorter than at the checkpoint", t->log_path);
     buf_release(&text);
@@ -356,6 +367,15 @@ status checkpoint_resume(struct trainer *t, bool *found) {
     return s;
 }
 
+status checkpoint_take_best(struct trainer *t) {
+    struct buf path = {0};
+    buf_printf(&path, "%s/checkpoint-%llu/trainer.safetensors", t->o->output_dir, (unsigned long long)t->best.step);
+    status s = load_vectors(t, buf_text(&path), 1); /* the parameters come first */
+    buf_release(&path);
+    if (s == ST_OK && t->comm.rank == 0 && !is_regular(t, t->best.step)) remove_checkpoint(t, t->best.step);
+    return s;
+}
+
 status checkpoint_save_final(struct trainer *t, const char *folder) {
     TRY(checkpoint_same_parameters(t));
     return t->comm.rank == 0 ? save_weights(t, folder) : ST_OK;
@@ -380,6 +400,7 @@ status manifest_write(struct trainer *t, bool finished) {
                "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step,
                (unsigned long long)t->total_steps, t->model.params.size);
     machine(&b, t);
+    if (t->o->best.keep) best_put(&b, &t->best);
     const struct json kwargs = t->encoder.chat ? chat_kwargs(t->encoder.chat) : (struct json){0};
     if (kwargs.size) buf_printf(&b, ",\n  \"chat_template_kwargs\": %.*s", (int)kwargs.size, kwargs.text);
     buf_append_text(&b, "\n}\n");

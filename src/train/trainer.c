@@ -271,14 +271,14 @@ static unsigned metrics_kinds(const struct trainer *t) {
     return t->o->objective == OBJECTIVE_SFT ? METRICS_SFT : t->needs_reference ? METRICS_PAIRS : METRICS_PAIRS_ALONE;
 }
 
-/* A schedule that watches has something to watch. */
+/* What follows evaluation has something to follow. */
 static status check_watched(const struct trainer *t) {
     const struct train_options *o = t->o;
     double unused;
-    if (!t->schedule.row->watch) return ST_OK;
+    if (!t->schedule.row->watch && !o->best.keep) return ST_OK;
     if (!o->eval_steps || o->eval_steps >= t->total_steps)
-        return FAIL(ST_USAGE, "--lr-scheduler-type %s follows what evaluation measures: it needs --eval-data and --eval-steps below the run's %llu steps",
-                    t->schedule.row->name, (unsigned long long)t->total_steps);
+        return FAIL(ST_USAGE, "%s%s follows what evaluation measures: it needs --eval-data and --eval-steps below the run's %llu steps",
+                    o->best.keep ? "--load-best-model-at-end" : "--lr-scheduler-type ", o->best.keep ? "" : t->schedule.row->name, (unsigned long long)t->total_steps);
     status s = metrics_value(&unused, &t->metrics, o->watched, metrics_kinds(t));
     return s == ST_OK ? s : status_note(s, "--metric-for-best-model: ");
 }
@@ -363,8 +363,21 @@ static status log_step(struct trainer *t, double rate) {
     return s;
 }
 
-/* steer: the schedule follows what is measured, as it does while there are steps ahead (not before the first: transformers' eval_on_start). */
-static status evaluate(struct trainer *t, bool steer) {
+/* Schedules follow what is measured while there are steps ahead; which is the best is asked from the first step on (not before: transformers' eval_on_start). */
+enum evaluation { AT_START, UNDER_WAY, AT_END };
+
+static status heed(struct trainer *t, const struct metrics *m, enum evaluation when) {
+    const bool steer = when == UNDER_WAY && t->schedule.row->watch, judge = when != AT_START && t->o->best.keep;
+    double watched;
+    if (!steer && !judge) return ST_OK;
+    TRY(metrics_value(&watched, m, t->o->watched, metrics_kinds(t)));
+    if (steer) t->schedule.row->watch(&t->schedule, watched);
+    const uint64_t before = t->best.step;
+    if (judge && best_meet(&t->best, &t->o->best, t->step, watched) && when == UNDER_WAY) return checkpoint_save_best(t, before);
+    return ST_OK;
+}
+
+static status evaluate(struct trainer *t, enum evaluation when) {
     struct metrics m;
     struct buf b = {0};
     double start = log_now_s();
@@ -379,13 +392,8 @@ static status evaluate(struct trainer *t, bool steer) {
     buf_printf(&b, ", \"step\": %llu}\n", (unsigned long long)t->step);
     status s = log_line(t, &b);
     buf_release(&b);
-    double watched;
-    if (s == ST_OK && steer && t->schedule.row->watch) {
-        s = metrics_value(&watched, &m, t->o->watched, metrics_kinds(t));
-        if (s == ST_OK) t->schedule.row->watch(&t->schedule, watched);
-    }
-    if (s == ST_OK && m.count) log_info("step %llu: eval loss %.4f%s", (unsigned long long)t->step, m.loss / (double)m.count, "");
-    return s;
+    if (s == ST_OK && m.count) log_info("step %llu: eval loss %.4f", (unsigned long long)t->step, m.loss / (double)m.count);
+    return s == ST_OK ? heed(t, &m, when) : s;
 }
 
 static status take_step(struct trainer *t) {
@@ -418,15 +426,15 @@ static status loop(struct trainer *t) {
     struct progress bar;
     char extra[64];
     progress_begin(&bar, "train", "steps", t->total_steps);
-    while (t->step < t->total_steps && !stopping(t)) {
+    while (t->step < t->total_steps && !stopping(t) && !best_is_over(&t->best, &t->o->best)) {
         TRY(take_step(t));
         snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);
-        if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, true));
-        if (due(t->step, t->o->save_steps) || stopping(t)) TRY(checkpoint_save(t));
+        if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, UNDER_WAY));
+        if ((due(t->step, t->o->save_steps) || stopping(t)) && t->best.step != t->step) TRY(checkpoint_save(t)); /* the best is saved already */
         progress_update(&bar, t->step, extra);
     }
     progress_end(&bar, t->step, NULL);
-    if (t->step == t->total_steps) return ST_OK;
+    if (t->step == t->total_steps || best_is_over(&t->best, &t->o->best)) return ST_OK;
     comm_end_together(&t->comm);
     return FAIL(ST_INTERRUPTED, "stopped after step %llu of %llu; the same command with --resume goes on from there",
                 (unsigned long long)t->step, (unsigned long long)t->total_steps);
@@ -508,6 +516,18 @@ static status check_ranks(struct trainer *t) {
     return checkpoint_same_parameters(t);
 }
 
+/* Behind the last step; and the weights that the run leaves. */
+static status end_evaluation(struct trainer *t) {
+    if (t->step < t->total_steps)
+        log_info("step %llu of %llu: no better eval_%s in %llu evaluations, so the run ends here", (unsigned long long)t->step, (unsigned long long)t->total_steps, t->o->watched,
+                 (unsigned long long)t->best.idle);
+    else if (t->eval.count)
+        TRY(evaluate(t, AT_END));
+    if (!t->o->best.keep || t->best.step == 0 || t->best.step == t->step) return ST_OK;
+    log_info("step %llu had the best eval_%s, %.4g: its weights are saved", (unsigned long long)t->best.step, t->o->watched, t->best.value);
+    return checkpoint_take_best(t);
+}
+
 static status train(struct trainer *t) {
     bool resumed = false;
     TRY(comm_share_cores(&t->comm, t->o->threads || getenv("OMP_NUM_THREADS")));
@@ -522,10 +542,9 @@ static status train(struct trainer *t) {
     if (t->comm.rank == 0) TRY(open_log(t, resumed));
     TRY(manifest_write(t, false));
     t->tokens_at_start = t->tokens_seen;
-    if (!resumed && t->eval.count) TRY(evaluate(t, false));
-    status s = loop(t);
-    TRY(s);
-    if (t->eval.count) TRY(evaluate(t, false));
+    if (!resumed && t->eval.count) TRY(evaluate(t, AT_START));
+    TRY(loop(t));
+    TRY(end_evaluation(t));
     TRY(checkpoint_save_final(t, t->o->output_dir));
     return manifest_write(t, true);
 }

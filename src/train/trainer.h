@@ -7,6 +7,7 @@
 
 #include "loss/loss.h"
 #include "model/peft_io.h"
+#include "train/best.h"
 #include "train/metrics.h"
 #include "train/optim.h"
 #include "train/order.h"
@@ -36,7 +37,8 @@ struct train_options {
     double epochs, max_grad_norm;
     uint64_t max_steps;
     struct schedule_options schedule;
-    const char *watched; /* the metric of evaluation that a schedule follows */
+    const char *watched; /* the metric of evaluation that a schedule follows, and of which there is a best */
+    struct best_options best;
     const struct optim_row *optimizer;
     struct optim_params optim;
     double loraplus_ratio; /* the rate of B over that of A */

@@ -45,6 +45,7 @@ struct trainer {
     struct metrics metrics;  /* since the last log, of all ranks */
     struct metrics step_metrics; /* of the last step: while it runs of this rank's part */
     double norm_last;
+    struct best best;        /* of the evaluations so far */
     FILE *log;
     char *log_path;
     double started_s;
@@ -114,6 +115,10 @@ status checkpoint_same_parameters(struct trainer *t);
 status checkpoint_save(struct trainer *t);
 /* A fresh run in a folder with checkpoints: refused, or under overwrite they are removed, so that no later --resume takes them for its own. */
 status checkpoint_clear(const struct trainer *t);
+/* A checkpoint of the best evaluation so far, which is behind this step; that of the best before it goes away where --save-steps would not have left it. */
+status checkpoint_save_best(struct trainer *t, uint64_t before);
+/* At the end: the parameters of the best evaluation. Its checkpoint goes away likewise. */
+status checkpoint_take_best(struct trainer *t);
 /* Finds the newest whole checkpoint of output_dir and loads it; *found = false when there is none. */
 status checkpoint_resume(struct trainer *t, bool *found);
 status checkpoint_save_final(struct trainer *t, const char *folder);
