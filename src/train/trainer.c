@@ -324,10 +324,20 @@ static status prepare_reference(struct trainer *t) {
     return before ? mismatched_precompute(t) : ST_OK;
 }
 
-static uint64_t peak_rss_bytes(void) {
+static struct rusage usage(void) {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (uint64_t)u.ru_maxrss * 1024;
+    return u;
+}
+
+/* The peak of resident memory, and page faults without disk, a step since the last line: after the first steps there should be next to none. */
+static void put_usage(struct buf *out, struct trainer *t) {
+    const struct rusage u = usage();
+    const int64_t faults = (int64_t)u.ru_minflt - t->faults_logged;
+    const uint64_t steps = t->step - t->step_logged;
+    t->faults_logged = u.ru_minflt, t->step_logged = t->step;
+    buf_printf(out, ", \"peak_rss_bytes\": %llu, \"minor_faults\": ", (unsigned long long)u.ru_maxrss * 1024);
+    json_put_double(out, round((double)faults / (double)(steps ? steps : 1)));
 }
 
 static status log_line(struct trainer *t, const struct buf *line) {
@@ -356,7 +366,8 @@ static status log_step(struct trainer *t, double rate) {
     json_put_double(&b, epoch_of(t));
     buf_printf(&b, ", \"step\": %llu, \"tokens_per_second\": ", (unsigned long long)t->step);
     json_put_double(&b, elapsed > 0 ? round((double)(t->tokens_seen - t->tokens_at_start) / elapsed * 10) / 10 : 0);
-    buf_printf(&b, ", \"peak_rss_bytes\": %llu}\n", (unsigned long long)peak_rss_bytes());
+    put_usage(&b, t);
+    buf_append_text(&b, "}\n");
     status s = log_line(t, &b);
     buf_release(&b);
     t->metrics = (struct metrics){0};
@@ -426,6 +437,7 @@ static status loop(struct trainer *t) {
     struct progress bar;
     char extra[64];
     progress_begin(&bar, "train", "steps", t->total_steps);
+    t->step_logged = t->step, t->faults_logged = usage().ru_minflt;
     while (t->step < t->total_steps && !stopping(t) && !best_is_over(&t->best, &t->o->best)) {
         TRY(take_step(t));
         snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);

@@ -49,6 +49,8 @@ struct trainer {
     FILE *log;
     char *log_path;
     double started_s;
+    uint64_t step_logged;    /* of the last line of metrics, and the page faults until then */
+    int64_t faults_logged;
     int64_t tokens_at_start;
     /* Of a micro-batch: by sequence, those of its first row first; first[i] is where row i's begin, [BATCH_ROWS_MAX + 1]. */
     uint32_t *first;

@@ -56,7 +56,7 @@ check reward 2 1 --objective reward --model "$golden/reward_tiny" --num-train-ep
 check saved 2 1 --modules-to-save lm_head,embed_tokens --num-train-epochs 2 --use-dora
 
 # The same bits again, and over a stop and a resume; another number of ranks goes on from there.
-untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
+untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|minor_faults|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
 same() { # A B
   cmp "$1/adapter_model.safetensors" "$2/adapter_model.safetensors" || die "$2: another adapter than $1"
   diff <(untimed "$1") <(untimed "$2") >"$dir/diff" || { head -4 "$dir/diff"; die "$2: other metrics than $1"; }

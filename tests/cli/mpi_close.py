@@ -1,7 +1,7 @@
 """mpi_close.py A B: every figure of the metrics of two runs within 1e-5, relative and absolute, but times and memory. Before the policy has left
 its reference, margins are rounding, and so is their sign, which accuracies count: those are left out."""
 import json, sys
-TIMES = {"tokens_per_second", "peak_rss_bytes", "eval_runtime"}
+TIMES = {"tokens_per_second", "peak_rss_bytes", "minor_faults", "eval_runtime"}
 a, b = ([json.loads(line) for line in open(f"{d}/metrics.jsonl")] for d in sys.argv[1:3])
 wrong, most = [] if len(a) == len(b) else [f"{len(a)} and {len(b)} lines"], 0
 for i, (x, y) in enumerate(zip(a, b)):

@@ -5,7 +5,7 @@
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
 golden=$tests/golden
 die() { echo "$*"; [ ! -f "$dir/err" ] || tail -5 "$dir/err"; exit 1; }
-untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
+untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|minor_faults|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
 lines() { if [ -f "$1/metrics.jsonl" ]; then wc -l <"$1/metrics.jsonl"; else echo 0; fi; }
 train() { # OUTPUT ARGS...
   local out=$1; shift

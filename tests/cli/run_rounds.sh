@@ -44,7 +44,7 @@ grep -q '0 stages run, 17 kept' err
 : >log
 for i in $(seq 17); do killed_in $i 17 runs/b rounds.yaml --set output=runs/b; done
 finished 17 rounds.yaml --set output=runs/b
-untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g; s#runs/[ab]/#runs/#g' "$1"; }
+untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|minor_faults|eval_runtime)": [^,}]*//g; s#runs/[ab]/#runs/#g' "$1"; }
 for f in round-{0,1,2}/{samples,scored,train}.jsonl round-{1,2}/{pairs,reference}.jsonl round-{1,2}/margins.svg round-{0,1,2}/policy/metrics.jsonl round-2/policy/goal.json curve.txt; do
   diff <(untimed runs/a/$f) <(untimed runs/b/$f) >/dev/null || { echo "$f differs from that of the run that nothing stopped"; exit 1; }
 done

@@ -7,7 +7,7 @@ golden=$tests/golden
 run() { # NAME THREADS ARGS...
   "$RAPT" train --model "$golden/llama_tiny" --train-data "$golden/trl/train.jsonl" --eval-data "$golden/trl/eval.jsonl" --max-length 24 --logging-steps 1 \
     --learning-rate 1e-3 --per-device-train-batch-size 4 --max-steps 10 --output-dir "$dir/$1" --threads "$2" "${@:3}" 2>"$dir/err" || { cat "$dir/err"; exit 1; }
-  sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$dir/$1/metrics.jsonl" >"$dir/$1.trace"
+  sed -E 's/, "(tokens_per_second|peak_rss_bytes|minor_faults|eval_runtime)": [^,}]*//g' "$dir/$1/metrics.jsonl" >"$dir/$1.trace"
 }
 close() { # A B: losses and gradient norms of two traces
   paste -d '\n' "$1" "$2" | awk -v limits="loss 1e-4 eval_loss 1e-4 grad_norm 1e-3" '

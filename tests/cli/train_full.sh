@@ -14,7 +14,7 @@ values() { # the first three steps, without what depends on the clock and the le
   python3 - "$dir/$1/metrics.jsonl" <<'PY'
 import json, sys
 for line in list(open(sys.argv[1]))[:3]:
-    print({k: v for k, v in json.loads(line).items() if k not in ("tokens_per_second", "peak_rss_bytes")})
+    print({k: v for k, v in json.loads(line).items() if k not in ("tokens_per_second", "peak_rss_bytes", "minor_faults")})
 PY
 }
 for order in auto shuffled; do

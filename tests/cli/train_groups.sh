@@ -4,7 +4,7 @@
 "$RAPT" train --help >/dev/null 2>&1 || { echo "skipped: this build has no rapt train"; exit 77; }
 golden=$tests/golden
 train() { "$RAPT" train --model "$golden/llama_tiny" --dtype f32 --threads 1 --logging-steps 1 --max-steps 3 --per-device-train-batch-size 4 --learning-rate 1e-3 "$@"; }
-untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
+untimed() { sed -E 's/, "(tokens_per_second|peak_rss_bytes|minor_faults|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"; }
 refuse() { local code=$1 text=$2; shift 2; fails "$code" "$text" train --output-dir "$dir/refused" "$@"; }
 
 labels=$golden/trl_groups/labels.jsonl pairs=$golden/trl/train.jsonl
