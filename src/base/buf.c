@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
+
 static atomic_uint_fast64_t alloc_count;
 
 uint64_t mem_alloc_count(void) { return atomic_load_explicit(&alloc_count, memory_order_relaxed); }
@@ -60,6 +62,14 @@ status mem_try_alloc(void *out, size_t count, size_t size, const char *what) {
     p = calloc(count ? count : 1, size ? size : 1);
     if (!p) return FAIL(ST_NOMEM, "%s: cannot allocate %zu bytes", what, bytes);
     memcpy(out, &p, sizeof p);
+    return ST_OK;
+}
+
+status mem_try_whole(void *out, size_t count, size_t size, const char *what) {
+    void *p;
+    TRY(mem_try_alloc(out, count, size, what));
+    memcpy(&p, out, sizeof p);
+    if (count * size >= PAGES_WORTH) pages_prefer(p, count * size); /* fresh from the kernel, so nothing of it is touched yet */
     return ST_OK;
 }
 

@@ -57,6 +57,8 @@ char *mem_text_n(const char *text, size_t size);
 char *mem_keep(char *text);
 /* *out = zeroed count * size bytes, or ST_NOMEM naming `what`. Freed with free(). */
 status mem_try_alloc(void *out, size_t count, size_t size, const char *what);
+/* The same for what is touched from end to end: on 2 MB pages where it is large and the kernel gives them (base/pages.h). */
+status mem_try_whole(void *out, size_t count, size_t size, const char *what);
 /* Allocations made so far through this file and base/arena; a test asserts that a training step makes none. */
 uint64_t mem_alloc_count(void);
 void mem_count_one(void);

@@ -20,6 +20,11 @@ void *pages_take(size_t bytes) {
     return all + skip;
 }
 
+void pages_prefer(void *p, size_t bytes) {
+    const size_t skip = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+    if (bytes > skip && (bytes - skip) / HUGE_PAGE) madvise((char *)p + skip, (bytes - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+}
+
 void pages_give(void *p, size_t bytes) {
     if (p) munmap(p, bytes);
 }

@@ -10,6 +10,8 @@
 /* NULL when out of memory. */
 void *pages_take(size_t bytes);
 void pages_give(void *p, size_t bytes);
+/* Asks for large pages within memory that is there already, and not touched yet. */
+void pages_prefer(void *p, size_t bytes);
 
 /* Bytes of memory that this process may use: the machine's, or what its control group is limited to. */
 size_t pages_physical(void);

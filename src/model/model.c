@@ -222,7 +222,7 @@ static status load_linear(struct linear *l, struct model *m, float *scratch) {
     if (m->use == MODEL_FULL) {
         plain = m->params.value + l->w_offset;
     } else if (kind_of(m) != MATMUL_BF16) {
-        TRY(mem_try_alloc(&l->owned, l->out * l->in, sizeof(float), "weights"));
+        TRY(mem_try_whole(&l->owned, l->out * l->in, sizeof(float), "weights"));
         plain = l->owned;
     }
     for (size_t i = 0; i < l->part_count; i++) {

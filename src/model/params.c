@@ -18,8 +18,8 @@ size_t params_add(struct params *p, const char *name, size_t rows, size_t cols, 
 }
 
 status params_allocate(struct params *p, bool with_grad) {
-    TRY(mem_try_alloc(&p->value, p->size, sizeof(float), "trained parameters"));
-    if (with_grad) TRY(mem_try_alloc(&p->grad, p->size, sizeof(float), "gradients"));
+    TRY(mem_try_whole(&p->value, p->size, sizeof(float), "trained parameters"));
+    if (with_grad) TRY(mem_try_whole(&p->grad, p->size, sizeof(float), "gradients"));
     return ST_OK;
 }
 

@@ -177,8 +177,8 @@ static status take_memory(struct optim *o, const struct optim_slice *slices) {
     TRY(mem_try_alloc(&o->partial, o->block_count ? o->block_count : 1, sizeof *o->partial, "the gradient norm's partial sums"));
     if (!layout(&o->state_bytes, &work, o->state_offset, o->row, &o->params, slices, o->slice_count))
         return FAIL(ST_NOMEM, "optimizer: the size of its state overflows");
-    TRY(mem_try_alloc(&o->state, o->state_bytes ? o->state_bytes : 1, 1, "the optimizer's state"));
-    return work ? mem_try_alloc(&o->work, work, sizeof(float), "the optimizer's working memory") : ST_OK;
+    TRY(mem_try_whole(&o->state, o->state_bytes ? o->state_bytes : 1, 1, "the optimizer's state"));
+    return work ? mem_try_whole(&o->work, work, sizeof(float), "the optimizer's working memory") : ST_OK;
 }
 
 status optim_init(struct optim *o, const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices, size_t count) {
