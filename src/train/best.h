@@ -21,7 +21,7 @@ struct best {
     double value;
 };
 
-/* Is less better of a metric of that name? Of losses, as transformers has it. */
+/* Is greater better of a metric of that name? Not of losses, as transformers has it. */
 bool best_is_greater(const char *metric);
 /* The evaluation behind step `step` measured value. true: it is the best so far; one that is no number is not. */
 bool best_meet(struct best *b, const struct best_options *o, uint64_t step, double value);

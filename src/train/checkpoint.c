@@ -217,12 +217,11 @@ status checkpoint_save(struct trainer *t) {
     return t->comm.rank == 0 ? write_checkpoint(t) : ST_OK;
 }
 
-static bool is_regular(const struct trainer *t, uint64_t step) { return t->o->save_steps && step % t->o->save_steps == 0; }
-
-status checkpoint_save_best(struct trainer *t, uint64_t before) {
-    TRY(checkpoint_save(t));
-    if (t->comm.rank == 0 && before && !is_regular(t, before)) remove_checkpoint(t, before);
-    return ST_OK;
+void checkpoint_drop_best(const struct trainer *t, uint64_t step) {
+    const bool regular = t->o->save_steps && step % t->o->save_steps == 0;
+    if (t->comm.rank > 0) return;
+    if (regular) prune(t); /* it was beside --save-total-limit's */
+    else remove_checkpoint(t, step);
 }
 
 /* In pieces, whose pages of the file are given back: a run that goes on takes no more memory than before. */
@@ -372,8 +371,8 @@ status checkpoint_take_best(struct trainer *t) {
     buf_printf(&path, "%s/checkpoint-%llu/trainer.safetensors", t->o->output_dir, (unsigned long long)t->best.step);
     status s = load_vectors(t, buf_text(&path), 1); /* the parameters come first */
     buf_release(&path);
-    if (s == ST_OK && t->comm.rank == 0 && !is_regular(t, t->best.step)) remove_checkpoint(t, t->best.step);
-    return s;
+    if (s == ST_OK && t->comm.rank == 0 && !t->o->save_steps) remove_checkpoint(t, t->best.step); /* else a later --resume may ask for it */
+    return s == ST_OK ? s : status_note(s, "--load-best-model-at-end: ");
 }
 
 status checkpoint_save_final(struct trainer *t, const char *folder) {

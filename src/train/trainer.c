@@ -384,7 +384,9 @@ static status heed(struct trainer *t, const struct metrics *m, enum evaluation w
     TRY(metrics_value(&watched, m, t->o->watched, metrics_kinds(t)));
     if (steer) t->schedule.row->watch(&t->schedule, watched);
     const uint64_t before = t->best.step;
-    if (judge && best_meet(&t->best, &t->o->best, t->step, watched) && when == UNDER_WAY) return checkpoint_save_best(t, before);
+    if (!judge || !best_meet(&t->best, &t->o->best, t->step, watched)) return ST_OK;
+    if (when == UNDER_WAY) TRY(checkpoint_save(t));
+    if (before) checkpoint_drop_best(t, before);
     return ST_OK;
 }
 

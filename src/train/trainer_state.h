@@ -117,9 +117,9 @@ status checkpoint_same_parameters(struct trainer *t);
 status checkpoint_save(struct trainer *t);
 /* A fresh run in a folder with checkpoints: refused, or under overwrite they are removed, so that no later --resume takes them for its own. */
 status checkpoint_clear(const struct trainer *t);
-/* A checkpoint of the best evaluation so far, which is behind this step; that of the best before it goes away where --save-steps would not have left it. */
-status checkpoint_save_best(struct trainer *t, uint64_t before);
-/* At the end: the parameters of the best evaluation. Its checkpoint goes away likewise. */
+/* The checkpoint of what was the best evaluation goes away where --save-steps would not have left it. */
+void checkpoint_drop_best(const struct trainer *t, uint64_t step);
+/* At the end: the parameters of the best evaluation. A run that leaves no checkpoints does not leave that one. */
 status checkpoint_take_best(struct trainer *t);
 /* Finds the newest whole checkpoint of output_dir and loads it; *found = false when there is none. */
 status checkpoint_resume(struct trainer *t, bool *found);

@@ -35,7 +35,11 @@ best=$(best_of "$dir/accuracy" eval_rewards/accuracies max)
 [ "$(value "$dir/accuracy" best_global_step)" = "$best" ]
 train "$dir/short2" --max-steps "$best"
 cmp "$dir/accuracy/adapter_model.safetensors" "$dir/short2/adapter_model.safetensors"
-[ "$(cd "$dir/accuracy" && echo checkpoint-*)" = checkpoint-24 ] || { ls "$dir/accuracy"; exit 1; }
+[ "$(cd "$dir/accuracy" && echo checkpoint-*)" = "checkpoint-24 checkpoint-$best" ] || { ls "$dir/accuracy"; exit 1; }
+# the last evaluation is the best: no checkpoint of an earlier one is left
+train "$dir/calm" "${measured[@]}" --learning-rate 1e-4 --load-best-model-at-end
+[ "$(value "$dir/calm" best_global_step)" = 24 ]
+! compgen -G "$dir/calm/checkpoint-*" >/dev/null || { echo "checkpoints are left behind"; exit 1; }
 # all weights
 train "$dir/full" "${measured[@]}" --full --learning-rate 0.01 --load-best-model-at-end
 train "$dir/full-short" --full --learning-rate 0.01 --max-steps "$(best_of "$dir/full" eval_loss min)"
