@@ -222,7 +222,7 @@ static void put_figure(struct buf *json, struct buf *text, const struct summary 
         buf_printf(json, ", \"raw\": %s, \"difference\": ", e->raw ? "true" : "false");
         estimate_json(json, &e->difference);
         buf_append_char(json, '}');
-        buf_printf(text, "%-38s%-19s ", first ? figure->label : "", s->names[r]);
+        buf_printf(text, "%-40s%-19s ", first ? figure->label : "", s->names[r]);
         estimate_text(text, &e->own);
         buf_printf(text, "%-8zu", e->own.n);
         if (e->difference.n) estimate_text(text, &e->difference);
@@ -241,7 +241,7 @@ void summary_put(struct buf *json, struct buf *text, const struct summary *s) {
     else
         buf_append_text(json, "null");
     buf_append_text(json, ", \"figures\": [");
-    buf_printf(text, "%-38s%-20s%-24s%-8s", "figure", "run", "", "n");
+    buf_printf(text, "%-40s%-20s%-24s%-8s", "figure", "run", "", "n");
     if (s->minus) buf_printf(text, "minus %s", s->minus);
     estimate_end_line(text);
     const char *task = NULL;
