@@ -8,12 +8,15 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+/* Bytes from p to the next huge page's boundary. */
+static size_t to_boundary(const void *p) { return (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE; }
+
 void *pages_take(size_t bytes) {
     if (bytes > SIZE_MAX - HUGE_PAGE) return NULL;
     char *all = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (all == MAP_FAILED) return NULL;
     /* begin on a huge page's boundary and return the rest, so that the mapping is as long as pages_give will be told */
-    const size_t skip = (HUGE_PAGE - (uintptr_t)all % HUGE_PAGE) % HUGE_PAGE, page = 4096, end = (bytes + page - 1) / page * page;
+    const size_t skip = to_boundary(all), page = 4096, end = (bytes + page - 1) / page * page;
     if (skip) munmap(all, skip);
     if (HUGE_PAGE - skip > end - bytes) munmap(all + skip + end, bytes + HUGE_PAGE - skip - end);
     madvise(all + skip, bytes, MADV_HUGEPAGE); /* a kernel without them goes on with small pages */
@@ -21,7 +24,7 @@ void *pages_take(size_t bytes) {
 }
 
 void pages_prefer(void *p, size_t bytes) {
-    const size_t skip = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+    const size_t skip = to_boundary(p);
     if (bytes > skip && (bytes - skip) / HUGE_PAGE) madvise((char *)p + skip, (bytes - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 }
 

@@ -6,9 +6,6 @@
 #include "num/norm.h"
 #include "num/softmax_logp.h"
 
-/* Rows are terms of the sums of a trained head's gradient, a product of oneDNN: few shapes of it. */
-#define TRAINED_UNIT 64
-
 /* Gathers the distinct scored nodes; scores are sorted by node. */
 static void find_slots(struct run *r, const struct seqtree *tree) {
     const size_t c = r->m->config.hidden;
@@ -88,7 +85,7 @@ static status make_logits(struct run *r, struct mat x, const struct linear *l, c
         TRY(linear_forward(r->logits, NULL, r->u_head, x, l, theta, &s, rows));
     else
         TRY(matmul_weight_forward(r->logits, l->out, NULL, 0, x, &l->w, rows));
-    softcap_rows(r->logits, cap_of(r), rows, l->out, l->out);
+    softcap_rows(r->logits, cap_of(r), rows, l->out);
     return ST_OK;
 }
 
@@ -109,7 +106,7 @@ void heads_gather(struct run *r, const struct seqtree *tree) {
     find_slots(r, tree);
     const size_t slots = (size_t)r->slot_count;
     rmsnorm_forward(r->hn, NULL, NULL, r->rstd, r->hs, m->norm, slots, c, (float)m->config.norm_eps);
-    memset(r->hn + slots * c, 0, TRAINED_UNIT * c * sizeof(float));
+    memset(r->hn + slots * c, 0, RUN_UNIT_MOST * c * sizeof(float));
 }
 
 void heads_scatter(struct run *r, size_t padded) {
@@ -182,7 +179,7 @@ static void frozen_backward(struct run *r, const struct seqtree *tree, const flo
 
 /* The logits become sum over entries of g (onehot - p), times the soft-cap's slope. factor[real]: the entries' -g together. */
 static void logits_gradient(struct run *r, const struct seqtree *tree, const float *dlogp, const float *factor, const struct piece *p) {
-    softmax_rows(r->logits, r->logits, r->lse + p->from, factor, cap_of(r), p->real, p->n, p->n);
+    softmax_rows(r->logits, r->logits, r->lse + p->from, factor, cap_of(r), p->real, p->n);
     for (int32_t i = p->entry; i < p->entries; i++) {
         float *target = target_in(r, tree, p, i);
         if (target) *target += dlogp[i] * softcap_slope(r->logp[i] + r->lse[r->score_slot[i]], cap_of(r));
@@ -197,7 +194,7 @@ static status panel_backward(struct run *r, const struct piece *p, const float *
     const bool adapted = theta && heads_adapted(m), half = m->kind == MATMUL_BF16 && !adapted;
     const struct mat x = normed_of(r, p);
     float *dhn = r->dhn + p->from * c;
-    if (half) half_rows(r->logits, p->real, p->n, p->n); /* rounded once for both products */
+    if (half) half_rows(r->logits, p->real, p->n); /* rounded once for both products */
     const struct mat dlogits = logits_operand(r, p->n, half);
     if (adapted) {
         const struct linear_scratch scratch = scratch_at(r, p->from);
@@ -210,7 +207,7 @@ static status panel_backward(struct run *r, const struct piece *p, const float *
 /* dhn and the head's own gradient, from logits that are made again. */
 static status trained_backward(struct run *r, const struct seqtree *tree, const float *theta, const float *dlogp) {
     struct piece p = {0};
-    while (next_rows(&p, r, tree, TRAINED_UNIT)) {
+    while (next_rows(&p, r, tree, RUN_UNIT_MOST)) {
         float factor[RUN_CHUNK_MOST] = {0};
         for (int32_t i = p.entry; i < p.entries; i++) factor[(size_t)r->score_slot[i] - p.from] -= dlogp[i];
         while (next_columns(&p, r)) {

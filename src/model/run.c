@@ -145,7 +145,7 @@ static size_t head_kept(const struct run *r) { return r->m->head.u_width + (r->m
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const bool frozen = c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN && !heads_adapted(r->m);
-    const size_t s = run_round(r->plan.scored), behind = s + larger(64, r->plan.logits); /* so many may be read behind the last row (heads.c) */
+    const size_t s = run_round(r->plan.scored), behind = s + larger(RUN_UNIT_MOST, r->plan.logits); /* so many may be read behind the last row */
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
     take(k, &r->argmax, s, sizeof(int32_t));
@@ -200,7 +200,7 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     if (r->plan.train && u) take(k, &r->scratch.du, e.ranks, sizeof(float));
     if (r->plan.train && r->m->dora) take(k, &r->scratch.dz, e.wide, sizeof(float));
     if (r->plan.dropout) take(k, &r->scratch.dropped, e.inputs, sizeof(float));
-    if (half) take(k, &r->h_half, size_round_up(t, 64) * c->hidden + GEMM_TILES_K, sizeof(uint16_t)); /* the head's rows too (heads.c) */
+    if (half) take(k, &r->h_half, size_round_up(t, RUN_UNIT_MOST) * c->hidden + GEMM_TILES_K, sizeof(uint16_t)); /* the head's rows too */
     if (half) take(k, &r->act_half, t * c->ffn + GEMM_TILES_K, sizeof(uint16_t));
     if (half || split) take(k, &r->scratch.half, (split ? e.operand : e.wide) + GEMM_TILES_K, sizeof(uint16_t));
     if ((!tiles && !split) || !u) return;
@@ -210,9 +210,11 @@ static void take_operands(struct taker *k, struct run *r, size_t t) {
     take(k, &r->scratch.up, widest * u, sizeof(float));
 }
 
+#define WHOLE_ROWS_MOST ((size_t)256)
+
 size_t run_whole_rows(const struct model *m) {
-    const size_t rows = RUN_CHUNK_MOST / 4 * 30720 / m->config.vocab / 16 * 16;
-    return rows < 16 ? 16 : rows > RUN_CHUNK_MOST / 4 ? RUN_CHUNK_MOST / 4 : rows;
+    const size_t rows = WHOLE_ROWS_MOST * 30720 / m->config.vocab / 16 * 16;
+    return rows < 16 ? 16 : rows > WHOLE_ROWS_MOST ? WHOLE_ROWS_MOST : rows;
 }
 
 /* Panels are about as wide as each other. */
@@ -223,7 +225,7 @@ static size_t panel_of(size_t vocab) {
 
 /* Products of int8 take all of a weight. */
 static void set_pieces(struct run *r) {
-    const size_t vocab = r->m->config.vocab, all = size_round_up(r->plan.scored, 64);
+    const size_t vocab = r->m->config.vocab, all = size_round_up(r->plan.scored, RUN_UNIT_MOST);
     const bool whole = r->plan.logits || r->m->int8;
     const size_t most = r->plan.logits ? r->plan.logits : whole ? run_whole_rows(r->m) : RUN_CHUNK_MOST;
     r->chunk = r->m->config.head != HEAD_LM ? 0 : r->plan.logits || all > most ? most : all;

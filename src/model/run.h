@@ -90,6 +90,8 @@ struct run {
 /* Rows and columns of logits at a time, where they come in panels: 4 MB of them. */
 #define RUN_CHUNK_MOST ((size_t)1024)
 #define RUN_PANEL_MOST ((size_t)1024)
+/* Those rows are rounded up to 16; of a trained head to this: they are terms of the sums of its gradient, a product of oneDNN, and so it has few shapes. */
+#define RUN_UNIT_MOST ((size_t)64)
 /* How many rows of logits are made at a time where they are wanted whole: 30 MB of them. */
 size_t run_whole_rows(const struct model *m);
 /* Allocates everything. The model must have its adapter attached already. */

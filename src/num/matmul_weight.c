@@ -235,7 +235,7 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
         const size_t rows = w->n - from < most ? w->n - from : most;
         pack_rows(panel.data, w, from, rows, forward);
         struct gemm_tiles g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = init, .ld_init = ld_init, .add = !forward && (from || init == out), .c = out, .ldc = ldo};
-        if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.ld_init = ld_init, g.c = out + from;
+        if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.c = out + from;
         gemm_tiles_run(&g);
     }
     return ST_OK;

@@ -24,9 +24,9 @@ static void put_half(float *row, size_t from, const float *block, size_t n) {
 }
 
 /* A product reads whole tiles. */
-static void end_half(float *row, size_t vocab, size_t stride) {
+static void end_half(float *row, size_t vocab) {
     uint16_t *p = (uint16_t *)(void *)row;
-    for (size_t j = vocab; j < vocab + 32 && j < 2 * stride; j++) p[j] = 0;
+    for (size_t j = vocab; j < vocab + 32 && j < 2 * vocab; j++) p[j] = 0;
 }
 
 void logp_begin(struct logp_sums *s, size_t rows) {
@@ -75,7 +75,7 @@ static inline void add_row(struct logp_sums *s, float *x, const struct logp_pane
         s->sum += (double)bs;
         s->squares += (double)bq;
     }
-    if (weights == LOGP_HALVES) end_half(x, p->n, p->n);
+    if (weights == LOGP_HALVES) end_half(x, p->n);
 }
 
 void logp_add(struct logp_sums *s, const struct logp_panel *p) {
@@ -114,11 +114,11 @@ void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *
     }
 }
 
-void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride) {
+void softcap_rows(float *logits, float cap, size_t rows, size_t vocab) {
     if (cap == 0) return;
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
-        float *x = logits + r * stride;
+        float *x = logits + r * vocab;
 #pragma omp simd
         for (size_t j = 0; j < vocab; j++) x[j] = cap * vtanh(x[j] / cap);
     }
@@ -126,27 +126,27 @@ void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t st
 
 float softcap_slope(float logit, float cap) { return cap == 0 ? 1.0f : 1.0f - logit / cap * (logit / cap); }
 
-void softmax_rows(float *probs, const float *logits, const float *lse, const float *factor, float cap, size_t rows, size_t vocab, size_t stride) {
+void softmax_rows(float *probs, const float *logits, const float *lse, const float *factor, float cap, size_t rows, size_t vocab) {
     const float inverse = inverse_of(cap);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t r = 0; r < rows; r++) {
-        const float *x = logits + r * stride;
-        float *p = probs + r * stride;
+        const float *x = logits + r * vocab;
+        float *p = probs + r * vocab;
         const float l = lse[r], by = factor ? factor[r] : 1.0f;
 #pragma omp simd
         for (size_t j = 0; j < vocab; j++) p[j] = vexp(x[j] - l) * slope(x[j], inverse) * by;
     }
 }
 
-void half_rows(float *x, size_t rows, size_t vocab, size_t stride) {
+void half_rows(float *x, size_t rows, size_t vocab) {
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; r++) {
-        float *row = x + r * stride, block[LANE_BLOCK];
+        float *row = x + r * vocab, block[LANE_BLOCK];
         for (size_t from = 0; from < vocab; from += LANE_BLOCK) {
             const size_t n = vocab - from < LANE_BLOCK ? vocab - from : LANE_BLOCK;
             memcpy(block, row + from, n * sizeof *block);
             put_half(row, from, block, n);
         }
-        end_half(row, vocab, stride);
+        end_half(row, vocab);
     }
 }

@@ -33,12 +33,12 @@ void logp_end(float *lse, float *entropy, int32_t *argmax, float *mean, float *l
  * for (not NULL) log_squares[R] = log sum of the squared probabilities. */
 void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const float *logits, size_t rows, size_t vocab);
 /* logits = cap tanh(logits / cap), Gemma 2's; cap 0 leaves them. What follows reads capped logits. */
-void softcap_rows(float *logits, float cap, size_t rows, size_t vocab, size_t stride);
+void softcap_rows(float *logits, float cap, size_t rows, size_t vocab);
 /* The cap's derivative at a capped logit; 1 without a cap. */
 float softcap_slope(float logit, float cap);
 /* probs[R, V] = factor[R] exp(logits - lse), under a cap times its derivative: what the gradient wants. May alias logits. factor NULL: 1. */
-void softmax_rows(float *probs, const float *logits, const float *lse, const float *factor, float cap, size_t rows, size_t vocab, size_t stride);
-/* Rows as they are, rounded to bf16 in place: row r begins where row r of the floats did, so their stride is 2 * stride; what a product reads behind them is 0. */
-void half_rows(float *x, size_t rows, size_t vocab, size_t stride);
+void softmax_rows(float *probs, const float *logits, const float *lse, const float *factor, float cap, size_t rows, size_t vocab);
+/* Rows as they are, rounded to bf16 in place: row r begins where row r of the floats did; what a product reads behind it is 0. */
+void half_rows(float *x, size_t rows, size_t vocab);
 
 #endif

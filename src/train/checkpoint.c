@@ -218,9 +218,8 @@ status checkpoint_save(struct trainer *t) {
 }
 
 void checkpoint_drop_best(const struct trainer *t, uint64_t step) {
-    const bool regular = t->o->save_steps && step % t->o->save_steps == 0;
     if (t->comm.rank > 0) return;
-    if (regular) prune(t); /* it was beside --save-total-limit's */
+    if (step_due(step, t->o->save_steps)) prune(t); /* it was beside --save-total-limit's */
     else remove_checkpoint(t, step);
 }
 

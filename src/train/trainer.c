@@ -430,8 +430,6 @@ static status take_step(struct trainer *t) {
     return ST_OK;
 }
 
-static bool due(uint64_t step, uint64_t every) { return every && step % every == 0; }
-
 /* A signal is seen by ranks at different times: they stop behind the step in which one of them told the others. */
 static bool stopping(const struct trainer *t) { return t->comm.size > 1 ? t->stop : interrupted; }
 
@@ -443,8 +441,8 @@ static status loop(struct trainer *t) {
     while (t->step < t->total_steps && !stopping(t) && !best_is_over(&t->best, &t->o->best)) {
         TRY(take_step(t));
         snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);
-        if (due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, UNDER_WAY));
-        if ((due(t->step, t->o->save_steps) || stopping(t)) && t->best.step != t->step) TRY(checkpoint_save(t)); /* the best is saved already */
+        if (step_due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, UNDER_WAY));
+        if ((step_due(t->step, t->o->save_steps) || stopping(t)) && t->best.step != t->step) TRY(checkpoint_save(t)); /* the best is saved already */
         progress_update(&bar, t->step, extra);
     }
     progress_end(&bar, t->step, NULL);
@@ -533,12 +531,12 @@ static status check_ranks(struct trainer *t) {
 /* Behind the last step; and the weights that the run leaves. */
 static status end_evaluation(struct trainer *t) {
     if (t->step < t->total_steps)
-        log_info("step %llu of %llu: no better eval_%s in %llu evaluations, so the run ends here", (unsigned long long)t->step, (unsigned long long)t->total_steps, t->o->watched,
+        log_info("step %llu of %llu: no better %s in %llu evaluations, so the run ends here", (unsigned long long)t->step, (unsigned long long)t->total_steps, t->o->watched,
                  (unsigned long long)t->best.idle);
     else if (t->eval.count)
         TRY(evaluate(t, AT_END));
     if (!t->o->best.keep || t->best.step == 0 || t->best.step == t->step) return ST_OK;
-    log_info("step %llu had the best eval_%s, %.4g: its weights are saved", (unsigned long long)t->best.step, t->o->watched, t->best.value);
+    log_info("step %llu had the best %s of evaluation, %.4g: its weights are saved", (unsigned long long)t->best.step, t->o->watched, t->best.value);
     return checkpoint_take_best(t);
 }
 

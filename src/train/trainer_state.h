@@ -63,6 +63,9 @@ struct trainer {
     float *dlogp;
 };
 
+/* Is something done behind this step that is done every so many? 0: never. */
+static inline bool step_due(uint64_t step, uint64_t every) { return every && step % every == 0; }
+
 /* What run_forward takes for the reference; under full training its weights stand in the model itself then. */
 static inline const float *reference_theta(const struct trainer *t) { return t->o->full ? NULL : t->initial; }
 

@@ -252,7 +252,7 @@ static void softmax_logp_gradient(void **state) {
         assert_true(fabs((double)k.lse[r] - lse) < 1e-6 * fabs(lse) && fabs((double)k.entropy[r] - e) < 1e-5);
         assert_true(fabs((double)k.mean[r] - mean) < 1e-5 * (1 + fabs(mean)) && k.argmax[r] == (int32_t)best);
     }
-    softmax_rows(probs, k.logits, k.lse, NULL, 0, ROWS, VOCAB, VOCAB);
+    softmax_rows(probs, k.logits, k.lse, NULL, 0, ROWS, VOCAB);
     for (size_t r = 0; r < ROWS; r++) {
         double sum = 0;
         for (size_t i = 0; i < VOCAB; i++) sum += (double)probs[r * VOCAB + i];
@@ -271,7 +271,7 @@ struct softcap_case {
 static double softcap_objective(void *context) {
     struct softcap_case *k = context;
     k->capped = k->raw;
-    softcap_rows(k->capped.logits, k->cap, ROWS, VOCAB, VOCAB);
+    softcap_rows(k->capped.logits, k->cap, ROWS, VOCAB);
     return softmax_objective(&k->capped);
 }
 
@@ -283,7 +283,7 @@ static void softcap_gradient(void **state) {
     for (size_t i = 0; i < 40; i++) k.raw.logits[i] *= 5;
     softcap_objective(&k);
     for (size_t i = 0; i < VOCAB; i++) assert_true(fabs((double)k.capped.logits[i] - 3 * tanh((double)k.raw.logits[i] / 3)) < 1e-6);
-    softmax_rows(grad, k.capped.logits, k.capped.lse, NULL, k.cap, ROWS, VOCAB, VOCAB);
+    softmax_rows(grad, k.capped.logits, k.capped.lse, NULL, k.cap, ROWS, VOCAB);
     for (size_t r = 0; r < ROWS; r++)
         for (size_t i = 0; i < VOCAB; i++) {
             const float target = i == 5 + r ? softcap_slope(k.capped.logits[r * VOCAB + i], k.cap) : 0.0f;
@@ -303,7 +303,7 @@ static void check_panels(float cap, enum logp_weights weights) {
     logits[700] = 50, logits[VOCAB + 300] = 35, logits[VOCAB + 301] = 35, logits[VOCAB + 1202] = 80; /* of the second row the base moves twice */
     memcpy(whole, logits, sizeof whole);
     logp_rows(lse[0], entropy[0], argmax[0], mean[0], squares[0], whole, ROWS, VOCAB);
-    softmax_rows(probs, whole, lse[0], NULL, cap, ROWS, VOCAB, VOCAB);
+    softmax_rows(probs, whole, lse[0], NULL, cap, ROWS, VOCAB);
     logp_begin(s, ROWS);
     for (size_t first = 0, n; first < VOCAB; first += n) {
         n = VOCAB - first < PANEL ? VOCAB - first : PANEL;
