@@ -1,9 +1,10 @@
 /* int8_error: what a decoder's arithmetic changes in a model's next-token distributions on real text, against fp32.
  *
- * usage: rapt tokenize --model MODEL --input TEXT | int8_error MODEL      (ids, separated by anything that is no digit; at most 8192 are used)
+ * usage: rapt tokenize --model MODEL --input TEXT | int8_error MODEL      (ids, separated by anything that is no digit; at most 8192 are
+ * used)
  *
- * For bf16 and int8: the mean over positions of KL(p32 || p) in nats, the root mean square difference of the text's log-probs, and the share of
- * positions with the same likeliest token. Text is taken in pieces of 256 tokens. */
+ * For bf16 and int8: the mean over positions of KL(p32 || p) in nats, the root mean square difference of the text's log-probs, and the
+ * share of positions with the same likeliest token. Text is taken in pieces of 256 tokens. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -106,6 +107,7 @@ static status run(const char *path) {
 
 int main(int argc, char **argv) {
     if (argc == 2 && run(argv[1]) == ST_OK) return 0;
-    fprintf(stderr, "int8_error: %s\n", argc == 2 ? status_message() : "usage: rapt tokenize --model MODEL --input TEXT | int8_error MODEL");
+    fprintf(stderr, "int8_error: %s\n",
+            argc == 2 ? status_message() : "usage: rapt tokenize --model MODEL --input TEXT | int8_error MODEL");
     return argc == 2 ? 1 : 2;
 }

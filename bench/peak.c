@@ -1,5 +1,5 @@
-/* peak: the rate of oneDNN's largest products on this machine, GFLOP/s, best of several: fp32 and bf16 (with weights in oneDNN's own layout), which
- * bench/run measures everything against. usage: peak [SECONDS_A_TYPE]; threads: OMP_NUM_THREADS. Prints one JSON object. */
+/* peak: the rate of oneDNN's largest products on this machine, GFLOP/s, best of several: fp32 and bf16 (with weights in oneDNN's own
+ * layout), which bench/run measures everything against. usage: peak [SECONDS_A_TYPE]; threads: OMP_NUM_THREADS. Prints one JSON object. */
 #define _POSIX_C_SOURCE 200809L
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>

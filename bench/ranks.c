@@ -1,5 +1,5 @@
-/* ranks KB...: how long ranks take to sum so many KB of floats in place, started by mpirun: for each size a line of rank 0 with the median of
- * SUMS of rapt's ring (train/comm.h), of MPI_Allreduce in pieces of 4 MB, and of MPI_Allreduce in one, in seconds. */
+/* ranks KB...: how long ranks take to sum so many KB of floats in place, started by mpirun: for each size a line of rank 0 with the median
+ * of SUMS of rapt's ring (train/comm.h), of MPI_Allreduce in pieces of 4 MB, and of MPI_Allreduce in one, in seconds. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>

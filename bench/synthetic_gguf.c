@@ -35,9 +35,9 @@ static size_t list_tensors(struct tensor_row *out, const struct shape *s, enum d
     const struct {
         const char *name;
         size_t rows, cols;
-    } layer[] = {{"attn_norm", 1, s->hidden},      {"attn_q", q, s->hidden},        {"attn_k", kv, s->hidden},
-                 {"attn_v", kv, s->hidden},        {"attn_output", s->hidden, q},   {"ffn_norm", 1, s->hidden},
-                 {"ffn_gate", s->ffn, s->hidden},  {"ffn_up", s->ffn, s->hidden},   {"ffn_down", s->hidden, s->ffn}};
+    } layer[] = {{"attn_norm", 1, s->hidden},     {"attn_q", q, s->hidden},      {"attn_k", kv, s->hidden},
+                 {"attn_v", kv, s->hidden},       {"attn_output", s->hidden, q}, {"ffn_norm", 1, s->hidden},
+                 {"ffn_gate", s->ffn, s->hidden}, {"ffn_up", s->ffn, s->hidden}, {"ffn_down", s->hidden, s->ffn}};
     size_t n = 0;
     out[n++] = (struct tensor_row){"token_embd.weight", type, s->vocab, s->hidden};
     for (uint32_t l = 0; l < s->layers; l++)
@@ -100,8 +100,7 @@ static status write_tensor(struct gguf_writer *w, const struct tensor_row *t, ui
     status s = ST_OK;
     for (size_t i = 0; i < distinct; i++) {
         struct rng r = rng_at(seed, i, 0, 0);
-        for (size_t j = 0; j < t->cols; j++)
-            plain[j] = t->rows == 1 ? 1.0f : (float)(rng_normal(&r) / sqrt((double)t->cols));
+        for (size_t j = 0; j < t->cols; j++) plain[j] = t->rows == 1 ? 1.0f : (float)(rng_normal(&r) / sqrt((double)t->cols));
         if (!quant_row(rows + i * bytes, plain, t->type, t->cols)) s = FAIL(ST_FORMAT, "%s: cannot be written", t->name);
     }
     for (size_t i = 0; s == ST_OK && i < t->rows; i += distinct)

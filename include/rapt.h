@@ -14,8 +14,8 @@
  * Build with `cc main.c $(pkg-config --cflags --libs rapt)`. examples/library holds whole programs in C and Python.
  *
  * Errors. What depends on input, disk or memory returns a status. rapt_message() then says what went wrong, where (file, line, byte, field)
- * and what was expected. Outputs are written on RAPT_OK only. The library prints nothing and does not end the process, with one exception: a
- * bug in it, or no memory even for a small buffer, ends the process with a line on standard error.
+ * and what was expected. Outputs are written on RAPT_OK only. The library prints nothing and does not end the process, with one exception:
+ * a bug in it, or no memory even for a small buffer, ends the process with a line on standard error.
  *
  * Threads. Any thread may call anything; calls that compute take turns, whatever their models, and each uses as many cores as its model was
  * opened with. A handle is freed when no call uses it. A callback must not call the library (it gets RAPT_USAGE). The threads that compute
@@ -64,15 +64,15 @@ RAPT_API void rapt_free(void *memory);
 struct rapt_model;
 
 struct rapt_model_options {
-    size_t size;              /* of this struct */
-    const char *adapter;      /* a PEFT adapter's folder on top; NULL: none */
-    const char *dtype;        /* NULL or "auto": bf16 where the CPU has AMX, else f32. "f32", "bf16", "reference"; "int8": the quantised weights of a
-                               * GGUF as they are, what generate's own auto takes: less memory, faster, rounded */
-    const char *goal_style;   /* a goal.json that says how goals are asked; NULL: the adapter's, else the model's, else the default */
-    const char *chat_kwargs;  /* chat_template_kwargs as a JSON object; NULL: those kept with the adapter or the model */
-    size_t max_length;        /* most tokens of prompt and response together; 0: 2048, cut to what the model takes */
-    size_t batch;             /* responses written at a time; 0: 8. Memory is taken where it is used */
-    int threads;              /* 0: all cores, or OMP_NUM_THREADS. Give models of one process the same: products are prepared for one number */
+    size_t size;         /* of this struct */
+    const char *adapter; /* a PEFT adapter's folder on top; NULL: none */
+    const char *dtype; /* NULL or "auto": bf16 where the CPU has AMX, else f32. "f32", "bf16", "reference"; "int8": the quantised weights of
+                        * a GGUF as they are, what generate's own auto takes: less memory, faster, rounded */
+    const char *goal_style;  /* a goal.json that says how goals are asked; NULL: the adapter's, else the model's, else the default */
+    const char *chat_kwargs; /* chat_template_kwargs as a JSON object; NULL: those kept with the adapter or the model */
+    size_t max_length;       /* most tokens of prompt and response together; 0: 2048, cut to what the model takes */
+    size_t batch;            /* responses written at a time; 0: 8. Memory is taken where it is used */
+    int threads; /* 0: all cores, or OMP_NUM_THREADS. Give models of one process the same: products are prepared for one number */
 };
 #define RAPT_MODEL_OPTIONS_INIT {sizeof(struct rapt_model_options), 0, 0, 0, 0, 0, 0, 0}
 
@@ -113,14 +113,15 @@ RAPT_API rapt_status rapt_encode(int32_t **ids, size_t *count, struct rapt_model
 /* ---- log-probs ---- */
 
 struct rapt_logps {
-    double sum;    /* nats */
-    size_t count;  /* tokens of the response, the end of its turn included */
-    int32_t *ids;  /* [count] */
-    float *logps;  /* [count] nats */
+    double sum;   /* nats */
+    size_t count; /* tokens of the response, the end of its turn included */
+    int32_t *ids; /* [count] */
+    float *logps; /* [count] nats */
 };
 /* Log-probs of `count` responses to one prompt, whose tokens are computed once: out[count]. A response is the text of an assistant's turn.
  * rapt_logps_release(out, count). */
-RAPT_API rapt_status rapt_logps(struct rapt_model *m, struct rapt_logps *out, const struct rapt_prompt *prompt, const char *const *responses, size_t count);
+RAPT_API rapt_status rapt_logps(struct rapt_model *m, struct rapt_logps *out, const struct rapt_prompt *prompt,
+                                const char *const *responses, size_t count);
 RAPT_API void rapt_logps_release(struct rapt_logps *logps, size_t count);
 
 /* ---- generation ---- */
@@ -129,7 +130,7 @@ RAPT_API void rapt_logps_release(struct rapt_logps *logps, size_t count);
 typedef int rapt_piece_fn(void *context, size_t prompt, size_t sample, const char *text, size_t size);
 
 struct rapt_generation {
-    size_t size; /* of this struct */
+    size_t size;               /* of this struct */
     size_t samples;            /* responses to each prompt */
     size_t max_new_tokens;     /* 0: 256 */
     double temperature;        /* 0: always the most likely token */
@@ -165,29 +166,31 @@ struct rapt_scorer;
 RAPT_API rapt_status rapt_scorer_open(struct rapt_scorer **out, const char *path, const struct rapt_model_options *options);
 RAPT_API void rapt_scorer_free(struct rapt_scorer *s);
 /* The scores of `count` responses to one prompt (which has no goal), raw as the head gives them: out[count]. */
-RAPT_API rapt_status rapt_score(struct rapt_scorer *s, double *out, const struct rapt_prompt *prompt, const char *const *responses, size_t count);
+RAPT_API rapt_status rapt_score(struct rapt_scorer *s, double *out, const struct rapt_prompt *prompt, const char *const *responses,
+                                size_t count);
 
 /* ---- relabelling ---- */
 
 /* Members are the options of rapt augment of these names, with its defaults where they are NULL or 0. */
 struct rapt_augmentation {
-    size_t size;                /* of this struct */
-    const char *mode;           /* "own", "plain", "prefix-only", "random-order", "shuffled", "half-pairs", "half-goals", "sft" */
-    const char *placement;      /* "system", "user", "after" */
-    const char *goal_template;  /* with {s}, the score; {a} and {b}, the scale */
-    const char *rule;           /* of rows with several responses: "paper", "best-worst", "all", "best-random", "adjacent" */
-    const char *ties;           /* "drop", "keep", "plain" */
-    const char *on_disagree;    /* "drop", "relabel", "keep" */
+    size_t size;                  /* of this struct */
+    const char *mode;             /* "own", "plain", "prefix-only", "random-order", "shuffled", "half-pairs", "half-goals", "sft" */
+    const char *placement;        /* "system", "user", "after" */
+    const char *goal_template;    /* with {s}, the score; {a} and {b}, the scale */
+    const char *rule;             /* of rows with several responses: "paper", "best-worst", "all", "best-random", "adjacent" */
+    const char *ties;             /* "drop", "keep", "plain" */
+    const char *on_disagree;      /* "drop", "relabel", "keep" */
     double scale_low, scale_high; /* --score-range; both 0: 1 and 10 */
     double from_low, from_high;   /* --score-from; both 0: scores are taken as they are */
     double quantize, goal_dropout;
-    uint64_t seed;              /* RAPT_AUGMENTATION_INIT: 42 */
+    uint64_t seed; /* RAPT_AUGMENTATION_INIT: 42 */
 };
 #define RAPT_AUGMENTATION_INIT {sizeof(struct rapt_augmentation), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 42}
 
-/* Scored rows as JSONL (or one JSON array), any form that rapt augment reads -> goal-conditioned rows as JSONL. *counts (NULL: not wanted) is a
- * JSON object that says what was used and dropped. rapt_free both. */
-RAPT_API rapt_status rapt_augment(char **rows_out, char **counts, const char *rows, size_t size, const struct rapt_augmentation *augmentation);
+/* Scored rows as JSONL (or one JSON array), any form that rapt augment reads -> goal-conditioned rows as JSONL. *counts (NULL: not wanted)
+ * is a JSON object that says what was used and dropped. rapt_free both. */
+RAPT_API rapt_status rapt_augment(char **rows_out, char **counts, const char *rows, size_t size,
+                                  const struct rapt_augmentation *augmentation);
 /* The same from file to file, with OUTPUT.goal.json beside the output; nothing stands there before all of it is written. */
 RAPT_API rapt_status rapt_augment_file(const char *output, char **counts, const char *input, const struct rapt_augmentation *augmentation);
 

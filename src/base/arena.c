@@ -11,15 +11,17 @@
 
 struct arena_block {
     struct arena_block *next;
-    char *memory; /* aligned start inside the allocation */
+    char *memory;             /* aligned start inside the allocation */
     size_t used, size, total; /* total: bytes of the allocation that the block is the head of */
 };
 
 void arena_release(struct arena *a) {
     for (struct arena_block *b = a->head; b;) {
         struct arena_block *next = b->next;
-        if (b->total >= PAGES_WORTH) pages_give(b, b->total);
-        else free(b);
+        if (b->total >= PAGES_WORTH)
+            pages_give(b, b->total);
+        else
+            free(b);
         b = next;
     }
     *a = (struct arena){.block_size = a->block_size};

@@ -47,7 +47,7 @@ char *mem_keep(char *text) {
     static struct kept { /* reachable, so that leak checkers see what is meant */
         struct kept *next;
         char *text;
-    } * first;
+    } *first;
     struct kept *k = mem_alloc(sizeof *k);
     *k = (struct kept){first, text};
     first = k;

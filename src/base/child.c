@@ -93,7 +93,9 @@ status child_start_shell(struct child *c, const char *command, FILE *in, int64_t
     char *words[] = {mem_text("sh"), mem_text("-c"), mem_text(command), NULL};
     int code = 0;
     *c = (struct child){.out = -1, .name = command, .group = true, .deadline_s = log_now_s() + (double)timeout_ms / 1000};
-    status s = fflush(in) != 0 || lseek(fileno(in), 0, SEEK_SET) != 0 ? FAIL(ST_IO, "cannot write what %s reads: %s", command, strerror(errno)) : ST_OK;
+    status s = fflush(in) != 0 || lseek(fileno(in), 0, SEEK_SET) != 0
+                   ? FAIL(ST_IO, "cannot write what %s reads: %s", command, strerror(errno))
+                   : ST_OK;
     if (s == ST_OK) s = start(c, &code, words, in, NULL);
     for (size_t i = 0; i < 3; i++) free(words[i]);
     return s == ST_OK && code ? FAIL(ST_IO, "cannot start sh: %s", strerror(code)) : s;

@@ -22,9 +22,9 @@ void file_map_drop_pages(const struct file_map *m);
 #define FILE_LINE_MAX ((size_t)1 << 28)
 struct file_lines {
     struct input in;
-    struct buf line;   /* the current line without its line break */
-    uint64_t number;   /* 1-based number of the current line */
-    uint64_t offset;   /* byte offset where the current line starts */
+    struct buf line; /* the current line without its line break */
+    uint64_t number; /* 1-based number of the current line */
+    uint64_t offset; /* byte offset where the current line starts */
     uint64_t next_offset;
     char *chunk;
     size_t chunk_at, chunk_size;

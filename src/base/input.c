@@ -41,7 +41,9 @@ static const struct magic magics[] = {
     MAGIC("PAR1", INPUT_PARQUET),
     REFUSED("PARE", "a Parquet file with an encrypted footer"),
     REFUSED("BZh", "a bzip2 file"),
-    REFUSED("\xfd" "7zXZ", "an xz file"),
+    REFUSED("\xfd"
+            "7zXZ",
+            "an xz file"),
     REFUSED("\x04\x22\x4d\x18", "an lz4 file"),
     REFUSED("PK\x03\x04", "a zip archive"),
     REFUSED("7z\xbc\xaf\x27\x1c", "a 7z archive"),

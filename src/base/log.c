@@ -21,12 +21,12 @@ static void log_line(enum log_level level, const char *prefix, const char *forma
     fputc('\n', stderr);
 }
 
-#define LOG_FUNCTION(name, level, prefix)                                                                                                  \
-    void name(const char *format, ...) {                                                                                                   \
-        va_list args;                                                                                                                      \
-        va_start(args, format);                                                                                                            \
-        log_line(level, prefix, format, args);                                                                                             \
-        va_end(args);                                                                                                                      \
+#define LOG_FUNCTION(name, level, prefix)      \
+    void name(const char *format, ...) {       \
+        va_list args;                          \
+        va_start(args, format);                \
+        log_line(level, prefix, format, args); \
+        va_end(args);                          \
     }
 LOG_FUNCTION(log_error, LOG_ERROR, "error: ")
 LOG_FUNCTION(log_warn, LOG_WARN, "warning: ")

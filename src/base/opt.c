@@ -275,7 +275,8 @@ static void markdown_notes(struct buf *out, const char *notes) {
 void opt_markdown(struct buf *out, const struct opt_spec *spec) {
     buf_printf(out, "# rapt %s\n\n", spec->command);
     markdown_text(out, spec->summary);
-    buf_printf(out, "\n\n```\nrapt %s%s%s [options]\n```\n\n", spec->command, spec->positional ? " " : "", spec->positional ? spec->positional : "");
+    buf_printf(out, "\n\n```\nrapt %s%s%s [options]\n```\n\n", spec->command, spec->positional ? " " : "",
+               spec->positional ? spec->positional : "");
     if (spec->notes) markdown_notes(out, spec->notes);
     if (spec->example) buf_printf(out, "Example:\n\n```sh\n%s\n```\n\n", spec->example);
     bool open = false;

@@ -40,9 +40,10 @@ struct opt_spec {
     const struct opt_row *rows;
     size_t row_count;
     void (*put_names)(struct buf *out, const char *option); /* appends what a table lists for this option to its help; or NULL */
-    void (*put_values)(struct buf *out, const char *option); /* the same as words "a|b|c" that a shell completes; "" is the positional; or NULL */
-    const char *example; /* one or more whole command lines, separated by line breaks */
-    const char *notes;   /* further text for --help, or NULL */
+    void (*put_values)(struct buf *out,
+                       const char *option); /* the same as words "a|b|c" that a shell completes; "" is the positional; or NULL */
+    const char *example;                    /* one or more whole command lines, separated by line breaks */
+    const char *notes;                      /* further text for --help, or NULL */
 };
 
 #define OPT_GIVEN_MAX 96

@@ -11,7 +11,8 @@ status regex_full_match(bool *matches, const char *pattern, const char *text) {
     size_t at;
     char why[128];
     *matches = false;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, strlen(pattern), PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &error, &at, NULL);
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)pattern, strlen(pattern), PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &error, &at, NULL);
     if (!code) {
         pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof why);
         return FAIL(ST_FORMAT, "pattern '%s' is broken at character %zu: %s", pattern, at + 1, why);

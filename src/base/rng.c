@@ -11,9 +11,7 @@ static uint64_t splitmix(uint64_t *state) {
 
 static uint64_t rotl(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
 
-struct rng rng_seeded(uint64_t seed) {
-    return rng_at(seed, 0, 0, 0);
-}
+struct rng rng_seeded(uint64_t seed) { return rng_at(seed, 0, 0, 0); }
 
 struct rng rng_at(uint64_t seed, uint64_t a, uint64_t b, uint64_t c) {
     struct rng r;

@@ -31,7 +31,7 @@ status status_note(status code, const char *format, ...) {
 const char *status_message(void) { return message; }
 
 const char *status_text(status code) {
-#define STATUS_CASE(name, text)                                                                                                            \
+#define STATUS_CASE(name, text) \
     case ST_##name: return text;
     switch (code) { STATUS_MAP(STATUS_CASE) }
 #undef STATUS_CASE

@@ -9,14 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATUS_MAP(X)                                                                                                                      \
-    X(OK, "ok")                                                                                                                            \
-    X(NOMEM, "out of memory")                                                                                                              \
-    X(IO, "input/output error")                                                                                                            \
-    X(FORMAT, "malformed input")                                                                                                           \
-    X(UNSUPPORTED, "unsupported input")                                                                                                    \
-    X(USAGE, "wrong usage")                                                                                                                \
-    X(MISMATCH, "inputs do not belong together")                                                                                           \
+#define STATUS_MAP(X)                            \
+    X(OK, "ok")                                  \
+    X(NOMEM, "out of memory")                    \
+    X(IO, "input/output error")                  \
+    X(FORMAT, "malformed input")                 \
+    X(UNSUPPORTED, "unsupported input")          \
+    X(USAGE, "wrong usage")                      \
+    X(MISMATCH, "inputs do not belong together") \
     X(INTERRUPTED, "interrupted")
 
 #define STATUS_ENUM(name, text) ST_##name,
@@ -33,10 +33,10 @@ const char *status_message(void);
 const char *status_text(status code);
 
 #define FAIL(code, ...) status_fail((code), __VA_ARGS__)
-#define TRY(expr)                                                                                                                          \
-    do {                                                                                                                                   \
-        status try_status_ = (expr);                                                                                                       \
-        if (try_status_ != ST_OK) return try_status_;                                                                                      \
+#define TRY(expr)                                     \
+    do {                                              \
+        status try_status_ = (expr);                  \
+        if (try_status_ != ST_OK) return try_status_; \
     } while (0)
 
 /* CHECK is for our own bugs only, never for input: prints file:line and aborts, also in release builds. */

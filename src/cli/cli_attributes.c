@@ -7,7 +7,8 @@
 #include "cli/cli_range.h"
 
 status cli_attributes_read(struct goal_style *style, const struct attribute_flags *f) {
-    if (f->best && !f->names.count) return FAIL(ST_USAGE, "--best has no effect without --attributes; rapt eval goal-curve --best-output finds the best score");
+    if (f->best && !f->names.count)
+        return FAIL(ST_USAGE, "--best has no effect without --attributes; rapt eval goal-curve --best-output finds the best score");
     for (size_t i = 0; i < f->names.count; i++) {
         status s = goal_style_add(style, f->names.items[i]);
         if (s != ST_OK) return status_note(s, "--attributes: ");
@@ -87,7 +88,9 @@ status cli_attributes_finish(struct goal_style *style, const struct attribute_fl
     bool known = true;
     for (size_t i = 0; i < style->attribute_count; i++) known = known && !isnan(style->attributes[i].low);
     if (!known && strcmp(o->input, "-") == 0)
-        return FAIL(ST_USAGE, "the attributes' scales are looked for in the input, which is read twice then; - cannot be: --score-range A,B names them");
+        return FAIL(
+            ST_USAGE,
+            "the attributes' scales are looked for in the input, which is read twice then; - cannot be: --score-range A,B names them");
     if (!known) TRY(augment_find_scales(style, o));
     style->best = (struct goal){.count = style->attribute_count};
     for (size_t i = 0; i < style->attribute_count; i++) style->best.value[i] = style->attributes[i].high;

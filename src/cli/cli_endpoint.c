@@ -7,8 +7,9 @@
 #include "base/log.h"
 #include "net/http.h"
 
-const char *const endpoint_options[] = {"endpoint-model", "api-key-env", "cache", "concurrency", "requests-per-minute", "request-timeout",
-    "request-tries", "retry-wait", "request-extra", "price-input", "price-output", NULL};
+const char *const endpoint_options[] = {"endpoint-model",      "api-key-env",     "cache",         "concurrency",
+                                        "requests-per-minute", "request-timeout", "request-tries", "retry-wait",
+                                        "request-extra",       "price-input",     "price-output",  NULL};
 
 status cli_check_between(const struct cli_between *list, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -18,11 +19,13 @@ status cli_check_between(const struct cli_between *list, size_t count) {
 }
 
 static status check_numbers(const struct endpoint_flags *f) {
-    const struct cli_between numbers[] = {
-        {"concurrency", (double)f->concurrency, 1, HTTP_CONCURRENCY_MAX}, {"requests-per-minute", f->per_minute, 0, 1e6},
-        {"request-timeout", f->timeout, 0.001, 86400},                   {"request-tries", (double)f->request_tries, 1, 100},
-        {"retry-wait", f->wait, 0, 3600},                                {"price-input", f->price_input, 0, 1e6},
-        {"price-output", f->price_output, 0, 1e6}};
+    const struct cli_between numbers[] = {{"concurrency", (double)f->concurrency, 1, HTTP_CONCURRENCY_MAX},
+                                          {"requests-per-minute", f->per_minute, 0, 1e6},
+                                          {"request-timeout", f->timeout, 0.001, 86400},
+                                          {"request-tries", (double)f->request_tries, 1, 100},
+                                          {"retry-wait", f->wait, 0, 3600},
+                                          {"price-input", f->price_input, 0, 1e6},
+                                          {"price-output", f->price_output, 0, 1e6}};
     return cli_check_between(numbers, sizeof numbers / sizeof numbers[0]);
 }
 
@@ -64,7 +67,7 @@ status cli_endpoint_instead(const struct opt_result *given, const struct opt_spe
 }
 
 status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, const struct opt_result *given, const struct opt_spec *spec,
-    const char *output, const char *suffix) {
+                    const char *output, const char *suffix) {
     TRY(check_numbers(f));
     if (!f->model) return FAIL(ST_USAGE, "--endpoint expects --endpoint-model NAME");
     o->endpoint = f->endpoint;
@@ -82,8 +85,10 @@ status cli_endpoint(struct remote_options *o, const struct endpoint_flags *f, co
 }
 
 status cli_endpoint_style(struct goal_style *style, const char *file) {
-    if (file) TRY(goal_style_load(style, file));
-    else goal_style_default(style);
+    if (file)
+        TRY(goal_style_load(style, file));
+    else
+        goal_style_default(style);
     if (style->placement == GOAL_AUTO) style->placement = GOAL_SYSTEM;
     return ST_OK;
 }
@@ -94,7 +99,9 @@ static bool is_named(const char *text) {
         const size_t size = strcspn(at, ","), name = strcspn(at, "=,");
         char *end = NULL;
         const double value = at[name] == '=' ? strtod(at + name + 1, &end) : 0;
-        if (!(at == text && size == 4 && memcmp(at, "best", 4) == 0) && (!name || !end || end == at + name + 1 || end != at + size || !isfinite(value))) return false;
+        if (!(at == text && size == 4 && memcmp(at, "best", 4) == 0) &&
+            (!name || !end || end == at + name + 1 || end != at + size || !isfinite(value)))
+            return false;
         at += size;
         if (!*at) return true;
     }
@@ -105,9 +112,12 @@ static status add_text(struct goal_list *goals, struct endpoint_texts *texts, co
     const double number = strtod(one, &end);
     const bool is_number = end > one && !*end && isfinite(number);
     struct buf sent = {0};
-    if (!is_number && !is_named(one)) return FAIL(ST_USAGE, "--goal: with --endpoint a goal is a number, best, or NAME=G,NAME=G, not '%s'", one);
-    if (is_number) goal_put_number(&sent, number);
-    else buf_append_text(&sent, one);
+    if (!is_number && !is_named(one))
+        return FAIL(ST_USAGE, "--goal: with --endpoint a goal is a number, best, or NAME=G,NAME=G, not '%s'", one);
+    if (is_number)
+        goal_put_number(&sent, number);
+    else
+        buf_append_text(&sent, one);
     texts->items = mem_resize(texts->items, (texts->count + 1) * sizeof *texts->items);
     texts->items[texts->count++] = sent.data;
     goal_list_add(goals, &(struct goal){.count = 1, .value = {is_number ? number : (double)NAN}});
@@ -118,13 +128,15 @@ static status add_text(struct goal_list *goals, struct endpoint_texts *texts, co
 static status style_goals(struct goal_list *goals, const char *text, const struct goal_style *style) {
     const size_t before = goals->count;
     TRY(goal_parse_list(goals, style, text,
-        "--goal best: with --goal-as prompt the best goal is that of --goal-style, the goal.json of an adapter that has one; with field or suffix the server's"));
+                        "--goal best: with --goal-as prompt the best goal is that of --goal-style, the goal.json of an adapter that has "
+                        "one; with field or suffix the server's"));
     for (size_t i = before; i < goals->count; i++)
         if (goal_check_scale(style, &goals->items[i]) != ST_OK) log_warn("%s", status_message());
     return ST_OK;
 }
 
-status cli_endpoint_goals(struct goal_list *goals, struct endpoint_texts *texts, const char *text, const struct goal_style *style, enum remote_goal_as as) {
+status cli_endpoint_goals(struct goal_list *goals, struct endpoint_texts *texts, const char *text, const struct goal_style *style,
+                          enum remote_goal_as as) {
     const char *mark = strchr(text, '=') ? ";" : ",";
     if (as == REMOTE_GOAL_PROMPT) return style_goals(goals, text, style);
     for (const char *at = text;; at++) {

@@ -22,7 +22,8 @@ status cli_bootstrap(struct bootstrap_params *out, int64_t resamples, int64_t se
 
 status cli_check_pooled(const char *name, size_t pooled, const char *first, size_t first_pooled) {
     if (pooled == first_pooled) return ST_OK;
-    return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first, first_pooled + 1);
+    return FAIL(ST_USAGE, "%s is given %zu times, %s %zu times; expected every run with as many seeds", name, pooled + 1, first,
+                first_pooled + 1);
 }
 
 /* Numbers between commas, up to GOAL_SAMPLES_GOALS_MAX; text may be NULL: none. */
@@ -55,7 +56,8 @@ status cli_add_samples(struct goal_samples *runs, size_t *count, struct goal_sam
 status cli_finish_samples(struct goal_samples *runs, size_t count, const char *text, const struct goal_names *names) {
     double goals[GOAL_SAMPLES_GOALS_MAX];
     size_t goal_count;
-    TRY(text && names && names->count ? goal_names_find(goals, &goal_count, GOAL_SAMPLES_GOALS_MAX, names, text) : read_goals(goals, &goal_count, text));
+    TRY(text && names && names->count ? goal_names_find(goals, &goal_count, GOAL_SAMPLES_GOALS_MAX, names, text)
+                                      : read_goals(goals, &goal_count, text));
     for (size_t i = 1; i < count; i++) TRY(cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled));
     for (size_t i = 0; goal_count && i < count; i++) TRY(goal_samples_keep(&runs[i], goals, goal_count, names));
     return ST_OK;

@@ -9,7 +9,8 @@
 #include "cli/cli_counts.h"
 #include "cli/cli_model.h"
 
-static status check_endpoint(const struct harness_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *const *local) {
+static status check_endpoint(const struct harness_flags *f, const struct opt_result *given, const struct opt_spec *spec,
+                             const char *const *local) {
     static const char *const remote[] = {"goal-as", "answer-tries"};
     const struct cli_between tries = {"answer-tries", (double)f->answer_tries, 1, 100};
     if (!f->endpoint.endpoint) {
@@ -25,14 +26,16 @@ static status check_endpoint(const struct harness_flags *f, const struct opt_res
     return cli_check_between(&tries, 1);
 }
 
-status cli_harness_check(const struct harness_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *const *local) {
+status cli_harness_check(const struct harness_flags *f, const struct opt_result *given, const struct opt_spec *spec,
+                         const char *const *local) {
     if (given->positional_count) return FAIL(ST_USAGE, "'%s' is not an option of rapt %s", given->positional[0], spec->command);
     if ((!f->model && !f->endpoint.endpoint) || !f->data) return FAIL(ST_USAGE, "--model (or --endpoint) and --data are needed");
     TRY(check_endpoint(f, given, spec, local));
     if (f->shots < 0 || f->shots > 1000) return FAIL(ST_USAGE, "--num-fewshot expects 0 to 1000");
     if (f->limit < 0) return FAIL(ST_USAGE, "--limit expects 0 or more");
     if (f->fewshot_data && !f->shots) return FAIL(ST_USAGE, "--fewshot-data has no effect with --num-fewshot 0");
-    if (f->fewshot_data && strcmp(f->fewshot_data, f->data) == 0) return FAIL(ST_USAGE, "--fewshot-data is --data: questions would be their own examples");
+    if (f->fewshot_data && strcmp(f->fewshot_data, f->data) == 0)
+        return FAIL(ST_USAGE, "--fewshot-data is --data: questions would be their own examples");
     if (f->kwargs && !f->chat) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --apply-chat-template");
     if (opt_given(given, spec, "fewshot-as-multiturn") && (!f->chat || !f->shots))
         return FAIL(ST_USAGE, "--fewshot-as-multiturn has no effect without --apply-chat-template and examples");
@@ -51,7 +54,8 @@ status cli_harness_prompt(struct harness_prompt *p, struct goal_asker *asker, co
     goal_asker_note(asker, &p->goal);
     p->style = &asker->style;
     if (!f->chat && p->style->placement == GOAL_SYSTEM)
-        return FAIL(ST_USAGE, "--goal: the goal stands in the system turn, so --apply-chat-template is needed, or a --goal-style with \"placement\": \"user\"");
+        return FAIL(ST_USAGE, "--goal: the goal stands in the system turn, so --apply-chat-template is needed, or a --goal-style with "
+                              "\"placement\": \"user\"");
     return ST_OK;
 }
 
@@ -67,20 +71,24 @@ static status put_goal(struct harness_endpoint *x, struct harness_prompt *p, con
     p->style = &x->style;
     p->goal = x->goals.items[0];
     if (!f->chat && p->style->placement == GOAL_SYSTEM)
-        return FAIL(ST_USAGE, "--goal: the goal stands in the system turn, so --apply-chat-template is needed, or a --goal-style with \"placement\": \"user\"");
+        return FAIL(ST_USAGE, "--goal: the goal stands in the system turn, so --apply-chat-template is needed, or a --goal-style with "
+                              "\"placement\": \"user\"");
     return ST_OK;
 }
 
-status cli_harness_endpoint(struct harness_endpoint *x, struct harness_prompt *p, const struct harness_flags *f, const struct opt_result *given,
-    const struct opt_spec *spec, const char *task, bool text, struct encoder *e) {
+status cli_harness_endpoint(struct harness_endpoint *x, struct harness_prompt *p, const struct harness_flags *f,
+                            const struct opt_result *given, const struct opt_spec *spec, const char *task, bool text, struct encoder *e) {
     static const char chat_path[] = "/chat/completions";
     const size_t n = strlen(f->endpoint.endpoint), tail = sizeof chat_path - 1;
     struct buf suffix = {0};
-    *x = (struct harness_endpoint){.options = {.text = text, .answer_tries = f->answer_tries, .stop_on_bad = true, .who = "model", .item = "question"}};
+    *x = (struct harness_endpoint){
+        .options = {.text = text, .answer_tries = f->answer_tries, .stop_on_bad = true, .who = "model", .item = "question"}};
     *p = (struct harness_prompt){.encoder = e, .system = f->system, .chat = f->chat, .one_turn = !f->multiturn};
     x->remote = (struct harness_remote){.o = &x->options, .counts = &x->counts};
     if (text && n >= tail && strcmp(f->endpoint.endpoint + n - tail, chat_path) == 0)
-        return FAIL(ST_USAGE, "questions are put as text, which %s does not take: --endpoint expects https://host/v1, or the address of completions", chat_path + 1);
+        return FAIL(ST_USAGE,
+                    "questions are put as text, which %s does not take: --endpoint expects https://host/v1, or the address of completions",
+                    chat_path + 1);
     if (f->output) TRY(file_make_dirs(f->output));
     buf_printf(&suffix, "/%s.remote.jsonl", task);
     const status s = cli_endpoint(&x->options, &f->endpoint, given, spec, f->output, f->output ? buf_text(&suffix) : NULL);
@@ -107,7 +115,8 @@ static status write_one(const struct harness_flags *f, const char *kind, const c
     return s;
 }
 
-status cli_harness_write(const struct harness_flags *f, const char *task, const struct buf *json, const struct buf *text, const struct buf *samples) {
+status cli_harness_write(const struct harness_flags *f, const char *task, const struct buf *json, const struct buf *text,
+                         const struct buf *samples) {
     if (f->output) {
         TRY(file_make_dirs(f->output));
         TRY(write_one(f, "results", task, "json", json));

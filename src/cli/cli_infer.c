@@ -36,9 +36,11 @@ status sampling_from_list(struct sampler_options *out, size_t *count, const stru
         const char *text = temperatures->items[i];
         char *end;
         const double temperature = strtod(text, &end);
-        if (end == text || *end || !isfinite(temperature)) return FAIL(ST_USAGE, "--temperature expects a number, or several such as 0.7,1,1.2, not '%s'", text);
+        if (end == text || *end || !isfinite(temperature))
+            return FAIL(ST_USAGE, "--temperature expects a number, or several such as 0.7,1,1.2, not '%s'", text);
         for (size_t j = 0; j < i; j++)
-            if (out[j].temperature == temperature) return FAIL(ST_USAGE, "--temperature: %s is there twice; --n gives several samples at each", text);
+            if (out[j].temperature == temperature)
+                return FAIL(ST_USAGE, "--temperature: %s is there twice; --n gives several samples at each", text);
         TRY(take(&out[(*count)++], f, temperature));
         hottest = fmax(hottest, temperature);
     }

@@ -11,13 +11,21 @@ struct sampling_flags {
 };
 /* Rows of an option table; at(name) is the offset of a sampling_flags member. */
 #define SAMPLING_HEAT_HELP "0 takes the most likely token; 1 samples the model's own distribution"
-#define SAMPLING_ROWS(at, heat, nucleus) {"temperature", OPT_DOUBLE, at(temperature), "T", heat, NULL, SAMPLING_HEAT_HELP}, SAMPLING_OTHER_ROWS(at, nucleus)
-#define SAMPLING_OTHER_ROWS(at, nucleus)                                                                                                   \
-    {"top-k", OPT_INT, at(top_k), "N", "0", NULL, "sample from the N most likely tokens; 0 = off"},                                        \
-        {"top-p", OPT_DOUBLE, at(top_p), "P", nucleus, NULL, "sample from the most likely tokens that hold P of the mass together; 1 = off"}, \
-        {"min-p", OPT_DOUBLE, at(min_p), "P", "0", NULL, "sample from tokens at least P times as likely as the likeliest; 0 = off"},       \
-        {"repetition-penalty", OPT_DOUBLE, at(repetition_penalty), "R", "1", NULL, "above 1: tokens of prompt and response become less likely"}, \
+/* clang-format off */
+#define SAMPLING_ROWS(at, heat, nucleus)                                               \
+    {"temperature", OPT_DOUBLE, at(temperature), "T", heat, NULL, SAMPLING_HEAT_HELP}, \
+    SAMPLING_OTHER_ROWS(at, nucleus)
+/* clang-format on */
+/* clang-format off */
+#define SAMPLING_OTHER_ROWS(at, nucleus)                                                                                         \
+    {"top-k", OPT_INT, at(top_k), "N", "0", NULL, "sample from the N most likely tokens; 0 = off"},                              \
+    {"top-p", OPT_DOUBLE, at(top_p), "P", nucleus, NULL,                                                                         \
+     "sample from the most likely tokens that hold P of the mass together; 1 = off"},                                            \
+    {"min-p", OPT_DOUBLE, at(min_p), "P", "0", NULL, "sample from tokens at least P times as likely as the likeliest; 0 = off"}, \
+    {"repetition-penalty", OPT_DOUBLE, at(repetition_penalty), "R", "1", NULL,                                                   \
+     "above 1: tokens of prompt and response become less likely"},                                                               \
     {"seed", OPT_INT, at(seed), "N", "42", NULL, "a sample depends on seed, row, sample number and position, not on the batch"}
+/* clang-format on */
 
 /* Checks the ranges and refuses filters that greedy decoding would ignore. */
 status sampling_from_flags(struct sampler_options *out, const struct sampling_flags *f, const struct opt_result *given,

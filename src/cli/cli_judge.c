@@ -4,7 +4,8 @@
 #include <string.h>
 
 static status check_numbers(const struct judge_flags *f) {
-    const struct cli_between numbers[] = {{"max-answer-tokens", (double)f->max_tokens, 1, 1e6}, {"answer-tries", (double)f->answer_tries, 1, 100}};
+    const struct cli_between numbers[] = {{"max-answer-tokens", (double)f->max_tokens, 1, 1e6},
+                                          {"answer-tries", (double)f->answer_tries, 1, 100}};
     return cli_check_between(numbers, sizeof numbers / sizeof numbers[0]);
 }
 
@@ -13,7 +14,8 @@ static status read_scale(struct judge_options *j, const struct judge_flags *f, d
     j->scale = (struct judge_scale){.pairwise = pairwise, .low = 0, .high = 1};
     if (pairwise) return ST_OK;
     if (low != floor(low) || high != floor(high) || fabs(low) > 1000 || high - low > 100)
-        return FAIL(ST_USAGE, "--score-range: the judge is asked for a rating on this scale, so its ends are whole numbers at most 100 apart");
+        return FAIL(ST_USAGE,
+                    "--score-range: the judge is asked for a rating on this scale, so its ends are whole numbers at most 100 apart");
     if (f->logprobs && f->endpoint.endpoint && (low < 0 || high > 10))
         return FAIL(ST_USAGE, "--judge-logprobs: ratings are read from single tokens, so --score-range lies within 0,10");
     j->scale.low = (int)low;
@@ -21,12 +23,13 @@ static status read_scale(struct judge_options *j, const struct judge_flags *f, d
     return ST_OK;
 }
 
-status cli_judge(struct judge_options *j, const struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec, const char *model,
-    const char *output, double low, double high) {
+status cli_judge(struct judge_options *j, const struct judge_flags *f, const struct opt_result *given, const struct opt_spec *spec,
+                 const char *model, const char *output, double low, double high) {
     static const char *const remote[] = {"max-answer-tokens", "answer-tries", "on-bad-answer"};
     static const char *const local[] = {"adapter", "dtype", "threads", "micro-batch-tokens", NULL};
     const char *endpoint = f->endpoint.endpoint;
-    if ((endpoint != NULL) == (model != NULL)) return FAIL(ST_USAGE, "--source judge expects --endpoint URL, or --model M for a judge in this process");
+    if ((endpoint != NULL) == (model != NULL))
+        return FAIL(ST_USAGE, "--source judge expects --endpoint URL, or --model M for a judge in this process");
     if (!endpoint) TRY(cli_endpoint_unused(given, spec));
     for (size_t i = 0; !endpoint && i < sizeof remote / sizeof remote[0]; i++)
         if (opt_given(given, spec, remote[i])) return FAIL(ST_USAGE, "--%s has no effect without --endpoint", remote[i]);

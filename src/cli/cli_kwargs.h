@@ -4,14 +4,11 @@
 
 #include "base/opt.h"
 
-#define CLI_KWARGS_ROW(offset)                                                                                                             \
-    {"chat-template-kwargs",                                                                                                               \
-     OPT_STR,                                                                                                                              \
-     offset,                                                                                                                               \
-     "JSON",                                                                                                                               \
-     NULL,                                                                                                                                 \
-     NULL,                                                                                                                                 \
-     "variables of the chat template, e.g. '{\"enable_thinking\": false}'; a row's own chat_template_kwargs come before them. Training "   \
-     "keeps them beside the weights, where they are found again without this option"}
+/* clang-format off */
+#define CLI_KWARGS_ROW(offset)                                                                                                  \
+    {"chat-template-kwargs", OPT_STR, offset, "JSON", NULL, NULL,                                                               \
+     "variables of the chat template, e.g. '{\"enable_thinking\": false}'; a row's own chat_template_kwargs come before them. " \
+     "Training keeps them beside the weights, where they are found again without this option"}
+/* clang-format on */
 
 #endif

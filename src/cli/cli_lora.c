@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const own[] = {"lora-r", "lora-alpha", "lora-target-modules", "use-rslora", "use-dora", "init-lora-weights", "modules-to-save"};
+static const char *const own[] = {"lora-r",   "lora-alpha",        "lora-target-modules", "use-rslora",
+                                  "use-dora", "init-lora-weights", "modules-to-save"};
 
 status cli_lora_check_effect(const struct opt_result *r, const struct opt_spec *spec, bool full, bool adapter) {
     if (full && opt_given(r, spec, "lora-dropout")) return FAIL(ST_USAGE, "--lora-dropout has no effect with --full");
@@ -20,7 +21,8 @@ static status set_targets(struct lora_options *out, const struct opt_list *targe
     for (size_t i = 0; i < targets->count; i++) {
         out->targets[i] = targets->items[i];
         if (!lora_is_pattern(targets->items[i])) continue;
-        if (targets->count > 1) return FAIL(ST_USAGE, "--lora-target-modules takes names, or one pattern alone; '%s' is a pattern", targets->items[i]);
+        if (targets->count > 1)
+            return FAIL(ST_USAGE, "--lora-target-modules takes names, or one pattern alone; '%s' is a pattern", targets->items[i]);
         out->pattern = true;
     }
     return ST_OK;

@@ -56,9 +56,15 @@ static status check_effect(const struct loss_mix *m, const struct cli_loss *o, c
     static const struct {
         const char *name;
         unsigned taken_by;
-    } options[] = {{"beta", LOSS_NEEDS_BETA},           {"ref-logps", LOSS_NEEDS_REFERENCE}, {"sync-ref-model", LOSS_NEEDS_REFERENCE},
-                   {"margin", LOSS_TAKES_MARGINS},      {"simpo-gamma", LOSS_TAKES_GAMMA},   {"cpo-alpha", LOSS_TAKES_NLL},
-                   {"odpo-alpha", LOSS_TAKES_OFFSET},   {"odpo-offset", LOSS_TAKES_OFFSET},  {"rpo-eta", LOSS_TAKES_ETA},
+    } options[] = {{"beta", LOSS_NEEDS_BETA},
+                   {"ref-logps", LOSS_NEEDS_REFERENCE},
+                   {"sync-ref-model", LOSS_NEEDS_REFERENCE},
+                   {"margin", LOSS_TAKES_MARGINS},
+                   {"simpo-gamma", LOSS_TAKES_GAMMA},
+                   {"cpo-alpha", LOSS_TAKES_NLL},
+                   {"odpo-alpha", LOSS_TAKES_OFFSET},
+                   {"odpo-offset", LOSS_TAKES_OFFSET},
+                   {"rpo-eta", LOSS_TAKES_ETA},
                    {"temperature-alpha", LOSS_OF_GROUPS}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (!(m->needs & options[i].taken_by) && opt_given(r, spec, options[i].name))

@@ -16,14 +16,16 @@ status cli_memory(size_t *bytes, const char *text) {
     const char *unit = *end ? strchr(units, *end & ~32) : NULL;
     if (unit) end++;
     for (const char *u = units; unit && u <= unit; u++) size *= 1024;
-    if (end == text || *end || !(size >= 1 && size < 1e18)) return FAIL(ST_USAGE, "--memory expects auto or a size such as 900M or 10G, not '%s'", text);
+    if (end == text || *end || !(size >= 1 && size < 1e18))
+        return FAIL(ST_USAGE, "--memory expects auto or a size such as 900M or 10G, not '%s'", text);
     *bytes = (size_t)size;
     return ST_OK;
 }
 
 status cli_dtype(enum matmul_kind *kind, const char *name) {
     *kind = matmul_kind_parse(name);
-    if (*kind == MATMUL_F16 && !cpu_has_avx512_fp16()) return FAIL(ST_USAGE, "--dtype f16 needs a CPU with AVX512-FP16; --dtype f32 runs everywhere");
+    if (*kind == MATMUL_F16 && !cpu_has_avx512_fp16())
+        return FAIL(ST_USAGE, "--dtype f16 needs a CPU with AVX512-FP16; --dtype f32 runs everywhere");
     return ST_OK;
 }
 

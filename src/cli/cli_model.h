@@ -6,7 +6,9 @@
 #include "num/matmul.h"
 
 #define DTYPE_CHOICES "auto|f32|bf16|f16|reference"
-#define DTYPE_HELP "arithmetic of matrix products: auto is bf16 where the CPU has AMX or AMD's AVX512-BF16, else f32; f16 takes AVX512-FP16, which without AMX is faster than f32, with about the error of bf16; reference is the slow plain twin"
+#define DTYPE_HELP                                                                                                                    \
+    "arithmetic of matrix products: auto is bf16 where the CPU has AMX or AMD's AVX512-BF16, else f32; f16 takes AVX512-FP16, which " \
+    "without AMX is faster than f32, with about the error of bf16; reference is the slow plain twin"
 
 #define MEMORY_HELP "how much the run may take: 900M, 10G, or auto, four fifths of what the machine has"
 

@@ -26,7 +26,8 @@ status cli_optim_set(struct train_options *t, struct cli_optim *o, const struct 
     if (!opt_given(r, spec, "adam-beta2")) o->beta2 = t->optim.beta2;
     t->optim.beta1 = o->beta1, t->optim.beta2 = o->beta2, t->optim.eps = o->epsilon, t->optim.weight_decay = o->weight_decay;
     TRY(optim_params_read(&t->optim, t->optimizer, o->args.items, o->args.count));
-    if (!(o->loraplus_ratio > 0) || !isfinite(o->loraplus_ratio)) return FAIL(ST_USAGE, "--loraplus-lr-ratio must be above 0, it is %g", o->loraplus_ratio);
+    if (!(o->loraplus_ratio > 0) || !isfinite(o->loraplus_ratio))
+        return FAIL(ST_USAGE, "--loraplus-lr-ratio must be above 0, it is %g", o->loraplus_ratio);
     t->loraplus_ratio = o->loraplus_ratio;
     t->schedule = (struct schedule_options){.name = o->schedule,
                                             .peak = o->learning_rate,
@@ -40,6 +41,7 @@ status cli_optim_set(struct train_options *t, struct cli_optim *o, const struct 
     optim_release(&o_check);
     TRY(schedule_init(&s_check, &t->schedule, 1));
     if (!s_check.row->watch && !t->best.keep && opt_given(r, spec, "metric-for-best-model"))
-        return FAIL(ST_USAGE, "--metric-for-best-model has no effect with --lr-scheduler-type %s, without --load-best-model-at-end", o->schedule);
+        return FAIL(ST_USAGE, "--metric-for-best-model has no effect with --lr-scheduler-type %s, without --load-best-model-at-end",
+                    o->schedule);
     return ST_OK;
 }

@@ -3,9 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-bool pair_rules_draw(const struct pair_rules *rules) { return rules->rule == PAIR_PAPER || rules->rule == PAIR_BEST_RANDOM || rules->random_ties || rules->max_pairs; }
+bool pair_rules_draw(const struct pair_rules *rules) {
+    return rules->rule == PAIR_PAPER || rules->rule == PAIR_BEST_RANDOM || rules->random_ties || rules->max_pairs;
+}
 
-status pair_rules_from_flags(struct pair_rules *out, const struct pair_flags *f, const struct opt_result *given, const struct opt_spec *spec, int64_t seed) {
+status pair_rules_from_flags(struct pair_rules *out, const struct pair_flags *f, const struct opt_result *given,
+                             const struct opt_spec *spec, int64_t seed) {
     *out = (struct pair_rules){.rule = pair_rule_parse(f->rule),
                                .top = (size_t)f->top,
                                .max_pairs = (size_t)f->max_pairs,

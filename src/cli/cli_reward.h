@@ -15,22 +15,26 @@ struct rule_flags {
 };
 
 /* Rows of an option table; at(name) is the offset of a rule_flags member. */
-#define RULE_ROWS(at)                                                                                                                      \
-    {"rule", OPT_STR, at(rule), "NAME", NULL, NULL, "What is checked:"},                                                                   \
-    {"pattern", OPT_STR, at(pattern), "P", NULL, NULL, "regex: a PCRE2 pattern (UTF-8, Unicode classes)."},                                \
-    {"length", OPT_INT, at(length), "N", NULL, NULL, "length: the length that is best."},                                                  \
-    {"unit", OPT_CHOICE, at(unit), NULL, "words", "words|characters", "length: words are what blanks part."},                              \
-    {"command", OPT_STR, at(command), "TEXT", NULL, NULL,                                                                                  \
-     "command: a command line for sh. Its standard input has a line {\"prompt\", \"response\", \"row\"} for each response; it prints as "  \
-     "many lines, numbers from 0 (wrong) to 1 (right) or null, and ends with code 0."},                                                    \
+/* clang-format off */
+#define RULE_ROWS(at)                                                                                                                  \
+    {"rule", OPT_STR, at(rule), "NAME", NULL, NULL, "What is checked:"},                                                               \
+    {"pattern", OPT_STR, at(pattern), "P", NULL, NULL, "regex: a PCRE2 pattern (UTF-8, Unicode classes)."},                            \
+    {"length", OPT_INT, at(length), "N", NULL, NULL, "length: the length that is best."},                                              \
+    {"unit", OPT_CHOICE, at(unit), NULL, "words", "words|characters", "length: words are what blanks part."},                          \
+    {"command", OPT_STR, at(command), "TEXT", NULL, NULL,                                                                              \
+     "command: a command line for sh. Its standard input has a line {\"prompt\", \"response\", \"row\"} for each response; it prints " \
+     "as many lines, numbers from 0 (wrong) to 1 (right) or null, and ends with code 0."},                                             \
     {"command-timeout", OPT_DOUBLE, at(command_timeout), "S", "60", NULL, "command: seconds that it may take for them."}
+/* clang-format on */
 /* The same of rules over the rows of a file. */
-#define RULE_ROW_ROWS(at)                                                                                                                  \
-    {"answer-field", OPT_STR, at(answer_field), "NAME", "answer", NULL,                                                                    \
-     "gsm8k: the row's field with the right answer, a number or \"... #### n\"."},                                                         \
-    {"extract", OPT_CHOICE, at(extract), NULL, "flexible", "flexible|strict",                                                              \
-     "gsm8k: flexible takes the last number of the response, strict the first behind \"#### \"."},                                         \
+/* clang-format off */
+#define RULE_ROW_ROWS(at)                                                                                               \
+    {"answer-field", OPT_STR, at(answer_field), "NAME", "answer", NULL,                                                 \
+     "gsm8k: the row's field with the right answer, a number or \"... #### n\"."},                                      \
+    {"extract", OPT_CHOICE, at(extract), NULL, "flexible", "flexible|strict",                                           \
+     "gsm8k: flexible takes the last number of the response, strict the first behind \"#### \"."},                      \
     {"command-batch", OPT_INT, at(command_batch), "N", "256", NULL, "command: responses for which it is started once."}
+/* clang-format on */
 
 /* Appends the rules to the help of --rule, or as words "a|b|c". lone: only those that judge a response by itself. */
 void cli_rule_names(struct buf *out, bool lone);

@@ -8,9 +8,18 @@
 /* Which source an option belongs to; NULL: both. */
 static const struct {
     const char *option, *source;
-} owners[] = {{"scorer-model", "reward-model"}, {"scorer-adapter", "reward-model"}, {"scorer-map", "reward-model"}, {"weights", "reward-model"},
-              {"attributes", "reward-model"},   {"rule", "rule"},                   {"pattern", "rule"},            {"length", "rule"},
-              {"unit", "rule"},                 {"command", "rule"},                {"command-timeout", "rule"},    {"score-range", "rule"},
+} owners[] = {{"scorer-model", "reward-model"},
+              {"scorer-adapter", "reward-model"},
+              {"scorer-map", "reward-model"},
+              {"weights", "reward-model"},
+              {"attributes", "reward-model"},
+              {"rule", "rule"},
+              {"pattern", "rule"},
+              {"length", "rule"},
+              {"unit", "rule"},
+              {"command", "rule"},
+              {"command-timeout", "rule"},
+              {"score-range", "rule"},
               {"quantize", NULL}};
 
 static status check_effects(const struct scorer_flags *f, const struct opt_result *given, const struct opt_spec *spec) {
@@ -37,7 +46,8 @@ static status read_model(struct score_options *s, const struct scorer_flags *f, 
     return cli_dtype(&r->kind, "auto");
 }
 
-status cli_scorer(struct score_options *s, const struct scorer_flags *f, size_t length, const struct opt_result *given, const struct opt_spec *spec) {
+status cli_scorer(struct score_options *s, const struct scorer_flags *f, size_t length, const struct opt_result *given,
+                  const struct opt_spec *spec) {
     *s = (struct score_options){.quantum = f->quantize, .scale = SCORE_LINEAR};
     TRY(check_effects(f, given, spec));
     if (!f->source) return ST_OK;

@@ -8,7 +8,8 @@
 typedef status cmd_fn(int argc, char **argv);
 
 /* Every command is one row here, in the order of rapt --help: X(name, "group"). */
-/* clang-format off: one row a line, each ending alike, so that branches merge */
+/* One row a line, so that branches merge */
+/* clang-format off */
 #define COMMAND_LIST(X) \
     X(score, "Data") \
     X(pair, "Data") \
@@ -24,12 +25,11 @@ typedef status cmd_fn(int argc, char **argv);
     X(report, "Measure") \
     X(inspect, "Look") \
     X(tokenize, "Look") \
-    X(template, "Look") \
-
+    X(template, "Look")
 /* clang-format on */
 
-#define COMMAND_DECLARE(name, group)                                                                                                       \
-    extern const struct opt_spec cmd_##name##_spec;                                                                                        \
+#define COMMAND_DECLARE(name, group)                \
+    extern const struct opt_spec cmd_##name##_spec; \
     cmd_fn cmd_##name##_run;
 COMMAND_LIST(COMMAND_DECLARE)
 
@@ -43,8 +43,7 @@ COMMAND_LIST(COMMAND_DECLARE)
     X(eval_alpaca, "alpaca", "AlpacaEval 2: arXiv 2404.04475, alpaca_eval 0.6.6") \
     X(eval_arena_hard, "arena-hard", "lmarena/arena-hard-auto, v0.1 and v2") \
     X(eval_mt_bench, "mt-bench", "arXiv 2306.05685; fschat 0.2.36, show_result.py") \
-    X(eval_mt_answers, "mt-answers", "fschat 0.2.36, gen_model_answer.py") \
-
+    X(eval_mt_answers, "mt-answers", "fschat 0.2.36, gen_model_answer.py")
 /* clang-format on */
 #define EVAL_COMMAND_DECLARE(name, task, citation) COMMAND_DECLARE(name, "Measure")
 EVAL_COMMAND_LIST(EVAL_COMMAND_DECLARE)

@@ -32,7 +32,8 @@ struct augment_cli {
 #define FIELD(name) offsetof(struct augment_cli, name)
 #define PAIRING(name) offsetof(struct augment_cli, pairing.name)
 static const struct opt_row rows[] = {
-    {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL, "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs with scores, or several scored responses each; - is stdin."},
+    {"input", OPT_STR, FIELD(input), "FILE", NULL, NULL,
+     "Rows (JSONL, JSON, gzip, zstd or Parquet): pairs with scores, or several scored responses each; - is stdin."},
     {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL,
      "JSONL rows of TRL's preference form, for training. Beside it goes FILE.goal.json, which train and generate read. - is stdout."},
     {"mode", OPT_CHOICE, FIELD(mode), NULL, "own", AUGMENT_MODE_CHOICES,
@@ -41,22 +42,27 @@ static const struct opt_row rows[] = {
      "random-order: each pair's goals exchanged with probability 1/2. shuffled: the goals of another pair. half-pairs: every second pair. "
      "half-goals: one of the two rows. sft: each response under its own goal, as prompt and completion."},
     {"attributes", OPT_LIST, FIELD(attributes.names), "NAME,NAME,...", NULL, NULL,
-     "Goals of several attributes, a line each: numbers of a response that the rows have under these names (UltraFeedback's ratings, HelpSteer's columns, "
-     "scores or attributes {NAME: number}). " GOAL_OVERALL " is the response's own score. Goals are then NAME=G,NAME=G,..., several separated by semicolons."},
+     "Goals of several attributes, a line each: numbers of a response that the rows have under these names (UltraFeedback's ratings, "
+     "HelpSteer's columns, "
+     "scores or attributes {NAME: number}). " GOAL_OVERALL
+     " is the response's own score. Goals are then NAME=G,NAME=G,..., several separated by semicolons."},
     {"best", OPT_STR, FIELD(attributes.best), "NAME=G,...", NULL, NULL,
      "What --goal best of rapt generate asks for, where that is not the upper end of an attribute's scale."},
     {"goals", OPT_STR, FIELD(goals), "own|prompt|G,G,...", "own", NULL,
-     "Goals of a pair: its two scores, the scores of all responses to the prompt (of a row that is a pair: its " PAIR_SCORES_FIELD "), or a list. Under any goal the nearer score is "
+     "Goals of a pair: its two scores, the scores of all responses to the prompt (of a row that is a pair: its " PAIR_SCORES_FIELD
+     "), or a list. Under any goal the nearer score is "
      "preferred."},
     {"without-goals", OPT_STR, FIELD(without_goals), "G,G,...", NULL, NULL,
-     "Goals that training never sees, as they are printed: pairs with such a score are dropped whole, responses too under --mode sft. The test split keeps "
+     "Goals that training never sees, as they are printed: pairs with such a score are dropped whole, responses too under --mode sft. The "
+     "test split keeps "
      "them."},
     {"goal-dropout", OPT_DOUBLE, FIELD(goal_dropout), "P", "0", NULL, "Share of pairs that are written once, without a goal."},
     {"swap", OPT_FLAG, FIELD(swap), NULL, "true", NULL,
      "Swap the responses under the rejected one's goal; --no-swap is --mode prefix-only."},
     PAIR_RULE_ROWS(PAIRING),
     {"exclude-prompts", OPT_STR, FIELD(exclude), "FILE", NULL, NULL,
-     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a prompt "
+     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a "
+     "prompt "
      "a line."},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "Stop after N used pairs (responses with --mode sft); 0 is no limit."},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "Of every random draw. The test split does not depend on it."},
@@ -67,19 +73,24 @@ static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "For --placement auto: the model, or its tokenizer, whose chat template decides."},
     CLI_KWARGS_ROW(FIELD(kwargs)),
     {"goal-template", OPT_STR, FIELD(template), "TEXT", NULL, NULL,
-     "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines. With --attributes {lines} is a line for each, {scaled} the "
+     "The goal's text; {s} is the score, {a} and {b} the scale. Default: the paper's two lines. With --attributes {lines} is a line for "
+     "each, {scaled} the "
      "same with its scale, {s} the overall score, which then has no line."},
     {"goal-template-file", OPT_STR, FIELD(template_file), "FILE", NULL, NULL,
      "The same from a file; one line break at its end is left out."},
     {"goal-tokens", OPT_STR, FIELD(tokens), "T,T,...", NULL, NULL,
-     "Tokens that stand for the goals, {s} in the goal's text, which is {s} alone unless given: one for each goal of --score-range in steps of --quantize, the lowest "
-     "goal's first. Special tokens that the model hardly uses, e.g. <|reserved_special_token_1|>; train --modules-to-save embed_tokens lets them learn."},
+     "Tokens that stand for the goals, {s} in the goal's text, which is {s} alone unless given: one for each goal of --score-range in "
+     "steps of --quantize, the lowest "
+     "goal's first. Special tokens that the model hardly uses, e.g. <|reserved_special_token_1|>; train --modules-to-save embed_tokens "
+     "lets them learn."},
     {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL,
-     "The scale that the goal's text names. With --attributes: of all of them, or NAME=A,B;NAME=A,B; those not named have the lowest and the highest number in "
+     "The scale that the goal's text names. With --attributes: of all of them, or NAME=A,B;NAME=A,B; those not named have the lowest and "
+     "the highest number in "
      "the data."},
     {"score-from", OPT_STR, FIELD(score_from), "A,B", NULL, NULL,
-     "The scale of the data's scores, mapped linearly to --score-range and rounded to 0.01. Without it scores are taken as they are. With --attributes also "
+     "The scale of the data's scores, mapped linearly to --score-range and rounded to 0.01. Without it scores are taken as they are. With "
+     "--attributes also "
      "NAME=A,B;NAME=A,B."},
     {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0", NULL, "Round goals to multiples of Q; 0 prints scores as they are."},
     {"ties", OPT_CHOICE, FIELD(ties), NULL, "drop", "drop|keep|plain",
@@ -91,7 +102,8 @@ static const struct opt_row rows[] = {
      "Only the training rows whose prompts are of part I of N, chosen by a hash of the prompt: 1/2 and 2/2 train the two policies of "
      "rapt score --cross-fit."},
     {"split", OPT_DOUBLE, FIELD(split), "F", "0", NULL,
-     "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output; 1: all of them, none is left for --output."},
+     "Fraction of the prompts, chosen by a hash of the prompt, whose pairs go to --test-output; 1: all of them, none is left for "
+     "--output."},
     {"test-output", OPT_STR, FIELD(test_output), "FILE", NULL, NULL,
      "The test pairs, under both own goals whatever the mode; ties are dropped."},
     {"test-goals", OPT_STR, FIELD(test_goals), "G,G,...", NULL, NULL,
@@ -152,7 +164,8 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
     if (o->tokens) goal_style_set_tokens(style, o->tokens);
     style->placement = goal_placement_parse(o->placement);
     if ((style->placement == GOAL_AUTO) != (o->model != NULL)) return FAIL(ST_USAGE, "--placement auto and --model M go together");
-    if (o->kwargs && !o->model) return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --placement auto, which renders a template");
+    if (o->kwargs && !o->model)
+        return FAIL(ST_USAGE, "--chat-template-kwargs has no effect without --placement auto, which renders a template");
     if (o->model) TRY(decide_placement(&style->placement, o->model, o->kwargs));
     if (o->kwargs) style->kwargs = mem_text(o->kwargs);
     style->quantum = o->quantize;
@@ -166,7 +179,8 @@ static status read_style(struct goal_style *style, const struct augment_cli *o) 
 static bool given(const struct opt_result *r, const char *name) { return opt_given(r, &cmd_augment_spec, name); }
 
 /* The rest of a style of several attributes, whose scales may have to be found in the data. */
-static status read_attributes(struct goal_style *style, struct augment_options *a, const struct augment_cli *o, const struct opt_result *r) {
+static status read_attributes(struct goal_style *style, struct augment_options *a, const struct augment_cli *o,
+                              const struct opt_result *r) {
     if (!style->attribute_count) return ST_OK;
     if (o->compat) return FAIL(ST_USAGE, "--compat %s and --attributes exclude each other", o->compat);
     if (given(r, "score-range")) TRY(cli_attributes_scales(style, o->score_range));
@@ -177,7 +191,8 @@ static status read_attributes(struct goal_style *style, struct augment_options *
 }
 
 /* Goals as they are printed. */
-static status read_list(struct goal_list *list, const struct goal_style *style, const char *option, const char *expected, const char *text) {
+static status read_list(struct goal_list *list, const struct goal_style *style, const char *option, const char *expected,
+                        const char *text) {
     const size_t before = list->count;
     if (style->attribute_count) {
         status s = goal_parse_list(list, style, text, NULL);
@@ -260,7 +275,8 @@ static status check_effects(const struct augment_options *a, const struct augmen
     if (split && !(a->test_split < 1)) {
         static const char *const training[] = {"mode", "goals", "goal-dropout", "swap", "fold", "without-goals", "compat"};
         for (size_t i = 0; i < sizeof training / sizeof training[0]; i++)
-            if (given(r, training[i])) return FAIL(ST_USAGE, "--%s has no effect with --split 1, which leaves no training rows", training[i]);
+            if (given(r, training[i]))
+                return FAIL(ST_USAGE, "--%s has no effect with --split 1, which leaves no training rows", training[i]);
     }
     if (o->test_unconditioned && !split) return FAIL(ST_USAGE, "--test-unconditioned has no effect without --split and --test-output");
     if (o->test_goals && !split) return FAIL(ST_USAGE, "--test-goals has no effect without --split and --test-output");
@@ -275,7 +291,8 @@ static status check_effects(const struct augment_options *a, const struct augmen
         if (a->ties == AUGMENT_TIES_PLAIN) return FAIL(ST_USAGE, "--ties plain has no effect with --mode plain; --ties keep keeps them");
     }
     if (a->mode == AUGMENT_SFT) {
-        static const char *const pairs_only[] = {"rule", "on-disagree", "top", "min-margin", "max-margin", "length-penalty", "tie-break", "max-pairs", "ties"};
+        static const char *const pairs_only[] = {"rule",           "on-disagree", "top",       "min-margin", "max-margin",
+                                                 "length-penalty", "tie-break",   "max-pairs", "ties"};
         for (size_t i = 0; i < sizeof pairs_only / sizeof pairs_only[0]; i++)
             if (given(r, pairs_only[i]) && (!split || strcmp(pairs_only[i], "ties") == 0))
                 return FAIL(ST_USAGE, "--%s has no effect with --mode sft, which writes each response by itself", pairs_only[i]);

@@ -26,7 +26,8 @@ struct options {
 static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file with a chat template"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter on top; its goal.json says how goals were asked in training"},
-    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL, "the score to aim at, or best; NAME=G,NAME=G,... where goals have several attributes; /goal changes it"},
+    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL,
+     "the score to aim at, or best; NAME=G,NAME=G,... where goals have several attributes; /goal changes it"},
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "the system text; /system changes it"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
@@ -322,7 +323,8 @@ static status open_talk(struct talk *t, const struct sampler_options *sampler) {
         TRY(adapter_load(&t->model, o->adapter, false));
         t->theta = t->model.params.value;
     }
-    return decoder_open(&t->decoder, &t->model, t->theta, &(struct decode_options){.batch = 1, .length = (size_t)o->max_length, .sampler = *sampler});
+    return decoder_open(&t->decoder, &t->model, t->theta,
+                        &(struct decode_options){.batch = 1, .length = (size_t)o->max_length, .sampler = *sampler});
 }
 
 static void release(struct talk *t) {

@@ -19,9 +19,12 @@ static const struct opt_row rows[] = {
     {"judgments", OPT_LIST, FIELD(judgments), "F.jsonl", NULL, NULL,
      "rows with question_id (v2: uid), model and two games with a score, A>>B to B>>A; in the first the baseline is A"},
     {"bench", OPT_CHOICE, FIELD(version), NULL, "v2", "v0.1|v2", "the formulas of Arena-Hard v0.1 or v2"},
-    {"baseline", OPT_STR, FIELD(baseline), "NAME", NULL, NULL, "the model it is compared with; default v0.1 gpt-4-0314, v2 that of the category: o3-mini-2025-01-31, of creative_writing gemini-2.0-flash-001"},
+    {"baseline", OPT_STR, FIELD(baseline), "NAME", NULL, NULL,
+     "the model it is compared with; default v0.1 gpt-4-0314, v2 that of the category: o3-mini-2025-01-31, of creative_writing "
+     "gemini-2.0-flash-001"},
     {"category", OPT_STR, FIELD(category), "NAME", NULL, NULL, "v2: rows of this category; default hard_prompt"},
-    {"style-control", OPT_FLAG, FIELD(style), NULL, NULL, NULL, "v2: with length and markdown as further causes of a verdict; needs --answers"},
+    {"style-control", OPT_FLAG, FIELD(style), NULL, NULL, NULL,
+     "v2: with length and markdown as further causes of a verdict; needs --answers"},
     {"answers", OPT_LIST, FIELD(answers), "F.jsonl", NULL, NULL,
      "v2's answer files of all models and the baseline: uid, model, metadata {token_len, header_count, list_count, bold_count}"},
     {"rounds", OPT_INT, FIELD(rounds), "N", "100", NULL, "of the bootstrap"},
@@ -40,8 +43,8 @@ const struct opt_spec cmd_eval_arena_hard_spec = {
     .notes = "docs/evaluation.md has the formulas.",
 };
 
-static void put_scores(struct buf *json, struct buf *text, const struct options *o, const struct arena_set *s, const struct arena_score *scores,
-                       const double *styles) {
+static void put_scores(struct buf *json, struct buf *text, const struct options *o, const struct arena_set *s,
+                       const struct arena_score *scores, const double *styles) {
     static const char *const names[ARENA_STYLES] = {"length", "headers", "lists", "bold"};
     const double level = 1 - 2 * arena_hard_tail(s->version);
     buf_printf(json, "{\"task\": \"arena-hard\", \"bench\": \"%s\", \"level\": ", o->version);
@@ -52,8 +55,10 @@ static void put_scores(struct buf *json, struct buf *text, const struct options 
         buf_append_text(json, ", \"category\": ");
         json_put_text(json, s->category);
     }
-    buf_printf(json, ", \"battles\": %zu, \"games_without_verdict\": %zu, \"style_control\": %s, \"models\": [", s->count, s->skipped, o->style ? "true" : "false");
-    buf_printf(text, "Arena-Hard %s against %s%s: %zu battles, %g%% intervals\n", o->version, s->baseline, o->style ? ", style control" : "", s->count, 100 * level);
+    buf_printf(json, ", \"battles\": %zu, \"games_without_verdict\": %zu, \"style_control\": %s, \"models\": [", s->count, s->skipped,
+               o->style ? "true" : "false");
+    buf_printf(text, "Arena-Hard %s against %s%s: %zu battles, %g%% intervals\n", o->version, s->baseline,
+               o->style ? ", style control" : "", s->count, 100 * level);
     for (size_t i = 0; i < s->model_count; i++) {
         const struct arena_score *x = &scores[i];
         buf_append_text(json, i ? ", {\"model\": " : "{\"model\": ");
@@ -83,13 +88,16 @@ static status evaluate(const struct options *o, struct arena_set *s) {
     double styles[ARENA_STYLES] = {0};
     struct buf json = {0}, text = {0};
     for (size_t i = 0; i < o->judgments.count; i++) TRY(arena_hard_load(s, o->judgments.items[i]));
-    if (!s->count) return FAIL(ST_FORMAT, "no battles in the judgements%s%s", s->category ? " of the category " : "", s->category ? s->category : "");
+    if (!s->count)
+        return FAIL(ST_FORMAT, "no battles in the judgements%s%s", s->category ? " of the category " : "", s->category ? s->category : "");
     if (s->count > UINT32_MAX) return FAIL(ST_UNSUPPORTED, "more than %lu battles", (unsigned long)UINT32_MAX);
     if (o->style) TRY(arena_hard_load_styles(s, o->answers.items, o->answers.count));
     struct arena_score *scores = mem_zero(s->model_count, sizeof *scores);
     status code = ST_OK;
-    if (o->style) code = arena_hard_scores_styled(scores, styles, s, &params);
-    else arena_hard_scores(scores, s, &params);
+    if (o->style)
+        code = arena_hard_scores_styled(scores, styles, s, &params);
+    else
+        arena_hard_scores(scores, s, &params);
     if (code == ST_OK) put_scores(&json, &text, o, s, scores, styles);
     if (code == ST_OK) code = cli_put_results(&json, &text, o->output, o->json);
     free(scores);

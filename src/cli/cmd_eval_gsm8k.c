@@ -29,16 +29,19 @@ const struct opt_spec cmd_eval_gsm8k_spec = {
     .summary = "GSM8K by greedy generation: strict-match and flexible-extract, as lm-evaluation-harness.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt eval gsm8k --model M.gguf --data test.jsonl --fewshot-data train.jsonl\n"
-               "rapt eval gsm8k --model M --adapter runs/ra --goal 10 --apply-chat-template --data test.jsonl --num-fewshot 0 --output-path out\n"
-               "rapt eval gsm8k --endpoint http://localhost:8000/v1 --endpoint-model NAME --data test.jsonl --fewshot-data train.jsonl --output-path out",
+    .example =
+        "rapt eval gsm8k --model M.gguf --data test.jsonl --fewshot-data train.jsonl\n"
+        "rapt eval gsm8k --model M --adapter runs/ra --goal 10 --apply-chat-template --data test.jsonl --num-fewshot 0 --output-path out\n"
+        "rapt eval gsm8k --endpoint http://localhost:8000/v1 --endpoint-model NAME --data test.jsonl --fewshot-data train.jsonl "
+        "--output-path out",
     .notes = "Rows have question and answer, whose last line is #### NUMBER. docs/evaluation.md has the formulas.",
 };
 
 static status check(const struct options *o, const struct opt_result *r) {
     static const char *const local[] = {"model", "adapter", "chat-template-kwargs", "dtype", "threads", "max-length", "batch-size", NULL};
     TRY(cli_harness_check(&o->h, r, &cmd_eval_gsm8k_spec, local));
-    if (o->h.shots && !o->h.fewshot_data) return FAIL(ST_USAGE, "--num-fewshot %lld needs --fewshot-data F, the training rows; or --num-fewshot 0", (long long)o->h.shots);
+    if (o->h.shots && !o->h.fewshot_data)
+        return FAIL(ST_USAGE, "--num-fewshot %lld needs --fewshot-data F, the training rows; or --num-fewshot 0", (long long)o->h.shots);
     if (o->max_gen < 1 || o->max_gen > 1 << 24) return FAIL(ST_USAGE, "--max-gen-toks expects 1 or more");
     if (o->max_length < 2 || o->max_length > 1 << 24) return FAIL(ST_USAGE, "--max-length expects 2 or more");
     if (o->batch < 1 || o->batch > 4096) return FAIL(ST_USAGE, "--batch-size expects 1 to 4096");
@@ -83,7 +86,8 @@ static status open_model(struct world *w, const struct options *o) {
         theta = w->model.params.value;
     }
     const size_t batch = (size_t)o->batch < w->set.count ? (size_t)o->batch : w->set.count;
-    return decoder_open(&w->decoder, &w->model, theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = greedy});
+    return decoder_open(&w->decoder, &w->model, theta,
+                        &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = greedy});
 }
 
 static status report(const struct options *o, struct world *w, size_t truncated) {
@@ -92,7 +96,9 @@ static status report(const struct options *o, struct world *w, size_t truncated)
     const struct harness_run run = {.task = "gsm8k",
                                     .model = o->h.model ? o->h.model : o->h.endpoint.model,
                                     .adapter = o->h.adapter,
-                                    .dtype = !o->h.model ? NULL : w->model.int8 ? "int8" : matmul_kind_name(w->model.kind),
+                                    .dtype = !o->h.model     ? NULL
+                                             : w->model.int8 ? "int8"
+                                                             : matmul_kind_name(w->model.kind),
                                     .data = o->h.data,
                                     .prompt = &w->prompt,
                                     .shots = (size_t)o->h.shots,

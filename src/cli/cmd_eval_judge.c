@@ -34,7 +34,8 @@ static const struct opt_row rows[] = {
     {"reference-answers", OPT_STR, FIELD(references), "F.jsonl", NULL, NULL,
      "MT-Bench's reference_answer/gpt-4.jsonl, for questions of the categories math, reasoning and coding"},
     {"judge-prompts", OPT_STR, FIELD(prompts), "F", NULL, NULL,
-     "what the judge reads, in the benchmark's own form: alpaca's template in ChatML, MT-Bench's judge_prompts.jsonl, Arena-Hard's config YAML (of which "
+     "what the judge reads, in the benchmark's own form: alpaca's template in ChatML, MT-Bench's judge_prompts.jsonl, Arena-Hard's config "
+     "YAML (of which "
      "prompt_template, system_prompt and system_prompts are taken). Default: the benchmark's own"},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N questions; 0 = all"},
     {"output", OPT_STR, FIELD(output), "F", NULL, NULL, "the judgements: annotations.json, or rows of model_judgment"},
@@ -43,7 +44,8 @@ static const struct opt_row rows[] = {
     {"The judge", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"max-answer-tokens", OPT_INT, FIELD(max_tokens), "N", "0", NULL, "Tokens of an answer, at most; 0 is what the benchmark has."},
     {"answer-tries", OPT_INT, FIELD(answer_tries), "N", "0", NULL,
-     "Times that a question is asked until its answer can be read; 0 is what the benchmark has: 2 for arena-hard-v0.1, which goes on with the conversation, else 1. "
+     "Times that a question is asked until its answer can be read; 0 is what the benchmark has: 2 for arena-hard-v0.1, which goes on with "
+     "the conversation, else 1. "
      "Others are asked again at temperature 1."},
     {"on-bad-answer", OPT_CHOICE, FIELD(on_bad), NULL, "null", "stop|null",
      "When none can: stop, or, as the benchmarks do, write a judgement without verdict, and count it."},
@@ -55,7 +57,8 @@ static const struct opt_row rows[] = {
     CLI_KWARGS_ROW(FIELD(kwargs)),
     {"batch-size", OPT_INT, FIELD(batch), "N", "16", NULL, "answers written at a time"},
     {"max-length", OPT_INT, FIELD(max_length), "N", "0", NULL,
-     "most tokens of question and answer, cut to the model's positions; sizes the memory. 0: the longest question with its longest answer. A question that leaves no "
+     "most tokens of question and answer, cut to the model's positions; sizes the memory. 0: the longest question with its longest answer. "
+     "A question that leaves no "
      "room for an answer is one that cannot be read"},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", INFER_DTYPE_CHOICES, INFER_DTYPE_HELP},
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
@@ -67,7 +70,8 @@ static void put_names(struct buf *out, const char *option) {
 }
 
 static void put_values(struct buf *out, const char *option) {
-    for (size_t i = 0; strcmp(option, "bench") == 0 && i < bench_protocol_count; i++) buf_printf(out, "%s%s", i ? "|" : "", bench_protocols[i]->name);
+    for (size_t i = 0; strcmp(option, "bench") == 0 && i < bench_protocol_count; i++)
+        buf_printf(out, "%s%s", i ? "|" : "", bench_protocols[i]->name);
 }
 
 const struct opt_spec cmd_eval_judge_spec = {
@@ -77,14 +81,18 @@ const struct opt_spec cmd_eval_judge_spec = {
     .row_count = sizeof rows / sizeof rows[0],
     .put_names = put_names,
     .put_values = put_values,
-    .example = "rapt eval judge --bench alpaca --answers model_outputs.json --baseline-answers gpt4_turbo.json --output annotations.json \\\n"
-               "    --endpoint https://api.openai.com/v1 --endpoint-model gpt-4-1106-preview\n"
-               "rapt eval judge --bench alpaca --answers model_outputs.json --baseline-answers gpt4_turbo.json --output annotations.json --model judge.gguf\n"
-               "rapt eval judge --bench mt-bench --questions question.jsonl --reference-answers gpt-4.jsonl --answers mine.jsonl --output single.jsonl \\\n"
-               "    --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
-               "rapt eval judge --bench arena-hard-v2 --questions question.jsonl --answers mine.jsonl \\\n"
-               "    --baseline-answers o3-mini.jsonl,gemini.jsonl --output judged.jsonl --endpoint http://localhost:8000/v1 --endpoint-model NAME",
-    .notes = "rapt eval alpaca, mt-bench and arena-hard read what it writes, and so do the benchmarks' own scripts. docs/evaluation.md has the protocols.",
+    .example =
+        "rapt eval judge --bench alpaca --answers model_outputs.json --baseline-answers gpt4_turbo.json --output annotations.json \\\n"
+        "    --endpoint https://api.openai.com/v1 --endpoint-model gpt-4-1106-preview\n"
+        "rapt eval judge --bench alpaca --answers model_outputs.json --baseline-answers gpt4_turbo.json --output annotations.json --model "
+        "judge.gguf\n"
+        "rapt eval judge --bench mt-bench --questions question.jsonl --reference-answers gpt-4.jsonl --answers mine.jsonl --output "
+        "single.jsonl \\\n"
+        "    --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
+        "rapt eval judge --bench arena-hard-v2 --questions question.jsonl --answers mine.jsonl \\\n"
+        "    --baseline-answers o3-mini.jsonl,gemini.jsonl --output judged.jsonl --endpoint http://localhost:8000/v1 --endpoint-model NAME",
+    .notes = "rapt eval alpaca, mt-bench and arena-hard read what it writes, and so do the benchmarks' own scripts. docs/evaluation.md has "
+             "the protocols.",
 };
 
 static status need(const char *value, const char *option, const struct bench_protocol *p) {
@@ -106,10 +114,13 @@ static status check(const struct options *o, const struct opt_result *r, const s
     const struct {
         const char *option;
         unsigned flag;
-    } of_some[] = {{"baseline-answers", BENCH_NEEDS_BASELINES}, {"questions", BENCH_NEEDS_QUESTIONS}, {"reference-answers", BENCH_TAKES_REFERENCES},
+    } of_some[] = {{"baseline-answers", BENCH_NEEDS_BASELINES},
+                   {"questions", BENCH_NEEDS_QUESTIONS},
+                   {"reference-answers", BENCH_TAKES_REFERENCES},
                    {"baseline", BENCH_TAKES_BASELINE}};
-    const struct cli_between numbers[] = {
-        {"limit", (double)o->limit, 0, 1e9}, {"max-answer-tokens", (double)o->max_tokens, 0, 1e6}, {"answer-tries", (double)o->answer_tries, 0, 100}};
+    const struct cli_between numbers[] = {{"limit", (double)o->limit, 0, 1e9},
+                                          {"max-answer-tokens", (double)o->max_tokens, 0, 1e6},
+                                          {"answer-tries", (double)o->answer_tries, 0, 100}};
     if (r->positional_count) return FAIL(ST_USAGE, "'%s' is not an option of rapt eval judge", r->positional[0]);
     TRY(need(o->answers, "answers", p));
     TRY(need(o->output, "output", p));
@@ -120,7 +131,8 @@ static status check(const struct options *o, const struct opt_result *r, const s
     if (p->needs & BENCH_NEEDS_BASELINES) TRY(need(o->baselines.count ? o->baselines.items[0] : NULL, "baseline-answers", p));
     if (p->needs & BENCH_NEEDS_QUESTIONS) TRY(need(o->questions, "questions", p));
     if (o->baselines.count > BENCH_FILES_MAX) return FAIL(ST_USAGE, "--baseline-answers expects at most %d files", BENCH_FILES_MAX);
-    if (p->max_tokens == 1 && o->max_tokens > 1) return FAIL(ST_USAGE, "--max-answer-tokens: the judge of --bench %s is read by one token", p->name);
+    if (p->max_tokens == 1 && o->max_tokens > 1)
+        return FAIL(ST_USAGE, "--max-answer-tokens: the judge of --bench %s is read by one token", p->name);
     if (o->json && strcmp(o->output, "-") == 0) return FAIL(ST_USAGE, "--json and --output - would both write to stdout");
     return cli_check_between(numbers, sizeof numbers / sizeof numbers[0]);
 }
@@ -146,7 +158,8 @@ static status write_file(const struct bench *b, const char *path) {
 static status ask_model(struct bench *b, struct remote_counts *counts, const struct options *o, const struct remote_options *how) {
     struct encoder encoder = {0};
     struct model model = {0};
-    struct bench_model m = {.name = o->model, .encoder = &encoder, .model = &model, .batch = (size_t)o->batch, .length = (size_t)o->max_length};
+    struct bench_model m = {
+        .name = o->model, .encoder = &encoder, .model = &model, .batch = (size_t)o->batch, .length = (size_t)o->max_length};
     status s = encoder_open(&encoder, o->model);
     if (s == ST_OK) s = encoder_set_kwargs(&encoder, o->kwargs, &(struct kwargs_places){.adapter = o->adapter, .model = o->model});
     if (s == ST_OK) s = infer_model_open(&model, o->model, o->dtype);
@@ -160,14 +173,23 @@ static status ask_model(struct bench *b, struct remote_counts *counts, const str
 
 static status judge(const struct options *o, const struct bench_protocol *p, struct remote_options *remote) {
     struct bench b;
-    struct bench_options bo = {.answers = o->answers, .baseline_count = o->baselines.count, .baseline = o->baseline, .questions = o->questions,
-        .references = o->references, .prompts = o->prompts, .limit = (size_t)o->limit,
-        .judge = o->judge ? o->judge : o->model ? o->model : remote->model, .seconds = (double)time(NULL)};
+    struct bench_options bo = {.answers = o->answers,
+                               .baseline_count = o->baselines.count,
+                               .baseline = o->baseline,
+                               .questions = o->questions,
+                               .references = o->references,
+                               .prompts = o->prompts,
+                               .limit = (size_t)o->limit,
+                               .judge = o->judge   ? o->judge
+                                        : o->model ? o->model
+                                                   : remote->model,
+                               .seconds = (double)time(NULL)};
     struct remote_counts kept = {0}, *counts = &kept;
     for (size_t i = 0; i < o->baselines.count; i++) bo.baselines[i] = o->baselines.items[i];
     TRY(bench_open(&b, p, &bo));
     if (b.missing)
-        log_warn("%s: %zu questions have no answer in it, and are left out%s%s", o->answers, b.missing, p->missing_hint ? "; " : "", p->missing_hint ? p->missing_hint : "");
+        log_warn("%s: %zu questions have no answer in it, and are left out%s%s", o->answers, b.missing, p->missing_hint ? "; " : "",
+                 p->missing_hint ? p->missing_hint : "");
     status s = o->model ? ask_model(&b, counts, o, remote) : bench_ask(&b, counts, remote);
     if (s == ST_OK) s = write_file(&b, o->output);
     const struct cli_count list[] = {{"judgements", "questions about answers, and equal ones", b.count + b.equal},
@@ -189,8 +211,12 @@ status cmd_eval_judge_run(int argc, char **argv) {
     if (done) return ST_OK;
     TRY(find_protocol(&p, o.bench));
     TRY(check(&o, &r, p));
-    struct remote_options remote = {.max_tokens = o.max_tokens, .answer_tries = o.answer_tries, .stop_on_bad = strcmp(o.on_bad, "stop") == 0,
-        .who = "judge", .item = "question", .go_on = "--on-bad-answer null"};
+    struct remote_options remote = {.max_tokens = o.max_tokens,
+                                    .answer_tries = o.answer_tries,
+                                    .stop_on_bad = strcmp(o.on_bad, "stop") == 0,
+                                    .who = "judge",
+                                    .item = "question",
+                                    .go_on = "--on-bad-answer null"};
     if (!o.model) TRY(cli_endpoint(&remote, &o.endpoint, &r, &cmd_eval_judge_spec, o.output, ".judge.jsonl"));
     return judge(&o, p, &remote);
 }

@@ -24,20 +24,27 @@ struct options {
 #define FIELD(name) offsetof(struct options, name)
 static const struct opt_row rows[] = {
     {"samples", OPT_LIST, FIELD(samples), "[NAME=]FILE", NULL, NULL,
-     "What a policy wrote, at temperature 1 and without top-k and the like: rapt generate --token-ids, with or without --goal, scored (rapt score) or not. Several: differences are to the first, and the "
+     "What a policy wrote, at temperature 1 and without top-k and the like: rapt generate --token-ids, with or without --goal, scored "
+     "(rapt score) or not. Several: differences are to the first, and the "
      "runs without goals are those that are matched with it. Several of one NAME are one run with several seeds."},
-    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL, "Samples under these goals alone, and those without one. Of several attributes: NAME=G,NAME=G;NAME=G,NAME=G."},
+    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL,
+     "Samples under these goals alone, and those without one. Of several attributes: NAME=G,NAME=G;NAME=G,NAME=G."},
     {"above", OPT_DOUBLE, FIELD(above), "R", NULL, NULL, "Of scored samples also the share of scores above R."},
     {"log-probs", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL,
-     "The base model, which is the reference. Without it rows have logps and ref_logps (sums over the response under policy and reference, nats) and tokens."},
+     "The base model, which is the reference. Without it rows have logps and ref_logps (sums over the response under policy and reference, "
+     "nats) and tokens."},
     {"adapter", OPT_LIST, FIELD(adapters), "NAME=D", NULL, NULL,
-     "The adapter, or the fully trained model, that wrote the samples of that NAME; as many of a NAME as there are of --samples, in their order. The base model itself: NAME=M."},
-    {"reference-adapter", OPT_STR, FIELD(reference), "D", NULL, NULL, "The reference is the base model with this adapter: what training started from. A fully trained model: the reference itself."},
+     "The adapter, or the fully trained model, that wrote the samples of that NAME; as many of a NAME as there are of --samples, in their "
+     "order. The base model itself: NAME=M."},
+    {"reference-adapter", OPT_STR, FIELD(reference), "D", NULL, NULL,
+     "The reference is the base model with this adapter: what training started from. A fully trained model: the reference itself."},
     {"reference-goal", OPT_CHOICE, FIELD(reference_goal), NULL, "same", "same|none",
-     "How the reference is asked: as the policy was, which is the distance that DPO's loss holds down; or without the goal, which counts what the goal's text alone does too, and compares runs with goals and "
+     "How the reference is asked: as the policy was, which is the distance that DPO's loss holds down; or without the goal, which counts "
+     "what the goal's text alone does too, and compares runs with goals and "
      "without on one ground."},
-    {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL, "template, placement and scale of the goal as JSON, instead of each adapter's goal.json: as in generate"},
+    {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
+     "template, placement and scale of the goal as JSON, instead of each adapter's goal.json: as in generate"},
     {"raw", OPT_FLAG, FIELD(raw), NULL, NULL, NULL, "string prompts went in without the chat template: as in generate"},
     CLI_KWARGS_ROW(FIELD(kwargs)),
     {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "2048", NULL, "positions computed at a time"},
@@ -56,7 +63,8 @@ const struct opt_spec cmd_eval_kl_spec = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt generate --model M --adapter runs/ra --goal 7,10 --input prompts.jsonl --n 4 --token-ids --output ra.jsonl\n"
-               "rapt eval kl --model M --adapter ra=runs/ra --adapter dpo=runs/dpo --samples ra=ra-scored.jsonl --samples dpo=dpo-scored.jsonl --reference-goal none --above 7\n"
+               "rapt eval kl --model M --adapter ra=runs/ra --adapter dpo=runs/dpo --samples ra=ra-scored.jsonl --samples "
+               "dpo=dpo-scored.jsonl --reference-goal none --above 7\n"
                "rapt eval kl --samples ra=ra.jsonl --samples dpo=dpo.jsonl",
     .notes = "docs/evaluation.md has the formulas.",
 };
@@ -108,7 +116,8 @@ static status score_policies(struct computed *files, const struct options *o, co
         kl_scorer_free(scorer);
         TRY(s);
         if (other_tokens)
-            log_info("%s: %zu of %zu responses have another number of tokens than they say: their texts are tokenised otherwise than they were written "
+            log_info("%s: %zu of %zu responses have another number of tokens than they say: their texts are tokenised otherwise than they "
+                     "were written "
                      "(rapt generate --token-ids keeps the tokens)",
                      path, other_tokens, files[i].policy.count);
     }
@@ -142,8 +151,8 @@ static status score_files(struct computed *files, const struct options *o, const
     return score_reference(files, o, &k);
 }
 
-static status load_file(struct goal_samples *file, size_t i, const struct computed *c, const struct options *o, const struct source_map *map,
-                        struct goal_names *names) {
+static status load_file(struct goal_samples *file, size_t i, const struct computed *c, const struct options *o,
+                        const struct source_map *map, struct goal_names *names) {
     struct goal_samples_options so = {.map = map, .names = names, .log_probs = true};
     char *name;
     const char *path = cli_split_name(&name, o->samples.items[i]);
@@ -154,13 +163,19 @@ static status load_file(struct goal_samples *file, size_t i, const struct comput
 }
 
 static status check(const struct options *o, const struct opt_result *r) {
-    static const char *const with_model[] = {"adapter", "reference-adapter", "reference-goal", "goal-style", "raw", "chat-template-kwargs", "micro-batch-tokens", "dtype", "threads"};
+    static const char *const with_model[] = {"adapter", "reference-adapter",    "reference-goal",     "goal-style",
+                                             "raw",     "chat-template-kwargs", "micro-batch-tokens", "dtype",
+                                             "threads"};
     if (!o->samples.count) return FAIL(ST_USAGE, "rapt eval kl expects --samples FILE, what a policy wrote (rapt generate)");
     for (size_t i = 0; !o->model && i < sizeof with_model / sizeof with_model[0]; i++)
         if (opt_given(r, &cmd_eval_kl_spec, with_model[i])) return FAIL(ST_USAGE, "--%s has no effect without --model", with_model[i]);
     for (size_t i = 0; o->model && i < o->samples.count; i++)
-        if (!find_adapter(o, i)) return FAIL(ST_USAGE, "--samples %s: no --adapter NAME=D of that name says who wrote them (the base model itself: NAME=M)", o->samples.items[i]);
-    if (o->adapters.count > o->samples.count) return FAIL(ST_USAGE, "%zu --adapter and %zu --samples; expected one of each name for every file of samples", o->adapters.count, o->samples.count);
+        if (!find_adapter(o, i))
+            return FAIL(ST_USAGE, "--samples %s: no --adapter NAME=D of that name says who wrote them (the base model itself: NAME=M)",
+                        o->samples.items[i]);
+    if (o->adapters.count > o->samples.count)
+        return FAIL(ST_USAGE, "%zu --adapter and %zu --samples; expected one of each name for every file of samples", o->adapters.count,
+                    o->samples.count);
     TRY(cli_micro_batch_tokens(o->budget));
     if (opt_given(r, &cmd_eval_kl_spec, "above") && !isfinite(o->above)) return FAIL(ST_USAGE, "--above expects a finite number");
     return cli_threads(o->threads);

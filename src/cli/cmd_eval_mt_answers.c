@@ -25,14 +25,19 @@ static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter on top; its goal.json says how goals were asked in training"},
     {"questions", OPT_STR, FIELD(questions), "F.jsonl", NULL, NULL, "FastChat's question.jsonl: question_id, category, turns"},
-    {"output", OPT_STR, FIELD(output), "F.jsonl", "-", NULL, "FastChat's model_answer rows: question_id, answer_id, model_id, choices, tstamp"},
+    {"output", OPT_STR, FIELD(output), "F.jsonl", "-", NULL,
+     "FastChat's model_answer rows: question_id, answer_id, model_id, choices, tstamp"},
     {"model-id", OPT_STR, FIELD(id), "NAME", NULL, NULL, "the model's name there"},
-    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL, "the score to aim at, or best; NAME=G,NAME=G,... where goals have several attributes. It stands once: before the first turn, also when the second is asked; placement after: in the turn that is asked"},
-    {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL, "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
+    {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL,
+     "the score to aim at, or best; NAME=G,NAME=G,... where goals have several attributes. It stands once: before the first turn, also "
+     "when the second is asked; placement after: in the turn that is asked"},
+    {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
+     "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
     CLI_KWARGS_ROW(FIELD(kwargs)),
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N questions; 0 = all"},
     {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "1024", NULL, "most tokens of an answer"},
-    {"max-length", OPT_INT, FIELD(max_length), "N", "4096", NULL, "most tokens of a conversation, cut to the model's positions; sizes the memory"},
+    {"max-length", OPT_INT, FIELD(max_length), "N", "4096", NULL,
+     "most tokens of a conversation, cut to the model's positions; sizes the memory"},
     {"batch-size", OPT_INT, FIELD(batch), "N", "16", NULL, "answers written at a time"},
     {"seed", OPT_INT, FIELD(seed), "N", "42", NULL, "of the categories that are sampled"},
     {"dtype", OPT_CHOICE, FIELD(dtype), NULL, "auto", INFER_DTYPE_CHOICES, INFER_DTYPE_HELP},
@@ -40,7 +45,8 @@ static const struct opt_row rows[] = {
     {"A model behind an endpoint, instead of --model", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     ENDPOINT_ROWS(ENDPOINT, "OUTPUT.remote.jsonl; without a file of --output none"),
     GOAL_AS_ROW(FIELD(goal_as)),
-    {"answer-tries", OPT_INT, FIELD(answer_tries), "N", "3", NULL, "Times that a turn is asked until there is a text in the answer. Then the run ends."},
+    {"answer-tries", OPT_INT, FIELD(answer_tries), "N", "3", NULL,
+     "Times that a turn is asked until there is a text in the answer. Then the run ends."},
 };
 
 const struct opt_spec cmd_eval_mt_answers_spec = {
@@ -48,9 +54,12 @@ const struct opt_spec cmd_eval_mt_answers_spec = {
     .summary = "A model's answers to MT-Bench's two-turn questions, in FastChat's form.",
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
-    .example = "rapt eval mt-answers --model M.gguf --adapter runs/ra --goal 10 --questions question.jsonl --model-id ra-10 --output model_answer/ra-10.jsonl\n"
-               "rapt eval mt-answers --endpoint http://localhost:8080/v1 --endpoint-model NAME --goal 10 --questions question.jsonl --model-id ra-10 --output ra-10.jsonl",
-    .notes = "Temperatures are FastChat's: 0.7 for writing and roleplay, 0.1 for stem and humanities, 0 for the others that it names, 0.7 for any else.",
+    .example = "rapt eval mt-answers --model M.gguf --adapter runs/ra --goal 10 --questions question.jsonl --model-id ra-10 --output "
+               "model_answer/ra-10.jsonl\n"
+               "rapt eval mt-answers --endpoint http://localhost:8080/v1 --endpoint-model NAME --goal 10 --questions question.jsonl "
+               "--model-id ra-10 --output ra-10.jsonl",
+    .notes = "Temperatures are FastChat's: 0.7 for writing and roleplay, 0.1 for stem and humanities, 0 for the others that it names, 0.7 "
+             "for any else.",
 };
 
 struct world {
@@ -86,7 +95,8 @@ static status answer_at(struct world *w, const struct options *o, double tempera
     const struct sampler_options sampler = {.temperature = temperature, .top_p = 1, .repetition_penalty = 1, .seed = (uint64_t)o->seed};
     struct decoder d = {0};
     const size_t batch = (size_t)o->batch < w->set.count ? (size_t)o->batch : w->set.count;
-    status s = decoder_open(&d, &w->model, w->theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = sampler});
+    status s = decoder_open(&d, &w->model, w->theta,
+                            &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = sampler});
     for (size_t turn = 0; s == ST_OK && turn < MT_ANSWER_TURNS; turn++) s = mt_answer_turn(&w->set, &d, &w->how, temperature, turn);
     decoder_release(&d);
     return s;
@@ -96,7 +106,8 @@ static status answer_all(struct world *w, const struct options *o) {
     static const double temperatures[] = {0, 0.1, 0.7};
     for (size_t k = 0; k < 3; k++) {
         bool any = false;
-        for (size_t i = 0; i < w->set.count; i++) any = any || (w->set.items[i].temperature > temperatures[k] - 1e-9 && w->set.items[i].temperature < temperatures[k] + 1e-9);
+        for (size_t i = 0; i < w->set.count; i++)
+            any = any || (w->set.items[i].temperature > temperatures[k] - 1e-9 && w->set.items[i].temperature < temperatures[k] + 1e-9);
         if (any) TRY(answer_at(w, o, temperatures[k]));
     }
     return ST_OK;
@@ -143,7 +154,8 @@ static status check(const struct options *o, const struct opt_result *r) {
 
 /* All by an endpoint. */
 static status answer_remotely(struct world *w, const struct options *o, const struct opt_result *r) {
-    struct remote_options remote = {.max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = true, .who = "model", .item = "question"};
+    struct remote_options remote = {
+        .max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = true, .who = "model", .item = "question"};
     struct remote_counts kept, *counts = &kept;
     struct goal_style style = {0};
     struct goal_list goals = {0};

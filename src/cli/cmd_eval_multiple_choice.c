@@ -18,13 +18,17 @@ struct options {
 static const struct opt_row rows[] = {
     {"task", OPT_STR, FIELD(task), "NAME", NULL, NULL, "one of:"},
     {"task-file", OPT_STR, FIELD(task_file), "F.yaml", NULL, NULL,
-     "leaderboard_bbh: the subtask as lm-evaluation-harness has it, lm_eval/tasks/leaderboard/bbh_mc/SUBTASK.yaml: description, choices and examples"},
+     "leaderboard_bbh: the subtask as lm-evaluation-harness has it, lm_eval/tasks/leaderboard/bbh_mc/SUBTASK.yaml: description, choices "
+     "and examples"},
     HARNESS_ROWS(HARNESS, "0", DTYPE_CHOICES, DTYPE_HELP),
-    {"max-length", OPT_INT, FIELD(max_length), "N", "0", NULL, "tokens of a question and its choice; longer ones lose their head and are counted. 0 = the model's positions"},
-    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "4096", NULL, "positions computed at a time; what questions and examples share counts once"},
+    {"max-length", OPT_INT, FIELD(max_length), "N", "0", NULL,
+     "tokens of a question and its choice; longer ones lose their head and are counted. 0 = the model's positions"},
+    {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "4096", NULL,
+     "positions computed at a time; what questions and examples share counts once"},
     HARNESS_ENDPOINT_ROWS(HARNESS, "D/TASK.remote.jsonl of --output-path; without it none"),
     {"tokenizer", OPT_STR, FIELD(tokenizer), "M", NULL, NULL,
-     "the served model's folder, .gguf file or tokenizer.json: prompts go as its token ids, and --apply-chat-template is its template. Without it they go as "
+     "the served model's folder, .gguf file or tokenizer.json: prompts go as its token ids, and --apply-chat-template is its template. "
+     "Without it they go as "
      "text, and a choice begins where the server says that its token begins"},
 };
 
@@ -39,10 +43,14 @@ const struct opt_spec cmd_eval_multiple_choice_spec = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .put_names = put_names,
-    .example = "rapt eval multiple-choice --model M.gguf --task arc_challenge --data ARC-Challenge-Test.jsonl --num-fewshot 25 --fewshot-data train.jsonl\n"
-               "rapt eval multiple-choice --model M --adapter runs/ra --goal 10 --apply-chat-template --task truthfulqa_mc2 --data validation.parquet\n"
-               "rapt eval multiple-choice --model M --task leaderboard_bbh --task-file bbh_mc/navigate.yaml --data navigate.json --num-fewshot 3 --output-path out\n"
-               "rapt eval multiple-choice --endpoint http://localhost:8000/v1 --endpoint-model NAME --tokenizer M --task arc_challenge --data ARC-Challenge-Test.jsonl --output-path out",
+    .example = "rapt eval multiple-choice --model M.gguf --task arc_challenge --data ARC-Challenge-Test.jsonl --num-fewshot 25 "
+               "--fewshot-data train.jsonl\n"
+               "rapt eval multiple-choice --model M --adapter runs/ra --goal 10 --apply-chat-template --task truthfulqa_mc2 --data "
+               "validation.parquet\n"
+               "rapt eval multiple-choice --model M --task leaderboard_bbh --task-file bbh_mc/navigate.yaml --data navigate.json "
+               "--num-fewshot 3 --output-path out\n"
+               "rapt eval multiple-choice --endpoint http://localhost:8000/v1 --endpoint-model NAME --tokenizer M --task arc_challenge "
+               "--data ARC-Challenge-Test.jsonl --output-path out",
     .notes = "docs/evaluation.md has the forms of the rows and the formulas.",
 };
 
@@ -50,9 +58,12 @@ static status check_tokenizer(const struct options *o) {
     const bool remote = o->h.endpoint.endpoint, told = o->h.goal && strcmp(o->h.goal_as, "prompt") != 0;
     if (!remote) return o->tokenizer ? FAIL(ST_USAGE, "--tokenizer has no effect without --endpoint") : ST_OK;
     if (o->h.chat && !o->tokenizer)
-        return FAIL(ST_USAGE, "--apply-chat-template: no endpoint gives log-probs of a conversation's prompt; --tokenizer M, whose template is the served model's, makes it a text");
+        return FAIL(ST_USAGE, "--apply-chat-template: no endpoint gives log-probs of a conversation's prompt; --tokenizer M, whose "
+                              "template is the served model's, makes it a text");
     if (o->tokenizer && told)
-        return FAIL(ST_USAGE, "--goal-as %s: with --tokenizer prompts are token ids, into which no server writes a goal; --goal-as prompt does", o->h.goal_as);
+        return FAIL(ST_USAGE,
+                    "--goal-as %s: with --tokenizer prompts are token ids, into which no server writes a goal; --goal-as prompt does",
+                    o->h.goal_as);
     return ST_OK;
 }
 
@@ -63,7 +74,8 @@ static status check(const struct options *o, const struct mc_task *task, const s
     TRY(check_tokenizer(o));
     if (file && !o->task_file) return FAIL(ST_USAGE, "--task %s needs --task-file SUBTASK.yaml", task->name);
     if (!file && o->task_file) return FAIL(ST_USAGE, "--task-file has no effect with --task %s", task->name);
-    if (o->h.shots && task->flags & MC_NO_SHOTS) return FAIL(ST_USAGE, "--num-fewshot: %s has no examples but those of its prompt", task->name);
+    if (o->h.shots && task->flags & MC_NO_SHOTS)
+        return FAIL(ST_USAGE, "--num-fewshot: %s has no examples but those of its prompt", task->name);
     if (o->h.shots && !file && !o->h.fewshot_data) return FAIL(ST_USAGE, "--num-fewshot needs --fewshot-data F");
     TRY(cli_micro_batch_tokens(o->budget));
     if (o->max_length < 0 || o->max_length > 1 << 24) return FAIL(ST_USAGE, "--max-length expects 0 to 16777216");
@@ -71,7 +83,8 @@ static status check(const struct options *o, const struct mc_task *task, const s
 }
 
 /* The examples: of --fewshot-data, else those of the task's file. */
-static status get_shots(struct harness_shot **own, const struct harness_shot **shots, const struct options *o, const struct mc_task *task, const struct mc_extra *extra) {
+static status get_shots(struct harness_shot **own, const struct harness_shot **shots, const struct options *o, const struct mc_task *task,
+                        const struct mc_extra *extra) {
     const size_t count = (size_t)o->h.shots;
     *own = NULL;
     *shots = extra->shots;
@@ -86,7 +99,8 @@ static status get_shots(struct harness_shot **own, const struct harness_shot **s
 }
 
 /* dtype: NULL for an endpoint. */
-static status report(const struct options *o, const struct mc_set *set, const struct harness_prompt *prompt, const struct mc_extra *extra, const char *dtype, size_t truncated) {
+static status report(const struct options *o, const struct mc_set *set, const struct harness_prompt *prompt, const struct mc_extra *extra,
+                     const char *dtype, size_t truncated) {
     const char *name = extra->name ? extra->name : set->task->name;
     struct harness_figure figures[3];
     struct buf json = {0}, text = {0}, samples = {0};
@@ -127,7 +141,8 @@ static status with_model(const struct options *o, struct mc_set *set, const stru
     return s;
 }
 
-static status with_endpoint(const struct options *o, const struct opt_result *r, struct mc_set *set, const struct mc_extra *extra, const struct harness_shot *shots) {
+static status with_endpoint(const struct options *o, const struct opt_result *r, struct mc_set *set, const struct mc_extra *extra,
+                            const struct harness_shot *shots) {
     struct encoder encoder = {0};
     struct harness_endpoint x = {0};
     struct harness_prompt prompt;
@@ -135,7 +150,8 @@ static status with_endpoint(const struct options *o, const struct opt_result *r,
     if (s == ST_OK && o->h.kwargs) s = encoder_set_kwargs(&encoder, o->h.kwargs, &(struct kwargs_places){0});
     if (s == ST_OK && o->h.chat && !encoder.chat) s = FAIL(ST_UNSUPPORTED, "--apply-chat-template: %s", encoder.why_no_chat);
     if (s == ST_OK)
-        s = cli_harness_endpoint(&x, &prompt, &o->h, r, &cmd_eval_multiple_choice_spec, extra->name ? extra->name : set->task->name, true, o->tokenizer ? &encoder : NULL);
+        s = cli_harness_endpoint(&x, &prompt, &o->h, r, &cmd_eval_multiple_choice_spec, extra->name ? extra->name : set->task->name, true,
+                                 o->tokenizer ? &encoder : NULL);
     x.options.who = "model, asked for log-probs of its prompt (echo, logprobs)";
     if (s == ST_OK) s = mc_ask(set, &x.remote, &prompt, extra->description, shots, (size_t)o->h.shots);
     if (s == ST_OK) s = report(o, set, &prompt, extra, NULL, 0);

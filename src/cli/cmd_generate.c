@@ -18,29 +18,37 @@ static const struct opt_row rows[] = {
     {"model", OPT_STR, FIELD(model), "M", NULL, NULL, "a Hugging Face folder or a .gguf file"},
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL, "a PEFT adapter on top; its goal.json says how goals were asked in training"},
     {"goal", OPT_TEXTS, FIELD(goals), "G[,G2...]", NULL, NULL,
-     "the score to aim at, once for each; best: the one that did best on validation. Where goals have several attributes: NAME=G,NAME=G,..., several goals "
-     "separated by semicolons; best: each attribute's best value, best,NAME=G all but that one's. Without it no goal is written into the prompt"},
+     "the score to aim at, once for each; best: the one that did best on validation. Where goals have several attributes: "
+     "NAME=G,NAME=G,..., several goals "
+     "separated by semicolons; best: each attribute's best value, best,NAME=G all but that one's. Without it no goal is written into the "
+     "prompt"},
     {"prompt", OPT_STR, FIELD(prompt), "TEXT", NULL, NULL, "one prompt; - reads it from standard input"},
-    {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "Prompts: rows (JSONL, JSON, gzip, zstd or Parquet) of any form, of which the prompt is taken"},
+    {"input", OPT_STR, FIELD(input), "F", NULL, NULL,
+     "Prompts: rows (JSONL, JSON, gzip, zstd or Parquet) of any form, of which the prompt is taken"},
     {"limit", OPT_INT, FIELD(limit), "N", "0", NULL, "the first N prompts of --input; 0 = all"},
     {"n", OPT_INT, FIELD(n), "K", "1", NULL, "responses to each prompt under each goal, at each temperature"},
     {"output", OPT_STR, FIELD(output), "F", NULL, NULL,
-     "JSONL: prompt (without goal), goal, temperature (of several), sample, text, tokens, finish (stop or length), row, model, adapter. With --prompt the "
+     "JSONL: prompt (without goal), goal, temperature (of several), sample, text, tokens, finish (stop or length), row, model, adapter. "
+     "With --prompt the "
      "default is plain text"},
     {"form", OPT_STR, FIELD(form), "NAME", "rows", NULL, "of the output:"},
     {"model-id", OPT_STR, FIELD(id), "NAME", NULL, NULL, "the model's name in the output; default: that of --model or --endpoint-model"},
     {"length-tokenizer", OPT_STR, FIELD(lengths), "T", NULL, NULL,
-     "of Arena-Hard's forms: the tokenizer that counts token_len, which in the benchmark is gpt-4o's (o200k_base as a tokenizer.json); of arena-hard-v2 it also "
+     "of Arena-Hard's forms: the tokenizer that counts token_len, which in the benchmark is gpt-4o's (o200k_base as a tokenizer.json); of "
+     "arena-hard-v2 it also "
      "brings metadata with the counts of markdown, for eval arena-hard --style-control"},
-    {"token-ids", OPT_FLAG, FIELD(token_ids), NULL, NULL, NULL, "rows also have response_ids, the sampled tokens: eval kl takes them as they are, where the text may be tokenised otherwise"},
+    {"token-ids", OPT_FLAG, FIELD(token_ids), NULL, NULL, NULL,
+     "rows also have response_ids, the sampled tokens: eval kl takes them as they are, where the text may be tokenised otherwise"},
     {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "with --prompt: JSONL on standard output"},
     {"system", OPT_STR, FIELD(system), "TEXT", NULL, NULL, "a system text for prompts that bring none of their own"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapter's goal.json"},
-    {"raw", OPT_FLAG, FIELD(raw), NULL, NULL, NULL, "string prompts go in as they are, without the chat template (an endpoint is asked at /completions)"},
+    {"raw", OPT_FLAG, FIELD(raw), NULL, NULL, NULL,
+     "string prompts go in as they are, without the chat template (an endpoint is asked at /completions)"},
     {"Sampling", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"temperature", OPT_LIST, FIELD(temperatures), "T[,T2...]", "1", NULL,
-     SAMPLING_HEAT_HELP ". Several: --n responses at each, so n x temperatures to a prompt under a goal; sample counts through all of them, and those at a temperature are "
+     SAMPLING_HEAT_HELP ". Several: --n responses at each, so n x temperatures to a prompt under a goal; sample counts through all of "
+                        "them, and those at a temperature are "
                         "what a run at it alone with as large an --n has under these numbers"},
     SAMPLING_OTHER_ROWS(SAMPLING, "1"),
     {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "256", NULL, "most tokens of a response"},
@@ -55,7 +63,8 @@ static const struct opt_row rows[] = {
     ENDPOINT_ROWS(ENDPOINT, "OUTPUT.remote.jsonl; without a file of --output none"),
     GOAL_AS_ROW(FIELD(goal_as)),
     {"answer-tries", OPT_INT, FIELD(answer_tries), "N", "3", NULL, "Times that a response is asked for until there is one in the answer."},
-    {"on-bad-answer", OPT_CHOICE, FIELD(bad_answer), NULL, "stop", "stop|skip", "When there is none, or the server refuses the prompt: stop, or leave the response out, and count it."},
+    {"on-bad-answer", OPT_CHOICE, FIELD(bad_answer), NULL, "stop", "stop|skip",
+     "When there is none, or the server refuses the prompt: stop, or leave the response out, and count it."},
     {"Rows", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     CLI_FIELD_ROW(FIELD(fields)),
     {"on-bad-row", OPT_CHOICE, FIELD(bad_row), NULL, "stop", "stop|skip", "skipped rows are counted and kept in OUTPUT.rejected.jsonl"},
@@ -67,7 +76,8 @@ static void put_names(struct buf *out, const char *option) {
 }
 
 static void put_values(struct buf *out, const char *option) {
-    for (size_t i = 0; strcmp(option, "form") == 0 && i < generate_form_count; i++) buf_printf(out, "%s%s", i ? "|" : "", generate_forms[i].name);
+    for (size_t i = 0; strcmp(option, "form") == 0 && i < generate_form_count; i++)
+        buf_printf(out, "%s%s", i ? "|" : "", generate_forms[i].name);
 }
 
 const struct opt_spec cmd_generate_spec = {
@@ -80,8 +90,10 @@ const struct opt_spec cmd_generate_spec = {
     .example = "rapt generate --model SmolLM2-135M-Instruct.Q4_1.gguf --adapter out --goal 3,10 --prompt \"Why is the sky blue?\"\n"
                "rapt generate --model M --adapter out --goal 10 --input prompts.jsonl --n 4 --output samples.jsonl\n"
                "rapt generate --model M --input prompts.jsonl --temperature 0.7,1,1.2 --n 2 --output samples.jsonl\n"
-               "rapt generate --endpoint http://localhost:8080/v1 --endpoint-model NAME --goal 10 --goal-as field --input prompts.jsonl --output samples.jsonl\n"
-               "rapt generate --model M --adapter out --goal 10 --input alpaca_eval.json --form alpaca --model-id ra-10 --output model_outputs.json",
+               "rapt generate --endpoint http://localhost:8080/v1 --endpoint-model NAME --goal 10 --goal-as field --input prompts.jsonl "
+               "--output samples.jsonl\n"
+               "rapt generate --model M --adapter out --goal 10 --input alpaca_eval.json --form alpaca --model-id ra-10 --output "
+               "model_outputs.json",
 };
 
 struct job {
@@ -188,7 +200,8 @@ static status open_model(struct job *j) {
     /* no more memory than the work asks for */
     const uint64_t most = o->prompt ? goals->count * generate_samples(o) : (uint64_t)o->batch;
     const size_t batch = (uint64_t)o->batch < most ? (size_t)o->batch : (size_t)most;
-    return decoder_open(&j->decoder, &j->model, j->theta, &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = o->heats[0]});
+    return decoder_open(&j->decoder, &j->model, j->theta,
+                        &(struct decode_options){.batch = batch, .length = (size_t)o->max_length, .sampler = o->heats[0]});
 }
 
 static status generate(struct job *j) {
@@ -203,8 +216,8 @@ static void tell_rate(const struct job *j) {
     const struct decode_counts *c = &j->decoder.counts;
     if (j->rows.plain && elapsed < 2) return;
     log_info("%llu responses, %llu tokens in %.1f s: %.1f tokens/s; %llu prompt tokens computed, %llu shared",
-             (unsigned long long)j->rows.responses, (unsigned long long)c->generated, elapsed, elapsed > 0 ? (double)c->generated / elapsed : 0,
-             (unsigned long long)c->prompt, (unsigned long long)c->shared);
+             (unsigned long long)j->rows.responses, (unsigned long long)c->generated, elapsed,
+             elapsed > 0 ? (double)c->generated / elapsed : 0, (unsigned long long)c->prompt, (unsigned long long)c->shared);
 }
 
 static void release(struct job *j) {

@@ -35,7 +35,8 @@ const struct opt_spec cmd_inspect_spec = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .example = "rapt inspect model.gguf\nrapt inspect pairs.jsonl --json",
-    .notes = "PATH is a .gguf file, a Hugging Face folder, a .safetensors file, an adapter folder, a run's folder, or a data set (JSONL, JSON, gzip, zstd, Parquet).",
+    .notes = "PATH is a .gguf file, a Hugging Face folder, a .safetensors file, an adapter folder, a run's folder, or a data set (JSONL, "
+             "JSON, gzip, zstd, Parquet).",
 };
 
 /* Facts written one after another: "key: value" lines with indented groups, or one JSON object. */
@@ -298,8 +299,12 @@ static status inspect_hf(struct facts *f, const char *path, const struct inspect
 }
 
 static status inspect_adapter(struct facts *f, const char *path, const struct inspect_options *o) {
-    static const char *const names[] = {"peft_type",  "base_model_name_or_path", "task_type", "r", "lora_alpha",
-                                        "use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "modules_to_save", "target_modules"};
+    static const char *const names[] = {"peft_type",       "base_model_name_or_path",
+                                        "task_type",       "r",
+                                        "lora_alpha",      "use_rslora",
+                                        "use_dora",        "rank_pattern",
+                                        "alpha_pattern",   "layers_to_transform",
+                                        "modules_to_save", "target_modules"};
     struct buf text = {0};
     struct json config = {0};
     status st = read_json(&config, &text, path, "adapter_config.json");
@@ -488,7 +493,8 @@ static const char *container_name(const struct rows_in *in) {
     static const char *const packed[] = {[INPUT_GZIP] = ", gzip", [INPUT_ZSTD] = ", zstd"};
     static char text[64];
     if (in->lines.in.form == INPUT_PARQUET) return "Parquet";
-    snprintf(text, sizeof text, "%s%s", in->form == ROWS_ARRAY ? "JSON" : "JSONL", in->lines.in.form == INPUT_PLAIN ? "" : packed[in->lines.in.form]);
+    snprintf(text, sizeof text, "%s%s", in->form == ROWS_ARRAY ? "JSON" : "JSONL",
+             in->lines.in.form == INPUT_PLAIN ? "" : packed[in->lines.in.form]);
     return text;
 }
 
@@ -636,9 +642,11 @@ status cmd_inspect_run(int argc, char **argv) {
     TRY(cmd_parse(&result, &cmd_inspect_spec, &options, argc, argv, &done));
     if (done) return ST_OK;
     if (result.positional_count != 1) return FAIL(ST_USAGE, "inspect takes one PATH");
-    if (options.fields.count && !holds_rows(result.positional[0])) return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
+    if (options.fields.count && !holds_rows(result.positional[0]))
+        return FAIL(ST_USAGE, "--field has no effect: %s is no data set", result.positional[0]);
     if (options.budget < 0 || options.budget > CLI_MICRO_BATCH_MOST)
-        return FAIL(ST_USAGE, "--micro-batch-tokens expects 0 (the default) to %d, not %lld", CLI_MICRO_BATCH_MOST, (long long)options.budget);
+        return FAIL(ST_USAGE, "--micro-batch-tokens expects 0 (the default) to %d, not %lld", CLI_MICRO_BATCH_MOST,
+                    (long long)options.budget);
     struct facts f = {.json = options.json, .first = true};
     if (f.json) buf_append_char(&f.out, '{');
     status st = inspect_path(&f, result.positional[0], &options);

@@ -19,19 +19,24 @@ struct pair_cli {
 
 #define PAIRING(name) offsetof(struct pair_cli, pairing.name)
 static const struct opt_row rows[] = {
-    {"input", OPT_STR, offsetof(struct pair_cli, input), "FILE", NULL, NULL, "Rows (JSONL, JSON, gzip, zstd or Parquet) with several scored responses each; - is stdin."},
+    {"input", OPT_STR, offsetof(struct pair_cli, input), "FILE", NULL, NULL,
+     "Rows (JSONL, JSON, gzip, zstd or Parquet) with several scored responses each; - is stdin."},
     {"output", OPT_STR, offsetof(struct pair_cli, output), "FILE", NULL, NULL,
      "JSONL rows of TRL's preference form, with scores; - is stdout."},
     PAIR_RULE_ROWS(PAIRING),
-    {"ties", OPT_CHOICE, offsetof(struct pair_cli, ties), NULL, "keep", "keep|drop", "Pairs of equal scores; rapt augment --ties decides about those kept."},
+    {"ties", OPT_CHOICE, offsetof(struct pair_cli, ties), NULL, "keep", "keep|drop",
+     "Pairs of equal scores; rapt augment --ties decides about those kept."},
     {"attributes", OPT_LIST, offsetof(struct pair_cli, attributes), "NAME,NAME,...", NULL, NULL,
-     "Numbers that each response has under these names (aspects, columns, the outputs of a reward model) go into the pair's scores_chosen and scores_rejected, where rapt augment --attributes finds "
+     "Numbers that each response has under these names (aspects, columns, the outputs of a reward model) go into the pair's scores_chosen "
+     "and scores_rejected, where rapt augment --attributes finds "
      "them. A response with one that is null or N/A takes no part."},
     {"keep-scores", OPT_FLAG, offsetof(struct pair_cli, keep_scores), NULL, NULL, NULL,
-     "Write the scores of all responses to the prompt too, as " PAIR_SCORES_FIELD ", for rapt augment --goals prompt. With --attributes: those of them."},
+     "Write the scores of all responses to the prompt too, as " PAIR_SCORES_FIELD
+     ", for rapt augment --goals prompt. With --attributes: those of them."},
     {"picture", OPT_STR, offsetof(struct pair_cli, picture), "F.svg", NULL, NULL, "Draw the histograms of margins and scores."},
     {"exclude-prompts", OPT_STR, offsetof(struct pair_cli, exclude), "FILE", NULL, NULL,
-     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a prompt "
+     "A benchmark's prompts, whose rows are dropped: .csv (a column Question, question, prompt or instruction), rows of any form, or a "
+     "prompt "
      "a line."},
     {"limit", OPT_INT, offsetof(struct pair_cli, limit), "N", "0", NULL, "Stop after N pairs; 0 is no limit."},
     {"seed", OPT_INT, offsetof(struct pair_cli, seed), "N", "42", NULL, "Of random choices."},

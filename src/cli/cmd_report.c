@@ -22,7 +22,8 @@ static const struct opt_row rows[] = {
      "Also writes D/NAME/events.out.tfevents.rapt for each run, its metrics for TensorBoard. May stand without --output."},
     {"title", OPT_STR, offsetof(struct options, title), "TEXT", NULL, NULL, "Heading of the page; the runs' names otherwise."},
     {"eval", OPT_LIST, offsetof(struct options, eval), "[NAME=]FILE", NULL, NULL,
-     "Further output of rapt eval TASK --json (alpaca, arena-hard, mt-bench too), or results JSON of lm-evaluation-harness. NAME is the model's, where the file has one."},
+     "Further output of rapt eval TASK --json (alpaca, arena-hard, mt-bench too), or results JSON of lm-evaluation-harness. NAME is the "
+     "model's, where the file has one."},
     {"samples", OPT_LIST, offsetof(struct options, samples), "[NAME=]FILE", NULL, NULL,
      "Further texts as rapt generate --output writes them. NAME is the model's; else the rows' adapter or model field."},
 };
@@ -154,7 +155,8 @@ status cmd_report_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (!o.output && !o.tensorboard) return FAIL(ST_USAGE, "rapt report expects --output FILE, or --tensorboard D");
     if (!o.output && opt_given(&result, &cmd_report_spec, "format")) return FAIL(ST_USAGE, "--format has no effect without --output");
-    if (!o.output && (o.title || o.eval.count || o.samples.count)) return FAIL(ST_USAGE, "--title, --eval and --samples have no effect without --output");
+    if (!o.output && (o.title || o.eval.count || o.samples.count))
+        return FAIL(ST_USAGE, "--title, --eval and --samples have no effect without --output");
     if (!result.positional_count && !o.eval.count && !o.samples.count)
         return FAIL(ST_USAGE, "rapt report expects a run folder, --eval or --samples");
     struct inputs folders = {.count = 0}, evals = {.count = 0}, samples = {.count = 0};

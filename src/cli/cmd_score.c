@@ -15,7 +15,8 @@
 #include "text/goal.h"
 
 struct score_cli {
-    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *reference, *goals, *self_read, *as;
+    const char *input, *output, *source, *column, *score_range, *on_bad_row, *model, *adapter, *dtype, *scale, *map, *reference, *goals,
+        *self_read, *as;
     struct opt_list weights, attributes, cross_fit, fields;
     int64_t budget, threads;
     double quantize, beta;
@@ -34,13 +35,16 @@ static const struct opt_row rows[] = {
     {"output", OPT_STR, FIELD(output), "FILE", NULL, NULL, "The rows again, with scores; - is stdout."},
     {"source", OPT_STR, FIELD(source), "NAME", NULL, NULL, "Where scores come from:"},
     {"as", OPT_STR, FIELD(as), "NAME", NULL, NULL,
-     "The numbers become the attribute NAME: members of scores (of a pair scores_chosen, scores_rejected), beside those that are there, for rapt augment --attributes. Scores "
+     "The numbers become the attribute NAME: members of scores (of a pair scores_chosen, scores_rejected), beside those that are there, "
+     "for rapt augment --attributes. Scores "
      "stay as they are."},
     {"overwrite", OPT_FLAG, FIELD(overwrite), NULL, NULL, NULL, "Replace scores that rows have already. Without it they are an error."},
     {"--source column", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"column", OPT_STR, FIELD(column), "NAME", NULL, NULL,
-     "A member of each response (a.b inside objects), an aspect of UltraFeedback's annotations, or a list of the row; of a pair NAME_chosen or "
-     "chosen_NAME and their counterparts. score: what rapt reads as the score. fine-mean: the mean of the aspects. rank: 1, the best, becomes 10, "
+     "A member of each response (a.b inside objects), an aspect of UltraFeedback's annotations, or a list of the row; of a pair "
+     "NAME_chosen or "
+     "chosen_NAME and their counterparts. score: what rapt reads as the score. fine-mean: the mean of the aspects. rank: 1, the best, "
+     "becomes 10, "
      "the last 1."},
     {"weights", OPT_LIST, FIELD(weights), "NAME=W,...", NULL, NULL,
      "The sum of W times the column NAME, or with --source reward-model the attribute NAME: helpfulness=0.65,correctness=0.8."},
@@ -50,9 +54,11 @@ static const struct opt_row rows[] = {
     {"--source judge", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     JUDGE_ROWS(JUDGE),
     {"--source self", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
-    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL, "The goals that are tried. Default: the whole numbers of the scale in goal.json."},
+    {"goals", OPT_STR, FIELD(goals), "G,G,...", NULL, NULL,
+     "The goals that are tried. Default: the whole numbers of the scale in goal.json."},
     {"self-read", OPT_CHOICE, FIELD(self_read), NULL, "argmax", "argmax|expected",
-     "argmax: the goal under which the response is likeliest. expected: the mean over goals, weighted with the response's probability under each."},
+     "argmax: the goal under which the response is likeliest. expected: the mean over goals, weighted with the response's probability "
+     "under each."},
     {"per-token", OPT_FLAG, FIELD(per_token), NULL, NULL, NULL,
      "expected: log-probs are divided by the response's tokens before they become weights, which are all but 0 and 1 otherwise."},
     {"--source reward-model, judge, implicit, self", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
@@ -60,15 +66,18 @@ static const struct opt_row rows[] = {
     {"adapter", OPT_STR, FIELD(adapter), "D", NULL, NULL,
      "A PEFT adapter on top: a reward model's head, or implicit's policy, which may be a fully trained model too."},
     {"reference-adapter", OPT_STR, FIELD(reference), "D|none", NULL, NULL,
-     "implicit: the reference is the model with this adapter, or this model; none: --model alone. Default: what the policy was trained from, as its manifest.json says."},
+     "implicit: the reference is the model with this adapter, or this model; none: --model alone. Default: what the policy was trained "
+     "from, as its manifest.json says."},
     {"attributes", OPT_LIST, FIELD(attributes), "NAME,...", NULL, NULL,
      "reward-model: names for the numbers of a head that has several, in its order. Default: id2label of its config.json."},
     {"beta", OPT_DOUBLE, FIELD(beta), "B", "0.1", NULL, "implicit: as in training."},
     {"cross-fit", OPT_LIST, FIELD(cross_fit), "D1,D2", NULL, NULL,
-     "implicit: instead of --adapter two of them, trained on the rows of augment --fold 1/2 and 2/2: each prompt is scored by the one that has not "
+     "implicit: instead of --adapter two of them, trained on the rows of augment --fold 1/2 and 2/2: each prompt is scored by the one that "
+     "has not "
      "seen it."},
     {"scale", OPT_CHOICE, FIELD(scale), NULL, NULL, "raw|quantiles",
-     "reward-model, implicit: raw: the model's numbers, the default of reward-model. quantiles: mapped to --score-range by rank, the lowest A, the highest B, the "
+     "reward-model, implicit: raw: the model's numbers, the default of reward-model. quantiles: mapped to --score-range by rank, the "
+     "lowest A, the highest B, the "
      "default of implicit; the map is made of the input, which is read twice, and written to OUTPUT.map.json."},
     {"map", OPT_STR, FIELD(map), "FILE", NULL, NULL, "Scale by a map that was written before, range included."},
     {"micro-batch-tokens", OPT_INT, FIELD(budget), "N", "2048", NULL, "Positions computed at a time."},
@@ -76,7 +85,8 @@ static const struct opt_row rows[] = {
     {"threads", OPT_INT, FIELD(threads), "N", "0", NULL, "0 = all cores"},
     {"Scores", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"score-range", OPT_STR, FIELD(score_range), "A,B", "1,10", NULL,
-     "The range that scores of rules (A is wrong, B is right), of comparisons and of quantiles are mapped to, and the scale on which a judge rates."},
+     "The range that scores of rules (A is wrong, B is right), of comparisons and of quantiles are mapped to, and the scale on which a "
+     "judge rates."},
     {"quantize", OPT_DOUBLE, FIELD(quantize), "Q", "0.01", NULL, "Round scores to multiples of Q; 0 leaves them as they are."},
     {"Other", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     CLI_FIELD_ROW(FIELD(fields)),
@@ -104,18 +114,23 @@ const struct opt_spec cmd_score_spec = {
     .row_count = sizeof rows / sizeof rows[0],
     .put_names = put_names,
     .put_values = put_values,
-    .example = "rapt score --input nectar.jsonl --output scored.jsonl --source column --column rank\n"
-               "rapt score --input helpsteer.jsonl --output scored.jsonl --source column --overwrite \\\n"
-               "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"
-               "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k\n"
-               "rapt score --input samples.jsonl --output long.jsonl --source rule --rule length --length 60 --as length\n"
-               "rapt score --input samples.jsonl --output scored.jsonl --source reward-model --model M.gguf --adapter runs/reward --scale quantiles\n"
-               "rapt score --input pairs.jsonl --output scored.jsonl --source implicit --model M.gguf --adapter runs/dpo --overwrite\n"
-               "rapt score --input samples.jsonl --output scored.jsonl --source judge --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
-               "rapt score --input samples.jsonl --output scored.jsonl --source self --model M.gguf --adapter runs/ra --self-read expected --per-token",
-    .notes = "Pairs and completions stay the rows that they are, with score_chosen and score_rejected, or score. Rows with several responses\n"
-             "come out in one form, whatever theirs was: {prompt, responses: [{text or messages, score, ...}], ...}. All other fields ride along.\n"
-             "A response that the source has no number for gets null, and is counted.",
+    .example =
+        "rapt score --input nectar.jsonl --output scored.jsonl --source column --column rank\n"
+        "rapt score --input helpsteer.jsonl --output scored.jsonl --source column --overwrite \\\n"
+        "    --weights helpfulness=0.65,correctness=0.8,coherence=0.45,complexity=0.55,verbosity=-0.4\n"
+        "rapt score --input samples.jsonl --output scored.jsonl --source rule --rule gsm8k\n"
+        "rapt score --input samples.jsonl --output long.jsonl --source rule --rule length --length 60 --as length\n"
+        "rapt score --input samples.jsonl --output scored.jsonl --source reward-model --model M.gguf --adapter runs/reward --scale "
+        "quantiles\n"
+        "rapt score --input pairs.jsonl --output scored.jsonl --source implicit --model M.gguf --adapter runs/dpo --overwrite\n"
+        "rapt score --input samples.jsonl --output scored.jsonl --source judge --endpoint http://localhost:8000/v1 --endpoint-model NAME\n"
+        "rapt score --input samples.jsonl --output scored.jsonl --source self --model M.gguf --adapter runs/ra --self-read expected "
+        "--per-token",
+    .notes =
+        "Pairs and completions stay the rows that they are, with score_chosen and score_rejected, or score. Rows with several responses\n"
+        "come out in one form, whatever theirs was: {prompt, responses: [{text or messages, score, ...}], ...}. All other fields ride "
+        "along.\n"
+        "A response that the source has no number for gets null, and is counted.",
 };
 
 /* Options that belong to other sources. */
@@ -168,7 +183,8 @@ static status read_goals(struct reward_options *r, const struct score_cli *o) {
     double *goals = NULL;
     r->expected = strcmp(o->self_read, "expected") == 0;
     r->per_token = o->per_token;
-    if (r->per_token && !r->expected) return FAIL(ST_USAGE, "--per-token has no effect with --self-read argmax: the likeliest goal stays the same");
+    if (r->per_token && !r->expected)
+        return FAIL(ST_USAGE, "--per-token has no effect with --self-read argmax: the likeliest goal stays the same");
     if (!o->goals) return ST_OK;
     goals = mem_alloc((strlen(o->goals) + 1) * sizeof *goals);
     r->goals = goals;
@@ -190,7 +206,7 @@ static status read_source(struct score_options *s, const struct score_cli *o, co
     if (!s->source) {
         for (size_t i = 0; i < reward_count; i++) buf_printf(&names, "%s%s", i ? ", " : "", reward_table[i].name);
         status code = FAIL(ST_USAGE, "rapt score expects --source NAME, one of %s%s%s", buf_text(&names), o->source ? "; found " : "",
-            o->source ? o->source : "");
+                           o->source ? o->source : "");
         buf_release(&names);
         return code;
     }
@@ -201,7 +217,8 @@ static status read_source(struct score_options *s, const struct score_cli *o, co
         return FAIL(ST_USAGE, "--source column expects --column NAME or --weights NAME=W,...");
     TRY(read_model(&s->reward, s->source->flags, o));
     TRY(read_goals(&s->reward, o));
-    if (strcmp(s->source->name, "judge") == 0) TRY(cli_judge(&s->reward.judge, &o->judge, result, &cmd_score_spec, o->model, o->output, s->low, s->high));
+    if (strcmp(s->source->name, "judge") == 0)
+        TRY(cli_judge(&s->reward.judge, &o->judge, result, &cmd_score_spec, o->model, o->output, s->low, s->high));
     return read_scale(s, o, result);
 }
 
@@ -246,6 +263,7 @@ status cmd_score_run(int argc, char **argv) {
     TRY(cli_range(&s.low, &s.high, "score-range", o.score_range));
     TRY(read_source(&s, &o, &result));
     status code = score_run(&counts, &s);
-    if (code == ST_OK || counts.tally.requests_sent) print_counts(&counts, strcmp(o.source, "judge") == 0, o.json && code == ST_OK); /* what was paid for is told in any case */
+    if (code == ST_OK || counts.tally.requests_sent)
+        print_counts(&counts, strcmp(o.source, "judge") == 0, o.json && code == ST_OK); /* what was paid for is told in any case */
     return code;
 }

@@ -33,7 +33,8 @@ static const struct opt_row rows[] = {
     {"goal", OPT_STR, FIELD(goal), "G", NULL, NULL,
      "the score that chat requests aim at where they say nothing: a number, or best. With adapters it is theirs, and the base has none"},
     {"list-goals", OPT_STR, FIELD(list_goals), "G,G,...", NULL, NULL,
-     "the list of models also has NAME@goal=G for each, for clients that can only pick from it; goals of several attributes stand between semicolons. With adapters they are theirs"},
+     "the list of models also has NAME@goal=G for each, for clients that can only pick from it; goals of several attributes stand between "
+     "semicolons. With adapters they are theirs"},
     {"goal-style", OPT_STR, FIELD(style), "F", NULL, NULL,
      "template, placement and scale of the goal as JSON, instead of the adapters' goal.json"},
     CLI_KWARGS_ROW(FIELD(kwargs)),
@@ -42,11 +43,13 @@ static const struct opt_row rows[] = {
     {"host", OPT_STR, FIELD(host), "ADDRESS", "127.0.0.1", NULL, "0.0.0.0 or :: for all of the machine's addresses"},
     {"port", OPT_INT, FIELD(port), "N", "8080", NULL, "0 takes any that is free; the address is printed"},
     {"allow-origin", OPT_LIST, FIELD(origins), "ORIGIN[,...]", NULL, NULL,
-     "pages of other servers that may call this one from a browser (CORS), such as https://chat.example; * for all. Without it they get 403; programs, which send no Origin, are not asked"},
+     "pages of other servers that may call this one from a browser (CORS), such as https://chat.example; * for all. Without it they get "
+     "403; programs, which send no Origin, are not asked"},
     {"Limits", OPT_HEADING, 0, NULL, NULL, NULL, NULL},
     {"max-body-bytes", OPT_INT, FIELD(max_body), "N", "1048576", NULL, "of a request; above: 413"},
     {"max-new-tokens", OPT_INT, FIELD(max_new), "N", "0", NULL,
-     "most tokens of an answer, and what a chat request gets that names no number; above: 400. 0: what --max-length leaves, where longer ones end"},
+     "most tokens of an answer, and what a chat request gets that names no number; above: 400. 0: what --max-length leaves, where longer "
+     "ones end"},
     {"max-queue", OPT_INT, FIELD(max_queue), "N", "256", NULL, "sequences that may wait for a place in the batch; above: 429"},
     {"timeout", OPT_DOUBLE, FIELD(timeout_s), "SECONDS", "600", NULL,
      "from a request to the end of its answer; then it is broken off with 503"},

@@ -113,7 +113,8 @@ status cmd_template_run(int argc, char **argv) {
     if (done) return ST_OK;
     if (!o.model || !o.input) return FAIL(ST_USAGE, "--model and --input are needed");
     TRY(encoder_open(&e, o.model));
-    status s = e.chat ? encoder_set_kwargs(&e, o.kwargs, &(struct kwargs_places){.model = o.model}) : FAIL(ST_UNSUPPORTED, "%s: %s", o.model, e.why_no_chat);
+    status s = e.chat ? encoder_set_kwargs(&e, o.kwargs, &(struct kwargs_places){.model = o.model})
+                      : FAIL(ST_UNSUPPORTED, "%s: %s", o.model, e.why_no_chat);
     if (s == ST_OK) s = show_rows(&o, &e);
     encoder_release(&e);
     return s;

@@ -74,7 +74,8 @@ static status read_ids(struct ids *ids, const struct tokenizer *t, const char *t
         int64_t id = 0;
         while (at < end && *at >= '0' && *at <= '9' && id < INT32_MAX) id = id * 10 + (*at++ - '0');
         if (at == from || (at < end && !strchr(" \t\r\n", *at)) || id >= tokenizer_vocab_size(t))
-            return FAIL(ST_FORMAT, "byte %zu: expected ids from 0 to %d, apart by blanks", (size_t)(from - text) + 1, tokenizer_vocab_size(t) - 1);
+            return FAIL(ST_FORMAT, "byte %zu: expected ids from 0 to %d, apart by blanks", (size_t)(from - text) + 1,
+                        tokenizer_vocab_size(t) - 1);
         ids_push(ids, (int32_t)id);
     }
 }

@@ -28,7 +28,8 @@ static enum value value_of(struct buf *words, const struct opt_spec *spec, const
     if (row && row->kind == OPT_FLAG) return VALUE_NONE;
     put_words(words, spec, row);
     if (words->size) return VALUE_WORDS;
-    return is_path(row ? row->arg : spec->positional) && (!row || row->kind == OPT_STR || opt_is_list(row->kind)) ? VALUE_PATH : VALUE_OTHER;
+    const bool text = !row || row->kind == OPT_STR || opt_is_list(row->kind);
+    return text && is_path(row ? row->arg : spec->positional) ? VALUE_PATH : VALUE_OTHER;
 }
 
 static bool is_on(const struct opt_row *row) { return row->kind == OPT_FLAG && row->preset && strcmp(row->preset, "true") == 0; }
@@ -66,8 +67,8 @@ static void put_tasks(struct buf *out, const char *between) {
 }
 
 /* Calls for every option of a command, headings left out. */
-#define EACH_ROW(row, spec)                                                                                                                \
-    for (const struct opt_row *row = (spec)->rows; row < (spec)->rows + (spec)->row_count; row++)                                          \
+#define EACH_ROW(row, spec)                                                                       \
+    for (const struct opt_row *row = (spec)->rows; row < (spec)->rows + (spec)->row_count; row++) \
         if (row->kind != OPT_HEADING)
 
 /* ---- bash ---- */
@@ -110,34 +111,32 @@ static void bash(struct buf *out) {
                     "  if [[ $current == = ]]; then current=''; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
                     "  if [[ $command == eval ]] && ((COMP_CWORD > 2)); then case ${COMP_WORDS[2]} in ");
     put_tasks(out, " | ");
-    buf_append_text(out,
-                    ") command=eval-${COMP_WORDS[2]} ;; esac; fi\n"
-                    "  if ((COMP_CWORD == 1)); then\n"
-                    "    COMPREPLY=($(compgen -W 'help --help --version");
+    buf_append_text(out, ") command=eval-${COMP_WORDS[2]} ;; esac; fi\n"
+                         "  if ((COMP_CWORD == 1)); then\n"
+                         "    COMPREPLY=($(compgen -W 'help --help --version");
     for (size_t i = 0; i < cmd_count; i++) buf_printf(out, " %s", cmd_table[i].name);
     buf_append_text(out, "' -- \"$current\"))\n    return\n  fi\n  case $command in\n    help)\n      arguments='");
     for (size_t i = 0; i < cmd_count; i++) buf_printf(out, "%s%s", i ? " " : "", cmd_table[i].name);
     buf_append_text(out, "'\n      options='--markdown --man --support --completion'\n"
                          "      [[ $previous == --completion ]] && kind=words words='bash zsh fish'\n      ;;\n");
     for (size_t i = 0; at(i); i++) bash_command(out, at(i), is_task(i));
-    buf_append_text(out,
-                    "  esac\n"
-                    "  case $kind in\n"
-                    "    words) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
-                    "    path) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n"
-                    "    other) ;;\n"
-                    "    *)\n"
-                    "      if [[ $current == -* ]]; then\n"
-                    "        COMPREPLY=($(compgen -W \"$options\" -- \"$current\"))\n"
-                    "      elif [[ $arguments ]]; then\n"
-                    "        COMPREPLY=($(compgen -W \"$arguments\" -- \"$current\"))\n"
-                    "      elif ((paths)); then\n"
-                    "        compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
-                    "      fi\n"
-                    "      ;;\n"
-                    "  esac\n"
-                    "}\n"
-                    "complete -F _rapt rapt\n");
+    buf_append_text(out, "  esac\n"
+                         "  case $kind in\n"
+                         "    words) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
+                         "    path) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n"
+                         "    other) ;;\n"
+                         "    *)\n"
+                         "      if [[ $current == -* ]]; then\n"
+                         "        COMPREPLY=($(compgen -W \"$options\" -- \"$current\"))\n"
+                         "      elif [[ $arguments ]]; then\n"
+                         "        COMPREPLY=($(compgen -W \"$arguments\" -- \"$current\"))\n"
+                         "      elif ((paths)); then\n"
+                         "        compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
+                         "      fi\n"
+                         "      ;;\n"
+                         "  esac\n"
+                         "}\n"
+                         "complete -F _rapt rapt\n");
 }
 
 /* ---- zsh: _arguments ---- */
@@ -185,15 +184,18 @@ static void zsh(struct buf *out) {
         put_help(out, cmd_table[i].spec->summary, ":\\", "\\");
         buf_append_text(out, "'\n");
     }
-    buf_append_text(out, "  )\n"
-                         "  if ((CURRENT == 2)); then\n    _describe command commands\n    _arguments '--help' '--version'\n    return\n  fi\n"
-                         "  local command=${words[2]}\n"
-                         "  shift words\n  ((CURRENT--))\n"
-                         "  if [[ $command == eval ]] && ((CURRENT > 2)); then\n    case ${words[2]} in\n      ");
+    buf_append_text(out,
+                    "  )\n"
+                    "  if ((CURRENT == 2)); then\n    _describe command commands\n    _arguments '--help' '--version'\n    return\n  fi\n"
+                    "  local command=${words[2]}\n"
+                    "  shift words\n  ((CURRENT--))\n"
+                    "  if [[ $command == eval ]] && ((CURRENT > 2)); then\n    case ${words[2]} in\n      ");
     put_tasks(out, " | ");
-    buf_append_text(out, ") command=eval-${words[2]}; shift words; ((CURRENT--)) ;;\n    esac\n  fi\n"
-                         "  case $command in\n"
-                         "    help) _arguments '--markdown' '--man' '--support' '--completion=:shell:(bash zsh fish)' '*:command:(${commands%%:*})' ;;\n");
+    buf_append_text(
+        out,
+        ") command=eval-${words[2]}; shift words; ((CURRENT--)) ;;\n    esac\n  fi\n"
+        "  case $command in\n"
+        "    help) _arguments '--markdown' '--man' '--support' '--completion=:shell:(bash zsh fish)' '*:command:(${commands%%:*})' ;;\n");
     for (size_t i = 0; at(i); i++) zsh_command(out, at(i), is_task(i));
     buf_append_text(out, "  esac\n}\nif [ \"$funcstack[1]\" = _rapt ]; then _rapt \"$@\"; else compdef _rapt rapt; fi\n");
 }

@@ -18,10 +18,14 @@ static status put_row(struct buf *b, struct generate_job *j, const struct genera
     }
     buf_printf(b, ", \"sample\": %llu, \"text\": ", (unsigned long long)it->sample);
     json_put_string(b, buf_text(&it->text), it->text.size);
-    if (it->tokens || !o->endpoint.endpoint) buf_printf(b, ", \"tokens\": %llu", (unsigned long long)it->tokens);
-    else buf_append_text(b, ", \"tokens\": null");
-    if (it->finish) buf_printf(b, ", \"finish\": \"%s\"", it->finish);
-    else buf_append_text(b, ", \"finish\": null");
+    if (it->tokens || !o->endpoint.endpoint)
+        buf_printf(b, ", \"tokens\": %llu", (unsigned long long)it->tokens);
+    else
+        buf_append_text(b, ", \"tokens\": null");
+    if (it->finish)
+        buf_printf(b, ", \"finish\": \"%s\"", it->finish);
+    else
+        buf_append_text(b, ", \"finish\": null");
     if (o->token_ids) buf_printf(b, ", \"response_ids\": %s", buf_text(&it->ids));
     buf_printf(b, ", \"row\": %llu, \"model\": ", (unsigned long long)it->row);
     json_put_text(b, o->id ? o->id : o->endpoint.endpoint ? o->endpoint.model : o->model);
@@ -39,9 +43,10 @@ static status one_text(struct json *text, const struct generate_item *it) {
     *text = prompt;
     if (json_kind_of(prompt) == JSON_STRING) return ST_OK;
     struct json_iter messages = json_iter_begin(prompt);
-    if (json_count(prompt) != 1 || !json_iter_next(&messages, &key, &message) || json_kind_of(json_get(message, "content")) != JSON_STRING ||
-        !json_equals(json_get(message, "role"), "user"))
-        return FAIL(ST_FORMAT, "row %llu: this form has one text as its prompt, and the row a conversation or token ids", (unsigned long long)it->row);
+    if (json_count(prompt) != 1 || !json_iter_next(&messages, &key, &message) ||
+        json_kind_of(json_get(message, "content")) != JSON_STRING || !json_equals(json_get(message, "role"), "user"))
+        return FAIL(ST_FORMAT, "row %llu: this form has one text as its prompt, and the row a conversation or token ids",
+                    (unsigned long long)it->row);
     *text = json_get(message, "content");
     return ST_OK;
 }
@@ -93,7 +98,8 @@ static status put_metadata(struct buf *b, struct generate_job *j, const struct g
     return ST_OK;
 }
 
-/* arena-hard-auto's model_answer (196f6b8, gen_answer.py); without a tokenizer for its lengths utils/add_markdown_info.py adds the metadata. */
+/* arena-hard-auto's model_answer (196f6b8, gen_answer.py); without a tokenizer for its lengths utils/add_markdown_info.py adds the
+ * metadata. */
 static status put_arena_v2(struct buf *b, struct generate_job *j, const struct generate_item *it) {
     struct json text;
     TRY(one_text(&text, it));
@@ -130,7 +136,14 @@ static status put_arena_v01(struct buf *b, struct generate_job *j, const struct 
 const struct generate_form generate_forms[] = {
     {"rows", "our own, a JSON object a line", false, {NULL, NULL}, false, false, true, put_row},
     {"alpaca", "AlpacaEval's model_outputs.json; rows with instruction", true, {NULL, NULL}, true, false, false, put_alpaca},
-    {"arena-hard-v0.1", "Arena-Hard v0.1's model_answer; rows with prompt and question_id or uid", true, {"question_id", "uid"}, false, true, false, put_arena_v01},
+    {"arena-hard-v0.1",
+     "Arena-Hard v0.1's model_answer; rows with prompt and question_id or uid",
+     true,
+     {"question_id", "uid"},
+     false,
+     true,
+     false,
+     put_arena_v01},
     {"arena-hard-v2", "Arena-Hard v2's; rows with prompt and uid", true, {"uid", NULL}, false, true, false, put_arena_v2},
 };
 const size_t generate_form_count = sizeof generate_forms / sizeof generate_forms[0];

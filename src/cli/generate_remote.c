@@ -29,7 +29,8 @@ static status read_goals(struct remote_job *x, const struct generate_options *o)
 
 static status make_messages(struct generate_job *j, const struct goal *goal) {
     if (json_kind_of(j->record.prompt_ids) != JSON_NONE) return FAIL(ST_UNSUPPORTED, "field prompt_ids: an endpoint is asked in messages");
-    if (j->o->raw && j->record.conversational) return FAIL(ST_UNSUPPORTED, "field prompt: a conversation, and with --raw an endpoint goes on from a text");
+    if (j->o->raw && j->record.conversational)
+        return FAIL(ST_UNSUPPORTED, "field prompt: a conversation, and with --raw an endpoint goes on from a text");
     return generate_put_goal(j, ((const struct remote_job *)j)->as == REMOTE_GOAL_PROMPT ? goal : &(const struct goal){0});
 }
 
@@ -41,7 +42,8 @@ static void put_sampling(struct buf *out, const struct remote_job *x, const stru
     const struct {
         const char *option, *name;
         double value;
-    } some[] = {{"top-k", "top_k", (double)o->sampling.top_k}, {"min-p", "min_p", o->sampling.min_p},
+    } some[] = {{"top-k", "top_k", (double)o->sampling.top_k},
+                {"min-p", "min_p", o->sampling.min_p},
                 {"repetition-penalty", "repetition_penalty", o->sampling.repetition_penalty}};
     buf_append_text(out, ", \"temperature\": ");
     json_put_double(out, it->sampling->temperature);
@@ -64,14 +66,17 @@ static void put(void *context, struct buf *out, const struct remote_question *as
     buf_append_char(out, '{');
     remote_put_model(out, x->options.model, it->goal_text, x->as);
     buf_append_text(out, x->options.text ? ", \"prompt\": " : ", \"messages\": ");
-    if (x->options.text) json_put_string(out, buf_text(&it->asked), it->asked.size);
-    else buf_append(out, it->asked.data, it->asked.size);
+    if (x->options.text)
+        json_put_string(out, buf_text(&it->asked), it->asked.size);
+    else
+        buf_append(out, it->asked.data, it->asked.size);
     buf_append(out, buf_text(&it->more), it->more.size);
     put_sampling(out, x, it);
     buf_append_char(out, '}');
 }
 
-/* The goal that the server says it took, which alone knows the names and what is best: a number, or numbers by name. False: it is neither. */
+/* The goal that the server says it took, which alone knows the names and what is best: a number, or numbers by name. False: it is neither.
+ */
 static bool put_took(struct buf *out, struct json took) {
     struct json key, value;
     struct json_iter it = json_iter_begin(took);
@@ -122,7 +127,8 @@ static status write_answered(struct remote_job *x) {
 /* What a row has for the chat template, which is the server's. */
 static void put_more(struct buf *out, const struct record *r) {
     if (r->tools.size) buf_printf(out, ", \"tools\": %.*s", (int)r->tools.size, r->tools.text);
-    if (r->chat_template_kwargs.size) buf_printf(out, ", \"chat_template_kwargs\": %.*s", (int)r->chat_template_kwargs.size, r->chat_template_kwargs.text);
+    if (r->chat_template_kwargs.size)
+        buf_printf(out, ", \"chat_template_kwargs\": %.*s", (int)r->chat_template_kwargs.size, r->chat_template_kwargs.text);
 }
 
 static status ask_all(struct remote_job *x) {
@@ -152,7 +158,9 @@ static status check(const struct generate_options *o, const struct opt_result *r
     const struct cli_between tries = {"answer-tries", (double)o->answer_tries, 1, 100};
     TRY(cli_endpoint_instead(r, spec, local));
     if (o->raw && n >= tail && strcmp(o->endpoint.endpoint + n - tail, chat_path) == 0)
-        return FAIL(ST_USAGE, "--raw goes on from a text, which %s does not take: --endpoint expects https://host/v1, or the address of completions", chat_path + 1);
+        return FAIL(ST_USAGE,
+                    "--raw goes on from a text, which %s does not take: --endpoint expects https://host/v1, or the address of completions",
+                    chat_path + 1);
     if (opt_given(r, spec, "goal-as") && !o->goals.count) return FAIL(ST_USAGE, "--goal-as has no effect without --goal");
     if (o->style && strcmp(o->goal_as, "prompt") != 0)
         return FAIL(ST_USAGE, "--goal-style has no effect with --goal-as %s: the server writes the goal", o->goal_as);
@@ -187,8 +195,13 @@ status generate_remote(const struct generate_options *o, const struct opt_result
     x->rows.last = &x->rows.first;
     x->given = r;
     x->spec = spec;
-    x->options = (struct remote_options){.text = o->raw, .max_tokens = o->max_new, .answer_tries = o->answer_tries, .stop_on_bad = strcmp(o->bad_answer, "stop") == 0,
-        .who = "model", .item = "row", .go_on = "--on-bad-answer skip"};
+    x->options = (struct remote_options){.text = o->raw,
+                                         .max_tokens = o->max_new,
+                                         .answer_tries = o->answer_tries,
+                                         .stop_on_bad = strcmp(o->bad_answer, "stop") == 0,
+                                         .who = "model",
+                                         .item = "row",
+                                         .go_on = "--on-bad-answer skip"};
     status s = check(o, r, spec);
     if (s == ST_OK) s = cli_endpoint(&x->options, &o->endpoint, r, spec, o->output, file ? ".remote.jsonl" : NULL);
     if (s == ST_OK) s = run(x, &calls);

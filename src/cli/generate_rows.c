@@ -23,18 +23,22 @@ status generate_check(struct generate_options *o, const struct opt_result *r, co
     if (o->n < 1 || o->n > 1 << 20) return FAIL(ST_USAGE, "--n expects 1 to 1048576, not %lld", (long long)o->n);
     TRY(sampling_from_list(o->heats, &o->heat_count, &o->sampling, &o->temperatures, r, spec));
     for (size_t i = 0; o->n > 1 && i < o->heat_count; i++)
-        if (o->heats[i].temperature == 0) return FAIL(ST_USAGE, "--n %lld with --temperature 0 would write the same response every time", (long long)o->n);
-    if (o->max_new < 1 || o->max_new > 1 << 24) return FAIL(ST_USAGE, "--max-new-tokens expects 1 or more, not %lld", (long long)o->max_new);
+        if (o->heats[i].temperature == 0)
+            return FAIL(ST_USAGE, "--n %lld with --temperature 0 would write the same response every time", (long long)o->n);
+    if (o->max_new < 1 || o->max_new > 1 << 24)
+        return FAIL(ST_USAGE, "--max-new-tokens expects 1 or more, not %lld", (long long)o->max_new);
     if (o->style && !o->goals.count) return FAIL(ST_USAGE, "--goal-style has no effect without --goal");
     if (form->one_each && generate_samples(o) > 1) return several(form);
     if (form->one_each && !o->id) return FAIL(ST_USAGE, "--form %s expects --model-id NAME", form->name);
     if (o->lengths && !form->lengths) return FAIL(ST_USAGE, "--length-tokenizer has no effect with --form %s", form->name);
     if (o->token_ids && !form->token_ids) return FAIL(ST_USAGE, "--token-ids has no effect with --form %s", form->name);
-    if (o->token_ids && o->endpoint.endpoint) return FAIL(ST_USAGE, "--token-ids: a model behind an endpoint does not say which tokens it wrote");
+    if (o->token_ids && o->endpoint.endpoint)
+        return FAIL(ST_USAGE, "--token-ids: a model behind an endpoint does not say which tokens it wrote");
     if (o->token_ids && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--token-ids has no effect on plain text");
     if (form->one_each && o->prompt) return FAIL(ST_USAGE, "--form %s expects --input", form->name);
     if (o->id && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--model-id has no effect on plain text");
-    if (opt_given(r, spec, "form") && o->prompt && !o->output && !o->json) return FAIL(ST_USAGE, "--form has no effect on plain text (--json)");
+    if (opt_given(r, spec, "form") && o->prompt && !o->output && !o->json)
+        return FAIL(ST_USAGE, "--form has no effect on plain text (--json)");
     return ST_OK;
 }
 
@@ -93,7 +97,8 @@ static status check_id(const struct generate_job *j) {
         if (kind == JSON_STRING) return ST_OK;
         if (kind != JSON_NONE) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", id[i], json_kind_name(kind));
     }
-    return id[0] ? FAIL(ST_FORMAT, "--form %s: the row has no field %s%s%s", j->form->name, id[0], id[1] ? " or " : "", id[1] ? id[1] : "") : ST_OK;
+    return id[0] ? FAIL(ST_FORMAT, "--form %s: the row has no field %s%s%s", j->form->name, id[0], id[1] ? " or " : "", id[1] ? id[1] : "")
+                 : ST_OK;
 }
 
 /* What make makes for (row, goal_at); reads the next row where the goals of this one are through. A bad row is counted or ends it. */
@@ -174,8 +179,10 @@ static void put_plain(const struct generate_job *j, struct buf *b, const struct 
         buf_append_text(b, "== ");
         if (it->goal.count) {
             buf_append_text(b, "goal ");
-            if (it->goal_text) buf_append_text(b, it->goal_text);
-            else goal_put_name(b, j->style, &it->goal);
+            if (it->goal_text)
+                buf_append_text(b, it->goal_text);
+            else
+                goal_put_name(b, j->style, &it->goal);
         }
         if (j->o->heat_count > 1) {
             buf_printf(b, "%stemperature ", comma);

@@ -24,18 +24,22 @@ void help_print(void) {
 
 /* The table above as Markdown, each command with a link to its page: docs/commands/README.md. */
 static void put_markdown_index(struct buf *out) {
-    buf_append_text(out, "# Commands\n\nPrinted by `rapt help --markdown` (tools/docs.sh), as every page of this folder.\n\n| command | group | does "
-                         "|\n|---|---|---|\n");
+    buf_append_text(
+        out, "# Commands\n\nPrinted by `rapt help --markdown` (tools/docs.sh), as every page of this folder.\n\n| command | group | does "
+             "|\n|---|---|---|\n");
     for (size_t i = 0; i < cmd_count; i++)
-        buf_printf(out, "| [`rapt %s`](%s.md) | %s | %s |\n", cmd_table[i].name, cmd_table[i].name, cmd_table[i].group, cmd_table[i].spec->summary);
+        buf_printf(out, "| [`rapt %s`](%s.md) | %s | %s |\n", cmd_table[i].name, cmd_table[i].name, cmd_table[i].group,
+                   cmd_table[i].spec->summary);
     for (size_t i = 0; i < eval_cmd_count; i++)
-        buf_printf(out, "| [`rapt eval %s`](eval-%s.md) | Measure | %s |\n", eval_cmd_table[i].name, eval_cmd_table[i].name, eval_cmd_table[i].spec->summary);
+        buf_printf(out, "| [`rapt eval %s`](eval-%s.md) | Measure | %s |\n", eval_cmd_table[i].name, eval_cmd_table[i].name,
+                   eval_cmd_table[i].spec->summary);
 }
 
 /* rapt(1) */
 static void put_man_index(struct buf *out) {
     static const char *const variables[][2] = {
-        {"GOMP_SPINCOUNT", "How long threads that wait may spin. Without it, rapt sets 20000 for itself; 500 where the cores are shared with much other work."},
+        {"GOMP_SPINCOUNT", "How long threads that wait may spin. Without it, rapt sets 20000 for itself; 500 where the cores are shared "
+                           "with much other work."},
         {"RAPT_DUCKDB", "The DuckDB command line through which Parquet files are read; duckdb by default."},
         {"RAPT_ISA", "avx2 or avx512: wider instructions are not used."},
         {"SOURCE_DATE_EPOCH", "The time that rapt report writes into its page, for pages that come out the same."},
@@ -47,7 +51,8 @@ static void put_man_index(struct buf *out) {
     opt_man_section(out, "SH", "SYNOPSIS");
     buf_append_text(out, ".B rapt\n.I COMMAND\n[options]\n.br\n.B rapt help\n.RI [ COMMAND ]\n");
     opt_man_section(out, "SH", "DESCRIPTION");
-    opt_man_text(out, "Takes preference data with scores and an open model to a goal-conditioned, aligned model (arXiv 2410.08067), and shows what changed. "
+    opt_man_text(out, "Takes preference data with scores and an open model to a goal-conditioned, aligned model (arXiv 2410.08067), and "
+                      "shows what changed. "
                       "Each command has its own page, such as rapt-augment(1).");
     for (size_t i = 0; i < cmd_count; i++) {
         if (strcmp(group, cmd_table[i].group) != 0) opt_man_section(out, "SS", group = cmd_table[i].group);
@@ -113,8 +118,10 @@ int help_run(int argc, char **argv) {
     }
     const struct cmd *c = name ? find(name, task) : NULL;
     if (name && !c) {
-        if (task) log_error("rapt eval has no task '%s'; rapt eval --help lists them", task);
-        else log_error("unknown command '%s'; rapt --help lists them", name);
+        if (task)
+            log_error("rapt eval has no task '%s'; rapt eval --help lists them", task);
+        else
+            log_error("unknown command '%s'; rapt --help lists them", name);
         return 2;
     }
     if (!c && !form) {

@@ -33,7 +33,8 @@ int main(int argc, char **argv) {
     }
     const struct comm_launch launch = comm_launched();
     if (launch.size > 1 && strcmp(argv[1], "train") != 0) {
-        if (launch.rank == 0) log_error("%d processes were started together; rapt train is the command that several ranks share", launch.size);
+        if (launch.rank == 0)
+            log_error("%d processes were started together; rapt train is the command that several ranks share", launch.size);
         return launch.rank == 0 ? 2 : 0;
     }
     for (size_t i = 0; i < cmd_count; i++) {

@@ -42,23 +42,22 @@ static void put_head(struct buf *out, const char *title, const char *lead, const
     for (size_t i = 0; i < count; i++) buf_append_text(out, "|---");
     buf_append_text(out, "|\n");
 }
-#define HEAD(out, title, lead, ...)                                                                                                        \
-    do {                                                                                                                                   \
-        const char *const head_cells[] = {__VA_ARGS__};                                                                                    \
-        put_head(out, title, lead, head_cells, sizeof head_cells / sizeof head_cells[0]);                                                  \
+#define HEAD(out, title, lead, ...)                                                       \
+    do {                                                                                  \
+        const char *const head_cells[] = {__VA_ARGS__};                                   \
+        put_head(out, title, lead, head_cells, sizeof head_cells / sizeof head_cells[0]); \
     } while (0)
-#define ROW(out, ...)                                                                                                                      \
-    do {                                                                                                                                   \
-        const char *const row_cells[] = {__VA_ARGS__};                                                                                     \
-        put_row(out, row_cells, sizeof row_cells / sizeof row_cells[0]);                                                                   \
+#define ROW(out, ...)                                                    \
+    do {                                                                 \
+        const char *const row_cells[] = {__VA_ARGS__};                   \
+        put_row(out, row_cells, sizeof row_cells / sizeof row_cells[0]); \
     } while (0)
 
 static void put_part(struct buf *out, const char *text) { buf_printf(out, "%s%s", out->size ? ", " : "", text); }
 
 static void put_traits(struct buf *out, const struct family *f) {
-    static const char *const windows[] = {[WINDOW_ALL] = "sliding window",
-                                          [WINDOW_FROM] = "sliding window in upper layers",
-                                          [WINDOW_PATTERN] = "local and global layers"};
+    static const char *const windows[] = {
+        [WINDOW_ALL] = "sliding window", [WINDOW_FROM] = "sliding window in upper layers", [WINDOW_PATTERN] = "local and global layers"};
     const struct {
         bool on;
         const char *text;
@@ -74,8 +73,9 @@ static void put_traits(struct buf *out, const struct family *f) {
 }
 
 static void put_families(struct buf *out) {
-    HEAD(out, "Model families", "From a Hugging Face folder or a GGUF file. LoRA goes on any of the projections, `--full` trains all parameters.",
-         "family", "models", "class", "GGUF", "export --format", "reward models", "what is special", "LoRA targets");
+    HEAD(out, "Model families",
+         "From a Hugging Face folder or a GGUF file. LoRA goes on any of the projections, `--full` trains all parameters.", "family",
+         "models", "class", "GGUF", "export --format", "reward models", "what is special", "LoRA targets");
     for (size_t i = 0; i < family_count; i++) {
         const struct family *f = &family_table[i];
         struct buf traits = {0}, rewards = {0};
@@ -86,7 +86,8 @@ static void put_families(struct buf *out) {
             if (name[0]) put_part(&rewards, name);
         }
         family_target_list(targets, sizeof targets, f);
-        ROW(out, f->name, f->help, f->architecture, f->gguf_arch, f->gguf_arch ? "hf, gguf, gguf-lora" : "hf", buf_text(&rewards), buf_text(&traits), targets);
+        ROW(out, f->name, f->help, f->architecture, f->gguf_arch, f->gguf_arch ? "hf, gguf, gguf-lora" : "hf", buf_text(&rewards),
+            buf_text(&traits), targets);
         buf_release(&traits);
         buf_release(&rewards);
     }
@@ -123,8 +124,8 @@ static const struct family *family_of(const char *goldens, const char *name, enu
     return f;
 }
 
-/* Does test_decode hold decoding with a cache to the full forward on it? Under long rope keys keep the rotation of the length they were made at, as
- * in transformers, so that it is another computation. */
+/* Does test_decode hold decoding with a cache to the full forward on it? Under long rope keys keep the rotation of the length they were
+ * made at, as in transformers, so that it is another computation. */
 static status look_at_cache(struct seen *s, const char *goldens, const char *name, bool gguf) {
     struct buf path = {0};
     struct checkpoint c;
@@ -188,13 +189,16 @@ static status put_goldens(struct buf *out, const char *goldens) {
     status s = ST_OK;
     for (size_t i = 0; s == ST_OK && i < count; i++) s = look_at(seen, goldens, names[i]);
     HEAD(out, "Compared with transformers and peft",
-         "Small random models in tests/golden, made by the scripts in tests/oracle. Logits and gradients of every parameter agree within 1e-4 of the largest "
+         "Small random models in tests/golden, made by the scripts in tests/oracle. Logits and gradients of every parameter agree within "
+         "1e-4 of the largest "
          "value (docs/numerics.md); the tests name what they read. Decoding with a cache is compared with the full forward (test_decode); "
          "long rope is left out, whose cached keys keep the rotation of the length they were made at, as in transformers.",
-         "family", "logits", "gradients", "the same from GGUF", "decoding with a cache", "adapter", "rewards", "gradients of reward models");
+         "family", "logits", "gradients", "the same from GGUF", "decoding with a cache", "adapter", "rewards",
+         "gradients of reward models");
     for (size_t i = 0; i < family_count; i++) {
         const char *cells[SEEN_COUNT + 1] = {family_table[i].name};
-        const int order[SEEN_COUNT] = {SEEN_LOGITS, SEEN_GRADIENTS, SEEN_GGUF, SEEN_CACHE, SEEN_ADAPTER, SEEN_REWARD, SEEN_REWARD_GRADIENTS};
+        const int order[SEEN_COUNT] = {SEEN_LOGITS, SEEN_GRADIENTS,       SEEN_GGUF, SEEN_CACHE, SEEN_ADAPTER,
+                                       SEEN_REWARD, SEEN_REWARD_GRADIENTS};
         for (size_t k = 0; k < SEEN_COUNT; k++) cells[k + 1] = buf_text(&seen[i].of[order[k]]);
         put_row(out, cells, SEEN_COUNT + 1);
         for (size_t k = 0; k < SEEN_COUNT; k++) buf_release(&seen[i].of[k]);
@@ -255,8 +259,8 @@ static void put_losses(struct buf *out) {
 }
 
 static void put_types(struct buf *out) {
-    HEAD(out, "Storage of weights", "What is read, from GGUF and from safetensors; held in this form while LoRA trains on it.", "type", "GGUF",
-         "safetensors", "weights a block", "bytes a block");
+    HEAD(out, "Storage of weights", "What is read, from GGUF and from safetensors; held in this form while LoRA trains on it.", "type",
+         "GGUF", "safetensors", "weights a block", "bytes a block");
     for (size_t i = 0; i < DTYPE_COUNT; i++) {
         const struct dtype_info *t = &dtype_table[i];
         char code[24], block[24], bytes[24];
@@ -299,14 +303,16 @@ static void put_exports(struct buf *out) {
 
 static void put_pretokens(struct buf *out) {
     HEAD(out, "Tokenizers of GGUF files",
-         "Names in `tokenizer.ggml.pre`; each row is one way to cut text. A `tokenizer.json` says its own way, a `tokenizer.model` needs none.", "names",
-         "merges over");
+         "Names in `tokenizer.ggml.pre`; each row is one way to cut text. A `tokenizer.json` says its own way, a `tokenizer.model` needs "
+         "none.",
+         "names", "merges over");
     for (size_t i = 0; i < pretoken_count; i++)
         ROW(out, pretoken_table[i].names, pretoken_table[i].flags & PRE_CHARS ? "characters" : "bytes");
 }
 
 status support_put(struct buf *out, const char *goldens) {
-    buf_append_text(out, "# What is supported\n\nPrinted by `rapt help --support` (tools/docs.sh) from the tables that the program works with.\n");
+    buf_append_text(
+        out, "# What is supported\n\nPrinted by `rapt help --support` (tools/docs.sh) from the tables that the program works with.\n");
     put_families(out);
     if (goldens) TRY(put_goldens(out, goldens));
     put_losses(out);
@@ -320,7 +326,8 @@ status support_put(struct buf *out, const char *goldens) {
     HEAD(out, "Tasks of rapt eval multiple-choice", "", "task", "is", "rows");
     for (size_t i = 0; i < mc_task_count; i++) ROW(out, mc_task_table[i].name, mc_task_table[i].help, mc_task_table[i].fields);
     HEAD(out, "Sources of scores", "`rapt score --source`.", "source", "gives", "needs", "from");
-    for (size_t i = 0; i < reward_count; i++) ROW(out, reward_table[i].name, reward_table[i].help, reward_table[i].needs, reward_table[i].citation);
+    for (size_t i = 0; i < reward_count; i++)
+        ROW(out, reward_table[i].name, reward_table[i].help, reward_table[i].needs, reward_table[i].citation);
     HEAD(out, "Rules", "`rapt score --source rule --rule`.", "rule", "right when");
     for (size_t i = 0; i < rule_count; i++) ROW(out, rule_table[i].name, rule_table[i].help);
     put_schemas(out);

@@ -42,7 +42,8 @@ static struct json of_side(const struct record *row, size_t i, const char *name)
     const char *side = i ? "rejected" : "chosen";
     const struct {
         const char *a, *between, *b;
-    } forms[] = {{name, "_", side}, {side, "_", name}, {side, "-", name}, {"fine_grain_score", "_", side}, {"scores", "_", side}, {"attributes", "_", side}};
+    } forms[] = {{name, "_", side},     {side, "_", name},        {side, "-", name}, {"fine_grain_score", "_", side},
+                 {"scores", "_", side}, {"attributes", "_", side}};
     struct json value = {0};
     char key[160];
     for (size_t k = 0; k < sizeof forms / sizeof forms[0] && !value.size; k++) {
@@ -62,14 +63,16 @@ static struct json of_completion(struct json row, const char *name) {
 
 static status missing(const struct record *row, size_t i, const char *name) {
     if (row->kind == RECORD_RESPONSES)
-        return FAIL(ST_FORMAT, "response %zu has no %s: neither a member of that name, nor annotations.%s.Rating, nor scores.%s, nor attributes.%s, nor has "
+        return FAIL(
+            ST_FORMAT,
+            "response %zu has no %s: neither a member of that name, nor annotations.%s.Rating, nor scores.%s, nor attributes.%s, nor has "
             "the row a list %s of %zu numbers",
-                    i + 1, name, name, name, name, name, row->response_count);
+            i + 1, name, name, name, name, name, row->response_count);
     const char *side = i ? "rejected" : "chosen";
     if (row->kind == RECORD_PAIR)
-        return FAIL(ST_FORMAT, "no %s of the %s response: expected %s_%s, %s_%s, %s-%s, or %s inside fine_grain_score_%s, scores_%s or attributes_%s",
-            name, side, name, side, side,
-                    name, side, name, name, side, side, side);
+        return FAIL(ST_FORMAT,
+                    "no %s of the %s response: expected %s_%s, %s_%s, %s-%s, or %s inside fine_grain_score_%s, scores_%s or attributes_%s",
+                    name, side, name, side, side, name, side, name, name, side, side, side);
     return FAIL(ST_FORMAT, "field %s: missing, and neither scores nor attributes has it", name);
 }
 

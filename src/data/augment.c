@@ -28,8 +28,8 @@ struct run {
     struct goal *exact; /* [augment_responses] of the row */
     size_t exact_capacity;
     struct goal_list prompt_goals; /* of the row's responses, as printed */
-    struct goal_counts goals; /* of the training rows */
-    uint64_t extra; /* source_row - row index: under some rules a row may hold several pairs */
+    struct goal_counts goals;      /* of the training rows */
+    uint64_t extra;                /* source_row - row index: under some rules a row may hold several pairs */
     /* AUGMENT_SHUFFLED: the first pass collects the goals of the used pairs, the second hands them out in another order */
     bool collect;
     double *tuples; /* [tuple_count, 2, numbers of a goal] */
@@ -111,8 +111,10 @@ static status score_pair(bool *dropped, struct scored *out, struct run *x, const
         out->exact[i] = x->exact[of[i]];
         out->goal[i] = goal_printed(o->style, &out->exact[i]);
         if (out->goal[i].count) continue;
-        if (o->style->attribute_count) *dropped = true;
-        else if (needed) return FAIL(ST_FORMAT, "field %s: missing; a goal needs the score", i ? "score_rejected" : "score_chosen");
+        if (o->style->attribute_count)
+            *dropped = true;
+        else if (needed)
+            return FAIL(ST_FORMAT, "field %s: missing; a goal needs the score", i ? "score_rejected" : "score_chosen");
     }
     x->counts->dropped_na += *dropped;
     return ST_OK;

@@ -69,7 +69,8 @@ status augment_exact_of_item(struct goal *out, const struct augment_options *o, 
     for (size_t k = 0; k < o->style->attribute_count; k++) {
         const char *name = o->style->attributes[k].name;
         const struct json number = json_kind_of(item) == JSON_OBJECT ? json_get(item, name) : (struct json){0};
-        if (!number.size) return FAIL(ST_FORMAT, "field %s: an item has no %s; with --attributes each is an object {NAME: number}", field, name);
+        if (!number.size)
+            return FAIL(ST_FORMAT, "field %s: an item has no %s; with --attributes each is an object {NAME: number}", field, name);
         TRY(field_score(&value, number, field));
         if (isnan(value)) out->count = 0;
         out->value[k] = mapped_attribute(o, k, value);
@@ -121,7 +122,9 @@ status augment_find_scales(struct goal_style *style, const struct augment_option
         const struct goal_attribute *a = &style->attributes[k];
         if (!wanted[k]) continue;
         if (!(a->low < a->high))
-            s = FAIL(ST_FORMAT, "%s: no two different numbers of the attribute %s, so that its scale has to be named (--score-range %s=A,B), or it asks for nothing",
+            s = FAIL(ST_FORMAT,
+                     "%s: no two different numbers of the attribute %s, so that its scale has to be named (--score-range %s=A,B), or it "
+                     "asks for nothing",
                      o->input, a->name, a->name);
         else
             log_info("scale of %s: %g to %g, as found in the data (--score-range)", a->name, a->low, a->high);

@@ -100,11 +100,13 @@ static void plan_goal(struct augment_emits *out, struct augment_counts *counts, 
         return;
     }
     counts->goals_above_both += above_both(g, exact, o->style);
-    push(out, (struct augment_emit){.swap = l < w,
-                                    .goal = *g,
-                                    .goal_of = goal_equal(g, &own[0])   ? GOAL_OF_CHOSEN
-                                               : goal_equal(g, &own[1]) ? GOAL_OF_REJECTED
-                                                                        : GOAL_OF_NONE});
+    push(out, (struct augment_emit){
+                  .swap = l < w,
+                  .goal = *g,
+                  .goal_of = goal_equal(g, &own[0])   ? GOAL_OF_CHOSEN
+                             : goal_equal(g, &own[1]) ? GOAL_OF_REJECTED
+                                                      : GOAL_OF_NONE,
+              });
 }
 
 static void plan_own(struct augment_emits *out, struct augment_counts *counts, const struct augment_options *o, const struct goal goal[2],

@@ -164,7 +164,8 @@ status augment_put_pair(struct buf *out, struct augment_writer *w, const struct 
     return ST_OK;
 }
 
-status augment_put_completion(struct buf *out, struct augment_writer *w, const struct augment_emit *e, double score, const struct goal *exact) {
+status augment_put_completion(struct buf *out, struct augment_writer *w, const struct augment_emit *e, double score,
+                              const struct goal *exact) {
     buf_append_text(out, "{\"prompt\": ");
     TRY(put_prompt(out, w, e));
     buf_append_text(out, ", \"completion\": ");

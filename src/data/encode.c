@@ -12,7 +12,8 @@ status encoder_open(struct encoder *e, const char *model_path) {
     TRY(tokenizer_open(&e->tokenizer, model_path));
     const char *source = tokenizer_chat_template(e->tokenizer);
     if (!source) {
-        e->why_no_chat = mem_text("the tokenizer has no chat template (a folder has it in chat_template.jinja; rapt export --chat-template alpaca writes the model with one)");
+        e->why_no_chat = mem_text("the tokenizer has no chat template (a folder has it in chat_template.jinja; rapt export --chat-template "
+                                  "alpaca writes the model with one)");
         return ST_OK;
     }
     if (chat_compile(&e->chat, source, tokenizer_bos_text(e->tokenizer), tokenizer_eos_text(e->tokenizer)) != ST_OK)
@@ -52,7 +53,8 @@ status encode_json_ids(struct ids *out, const struct encoder *e, struct json arr
     const int32_t vocab = e->tokenizer ? tokenizer_vocab_size(e->tokenizer) : 0;
     struct json key, v;
     int64_t id;
-    if (json_kind_of(array) != JSON_ARRAY) return FAIL(ST_FORMAT, "field '%s': expected an array of token ids, found %s", field, json_kind_name(json_kind_of(array)));
+    if (json_kind_of(array) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field '%s': expected an array of token ids, found %s", field, json_kind_name(json_kind_of(array)));
     struct json_iter it = json_iter_begin(array);
     while (json_iter_next(&it, &key, &v)) {
         if (!json_int(&id, v) || id < 0 || id > INT32_MAX || (vocab && id >= vocab))
@@ -88,7 +90,8 @@ status encode_render(struct encoder *e, const struct record *r, const struct buf
     buf_clear(&e->text);
     struct json array = {buf_text(messages), messages->size};
     buf_clear(&e->spans);
-    status s = chat_render_marked(e->chat, &e->text, e->assistants ? &e->spans : NULL, array, r->tools, r->chat_template_kwargs, generation);
+    status s =
+        chat_render_marked(e->chat, &e->text, e->assistants ? &e->spans : NULL, array, r->tools, r->chat_template_kwargs, generation);
     return s == ST_OK ? s : status_note(s, "chat template: ");
 }
 
@@ -118,10 +121,13 @@ static status put_marks(struct encoded *x, const struct encoder *e) {
     TRY(tokenizer_mark_spans((uint8_t *)x->marks.data, e->tokenizer, e->joined.data, n, buf_text(&e->text), e->text.size,
                              (const struct text_span *)(const void *)e->spans.data, e->spans.size / sizeof(struct text_span)));
     x->marks.size = n;
-    return n && memchr(x->marks.data, 1, n) ? ST_OK : FAIL(ST_FORMAT, "--assistant-only-loss: the chat template marks nothing of the row as the assistant's");
+    return n && memchr(x->marks.data, 1, n)
+               ? ST_OK
+               : FAIL(ST_FORMAT, "--assistant-only-loss: the chat template marks nothing of the row as the assistant's");
 }
 
-static status encode_conversation(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r, const struct buf *completion) {
+static status encode_conversation(struct ids *out, struct encoded *x, struct encoder *e, const struct record *r,
+                                  const struct buf *completion) {
     if (r->kind == RECORD_PROMPT) {
         TRY(encode_render(e, r, &r->prompt, false)); /* one text that ends with another turn */
     } else {
@@ -179,12 +185,15 @@ status encode_record(struct encoded *out, struct encoder *e, const struct record
     out->prefix_mismatch = false;
     buf_clear(&out->marks);
     const bool one_text = encode_is_one_text(e, r);
-    if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT && !one_text) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response rows go through rapt pair or rapt augment first");
+    if (r->kind != RECORD_PAIR && r->kind != RECORD_SFT && !one_text)
+        return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected) or an SFT row (messages, or prompt and completion); K-response "
+                               "rows go through rapt pair or rapt augment first");
     if (e->assistants && !r->conversational)
         return FAIL(ST_FORMAT, "--assistant-only-loss: the row is no conversation, so no chat template marks what the assistant wrote");
     if (json_kind_of(r->prompt_ids) != JSON_NONE && json_kind_of(r->chosen_ids) != JSON_NONE) return encode_ids(out, e, r);
     if (r->conversational && record_has_goal(r) && e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
-        return FAIL(ST_MISMATCH, "field goal: the row's prompt asks for a goal, and so does the model's chat template (export --bake-goal)");
+        return FAIL(ST_MISMATCH,
+                    "field goal: the row's prompt asks for a goal, and so does the model's chat template (export --bake-goal)");
     if (e->compat != FIT_TRL_1) {
         if (r->kind != RECORD_PAIR) return FAIL(ST_FORMAT, "expected a pair (prompt, chosen, rejected)");
         TRY(need_tokenizer(e));

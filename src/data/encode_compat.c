@@ -39,9 +39,10 @@ static size_t common_prefix(const struct buf *a, const struct buf *b) {
     return n;
 }
 
-/* TRL 0.24 (trainer/dpo_trainer.py tokenize_row; data_utils.py apply_chat_template): prompt and responses are tokenised apart, without special
- * tokens, and every response ends with EOS, also where the template has written it already. A prompt that is no prefix of the conversation is
- * cut to what they share, first with the chosen one, then with the rejected one; the chosen response is what lies behind the first. */
+/* TRL 0.24 (trainer/dpo_trainer.py tokenize_row; data_utils.py apply_chat_template): prompt and responses are tokenised apart, without
+ * special tokens, and every response ends with EOS, also where the template has written it already. A prompt that is no prefix of the
+ * conversation is cut to what they share, first with the chosen one, then with the rejected one; the chosen response is what lies behind
+ * the first. */
 static status encode_024(struct encoded *x, struct encoder *e, const struct texts *t) {
     struct ids *out[2] = {&x->chosen, &x->rejected};
     struct buf prompt = {0};
@@ -59,16 +60,18 @@ static status encode_024(struct encoded *x, struct encoder *e, const struct text
     return s;
 }
 
-/* TRL 0.8.2 build_tokenized_answer: prompt + answer are tokenised together; where the prompt's last token has merged with the answer's first
- * it goes to the answer. */
+/* TRL 0.8.2 build_tokenized_answer: prompt + answer are tokenised together; where the prompt's last token has merged with the answer's
+ * first it goes to the answer. */
 static status encode_answer(struct ids *prompt, struct ids *answer, struct encoder *e, const struct buf *text, const struct ids *alone) {
     e->joined.count = 0;
     TRY(encode_plain(&e->joined, e, buf_text(text), text->size));
     size_t n = alone->count;
-    if (e->joined.count < n || memcmp(e->joined.data ? e->joined.data : (const int32_t[]){0}, alone->data ? alone->data : (const int32_t[]){0}, n * sizeof(int32_t)) != 0) {
+    if (e->joined.count < n || memcmp(e->joined.data ? e->joined.data : (const int32_t[]){0},
+                                      alone->data ? alone->data : (const int32_t[]){0}, n * sizeof(int32_t)) != 0) {
         if (n) n--;
     }
-    if (n > e->joined.count) return FAIL(ST_FORMAT, "the prompt alone has more tokens than prompt and response; TRL 0.8.2 refuses such a row");
+    if (n > e->joined.count)
+        return FAIL(ST_FORMAT, "the prompt alone has more tokens than prompt and response; TRL 0.8.2 refuses such a row");
     const int32_t bos = tokenizer_bos(e->tokenizer);
     if (bos >= 0) ids_push(prompt, bos);
     ids_append(prompt, e->joined.data, n);
@@ -82,7 +85,8 @@ static status check_prompts(const struct encoded *x) {
     size_t differ = a->count > b->count ? a->count - b->count : b->count - a->count, tokens = 0;
     for (size_t i = 0; i < a->count && i < b->count; i++) tokens += a->data[i] != b->data[i];
     if (differ <= 1 && tokens <= 1) return ST_OK;
-    return FAIL(ST_FORMAT, "the prompt's tokens before chosen and before rejected differ in more than the last; TRL 0.8.2 refuses such a row");
+    return FAIL(ST_FORMAT,
+                "the prompt's tokens before chosen and before rejected differ in more than the last; TRL 0.8.2 refuses such a row");
 }
 
 /* The paper's data.py takes the rendered prompt out of the rendered conversation; where it does not stand at its beginning, the whole
@@ -92,7 +96,9 @@ static status encode_paper(struct encoded *x, struct encoder *e, const struct te
     status s = encode_plain(&alone, e, buf_text(&t->prompt), t->prompt.size);
     for (int i = 0; i < 2 && s == ST_OK; i++) {
         if (t->whole[i].size < t->prompt.size || memcmp(buf_text(&t->whole[i]), buf_text(&t->prompt), t->prompt.size) != 0)
-            s = FAIL(ST_FORMAT, "the chat template renders the prompt differently alone and before its answer, so that --compat paper cannot take it off");
+            s = FAIL(
+                ST_FORMAT,
+                "the chat template renders the prompt differently alone and before its answer, so that --compat paper cannot take it off");
         if (s == ST_OK) s = encode_answer(i ? &x->rejected_prompt : &x->prompt, i ? &x->rejected : &x->chosen, e, &t->whole[i], &alone);
     }
     ids_release(&alone);
@@ -102,7 +108,8 @@ static status encode_paper(struct encoded *x, struct encoder *e, const struct te
 status encode_compat(struct encoded *x, struct encoder *e, const struct record *r) {
     struct texts t = {0};
     const bool paper = e->compat == FIT_PAPER;
-    if (tokenizer_eos(e->tokenizer) < 0) return FAIL(ST_UNSUPPORTED, "the tokenizer has no end-of-text token, which --compat appends to every response");
+    if (tokenizer_eos(e->tokenizer) < 0)
+        return FAIL(ST_UNSUPPORTED, "the tokenizer has no end-of-text token, which --compat appends to every response");
     status s = read_texts(&t, e, r, !paper);
     if (s == ST_OK) s = (paper ? encode_paper : encode_024)(x, e, &t);
     buf_release(&t.prompt);

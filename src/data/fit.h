@@ -3,8 +3,8 @@
  * trl-1.x (trl/trainer/dpo_trainer.py of 1.16): a response loses its end; a row whose prompt alone reaches the limit is dropped.
  * trl-0.24: the prompt keeps its last max_prompt tokens, a response its first max_completion, then a sequence its last max_length
  * (truncation_mode keep_end, the default there).
- * paper (TRL 0.8.2, which the paper's code pins; tokenize_row): where prompt and the longer response exceed max_length, the prompt keeps its
- * last max_prompt tokens; where they still do, both responses keep their first max_length - max_prompt. */
+ * paper (TRL 0.8.2, which the paper's code pins; tokenize_row): where prompt and the longer response exceed max_length, the prompt keeps
+ * its last max_prompt tokens; where they still do, both responses keep their first max_length - max_prompt. */
 #ifndef RAPT_DATA_FIT_H
 #define RAPT_DATA_FIT_H
 

@@ -29,8 +29,15 @@ static void add_row(struct loaded *d, const struct record *r, size_t prompt) {
         d->rows = mem_resize(d->rows, d->capacity * sizeof *d->rows);
     }
     d->rows[d->count++] = (struct loaded_row){
-        .first = d->response_count, .prompt = (int32_t)prompt, .line = r->line, .index = r->index, .source_row = r->source_row, .goal_of = r->goal_of,
-        .goal = r->goal, .margin = r->margin, .prompt_hash = prompt_identity(r),
+        .first = d->response_count,
+        .prompt = (int32_t)prompt,
+        .line = r->line,
+        .index = r->index,
+        .source_row = r->source_row,
+        .goal_of = r->goal_of,
+        .goal = r->goal,
+        .margin = r->margin,
+        .prompt_hash = prompt_identity(r),
     };
 }
 
@@ -41,8 +48,13 @@ static void add_response(struct loaded *d, const struct ids *prompt, const int32
         d->responses = mem_resize(d->responses, d->response_capacity * sizeof *d->responses);
     }
     d->responses[d->response_count++] = (struct loaded_response){
-        .at = d->ids.count, .prompt = (int32_t)prompt->count, .count = (int32_t)count, .kept = (int32_t)count, .score = score,
-        .rejected = d->rows[d->count - 1].responses > 0};
+        .at = d->ids.count,
+        .prompt = (int32_t)prompt->count,
+        .count = (int32_t)count,
+        .kept = (int32_t)count,
+        .score = score,
+        .rejected = d->rows[d->count - 1].responses > 0,
+    };
     d->rows[d->count - 1].responses++;
     ids_append(&d->ids, prompt->data, prompt->count);
     ids_append(&d->ids, ids, count);
@@ -56,7 +68,8 @@ static int32_t last_token(const struct ids *ids, int64_t pad) {
 }
 
 /* TRL 1.16's RewardTrainer: rows with a response longer than max_length are left out. */
-static status take_reward(struct loaded *d, const struct record *r, struct encoded *x, const double score[2], const struct loader_options *o) {
+static status take_reward(struct loaded *d, const struct record *r, struct encoded *x, const double score[2],
+                          const struct loader_options *o) {
     const size_t room = o->max_length ? o->max_length : SIZE_MAX, chosen = x->chosen.count, rejected = x->rejected.count;
     size_t same = 0;
     if (!chosen || !rejected) return FAIL(ST_FORMAT, "field '%s': no tokens", chosen ? "rejected" : "chosen");
@@ -104,7 +117,8 @@ static status label_of(bool *rejected, const struct record *r, int label, double
     }
     if (isnan(score)) return FAIL(ST_FORMAT, "a response without a score, which --kto-threshold makes labels from");
     if (record_has_goal(r))
-        return FAIL(ST_FORMAT, "field 'goal': under a goal the pair says which response is desirable, not its score; leave --kto-threshold out");
+        return FAIL(ST_FORMAT,
+                    "field 'goal': under a goal the pair says which response is desirable, not its score; leave --kto-threshold out");
     *rejected = score < o->threshold;
     return ST_OK;
 }
@@ -116,8 +130,8 @@ static struct ids prompt_of(size_t *room, const struct encoded *x) {
 }
 
 /* A response with a label as a row of its own. */
-static status add_single(struct loaded *d, const struct record *r, const struct ids *prompt, const struct ids *response, size_t room, int label,
-                         double score, const struct loader_options *o) {
+static status add_single(struct loaded *d, const struct record *r, const struct ids *prompt, const struct ids *response, size_t room,
+                         int label, double score, const struct loader_options *o) {
     bool rejected = false;
     TRY(label_of(&rejected, r, label, score, o));
     const size_t kept = cut_to(o->max_length ? o->max_length - 1 : SIZE_MAX, response), count = cut_to(room, response);
@@ -139,7 +153,8 @@ static status begin_responses(size_t *room, struct loaded *d, const struct recor
     return room_of(room, d, x, o);
 }
 
-static status take_unpaired(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
+static status take_unpaired(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e,
+                            const struct loader_options *o) {
     size_t room = 0;
     if (r->kind == RECORD_RESPONSES) {
         TRY(begin_responses(&room, d, r, x, e, o));
@@ -167,9 +182,10 @@ static status take_unpaired(struct loaded *d, const struct record *r, struct enc
     return ST_OK;
 }
 
-/* TRL 1.16's SFTTrainer (_prepare_dataset): what is cut off takes its marks along, and a row without any that is left is dropped. The prompt of
- * x and its completion are one text. False: dropped. */
-static bool take_marks(int32_t *scored, struct loaded *d, const struct record *r, struct encoded *x, const struct fit_side *s, bool completion_only) {
+/* TRL 1.16's SFTTrainer (_prepare_dataset): what is cut off takes its marks along, and a row without any that is left is dropped. The
+ * prompt of x and its completion are one text. False: dropped. */
+static bool take_marks(int32_t *scored, struct loaded *d, const struct record *r, struct encoded *x, const struct fit_side *s,
+                       bool completion_only) {
     const size_t n = s->prompt + s->count, completion = completion_only && !r->one_list ? x->prompt.count : 0;
     uint8_t *marks = (uint8_t *)x->marks.data;
     CHECK(x->marks.size == x->prompt.count + x->chosen.count);
@@ -185,11 +201,13 @@ static bool take_marks(int32_t *scored, struct loaded *d, const struct record *r
 /* A pair or an SFT row, as much of it as fits; score: [2]. */
 static void add_fitted(struct loaded *d, const struct record *r, struct encoded *x, const double *score, const struct fit_rules *rules,
                        const struct loader_options *o) {
-    const struct ids *prompt[2] = {&x->prompt, x->rejected_prompt.count ? &x->rejected_prompt : &x->prompt}, *response[2] = {&x->chosen, &x->rejected};
+    const struct ids *prompt[2] = {&x->prompt, x->rejected_prompt.count ? &x->rejected_prompt : &x->prompt},
+                     *response[2] = {&x->chosen, &x->rejected};
     const size_t n = r->kind == RECORD_PAIR ? 2 : 1;
     int32_t scored = 0;
     struct fit_side side[2] = {{0}};
-    if (!fit_row(side, (const size_t[]){prompt[0]->count, prompt[1]->count}, (const size_t[]){response[0]->count, response[1]->count}, n, rules) ||
+    if (!fit_row(side, (const size_t[]){prompt[0]->count, prompt[1]->count}, (const size_t[]){response[0]->count, response[1]->count}, n,
+                 rules) ||
         (x->marks.size && !take_marks(&scored, d, r, x, &side[0], o->completion_only))) {
         d->dropped_long++;
         return;
@@ -213,7 +231,8 @@ static void add_fitted(struct loaded *d, const struct record *r, struct encoded 
 static status reward_at(double *out, const struct record *r, double score) {
     *out = isnan(r->goal) ? score : -(r->goal - score) * (r->goal - score);
     if (!r->goals.size) return ST_OK;
-    return FAIL(ST_FORMAT, "field goal: it has several attributes, and this loss takes rewards -(goal - score)^2 of goals that are one score");
+    return FAIL(ST_FORMAT,
+                "field goal: it has several attributes, and this loss takes rewards -(goal - score)^2 of goals that are one score");
 }
 
 static status reward_of(double *out, const struct record *r, double score, const char *what, size_t number) {
@@ -267,17 +286,19 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
     if (o->unpaired) return take_unpaired(d, r, x, e, o);
     if (o->groups && !o->pairs && r->kind == RECORD_RESPONSES) return take_group(d, r, x, e, o);
     if (r->kind != want && !one_text)
-        return FAIL(ST_FORMAT, "expected %s", o->sft      ? "an SFT row (messages, or prompt and completion)"
-                                              : o->groups && !o->pairs
-                                                  ? "scored responses (prompt, responses), or a pair (prompt, chosen, rejected) with scores"
-                                                          : "a pair (prompt, chosen, rejected)");
+        return FAIL(ST_FORMAT, "expected %s",
+                    o->sft                   ? "an SFT row (messages, or prompt and completion)"
+                    : o->groups && !o->pairs ? "scored responses (prompt, responses), or a pair (prompt, chosen, rejected) with scores"
+                                             : "a pair (prompt, chosen, rejected)");
     double score[2] = {r->score_chosen, r->score_rejected};
     for (size_t i = 0; o->groups && i < 2; i++) TRY(reward_of(&score[i], r, score[i], "response", i));
     for (size_t i = 0; o->rewards && !o->groups && i < 2; i++) TRY(reward_at(&score[i], r, score[i]));
     TRY(encode_record(x, e, r));
     if (o->reward) return take_reward(d, r, x, score, o);
     TRY(check_size(d, x));
-    add_fitted(d, r, x, score, &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion, o->all_tokens || (one_text && e->assistants)}, o);
+    add_fitted(
+        d, r, x, score,
+        &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion, o->all_tokens || (one_text && e->assistants)}, o);
     return ST_OK;
 }
 
@@ -322,8 +343,10 @@ static bool twice(const struct ids *sorted, int64_t value) {
     size_t low = 0, high = sorted->count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (sorted->data[mid] < value) low = mid + 1;
-        else high = mid;
+        if (sorted->data[mid] < value)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low + 1 < sorted->count && sorted->data[low] == value && sorted->data[low + 1] == value;
 }
@@ -331,8 +354,8 @@ static bool twice(const struct ids *sorted, int64_t value) {
 /* Is it a pair under one of several goals? A goal beyond the two scores is of neither response. */
 static bool is_relabelled(const struct loaded_row *r) { return r->goal_of != 0 || (r->responses == 2 && !isnan(r->goal)); }
 
-/* The last row of a relabelled pair whose others were dropped goes too: alone, its goal-blind gradient would no longer cancel. `sources` holds the
- * source_row of every row read, so rows that never had a partner stay. */
+/* The last row of a relabelled pair whose others were dropped goes too: alone, its goal-blind gradient would no longer cancel. `sources`
+ * holds the source_row of every row read, so rows that never had a partner stay. */
 static void drop_partners(struct loaded *d, struct ids *sources) {
     if (!d->dropped_long || !sources->count) return;
     qsort(sources->data, sources->count, sizeof *sources->data, by_value);

@@ -119,8 +119,10 @@ static status find_attributes(struct run *x) {
         bool rated = true;
         for (size_t k = 0; k < a->count; k++) {
             double *value = &a->values[i * a->count + k];
-            if (strcmp(a->names[k], GOAL_OVERALL) == 0) *value = response->score;
-            else TRY(attribute_find(value, r, i, a->names[k]));
+            if (strcmp(a->names[k], GOAL_OVERALL) == 0)
+                *value = response->score;
+            else
+                TRY(attribute_find(value, r, i, a->names[k]));
             rated = rated && !isnan(*value);
         }
         if (rated || isnan(response->score)) continue;

@@ -19,9 +19,9 @@ struct pair_rules {
     double length_penalty;         /* taken off a score for each character before responses are compared; the rows keep their scores */
     double min_margin, max_margin; /* of score_chosen - score_rejected; 0: none */
     bool has_min_score, has_max_score;
-    double min_score, max_score;   /* responses with a score below, above, take no part */
-    bool drop_ties;                /* pairs of equal scores; else they are kept and counted */
-    bool random_ties;              /* which of equal scores comes first is drawn; else the first in the row */
+    double min_score, max_score; /* responses with a score below, above, take no part */
+    bool drop_ties;              /* pairs of equal scores; else they are kept and counted */
+    bool random_ties;            /* which of equal scores comes first is drawn; else the first in the row */
     uint64_t seed;
 };
 
@@ -35,22 +35,22 @@ struct pair_list {
 void pair_list_release(struct pair_list *l);
 
 /* Everything that happened; the names are the keys of --json. */
-#define PAIR_COUNT_MAP(X)                                                                                                                  \
-    X(rows_read, "rows read")                                                                                                              \
-    X(rows_skipped, "bad rows skipped")                                                                                                    \
-    X(rows_excluded, "rows dropped: TruthfulQA or an excluded prompt")                                                                     \
-    X(dropped_no_score, "responses dropped: no score")                                                                                     \
-    X(dropped_score, "responses dropped: score outside --min-score, --max-score")                                                          \
-    X(dropped_na, "responses dropped: an aspect rated N/A")                                                                                \
-    X(dropped_empty, "responses dropped: empty")                                                                                           \
-    X(dropped_few_responses, "rows dropped: fewer than two usable responses")                                                              \
-    X(dropped_equal_text, "pairs dropped: equal responses")                                                                                \
-    X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")                                                          \
-    X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")                                                         \
-    X(dropped_drawn, "pairs not drawn: more than --max-pairs in their row")                                                                \
-    X(dropped_tie, "pairs dropped: equal scores")                                                                                          \
-    X(ties, "pairs with equal scores, kept")                                                                                               \
-    X(reversed, "pairs whose chosen response has the lower score: the length penalty decided")                                                                                               \
+#define PAIR_COUNT_MAP(X)                                                                      \
+    X(rows_read, "rows read")                                                                  \
+    X(rows_skipped, "bad rows skipped")                                                        \
+    X(rows_excluded, "rows dropped: TruthfulQA or an excluded prompt")                         \
+    X(dropped_no_score, "responses dropped: no score")                                         \
+    X(dropped_score, "responses dropped: score outside --min-score, --max-score")              \
+    X(dropped_na, "responses dropped: an aspect rated N/A")                                    \
+    X(dropped_empty, "responses dropped: empty")                                               \
+    X(dropped_few_responses, "rows dropped: fewer than two usable responses")                  \
+    X(dropped_equal_text, "pairs dropped: equal responses")                                    \
+    X(dropped_fine_order, "rows dropped: chosen has the lower fine-grained mean")              \
+    X(dropped_margin, "pairs dropped: margin outside --min-margin, --max-margin")              \
+    X(dropped_drawn, "pairs not drawn: more than --max-pairs in their row")                    \
+    X(dropped_tie, "pairs dropped: equal scores")                                              \
+    X(ties, "pairs with equal scores, kept")                                                   \
+    X(reversed, "pairs whose chosen response has the lower score: the length penalty decided") \
     X(pairs_written, "pairs written")
 
 struct pair_counts {
@@ -83,11 +83,11 @@ bool pair_from_truthful_qa(const struct record *r);
 void pair_put_text(struct buf *out, const char *key, const struct buf *text, bool conversational);
 /* Is a member of the record's row the same for all its responses? It is not where they came in rows of their own that differ in it. */
 bool pair_is_common(const struct record *r, struct json key, struct json value);
-/* Appends `, "key": value` for each field of the row that the pair does not replace and that is common. `as_sft`: see source_field_consumed;
- * `attributes`: the writer gives those of the responses (attribute_is_member) itself. */
+/* Appends `, "key": value` for each field of the row that the pair does not replace and that is common. `as_sft`: see
+ * source_field_consumed; `attributes`: the writer gives those of the responses (attribute_is_member) itself. */
 void pair_put_others(struct buf *out, const struct record *r, bool as_sft, bool attributes);
-/* Numbers of the responses under names of their own (data/attribute.h), which go into scores_chosen and scores_rejected, where augment --attributes finds
- * them. Zeroed: none. */
+/* Numbers of the responses under names of their own (data/attribute.h), which go into scores_chosen and scores_rejected, where augment
+ * --attributes finds them. Zeroed: none. */
 struct pair_attributes {
     const char *const *names; /* [count] */
     size_t count;
@@ -95,15 +95,16 @@ struct pair_attributes {
     size_t capacity;
 };
 /* Appends a pair as one JSON object, without a line break: prompt, chosen, rejected (strings, or messages when the record is
- * conversational), scores, fine-grained means where known, attributes, with `scores` those of all the row's responses (PAIR_SCORES_FIELD, which augment
- * takes for --goals prompt; with attributes {NAME: number} each), then the row's other fields. */
+ * conversational), scores, fine-grained means where known, attributes, with `scores` those of all the row's responses (PAIR_SCORES_FIELD,
+ * which augment takes for --goals prompt; with attributes {NAME: number} each), then the row's other fields. */
 #define PAIR_SCORES_FIELD "prompt_scores"
 void pair_put_row(struct buf *out, const struct record *r, struct pair p, const struct pair_attributes *attributes, bool scores);
 
 struct pair_options {
     const char *input, *output; /* "-" is stdin, stdout */
     struct pair_rules rules;
-    const char *const *attributes;      /* [attribute_count] names; GOAL_OVERALL is the response's own score. A response without one takes no part */
+    const char *const
+        *attributes; /* [attribute_count] names; GOAL_OVERALL is the response's own score. A response without one takes no part */
     size_t attribute_count;
     bool keep_scores;                   /* write PAIR_SCORES_FIELD */
     struct pair_margins *margins;       /* NULL: not asked for */

@@ -6,7 +6,11 @@
 #include "base/rng.h"
 #include "data/pair.h"
 
-enum { RNG_PAIR = 0x70616972, RNG_TIES = 0x74696573, RNG_SOME = 0x736f6d65 }; /* keep this module's draws apart from others of the same seed and row */
+enum {
+    RNG_PAIR = 0x70616972,
+    RNG_TIES = 0x74696573,
+    RNG_SOME = 0x736f6d65
+}; /* keep this module's draws apart from others of the same seed and row */
 
 static const char *const rule_names[] = {"paper", "best-worst", "all", "best-random", "adjacent", "cross", "top"};
 

@@ -138,7 +138,8 @@ static status holds_rows(bool *rows, const char *path) {
     const char first = s == ST_OK && at < size ? text[at] : '\0';
     if (first) at = skip_blanks(text, at + 1, size);
     const char second = first && at < size ? text[at] : '\0';
-    *rows = s == ST_OK && (lines.in.form == INPUT_PARQUET || (first == '{' && second && strchr("\"}", second)) || (first == '[' && second && strchr("{]", second)));
+    *rows = s == ST_OK && (lines.in.form == INPUT_PARQUET || (first == '{' && second && strchr("\"}", second)) ||
+                           (first == '[' && second && strchr("{]", second)));
     file_lines_release(&lines);
     return s;
 }

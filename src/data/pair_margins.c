@@ -75,8 +75,8 @@ static void put_words(struct buf *out, const struct pair_margins *m, const doubl
     double w = 0, l = 0;
     for (size_t i = 0; i < m->count; i++) w += m->items[2 * i], l += m->items[2 * i + 1];
     const double n = (double)m->count;
-    buf_printf(out, "margin: mean %.3g, median %.3g, 10%% %.3g, 90%% %.3g; mean score: chosen %.3g, rejected %.3g", (w - l) / n, quantile(margin, m->count, 0.5),
-               quantile(margin, m->count, 0.1), quantile(margin, m->count, 0.9), w / n, l / n);
+    buf_printf(out, "margin: mean %.3g, median %.3g, 10%% %.3g, 90%% %.3g; mean score: chosen %.3g, rejected %.3g", (w - l) / n,
+               quantile(margin, m->count, 0.5), quantile(margin, m->count, 0.1), quantile(margin, m->count, 0.9), w / n, l / n);
 }
 
 void pair_margins_text(struct buf *out, const struct pair_margins *m) {

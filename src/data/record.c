@@ -95,7 +95,6 @@ bool record_text_empty(const struct buf *text, bool conversational) {
     return json_count(json_get(last, "tool_calls")) == 0;
 }
 
-
 static bool same_members(struct json a, struct json b) {
     struct json ka, va, kb, vb;
     struct json_iter ia = json_iter_begin(a), ib = json_iter_begin(b);
@@ -132,7 +131,6 @@ bool record_json_same(struct json a, struct json b) {
     buf_release(&y);
     return same;
 }
-
 
 bool record_text_equal(const struct buf *a, const struct buf *b, bool conversational) {
     if (a->size == b->size && memcmp(buf_text(a), buf_text(b), a->size) == 0) return true;

@@ -43,19 +43,19 @@ struct record {
     struct buf prompt;   /* without the completion; empty array or string only where the row says so */
     struct buf chosen;   /* completion alone; of a RECORD_SFT row the completion */
     struct buf rejected;
-    double score_chosen, score_rejected; /* NaN absent; of a RECORD_SFT row `score` is score_chosen */
-    double fine_chosen, fine_rejected;   /* means of the aspect ratings; NaN absent */
-    double goal;                         /* NaN absent, or of several attributes */
-    struct json goals;                   /* {NAME: number}, of several attributes; JSON_NONE absent */
-    double margin;                       /* of the rewards (TRL); NaN absent */
-    int goal_of;                         /* enum goal_of */
-    int label;                           /* enum record_label, of a RECORD_SFT row */
-    int64_t source_row;                  /* -1 absent */
+    double score_chosen, score_rejected;              /* NaN absent; of a RECORD_SFT row `score` is score_chosen */
+    double fine_chosen, fine_rejected;                /* means of the aspect ratings; NaN absent */
+    double goal;                                      /* NaN absent, or of several attributes */
+    struct json goals;                                /* {NAME: number}, of several attributes; JSON_NONE absent */
+    double margin;                                    /* of the rewards (TRL); NaN absent */
+    int goal_of;                                      /* enum goal_of */
+    int label;                                        /* enum record_label, of a RECORD_SFT row */
+    int64_t source_row;                               /* -1 absent */
     struct json prompt_ids, chosen_ids, rejected_ids; /* arrays of token ids; JSON_NONE if absent */
     struct json tools, chat_template_kwargs;          /* JSON_NONE if absent or null; tools may lie in tools_text */
     struct buf tools_text;
-    const struct source_map *map;                     /* of the source (data/source.h); NULL: none */
-    struct response *responses;                       /* [response_count] of a RECORD_RESPONSES row */
+    const struct source_map *map; /* of the source (data/source.h); NULL: none */
+    struct response *responses;   /* [response_count] of a RECORD_RESPONSES row */
     size_t response_count, response_capacity;
 };
 

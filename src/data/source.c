@@ -5,10 +5,8 @@
 
 #include "data/source_fields.h"
 
-#define FORM(name, text, help, example)                                                                                                    \
-    { text, source_##name##_sniff, source_##name##_read, help, example, false }
-#define GROUPED(name, text, help, example)                                                                                                 \
-    { text, source_##name##_sniff, source_##name##_read, help, example, true }
+#define FORM(name, text, help, example) {text, source_##name##_sniff, source_##name##_read, help, example, false}
+#define GROUPED(name, text, help, example) {text, source_##name##_sniff, source_##name##_read, help, example, true}
 /* Order matters where a row could be two things: ids before texts, K responses before the pair made of them, alpaca (a prompt under another
  * name) before a pair without a prompt. */
 const struct source_form source_form_table[] = {
@@ -33,7 +31,8 @@ const struct source_form source_form_table[] = {
          "{\"prompt\":\"q\",\"completions\":[\"a\",\"b\"],\"labels\":[true,false]}"),
     FORM(argilla, "argilla", "{instruction, chosen_response, rejected_response, chosen_avg_rating, rejected_avg_rating}",
          "{\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\",\"chosen_avg_rating\":5,\"rejected_avg_rating\":2}"),
-    FORM(sharegpt, "sharegpt", "{conversations: [{from, value}], or messages: [{role, content}], chosen and rejected: one such turn each} (LLaMA-Factory)",
+    FORM(sharegpt, "sharegpt",
+         "{conversations: [{from, value}], or messages: [{role, content}], chosen and rejected: one such turn each} (LLaMA-Factory)",
          "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"a\"},"
          "\"rejected\":{\"from\":\"gpt\",\"value\":\"b\"}}"),
     FORM(alpaca, "alpaca", "{instruction and input, or question; system (optional), chosen, rejected} (LLaMA-Factory, Axolotl)",
@@ -42,7 +41,8 @@ const struct source_form source_form_table[] = {
          "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"score_chosen\":8,\"score_rejected\":3}"),
     FORM(completion, "completion", "{prompt, completion (or response, output), score or label: true | false (optional)}",
          "{\"prompt\":\"q\",\"completion\":\"a\"}"),
-    FORM(instruction, "instruction", "{instruction and input, or question; output (or completion, response), system, history, label or kto_tag (optional)}",
+    FORM(instruction, "instruction",
+         "{instruction and input, or question; output (or completion, response), system, history, label or kto_tag (optional)}",
          "{\"instruction\":\"q\",\"input\":\"\",\"output\":\"a\",\"kto_tag\":true}"),
     FORM(conversation, "conversation", "{conversations: [{from, value}], system, label or kto_tag (optional)} (sharegpt)",
          "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}]}"),

@@ -1,6 +1,6 @@
-/* source: rows of a data file (JSONL, JSON, Parquet; format/rows) as records. Every row's schema is found from its own fields through a table of forms (source_form_table);
- * an unknown or broken row is an error that names file, line, field and the forms expected, or, with SOURCE_SKIP, is counted and kept
- * aside in OUTPUT.rejected.jsonl. */
+/* source: rows of a data file (JSONL, JSON, Parquet; format/rows) as records. Every row's schema is found from its own fields through a
+ * table of forms (source_form_table); an unknown or broken row is an error that names file, line, field and the forms expected, or, with
+ * SOURCE_SKIP, is counted and kept aside in OUTPUT.rejected.jsonl. */
 #ifndef RAPT_DATA_SOURCE_H
 #define RAPT_DATA_SOURCE_H
 
@@ -12,7 +12,7 @@
 #define SOURCE_MAP_MAX 64
 struct source_map {
     struct {
-        size_t field; /* index into the table of fields */
+        size_t field;       /* index into the table of fields */
         const char *column; /* a view */
     } items[SOURCE_MAP_MAX];
     size_t count;
@@ -28,14 +28,14 @@ struct source {
     struct rows_in rows;
     enum source_bad_row on_bad_row;
     const struct source_map *map; /* a view; set after source_open, NULL: none */
-    char *rejected_path;      /* owned; NULL: skipped rows are counted only */
-    struct file_out rejected; /* opened at the first skipped row */
-    uint64_t row_count;       /* rows read so far, skipped ones included, blank lines not */
-    struct buf group;         /* the lines of a record of a grouped form, joined by line breaks; its spans are views of it */
-    uint64_t group_rows;      /* lines in it; 0: the record is of another form */
-    struct buf waiting;       /* a line that was read ahead and begins the next record */
-    uint64_t waiting_line;    /* its number; 0: none */
-    struct record ahead;      /* scratch: the row read ahead */
+    char *rejected_path;          /* owned; NULL: skipped rows are counted only */
+    struct file_out rejected;     /* opened at the first skipped row */
+    uint64_t row_count;           /* rows read so far, skipped ones included, blank lines not */
+    struct buf group;             /* the lines of a record of a grouped form, joined by line breaks; its spans are views of it */
+    uint64_t group_rows;          /* lines in it; 0: the record is of another form */
+    struct buf waiting;           /* a line that was read ahead and begins the next record */
+    uint64_t waiting_line;        /* its number; 0: none */
+    struct record ahead;          /* scratch: the row read ahead */
     uint64_t skipped_count;
 };
 

@@ -118,11 +118,12 @@ status field_check_messages(struct json messages, const char *path) {
         enum json_kind role = JSON_NONE, content = JSON_NONE;
         struct json_iter members = json_iter_begin(message);
         while (json_iter_next(&members, &k, &v)) {
-            if (role == JSON_NONE && json_equals(k, "role")) role = json_kind_of(v);
-            else if (content == JSON_NONE && json_equals(k, "content")) content = json_kind_of(v);
+            if (role == JSON_NONE && json_equals(k, "role"))
+                role = json_kind_of(v);
+            else if (content == JSON_NONE && json_equals(k, "content"))
+                content = json_kind_of(v);
         }
-        if (role != JSON_STRING)
-            return FAIL(ST_FORMAT, "field %s[%zu].role: expected a string, found %s", path, i, json_kind_name(role));
+        if (role != JSON_STRING) return FAIL(ST_FORMAT, "field %s[%zu].role: expected a string, found %s", path, i, json_kind_name(role));
         if (content != JSON_STRING && content != JSON_ARRAY && content != JSON_NULL && content != JSON_NONE)
             return FAIL(ST_FORMAT, "field %s[%zu].content: expected a string, found %s", path, i, json_kind_name(content));
     }
@@ -189,7 +190,8 @@ static status read_tools(struct record *r, struct json value) {
         if (json_parse(&list, buf_text(&r->tools_text), r->tools_text.size) != ST_OK) list = value;
     }
     if (json_kind_of(list) != JSON_ARRAY)
-        return FAIL(ST_FORMAT, "field tools: expected a list of tools, or a string of JSON that holds one, found %.*s", field_shown(value), value.text);
+        return FAIL(ST_FORMAT, "field tools: expected a list of tools, or a string of JSON that holds one, found %.*s", field_shown(value),
+                    value.text);
     if (json_count(list)) r->tools = list;
     return ST_OK;
 }
@@ -198,7 +200,8 @@ static status refuse_images(const struct fields *f) {
     const struct json values[] = {f->image, f->images};
     for (size_t i = 0; i < 2; i++) {
         if (!values[i].size || (json_kind_of(values[i]) == JSON_ARRAY && !json_count(values[i]))) continue;
-        return FAIL(ST_UNSUPPORTED, "field %s: the row belongs to an image, and rapt reads and trains on text alone", i ? "images" : "image");
+        return FAIL(ST_UNSUPPORTED, "field %s: the row belongs to an image, and rapt reads and trains on text alone",
+                    i ? "images" : "image");
     }
     return ST_OK;
 }
@@ -209,10 +212,12 @@ static status read_goal(struct record *r, struct json value) {
     struct json key, item;
     double number;
     if (json_kind_of(value) != JSON_OBJECT) return field_score(&r->goal, value, "goal");
-    if (!json_count(value)) return FAIL(ST_FORMAT, "field goal: expected a number, or an object with a number for each attribute, found {}");
+    if (!json_count(value))
+        return FAIL(ST_FORMAT, "field goal: expected a number, or an object with a number for each attribute, found {}");
     while (json_iter_next(&it, &key, &item))
         if (!json_double(&number, item))
-            return FAIL(ST_FORMAT, "field goal.%.*s: expected a finite number, found %.*s", key.size < 42 ? (int)key.size - 2 : 40, key.text + 1, field_shown(item), item.text);
+            return FAIL(ST_FORMAT, "field goal.%.*s: expected a finite number, found %.*s", key.size < 42 ? (int)key.size - 2 : 40,
+                        key.text + 1, field_shown(item), item.text);
     r->goals = value;
     return ST_OK;
 }
@@ -221,8 +226,10 @@ status field_read_common(struct record *r, const struct fields *f) {
     TRY(read_goal(r, f->goal));
     TRY(field_score(&r->margin, f->margin, "margin"));
     if (f->goal_of.size) {
-        if (json_equals(f->goal_of, "chosen")) r->goal_of = GOAL_OF_CHOSEN;
-        else if (json_equals(f->goal_of, "rejected")) r->goal_of = GOAL_OF_REJECTED;
+        if (json_equals(f->goal_of, "chosen"))
+            r->goal_of = GOAL_OF_CHOSEN;
+        else if (json_equals(f->goal_of, "rejected"))
+            r->goal_of = GOAL_OF_REJECTED;
     }
     if (f->source_row.size && !json_int(&r->source_row, f->source_row))
         return FAIL(ST_FORMAT, "field source_row: expected a whole number, found %.*s", field_shown(f->source_row), f->source_row.text);
@@ -268,8 +275,7 @@ static status split_messages(struct record *r, struct json chosen, struct json r
     if (!x.size || x.text == chosen.text + 1 || !last_x.size)
         return FAIL(ST_FORMAT, "fields chosen, rejected: no prompt, and they share no first message to take it from");
     put_slice(&r->prompt, chosen.text + 1, x.text);
-    if (r->prompt.size == 2)
-        return FAIL(ST_FORMAT, "fields chosen, rejected: no prompt, and they share no first message to take it from");
+    if (r->prompt.size == 2) return FAIL(ST_FORMAT, "fields chosen, rejected: no prompt, and they share no first message to take it from");
     put_slice(&r->chosen, x.text, chosen.text + chosen.size - 1);
     put_slice(&r->rejected, y.text, rejected.text + rejected.size - 1);
     return ST_OK;

@@ -37,7 +37,8 @@ static status put_history(struct buf *out, struct json history) {
     struct buf text = {0};
     status s = ST_OK;
     for (size_t i = 0; s == ST_OK && json_iter_next(&it, &key, &turn); i++) {
-        if (json_kind_of(turn) != JSON_ARRAY || json_count(turn) != 2) s = FAIL(ST_FORMAT, "field history[%zu]: expected [question, answer]", i);
+        if (json_kind_of(turn) != JSON_ARRAY || json_count(turn) != 2)
+            s = FAIL(ST_FORMAT, "field history[%zu]: expected [question, answer]", i);
         struct json_iter parts = json_iter_begin(turn);
         for (size_t k = 0; s == ST_OK && json_iter_next(&parts, &key, &part); k++) {
             char path[48];
@@ -60,7 +61,8 @@ status field_put_instruction(struct record *r, const struct fields *f) {
     if (f->prompt.size && parts) {
         struct json other = f->instruction.size ? f->instruction : f->question;
         if (!record_json_same(f->prompt, other))
-            return FAIL(ST_FORMAT, "fields prompt and %s differ, and both could be the prompt", f->instruction.size ? "instruction" : "question");
+            return FAIL(ST_FORMAT, "fields prompt and %s differ, and both could be the prompt",
+                        f->instruction.size ? "instruction" : "question");
     }
     struct buf text = {0};
     struct fields only_prompt = {.prompt = f->prompt};

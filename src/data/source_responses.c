@@ -159,7 +159,8 @@ bool source_nectar_sniff(const struct fields *f) { return f->prompt.size && f->a
 status source_score_of_rank(double *score, double rank, size_t count, const char *path) {
     *score = (double)NAN;
     if (isnan(rank)) return ST_OK;
-    if (rank < 1 || rank > (double)count) return FAIL(ST_FORMAT, "field %s: expected a rank of 1 to %zu answers, found %g", path, count, rank);
+    if (rank < 1 || rank > (double)count)
+        return FAIL(ST_FORMAT, "field %s: expected a rank of 1 to %zu answers, found %g", path, count, rank);
     if (count > 1) *score = round(100 * (10 - 9 * (rank - 1) / (double)(count - 1))) / 100;
     return ST_OK;
 }

@@ -4,21 +4,25 @@
 
 #include "data/source_fields.h"
 
-#define SCORE(chosen, rejected, chosen_text, rejected_text) \
-    {{offsetof(struct fields, chosen), offsetof(struct fields, rejected)}, {chosen_text, rejected_text}}
+#define SCORE(chosen, rejected, chosen_text, rejected_text)                                                  \
+    {                                                                                                        \
+        {offsetof(struct fields, chosen), offsetof(struct fields, rejected)}, { chosen_text, rejected_text } \
+    }
 static const struct {
     size_t offset[2];
     const char *name[2];
 } score_names[] = {
     SCORE(score_chosen, score_rejected, "score_chosen", "score_rejected"),
-    SCORE(chosen_score, rejected_score, "chosen_score", "rejected_score"), /* RLHFlow */
+    SCORE(chosen_score, rejected_score, "chosen_score", "rejected_score"),     /* RLHFlow */
     SCORE(chosen_rating, rejected_rating, "chosen-rating", "rejected-rating"), /* argilla, -cleaned */
     SCORE(chosen_rating_, rejected_rating_, "chosen_rating", "rejected_rating"),
-    SCORE(chosen_avg_rating, rejected_avg_rating, "chosen_avg_rating", "rejected_avg_rating"), /* argilla, -preferences */
+    SCORE(chosen_avg_rating, rejected_avg_rating, "chosen_avg_rating", "rejected_avg_rating"),             /* argilla, -preferences */
     SCORE(overall_score_chosen, overall_score_rejected, "overall_score_chosen", "overall_score_rejected"), /* the paper's preprocessing */
 };
 
-static struct json value_at(const struct fields *f, size_t offset) { return *(const struct json *)(const void *)((const char *)f + offset); }
+static struct json value_at(const struct fields *f, size_t offset) {
+    return *(const struct json *)(const void *)((const char *)f + offset);
+}
 
 bool source_is_pair_score(struct json key) {
     for (size_t i = 0; i < 2 * sizeof score_names / sizeof score_names[0]; i++)
@@ -39,8 +43,8 @@ static status read_side(double *score, const char **name, const struct fields *f
         TRY(field_score(&value, text, path));
         if (isnan(value)) continue;
         if (*name && value != *score)
-            return FAIL(ST_FORMAT, "fields %s and %s hold different scores, %g and %g; say which is meant: --field %s=%s", *name, path, *score, value,
-                        score_names[0].name[side], *name);
+            return FAIL(ST_FORMAT, "fields %s and %s hold different scores, %g and %g; say which is meant: --field %s=%s", *name, path,
+                        *score, value, score_names[0].name[side], *name);
         if (*name) continue;
         *score = value;
         *name = here;
@@ -91,7 +95,8 @@ status source_steps_read(struct record *r, const struct fields *f) {
     const struct json lists[] = {f->completions, f->labels};
     for (size_t i = 0; i < 2; i++)
         if (json_kind_of(lists[i]) != JSON_ARRAY)
-            return FAIL(ST_FORMAT, "field %s: expected a list, found %s", i ? "labels" : "completions", json_kind_name(json_kind_of(lists[i])));
+            return FAIL(ST_FORMAT, "field %s: expected a list, found %s", i ? "labels" : "completions",
+                        json_kind_name(json_kind_of(lists[i])));
     if (json_count(f->completions) != json_count(f->labels) || !json_count(f->labels))
         return FAIL(ST_FORMAT, "fields completions, labels: %zu steps, %zu labels", json_count(f->completions), json_count(f->labels));
     r->kind = RECORD_SFT;

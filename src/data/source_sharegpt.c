@@ -3,7 +3,8 @@
 
 static const struct {
     const char *from, *role;
-} roles[] = {{"human", "user"}, {"user", "user"}, {"gpt", "assistant"}, {"assistant", "assistant"}, {"system", "system"}, {"observation", "tool"}, {"tool", "tool"}};
+} roles[] = {{"human", "user"},    {"user", "user"},        {"gpt", "assistant"}, {"assistant", "assistant"},
+             {"system", "system"}, {"observation", "tool"}, {"tool", "tool"}};
 
 /* {from, value} or {role, content} as a message. `path` is the list's or the turn's. *role: a view of a role's name. */
 static status put_turn(struct buf *out, const char **role, struct json turn, const char *path) {
@@ -14,10 +15,11 @@ static status put_turn(struct buf *out, const char **role, struct json turn, con
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         if (field_is_string(from) && json_equals(from, roles[i].from)) *role = roles[i].role;
     if (!*role)
-        return FAIL(ST_FORMAT, "field %s.%s: expected human, gpt, system, user, assistant, observation or tool, found %.*s", path, openai ? "role" : "from",
-                    from.size ? field_shown(from) : 7, from.size ? from.text : "nothing");
+        return FAIL(ST_FORMAT, "field %s.%s: expected human, gpt, system, user, assistant, observation or tool, found %.*s", path,
+                    openai ? "role" : "from", from.size ? field_shown(from) : 7, from.size ? from.text : "nothing");
     if (!field_is_string(value))
-        return FAIL(ST_FORMAT, "field %s.%s: expected a string, found %s", path, openai ? "content" : "value", json_kind_name(json_kind_of(value)));
+        return FAIL(ST_FORMAT, "field %s.%s: expected a string, found %s", path, openai ? "content" : "value",
+                    json_kind_name(json_kind_of(value)));
     buf_append_text(out, out->size > 1 ? ",{\"role\":\"" : "{\"role\":\"");
     buf_append_text(out, *role);
     buf_append_text(out, "\",\"content\":");
@@ -32,12 +34,14 @@ static status put_turns(struct record *r, const char **last_role, struct json *l
     const struct json list = sharegpt ? f->conversations : f->messages;
     const char *name = sharegpt ? "conversations" : "messages", *role = NULL;
     r->conversational = true;
-    if (json_kind_of(list) != JSON_ARRAY) return FAIL(ST_FORMAT, "field %s: expected a list, found %s", name, json_kind_name(json_kind_of(list)));
+    if (json_kind_of(list) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field %s: expected a list, found %s", name, json_kind_name(json_kind_of(list)));
     struct json_iter it = json_iter_begin(list);
     struct json key, turn;
     buf_append_char(&r->prompt, '[');
     if (f->system.size) {
-        if (!field_is_string(f->system)) return FAIL(ST_FORMAT, "field system: expected a string, found %s", json_kind_name(json_kind_of(f->system)));
+        if (!field_is_string(f->system))
+            return FAIL(ST_FORMAT, "field system: expected a string, found %s", json_kind_name(json_kind_of(f->system)));
         if (f->system.size > 2) buf_printf(&r->prompt, "{\"role\":\"system\",\"content\":%.*s}", (int)f->system.size, f->system.text);
     }
     const size_t count = json_count(list);
@@ -66,7 +70,8 @@ static status put_answer(struct buf *out, struct json turn, const char *path) {
 }
 
 bool source_sharegpt_sniff(const struct fields *f) {
-    return (f->conversations.size || f->messages.size) && json_kind_of(f->chosen) == JSON_OBJECT && json_kind_of(f->rejected) == JSON_OBJECT;
+    return (f->conversations.size || f->messages.size) && json_kind_of(f->chosen) == JSON_OBJECT &&
+           json_kind_of(f->rejected) == JSON_OBJECT;
 }
 
 status source_sharegpt_read(struct record *r, const struct fields *f) {

@@ -14,7 +14,8 @@ static status length_of(double *out, struct json row, const char *name) {
     struct buf text = {0};
     const struct json value = json_get(row, name);
     *out = 0;
-    if (!json_string(&text, value)) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", name, json_kind_name(json_kind_of(value)));
+    if (!json_string(&text, value))
+        return FAIL(ST_FORMAT, "field %s: expected a string, found %s", name, json_kind_name(json_kind_of(value)));
     for (size_t i = 0; i < text.size; i++) *out += ((unsigned char)text.data[i] & 0xc0) != 0x80;
     buf_release(&text);
     return ST_OK;
@@ -22,7 +23,8 @@ static status length_of(double *out, struct json row, const char *name) {
 
 static status same_generator(char **known, struct json row, const char *name) {
     const struct json value = json_get(row, name);
-    if (json_kind_of(value) != JSON_STRING) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", name, json_kind_name(json_kind_of(value)));
+    if (json_kind_of(value) != JSON_STRING)
+        return FAIL(ST_FORMAT, "field %s: expected a string, found %s", name, json_kind_name(json_kind_of(value)));
     if (!*known) *known = json_text(value);
     if (json_equals(value, *known)) return ST_OK;
     return FAIL(ST_MISMATCH, "field %s: another model than '%.80s' in the rows before; give one file a model", name, *known);
@@ -34,10 +36,12 @@ static status index_of(struct alpaca_row *r, struct alpaca_set *s, struct json r
     const bool there = json_kind_of(value) != JSON_NONE;
     int64_t index = 0;
     r->index = s->count;
-    if (s->count && there != s->indexed) return FAIL(ST_FORMAT, "field index: expected in all rows or in none, and here it is %s", there ? "given" : "missing");
+    if (s->count && there != s->indexed)
+        return FAIL(ST_FORMAT, "field index: expected in all rows or in none, and here it is %s", there ? "given" : "missing");
     s->indexed = there;
     if (!there) return ST_OK;
-    if (!json_int(&index, value) || index < 0) return FAIL(ST_FORMAT, "field index: expected a whole number of 0 or more, found %s", json_kind_name(json_kind_of(value)));
+    if (!json_int(&index, value) || index < 0)
+        return FAIL(ST_FORMAT, "field index: expected a whole number of 0 or more, found %s", json_kind_name(json_kind_of(value)));
     r->index = (size_t)index;
     return ST_OK;
 }
@@ -120,7 +124,8 @@ void alpaca_win_rates(struct alpaca_rates *out, const struct alpaca_set *s) {
 }
 
 /* In percent of values[count], NaN ones left out. */
-static status interval_of(struct estimate *out, const struct alpaca_set *s, const double *values, double unit, const struct bootstrap_params *p) {
+static status interval_of(struct estimate *out, const struct alpaca_set *s, const double *values, double unit,
+                          const struct bootstrap_params *p) {
     uint64_t *instructions;
     TRY(mem_try_alloc(&instructions, s->count ? s->count : 1, sizeof *instructions, "instructions"));
     for (size_t i = 0; i < s->count; i++) instructions[i] = s->items[i].index;
@@ -174,12 +179,18 @@ static status find_columns(struct gamed_columns *c, const struct csv *csv) {
     const struct {
         const char *name;
         size_t *at;
-    } names[] = {{"index", &c->index}, {"std_delta_len", &c->length}, {"preference", &c->preference}, {"instruction_difficulty", &c->difficulty}, {"not_gamed_baseline", &c->clean}};
+    } names[] = {{"index", &c->index},
+                 {"std_delta_len", &c->length},
+                 {"preference", &c->preference},
+                 {"instruction_difficulty", &c->difficulty},
+                 {"not_gamed_baseline", &c->clean}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         *names[i].at = csv_column(csv, names[i].name);
         if (*names[i].at == SIZE_MAX)
-            return FAIL(ST_FORMAT, "%s: no column %s; expected AlpacaEval's df_gamed.csv with index, std_delta_len, preference, instruction_difficulty, not_gamed_baseline", csv->path,
-                names[i].name);
+            return FAIL(ST_FORMAT,
+                        "%s: no column %s; expected AlpacaEval's df_gamed.csv with index, std_delta_len, preference, "
+                        "instruction_difficulty, not_gamed_baseline",
+                        csv->path, names[i].name);
     }
     return ST_OK;
 }
@@ -208,10 +219,13 @@ static status gamed_row(struct alpaca_gamed *g, double *index, const struct csv 
     TRY(csv_number(&length, csv, c->length));
     TRY(csv_number(&preference, csv, c->preference));
     TRY(csv_number(&difficulty, csv, c->difficulty));
-    if (!is_true(csv->fields[c->clean], &clean)) return FAIL(ST_FORMAT, "%s: the record before line %zu, column not_gamed_baseline: expected True or False", csv->path, csv->line);
-    if (isnan(length) || isnan(difficulty) || isnan(*index)) return FAIL(ST_FORMAT, "%s: the record before line %zu: a number is missing", csv->path, csv->line);
+    if (!is_true(csv->fields[c->clean], &clean))
+        return FAIL(ST_FORMAT, "%s: the record before line %zu, column not_gamed_baseline: expected True or False", csv->path, csv->line);
+    if (isnan(length) || isnan(difficulty) || isnan(*index))
+        return FAIL(ST_FORMAT, "%s: the record before line %zu: a number is missing", csv->path, csv->line);
     if (!isnan(preference) && !(preference >= 0 && preference <= 1))
-        return FAIL(ST_FORMAT, "%s: the record before line %zu, column preference: expected 0 to 1, found %g", csv->path, csv->line, preference);
+        return FAIL(ST_FORMAT, "%s: the record before line %zu, column preference: expected 0 to 1, found %g", csv->path, csv->line,
+                    preference);
     g->difficulty[g->order_count++] = difficulty;
     if (!isnan(preference)) g->rows[g->count++] = (struct lc_row){{tanh(length), difficulty, clean}, preference, clean};
     return ST_OK;
@@ -284,19 +298,24 @@ static void place_features(double x[LC_FEATURES], double length, double difficul
     x[2] = with_difficulty ? model : 0;
 }
 
-static status own_difficulty(double *out, const struct alpaca_set *s, size_t i, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
+static status own_difficulty(double *out, const struct alpaca_set *s, size_t i, const struct alpaca_glm *glm,
+                             const struct alpaca_gamed *gamed) {
     const size_t index = s->items[i].index;
     *out = 0;
     if (!glm->difficulty) return ST_OK;
     if (index < gamed->order_count && !isnan(gamed->difficulty[index])) return *out = gamed->difficulty[index], ST_OK;
-    return FAIL(ST_MISMATCH, "--gamed has no difficulty of instruction %zu; annotations stand in the evaluation set's order, one an instruction, or have an index each", index + 1);
+    return FAIL(ST_MISMATCH,
+                "--gamed has no difficulty of instruction %zu; annotations stand in the evaluation set's order, one an instruction, or "
+                "have an index each",
+                index + 1);
 }
 
 bool alpaca_is_short(const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
     return glm->difficulty && !s->indexed && s->count < gamed->instructions;
 }
 
-static status gather(struct lc_row *rows, size_t *count, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed) {
+static status gather(struct lc_row *rows, size_t *count, const struct alpaca_set *s, const struct alpaca_glm *glm,
+                     const struct alpaca_gamed *gamed) {
     const double spread = length_spread(s);
     if (!(spread > 0)) return FAIL(ST_MISMATCH, "all length differences are equal: there is nothing to control");
     *count = 0;
@@ -320,7 +339,8 @@ static status gather(struct lc_row *rows, size_t *count, const struct alpaca_set
     return ST_OK;
 }
 
-static status predict(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed, const struct bootstrap_params *p) {
+static status predict(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed,
+                      const struct bootstrap_params *p) {
     double *values = mem_zero(s->count, sizeof *values);
     for (size_t i = 0; i < s->count; i++) {
         double x[LC_FEATURES], z = 0;
@@ -336,8 +356,8 @@ static status predict(struct alpaca_lc *out, const struct alpaca_set *s, const s
     return code;
 }
 
-status alpaca_length_controlled(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed,
-    const struct bootstrap_params *p) {
+status alpaca_length_controlled(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm,
+                                const struct alpaca_gamed *gamed, const struct bootstrap_params *p) {
     *out = (struct alpaca_lc){.win_rate = 50, .interval = {50, 50, 50, s->count, s->count}};
     if (strcmp(s->generator[0], s->generator[1]) == 0) return ST_OK; /* the baseline against itself */
     size_t count = 0;

@@ -8,18 +8,19 @@
 
 /* One comparison: output_1 is the baseline's, output_2 the model's. */
 struct alpaca_row {
-    double preference;  /* 1 .. 2, 2: the model's is better; 1.5 or 0: a draw; NaN: none */
-    double length[2];   /* characters of the outputs */
-    size_t index;       /* of the instruction in the evaluation set: the row's own, where it says it, else its place */
+    double preference; /* 1 .. 2, 2: the model's is better; 1.5 or 0: a draw; NaN: none */
+    double length[2];  /* characters of the outputs */
+    size_t index;      /* of the instruction in the evaluation set: the row's own, where it says it, else its place */
 };
 struct alpaca_set {
     struct alpaca_row *items; /* [count] */
     size_t count, capacity;
-    bool indexed; /* rows say their index; without, they stand in the order of the evaluation set, none missing, on which the difficulties depend */
+    bool indexed; /* rows say their index; without, they stand in the order of the evaluation set, none missing, on which the difficulties
+                     depend */
     char *generator[2]; /* of all rows */
 };
-/* Reads a JSON array or JSONL of {output_1, generator_1, output_2, generator_2, preference}, all or none with an "index" too, which the package then takes for the
- * instruction's instead of the row's place (glm_winrate.py, reset_index). Errors name file, line and field. */
+/* Reads a JSON array or JSONL of {output_1, generator_1, output_2, generator_2, preference}, all or none with an "index" too, which the
+ * package then takes for the instruction's instead of the row's place (glm_winrate.py, reset_index). Errors name file, line and field. */
 status alpaca_load(struct alpaca_set *s, const char *path);
 void alpaca_release(struct alpaca_set *s);
 /* One row; for readers of other files and for tests. */
@@ -40,8 +41,8 @@ status alpaca_intervals(struct alpaca_intervals *out, const struct alpaca_set *s
 /* The models of glm_winrate.py. */
 struct alpaca_glm {
     const char *name, *help;
-    bool difficulty;   /* a feature */
-    double lambda;     /* weight of the gamed baselines, halved among the two; 0: none */
+    bool difficulty; /* a feature */
+    double lambda;   /* weight of the gamed baselines, halved among the two; 0: none */
 };
 extern const struct alpaca_glm alpaca_glm_table[];
 extern const size_t alpaca_glm_count;
@@ -50,10 +51,10 @@ const struct alpaca_glm *alpaca_glm_find(const char *name);
 /* The package's df_gamed.csv (hub: tatsu-lab/alpaca_eval): annotations of the baseline when it writes longer or shorter on purpose, and the
  * difficulty of each instruction. */
 struct alpaca_gamed {
-    struct lc_row *rows;         /* [count] those with a preference; weights 0 or 1 by not_gamed_baseline, scaled by the caller */
-    double *difficulty;          /* [order_count] by row of the file; NaN where the row's index stood before */
+    struct lc_row *rows; /* [count] those with a preference; weights 0 or 1 by not_gamed_baseline, scaled by the caller */
+    double *difficulty;  /* [order_count] by row of the file; NaN where the row's index stood before */
     size_t count, order_count;
-    size_t instructions;         /* different ones */
+    size_t instructions; /* different ones */
 };
 status alpaca_gamed_load(struct alpaca_gamed *g, const char *path);
 void alpaca_gamed_release(struct alpaca_gamed *g);
@@ -64,8 +65,8 @@ struct alpaca_lc {
     struct lc_fit fit;
 };
 /* gamed: NULL only for a model without difficulty and without regularisation. ST_MISMATCH when the rows do not go with it. */
-status alpaca_length_controlled(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed,
-    const struct bootstrap_params *p);
+status alpaca_length_controlled(struct alpaca_lc *out, const struct alpaca_set *s, const struct alpaca_glm *glm,
+                                const struct alpaca_gamed *gamed, const struct bootstrap_params *p);
 /* Rows that do not say their index are fewer than the instructions that have a difficulty: what is missing can only be guessed. */
 bool alpaca_is_short(const struct alpaca_set *s, const struct alpaca_glm *glm, const struct alpaca_gamed *gamed);
 /* Is the controlled rate so far from the raw one that the fit is doubtful (get_is_extreme_changes)? */

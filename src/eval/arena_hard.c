@@ -34,7 +34,8 @@ struct verdict {
     size_t weight;
 };
 /* The first five are v0.1's, all are v2's. */
-static const struct verdict verdicts[] = {{"A=B", 0.5, 1}, {"A>B", 1, 1}, {"A>>B", 1, 3}, {"B>A", 0, 1}, {"B>>A", 0, 3}, {"A<B", 0, 1}, {"A<<B", 0, 3}, {"B=A", 0.5, 1}, {"B<A", 1, 1}, {"B<<A", 1, 3}};
+static const struct verdict verdicts[] = {{"A=B", 0.5, 1}, {"A>B", 1, 1},  {"A>>B", 1, 3},  {"B>A", 0, 1}, {"B>>A", 0, 3},
+                                          {"A<B", 0, 1},   {"A<<B", 0, 3}, {"B=A", 0.5, 1}, {"B<A", 1, 1}, {"B<<A", 1, 3}};
 
 /* NULL without *wrong: there is no verdict. */
 static const struct verdict *verdict_of(bool *wrong, const struct arena_set *s, struct json games, size_t which) {
@@ -59,13 +60,15 @@ static char *short_name(struct json value, bool cut) {
 }
 
 static status model_index(size_t *out, struct arena_set *s, struct json value) {
-    if (json_kind_of(value) != JSON_STRING) return FAIL(ST_FORMAT, "field model: expected a string, found %s", json_kind_name(json_kind_of(value)));
+    if (json_kind_of(value) != JSON_STRING)
+        return FAIL(ST_FORMAT, "field model: expected a string, found %s", json_kind_name(json_kind_of(value)));
     char *name = short_name(value, s->version == ARENA_V2);
     for (*out = 0; *out < s->model_count; ++*out)
         if (strcmp(s->models[*out], name) == 0) return free(name), ST_OK;
     if (s->model_count == MODELS_MAX || strcmp(name, s->baseline) == 0) {
-        status code = s->model_count == MODELS_MAX ? FAIL(ST_UNSUPPORTED, "more than %d models", MODELS_MAX)
-                                                   : FAIL(ST_MISMATCH, "field model: '%.80s' is the baseline; give another --baseline", name);
+        status code = s->model_count == MODELS_MAX
+                          ? FAIL(ST_UNSUPPORTED, "more than %d models", MODELS_MAX)
+                          : FAIL(ST_MISMATCH, "field model: '%.80s' is the baseline; give another --baseline", name);
         free(name);
         return code;
     }
@@ -94,14 +97,19 @@ status arena_hard_add(struct arena_set *s, struct json row) {
     if (json_kind_of(row) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(row)));
     if (s->category) {
         const struct json category = json_get(row, "category");
-        if (json_kind_of(category) != JSON_STRING) return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
+        if (json_kind_of(category) != JSON_STRING)
+            return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
         if (!json_equals(category, s->category)) return ST_OK;
     }
     const struct json against = json_get(row, "baseline");
     if (s->version == ARENA_V2 && json_kind_of(against) == JSON_STRING && !json_equals(against, s->baseline))
-        return FAIL(ST_MISMATCH, "field baseline: judged against %.*s, and the baseline is %.80s; --baseline NAME says another", (int)(against.size < 80 ? against.size : 80), against.text, s->baseline);
-    if (json_kind_of(id) != JSON_STRING) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", s->version == ARENA_V2 ? "uid" : "question_id", json_kind_name(json_kind_of(id)));
-    if (json_kind_of(games) != JSON_ARRAY || json_count(games) < 2) return FAIL(ST_FORMAT, "field games: expected an array of two games, one in each order");
+        return FAIL(ST_MISMATCH, "field baseline: judged against %.*s, and the baseline is %.80s; --baseline NAME says another",
+                    (int)(against.size < 80 ? against.size : 80), against.text, s->baseline);
+    if (json_kind_of(id) != JSON_STRING)
+        return FAIL(ST_FORMAT, "field %s: expected a string, found %s", s->version == ARENA_V2 ? "uid" : "question_id",
+                    json_kind_name(json_kind_of(id)));
+    if (json_kind_of(games) != JSON_ARRAY || json_count(games) < 2)
+        return FAIL(ST_FORMAT, "field games: expected an array of two games, one in each order");
     for (size_t i = 0; i < 2; i++) {
         v[i] = verdict_of(&wrong[i], s, games, i);
         if (wrong[i]) return FAIL(ST_FORMAT, "field games: the score of game %zu is no verdict such as A>B", i + 1);
@@ -135,7 +143,9 @@ struct answers {
     size_t count, capacity;
 };
 
-static uint64_t answer_key(const char *model, const char *question) { return hash_bytes(question, strlen(question), hash_bytes(model, strlen(model), 1)); }
+static uint64_t answer_key(const char *model, const char *question) {
+    return hash_bytes(question, strlen(question), hash_bytes(model, strlen(model), 1));
+}
 
 /* A whole number, or the sum of an object's. */
 static status count_of(double *out, struct json metadata, const char *name) {
@@ -150,7 +160,8 @@ static status count_of(double *out, struct json metadata, const char *name) {
         }
         return ST_OK;
     }
-    if (!json_int(&n, value) || n < 0) return FAIL(ST_FORMAT, "field metadata.%s: expected a whole number of 0 or more, or an object of them", name);
+    if (!json_int(&n, value) || n < 0)
+        return FAIL(ST_FORMAT, "field metadata.%s: expected a whole number of 0 or more, or an object of them", name);
     *out = (double)n;
     return ST_OK;
 }
@@ -160,8 +171,10 @@ static status take_answer(void *context, struct json row) {
     struct answers *a = context;
     struct answer answer;
     const struct json metadata = json_get(row, "metadata"), model = json_get(row, "model"), uid = json_get(row, "uid");
-    if (json_kind_of(model) != JSON_STRING || json_kind_of(uid) != JSON_STRING) return FAIL(ST_FORMAT, "expected an answer with uid and model, two strings");
-    if (json_kind_of(metadata) != JSON_OBJECT) return FAIL(ST_FORMAT, "field metadata: expected an object, found %s", json_kind_name(json_kind_of(metadata)));
+    if (json_kind_of(model) != JSON_STRING || json_kind_of(uid) != JSON_STRING)
+        return FAIL(ST_FORMAT, "expected an answer with uid and model, two strings");
+    if (json_kind_of(metadata) != JSON_OBJECT)
+        return FAIL(ST_FORMAT, "field metadata: expected an object, found %s", json_kind_name(json_kind_of(metadata)));
     for (size_t i = 0; i < ARENA_STYLES; i++) TRY(count_of(&answer.count[i], metadata, names[i]));
     char *name = short_name(model, true), *question = json_text(uid);
     answer.key = answer_key(name, question);
@@ -203,8 +216,10 @@ status arena_hard_load_styles(struct arena_set *s, const char *const *paths, siz
     for (size_t i = 0; code == ST_OK && i < s->count; i++) {
         const char *model = s->models[s->items[i].model], *question = s->questions[i];
         const struct answer *own = find_answer(&a, model, question), *base = find_answer(&a, s->baseline, question);
-        if (own && base) style_of(s->items[i].style, own->count, base->count);
-        else code = FAIL(ST_MISMATCH, "--answers: there is no answer of %.80s to question %.80s", own ? s->baseline : model, question);
+        if (own && base)
+            style_of(s->items[i].style, own->count, base->count);
+        else
+            code = FAIL(ST_MISMATCH, "--answers: there is no answer of %.80s to question %.80s", own ? s->baseline : model, question);
     }
     free(a.items);
     return code;

@@ -32,8 +32,10 @@ static int best_first(const void *a, const void *b) {
 
 /* ---- shares ---- */
 
-/* v0.1: all battles drawn together, shares of each model; a round without a model leaves its row out. values [models][rounds], filled [models]. */
-static void resample_together(double *values, size_t *filled, const struct arena_set *s, const struct arena_params *p, struct twister *random) {
+/* v0.1: all battles drawn together, shares of each model; a round without a model leaves its row out. values [models][rounds], filled
+ * [models]. */
+static void resample_together(double *values, size_t *filled, const struct arena_set *s, const struct arena_params *p,
+                              struct twister *random) {
     double *won = mem_zero(s->model_count, sizeof *won);
     size_t *seen = mem_zero(s->model_count, sizeof *seen);
     for (size_t round = 0; round < p->rounds; round++) {
@@ -52,7 +54,8 @@ static void resample_together(double *values, size_t *filled, const struct arena
 }
 
 /* v2: each model's battles by themselves, models in the order of their names. */
-static void resample_apart(double *values, size_t *filled, const struct arena_set *s, const size_t *order, const struct arena_params *p, struct twister *random) {
+static void resample_apart(double *values, size_t *filled, const struct arena_set *s, const size_t *order, const struct arena_params *p,
+                           struct twister *random) {
     double *outcomes = mem_zero(s->count, sizeof *outcomes);
     size_t *start = mem_zero(s->model_count + 1, sizeof *start), *at = mem_zero(s->model_count + 1, sizeof *at);
     for (size_t i = 0; i < s->count; i++) start[s->items[i].model + 1]++;
@@ -102,8 +105,10 @@ void arena_hard_scores(struct arena_score *scores, const struct arena_set *s, co
     twister_seed_numpy(&random, p->seed);
     name_order(order, s);
     count_battles(scores, s);
-    if (together) resample_together(values, filled, s, p, &random);
-    else resample_apart(values, filled, s, order, p, &random);
+    if (together)
+        resample_together(values, filled, s, p, &random);
+    else
+        resample_apart(values, filled, s, order, p, &random);
     for (size_t m = 0; m < s->model_count; m++) {
         double *row = values + m * p->rounds, sum = 0;
         const size_t n = filled[m];
@@ -255,7 +260,8 @@ static void fit_rounds(double *rates, double *styles, const struct arena_set *s,
 }
 
 status arena_hard_scores_styled(struct arena_score *scores, double *styles, const struct arena_set *s, const struct arena_params *p) {
-    double *normalised = mem_zero(s->count * ARENA_STYLES, sizeof *normalised), *rates = mem_zero(s->model_count * p->rounds, sizeof *rates),
+    double *normalised = mem_zero(s->count * ARENA_STYLES, sizeof *normalised),
+           *rates = mem_zero(s->model_count * p->rounds, sizeof *rates),
            *coefficients = mem_zero(ARENA_STYLES * p->rounds, sizeof *coefficients);
     count_battles(scores, s);
     const status code = arena_hard_normalise(normalised, s);

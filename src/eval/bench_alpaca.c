@@ -1,7 +1,8 @@
 /* bench_alpaca: AlpacaEval 2's judge, weighted_alpaca_eval_gpt4_turbo (alpaca_eval 0.6.6: annotators/pairwise_evaluator.py, processors.py,
  * completion_parsers.py, logprob_parser): one token, m or M, for the output that is better; the preference is its probability.
  *
- * Which output is shown as m is drawn as the package draws it: random.Random("is_switched_outputs" + instruction + "0").choices([False, True]). */
+ * Which output is shown as m is drawn as the package draws it: random.Random("is_switched_outputs" + instruction + "0").choices([False,
+ * True]). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct alpaca {
     struct bench_answers base, own;
     struct row *rows; /* [count] in the order of the baseline's file, which is the evaluation set's */
     size_t count;
-    char *prompt;          /* the template's text: ChatML */
+    char *prompt; /* the template's text: ChatML */
 };
 
 static void release(void *state) {
@@ -73,7 +74,8 @@ static status check_template(const char *text, const char *path) {
     }
     for (const char *at = text; next_piece(&p, &at); count++)
         if (p.role_size > 16 || !p.role_size || strspn(p.role, "abcdefghijklmnopqrstuvwxyz") < p.role_size)
-            return FAIL(ST_FORMAT, "%s: after %s a role is expected, found '%.*s'", path, start_mark, (int)(p.role_size < 40 ? p.role_size : 40), p.role);
+            return FAIL(ST_FORMAT, "%s: after %s a role is expected, found '%.*s'", path, start_mark,
+                        (int)(p.role_size < 40 ? p.role_size : 40), p.role);
     return count ? ST_OK : FAIL(ST_FORMAT, "%s: a template is ChatML, and there is no %s", path, start_mark);
 }
 
@@ -87,7 +89,8 @@ static status read_template(struct alpaca *x, const char *path) {
     struct buf quoted = {0};
     struct json parsed;
     json_put_string(&quoted, buf_text(&text), text.size);
-    status s = memchr(buf_text(&text), '\0', text.size) ? FAIL(ST_FORMAT, "a zero byte") : json_parse(&parsed, buf_text(&quoted), quoted.size);
+    status s =
+        memchr(buf_text(&text), '\0', text.size) ? FAIL(ST_FORMAT, "a zero byte") : json_parse(&parsed, buf_text(&quoted), quoted.size);
     if (s != ST_OK) s = status_note(s, "%s: a template is text in UTF-8: ", path);
     if (s == ST_OK) s = check_template(buf_text(&text), path);
     if (s == ST_OK) x->prompt = mem_text_n(buf_text(&text), text.size);
@@ -109,7 +112,8 @@ static bool is_switched(const char *instruction) {
 
 static void put_question(struct buf *messages, const struct alpaca *x, const struct row *row) {
     const char *first = (row->switched ? row->own : row->base)->turns[0], *second = (row->switched ? row->base : row->own)->turns[0];
-    const struct place places[] = {{"{instruction}", row->base->id, strlen(row->base->id)}, {"{output_1}", first, strlen(first)},
+    const struct place places[] = {{"{instruction}", row->base->id, strlen(row->base->id)},
+                                   {"{output_1}", first, strlen(first)},
                                    {"{output_2}", second, strlen(second)}};
     struct buf text = {0};
     struct piece p;
@@ -152,12 +156,15 @@ static status open(struct bench *b) {
     x->rows = mem_zero(x->base.count, sizeof *x->rows);
     for (size_t i = 0; i < x->base.count; i++) {
         const struct bench_answer *base = &x->base.items[i], *own = bench_answers_find(&x->own, base->id, NULL, base->twin);
-        if (!own) b->missing++;
-        else if (!o->limit || x->count < o->limit) add_row(b, x, i, own);
+        if (!own)
+            b->missing++;
+        else if (!o->limit || x->count < o->limit)
+            add_row(b, x, i, own);
         found += own != NULL;
     }
     if (!found) return FAIL(ST_MISMATCH, "%s: none of its instructions is one of %s", o->answers, o->baselines[0]);
-    if (found < x->own.count) return FAIL(ST_MISMATCH, "%s: %zu of its instructions are none of %s", o->answers, x->own.count - found, o->baselines[0]);
+    if (found < x->own.count)
+        return FAIL(ST_MISMATCH, "%s: %zu of its instructions are none of %s", o->answers, x->own.count - found, o->baselines[0]);
     return ST_OK;
 }
 
@@ -188,8 +195,8 @@ static status read(struct bench_question *q, const struct remote_answer *a) {
 
 /* ---- annotations.json ---- */
 
-/* The package takes a row's place for the index of its instruction, on which the difficulty of the length-controlled win rate depends, unless the rows
- * say an index (metrics/glm_winrate.py: reset_index keeps a column of that name). So where rows are missing they do. */
+/* The package takes a row's place for the index of its instruction, on which the difficulty of the length-controlled win rate depends,
+ * unless the rows say an index (metrics/glm_winrate.py: reset_index keeps a column of that name). So where rows are missing they do. */
 static void write(struct buf *out, const struct bench *b) {
     const struct alpaca *x = b->state;
     const bool gaps = b->missing > 0;
@@ -210,8 +217,10 @@ static void write(struct buf *out, const struct bench *b) {
         buf_append_text(out, "\"preference\": ");
         json_put_double(out, q && row->switched ? 3 - shown : shown);
         buf_append_text(out, ", \"preference_raw_completion\": ");
-        if (q && q->raw.size) buf_append(out, q->raw.data, q->raw.size);
-        else buf_append_text(out, "null");
+        if (q && q->raw.size)
+            buf_append(out, q->raw.data, q->raw.size);
+        else
+            buf_append_text(out, "null");
         buf_append_text(out, i + 1 < x->count ? "},\n" : "}\n");
     }
     buf_append_text(out, "]\n");
@@ -221,7 +230,8 @@ const struct bench_protocol bench_alpaca = {
     .name = "alpaca",
     .help = "AlpacaEval 2, weighted_alpaca_eval_gpt4_turbo: which of two outputs is better, by the log-probs of one token",
     .citation = "alpaca_eval 0.6.6, evaluators_configs/weighted_alpaca_eval_gpt4_turbo",
-    .missing_hint = "the rows say the index of their instruction, or the length-controlled win rate would give those behind a gap the difficulty of another",
+    .missing_hint = "the rows say the index of their instruction, or the length-controlled win rate would give those behind a gap the "
+                    "difficulty of another",
     .needs = BENCH_NEEDS_BASELINES,
     .temperature = 1,
     .max_tokens = 1,

@@ -59,7 +59,7 @@ static status read_last_message(struct bench_answer *a, struct json row) {
     while (json_iter_next(&it, &key, &next)) message = next;
     const struct json content = json_get(message, "content");
     return wanted(&a->turns[0], json_kind_of(content) == JSON_OBJECT ? json_get(content, "answer") : content, "messages",
-        "a last message with content: {\"answer\": text}");
+                  "a last message with content: {\"answer\": text}");
 }
 
 static status read_answer(struct bench_answer *a, struct json row, enum bench_form form) {
@@ -75,7 +75,7 @@ static status read_answer(struct bench_answer *a, struct json row, enum bench_fo
     a->id = bench_id_text(id);
     if (!a->id)
         return FAIL(ST_FORMAT, "field %s: expected a string or a whole number, found %s",
-            form == BENCH_FORM_ARENA ? "uid or question_id" : "question_id", json_kind_name(json_kind_of(id)));
+                    form == BENCH_FORM_ARENA ? "uid or question_id" : "question_id", json_kind_name(json_kind_of(id)));
     TRY(wanted(&a->model, json_get(row, new ? "model" : "model_id"), new ? "model" : "model_id", "a string"));
     return new ? read_last_message(a, row) : read_turns(a, row);
 }
@@ -112,7 +112,9 @@ static int by_id(const void *a, const void *b) {
     return c ? c : (i > j) - (i < j);
 }
 
-static bool same(const struct bench_answer *x, const struct bench_answer *y) { return strcmp(x->id, y->id) == 0 && strcmp(x->model, y->model) == 0; }
+static bool same(const struct bench_answer *x, const struct bench_answer *y) {
+    return strcmp(x->id, y->id) == 0 && strcmp(x->model, y->model) == 0;
+}
 
 status bench_answers_load(struct bench_answers *a, const char *path, enum bench_form form) {
     struct reading x = {a, form};
@@ -135,7 +137,8 @@ status bench_answers_load(struct bench_answers *a, const char *path, enum bench_
 status bench_answers_one_model(const struct bench_answers *a, const char *path, const char *what) {
     for (size_t i = 1; i < a->count; i++)
         if (strcmp(a->items[i].model, a->items[0].model) != 0)
-            return FAIL(ST_MISMATCH, "%s: %s of '%.80s' and of '%.80s'; give one file a model", path, what, a->items[0].model, a->items[i].model);
+            return FAIL(ST_MISMATCH, "%s: %s of '%.80s' and of '%.80s'; give one file a model", path, what, a->items[0].model,
+                        a->items[i].model);
     return ST_OK;
 }
 
@@ -143,8 +146,10 @@ const struct bench_answer *bench_answers_find(const struct bench_answers *a, con
     size_t low = 0, high = a->count;
     while (low < high) { /* the first that is not before id */
         const size_t middle = (low + high) / 2;
-        if (strcmp(a->items[a->order[middle]].id, id) < 0) low = middle + 1;
-        else high = middle;
+        if (strcmp(a->items[a->order[middle]].id, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < a->count; low++) {
         const struct bench_answer *x = &a->items[a->order[low]];

@@ -1,6 +1,6 @@
 /* bench_arena: Arena-Hard's judge, v0.1 (lmarena/arena-hard-auto at 4ce0f00, gen_judgment.py, config/judge_config.yaml) and v2 (at 196f6b8,
- * gen_judgment.py, utils/judge_utils.py, config/arena-hard-v2.0.yaml): each answer against a baseline's, in both orders; A is the baseline in the
- * first game, the model in the second. The texts are prompts/arena_hard.yaml. */
+ * gen_judgment.py, utils/judge_utils.py, config/arena-hard-v2.0.yaml): each answer against a baseline's, in both orders; A is the baseline
+ * in the first game, the model in the second. The texts are prompts/arena_hard.yaml. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +53,8 @@ static void places_of(struct place out[PLACES], const char *question, const char
     const struct place braces[] = {PLACES_BRACES};
     const struct {
         const char *name, *text;
-    } names[] = {{"{QUESTION}", question}, {"{question_1}", question}, {"{ANSWER_A}", a}, {"{answer_1}", a}, {"{ANSWER_B}", b}, {"{answer_2}", b}};
+    } names[] = {{"{QUESTION}", question}, {"{question_1}", question}, {"{ANSWER_A}", a},
+                 {"{answer_1}", a},        {"{ANSWER_B}", b},          {"{answer_2}", b}};
     memcpy(out, braces, sizeof braces);
     for (size_t i = 0; i < 6; i++) out[2 + i] = (struct place){names[i].name, names[i].text, strlen(names[i].text)};
 }
@@ -87,7 +88,7 @@ static status read_prompts(struct arena_hard *x, const char *path) {
     const struct yaml_node *root = x->yaml.root;
     if (root->kind != YAML_MAP)
         return FAIL(ST_FORMAT, "%s:%zu: expected a map with prompt_template, system_prompt or system_prompts, found %s", path, root->line,
-            yaml_kind_name(root->kind));
+                    yaml_kind_name(root->kind));
     if (!yaml_get(root, "prompt_template") && !yaml_get(root, "system_prompt") && !yaml_get(root, "system_prompts"))
         return FAIL(ST_FORMAT, "%s: there is none of prompt_template, system_prompt, system_prompts", path);
     if (yaml_get(root, "prompt_template")) TRY(scalar(&x->template, &x->yaml, yaml_get(root, "prompt_template"), "prompt_template"));
@@ -109,7 +110,8 @@ static const char *system_of(const struct arena_hard *x, const char *category) {
     const struct yaml *yamls[] = {&x->yaml, &x->own_yaml};
     const char *text = "";
     for (size_t i = 0; i < 2; i++) {
-        const struct yaml_node *systems = roots[i] ? yaml_get(roots[i], "system_prompts") : NULL, *node = systems ? yaml_get(systems, category) : NULL;
+        const struct yaml_node *systems = roots[i] ? yaml_get(roots[i], "system_prompts") : NULL,
+                               *node = systems ? yaml_get(systems, category) : NULL;
         if (!node && roots[i]) node = yaml_get(roots[i], "system_prompt");
         if (!node) continue;
         CHECK(scalar(&text, yamls[i], node, "system_prompt") == ST_OK); /* looked at before */
@@ -132,7 +134,8 @@ static status take_question(void *context, struct json row) {
     if (x->limit && x->question_count == x->limit) return ST_OK;
     const bool old = !x->v2 && json_get(row, "question_id").size;
     struct json_iter it = json_iter_begin(json_kind_of(turns) == JSON_ARRAY ? turns : (struct json){0});
-    if (old && (json_count(turns) != 1 || !json_iter_next(&it, &key, &turn))) return FAIL(ST_FORMAT, "field turns: expected one of {\"content\": text}");
+    if (old && (json_count(turns) != 1 || !json_iter_next(&it, &key, &turn)))
+        return FAIL(ST_FORMAT, "field turns: expected one of {\"content\": text}");
     q.id = bench_id_text(json_get(row, old ? "question_id" : "uid"));
     q.category = json_text(json_get(row, "category"));
     q.prompt = json_text(old ? json_get(turn, "content") : json_get(row, "prompt"));
@@ -143,7 +146,10 @@ static status take_question(void *context, struct json row) {
         return ST_OK;
     }
     status s = FAIL(ST_FORMAT, "field %s: expected a string",
-        !q.id ? (x->v2 ? "uid" : "question_id or uid") : !q.category ? "category" : old ? "turns[0].content" : "prompt");
+                    !q.id         ? (x->v2 ? "uid" : "question_id or uid")
+                    : !q.category ? "category"
+                    : old         ? "turns[0].content"
+                                  : "prompt");
     free(q.id);
     free(q.category);
     free(q.prompt);
@@ -172,10 +178,12 @@ static status pair(struct bench *b, struct arena_hard *x, const struct question 
         return ST_OK;
     }
     if (!baseline)
-        return FAIL(ST_MISMATCH, "question %.80s: the category '%.80s' has no baseline of its own; give --baseline NAME", q->id, q->category);
+        return FAIL(ST_MISMATCH, "question %.80s: the category '%.80s' has no baseline of its own; give --baseline NAME", q->id,
+                    q->category);
     p->base = bench_answers_find(&x->base, q->id, baseline, 0);
     if (!p->base)
-        return FAIL(ST_MISMATCH, "question %.80s: --baseline-answers has no answer of %.80s (--baseline NAME takes another model)", q->id, baseline);
+        return FAIL(ST_MISMATCH, "question %.80s: --baseline-answers has no answer of %.80s (--baseline NAME takes another model)", q->id,
+                    baseline);
     if (strcmp(p->own->model, baseline) == 0) return FAIL(ST_MISMATCH, "%s: '%.80s' is the baseline", b->o->answers, baseline);
     x->count++;
     put_question(b, x, p, false);
@@ -264,8 +272,10 @@ static status read_v2(struct bench_question *q, const struct remote_answer *a) {
 
 static void put_score(struct buf *out, const struct bench_question *q) {
     buf_append_text(out, "\"score\": ");
-    if (q->verdict[0]) json_put_text(out, q->verdict);
-    else buf_append_text(out, "null");
+    if (q->verdict[0])
+        json_put_text(out, q->verdict);
+    else
+        buf_append_text(out, "null");
 }
 
 static void put_game_v01(struct buf *out, const struct bench_question *q) {
@@ -276,8 +286,10 @@ static void put_game_v01(struct buf *out, const struct bench_question *q) {
     buf_append_text(out, "{\"user_prompt\": ");
     buf_append(out, asked.text, asked.size);
     buf_append_text(out, ", \"judgment\": ");
-    if (q->said.size) json_put_string(out, q->said.data, q->said.size);
-    else buf_append_text(out, "\"$ERROR$\""); /* refused: what the script writes then */
+    if (q->said.size)
+        json_put_string(out, q->said.data, q->said.size);
+    else
+        buf_append_text(out, "\"$ERROR$\""); /* refused: what the script writes then */
     buf_append_text(out, ", ");
     put_score(out, q);
     buf_append_char(out, '}');

@@ -70,7 +70,9 @@ struct asking {
     const struct remote_options *remote;
 };
 
-static bool is_fresh(const struct bench *b, const struct bench_question *q) { return q->remote.tries > 0 && !(b->protocol->continues && q->said.size); }
+static bool is_fresh(const struct bench *b, const struct bench_question *q) {
+    return q->remote.tries > 0 && !(b->protocol->continues && q->said.size);
+}
 
 double bench_temperature(const struct bench *b, const struct bench_question *q) { return is_fresh(b, q) ? 1 : b->protocol->temperature; }
 

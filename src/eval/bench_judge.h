@@ -1,5 +1,6 @@
-/* bench_judge: judgements of the benchmarks that a language model judges: their questions to it, how its answers are read, and the files that their own
- * scripts write, which rapt eval alpaca, arena-hard and mt-bench read. A benchmark's protocol is a row of bench_protocols. */
+/* bench_judge: judgements of the benchmarks that a language model judges: their questions to it, how its answers are read, and the files
+ * that their own scripts write, which rapt eval alpaca, arena-hard and mt-bench read. A benchmark's protocol is a row of bench_protocols.
+ */
 #ifndef RAPT_EVAL_BENCH_JUDGE_H
 #define RAPT_EVAL_BENCH_JUDGE_H
 
@@ -12,12 +13,12 @@ struct bench_options {
     const char *answers;                    /* the model's, in the benchmark's form */
     const char *baselines[BENCH_FILES_MAX]; /* [baseline_count] answers that they are compared with */
     size_t baseline_count;
-    const char *baseline;                   /* name in their files, instead of the benchmark's own; NULL */
-    const char *questions, *references;     /* NULL: none */
-    const char *prompts;                    /* file; NULL: the benchmark's own, built in */
-    size_t limit;                           /* questions at most; 0: all */
-    const char *judge;                      /* its name, for the files */
-    double seconds;                         /* now, for time stamps */
+    const char *baseline;               /* name in their files, instead of the benchmark's own; NULL */
+    const char *questions, *references; /* NULL: none */
+    const char *prompts;                /* file; NULL: the benchmark's own, built in */
+    size_t limit;                       /* questions at most; 0: all */
+    const char *judge;                  /* its name, for the files */
+    double seconds;                     /* now, for time stamps */
 };
 
 /* A question to the judge. */
@@ -33,13 +34,13 @@ struct bench_question {
 struct bench;
 struct bench_protocol {
     const char *name, *help, *citation;
-    unsigned needs;             /* BENCH_NEEDS_.. */
+    unsigned needs; /* BENCH_NEEDS_.. */
     double temperature;
-    int64_t max_tokens, tries;  /* of an answer; askings until one can be read, as the benchmark's own script has it */
-    const char *missing_hint;   /* what missing answers mean for the file, or NULL */
-    const char *members;        /* further ones of the request, ", \"top_p\": 1"; "" */
-    size_t top;                 /* log-probs of so many likeliest tokens come with the answer; 0: none */
-    bool continues;             /* read puts more behind the messages: a second asking goes on with the conversation, at the same temperature */
+    int64_t max_tokens, tries; /* of an answer; askings until one can be read, as the benchmark's own script has it */
+    const char *missing_hint;  /* what missing answers mean for the file, or NULL */
+    const char *members;       /* further ones of the request, ", \"top_p\": 1"; "" */
+    size_t top;                /* log-probs of so many likeliest tokens come with the answer; 0: none */
+    bool continues; /* read puts more behind the messages: a second asking goes on with the conversation, at the same temperature */
     /* Reads the files and makes the questions. */
     status (*open)(struct bench *b);
     /* ST_FORMAT: nothing that can be read. */
@@ -66,15 +67,15 @@ struct bench {
 status bench_open(struct bench *b, const struct bench_protocol *protocol, const struct bench_options *o);
 /* Asks all; counts is filled also where it fails. remote: answer_tries and max_tokens 0 are the protocol's. */
 status bench_ask(struct bench *b, struct remote_counts *counts, struct remote_options *remote);
-/* The same by a model in this process (bench_local.c), whose answers are those of rapt serve with this model. Of how: answer_tries, max_tokens and what is done
- * about bad answers. A question that leaves no room for an answer is refused. ST_UNSUPPORTED: the model cannot be asked in a conversation, or not with the
- * benchmark's system text. */
+/* The same by a model in this process (bench_local.c), whose answers are those of rapt serve with this model. Of how: answer_tries,
+ * max_tokens and what is done about bad answers. A question that leaves no room for an answer is refused. ST_UNSUPPORTED: the model cannot
+ * be asked in a conversation, or not with the benchmark's system text. */
 struct bench_model {
-    const char *name;         /* for messages */
+    const char *name; /* for messages */
     struct encoder *encoder;
     struct model *model;
-    const float *theta;       /* of an adapter; or NULL */
-    size_t batch, length;     /* questions at a time; tokens of question and answer, 0: as many as they can have */
+    const float *theta;   /* of an adapter; or NULL */
+    size_t batch, length; /* questions at a time; tokens of question and answer, 0: as many as they can have */
 };
 status bench_ask_local(struct bench *b, struct remote_counts *counts, const struct remote_options *how, const struct bench_model *m);
 void bench_release(struct bench *b);
@@ -100,7 +101,7 @@ void bench_put_text(struct buf *out, const char *name, const char *text);
 
 /* A model's answers, by the identity of their questions. */
 struct bench_answer {
-    char *id;       /* uid, question_id, instruction */
+    char *id; /* uid, question_id, instruction */
     char *model;
     char *turns[2]; /* the second NULL where there is one */
     char *dataset;  /* of AlpacaEval's, or NULL */
@@ -109,8 +110,8 @@ struct bench_answer {
 struct bench_answers {
     struct bench_answer *items; /* [count], as in the files */
     size_t count, capacity;
-    size_t *order;              /* [count] by (id, twin) */
-    bool twins;                 /* an id may stand several times; else that is an error */
+    size_t *order; /* [count] by (id, twin) */
+    bool twins;    /* an id may stand several times; else that is an error */
 };
 enum bench_form { BENCH_FORM_ALPACA, BENCH_FORM_MT, BENCH_FORM_ARENA };
 /* Adds a file's rows: {instruction, output, generator}; {question_id, model_id, choices: [{turns: [..]}]}; of Arena-Hard that with turns of

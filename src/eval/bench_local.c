@@ -1,5 +1,5 @@
-/* bench_local: a model in this process as the judge of a benchmark. Its answers take the form in which an endpoint gives them, so that a protocol reads both
- * alike; each is what rapt serve answers with the same model. */
+/* bench_local: a model in this process as the judge of a benchmark. Its answers take the form in which an endpoint gives them, so that a
+ * protocol reads both alike; each is what rapt serve answers with the same model. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +47,8 @@ static status find_length(size_t *length, struct asking *x) {
     *length = x->m->length;
     for (size_t i = 0; i < b->count; i++) {
         status s = ST_OK;
-        if (i == 0 && has_system((struct json){buf_text(&b->questions[i].messages), b->questions[i].messages.size}) && !chat_has_system(x->m->encoder->chat))
+        if (i == 0 && has_system((struct json){buf_text(&b->questions[i].messages), b->questions[i].messages.size}) &&
+            !chat_has_system(x->m->encoder->chat))
             s = FAIL(ST_UNSUPPORTED, "the judge reads a system text, which the chat template of this model does not take");
         if (s == ST_OK && !x->m->length) s = encode(x, &b->questions[i]);
         if (s != ST_OK) return status_note(s, "%s: --bench %s: ", x->m->name, b->protocol->name);
@@ -65,15 +66,22 @@ static status next(void *context, struct decode_job *job, bool *end) {
         if (q->remote.state != REMOTE_ASKED) continue;
         TRY(encode(x, q));
         if (x->ids.count && x->ids.count < length) {
-            *job = (struct decode_job){.prompt = x->ids.data, .prompt_count = x->ids.count, .max_new = (size_t)x->how->max_tokens, .row = x->at, .user = q,
-                .sampler = &x->sampler[q->remote.tries && bench_temperature(x->b, q) > x->b->protocol->temperature],
-                .top = x->odds ? x->b->protocol->top : 0, .odds = x->odds ? &x->odds[x->at] : NULL};
+            *job = (struct decode_job){.prompt = x->ids.data,
+                                       .prompt_count = x->ids.count,
+                                       .max_new = (size_t)x->how->max_tokens,
+                                       .row = x->at,
+                                       .user = q,
+                                       .sampler = &x->sampler[q->remote.tries && bench_temperature(x->b, q) > x->b->protocol->temperature],
+                                       .top = x->odds ? x->b->protocol->top : 0,
+                                       .odds = x->odds ? &x->odds[x->at] : NULL};
             x->at++;
             return ST_OK;
         }
-        (void)FAIL(ST_FORMAT, "a question of %zu tokens leaves no room for an answer within %zu (--max-length; the model has %zu positions)", x->ids.count, length,
-            x->m->model->config.max_position);
-        if (!x->counts->given_up && !x->how->stop_on_bad) log_warn("%s %llu: %s", x->how->item, (unsigned long long)q->remote.number, status_message());
+        (void)FAIL(ST_FORMAT,
+                   "a question of %zu tokens leaves no room for an answer within %zu (--max-length; the model has %zu positions)",
+                   x->ids.count, length, x->m->model->config.max_position);
+        if (!x->counts->given_up && !x->how->stop_on_bad)
+            log_warn("%s %llu: %s", x->how->item, (unsigned long long)q->remote.number, status_message());
         TRY(remote_not_read(&q->remote, x->counts, x->how, true));
     }
     *end = true;
@@ -98,8 +106,8 @@ static void put_answer(struct asking *x, const struct decode_state *s) {
     buf_append_text(out, s->job->odds ? "{\"content\": [" : "null");
     if (s->job->odds && !tokenizer_is_end(t, s->ids[0])) token_json_put(out, t, s->ids[0], s->job->odds, s->job->top);
     buf_append_text(out, s->job->odds ? "], \"refusal\": null}" : "");
-    buf_printf(out, ", \"finish_reason\": \"%s\"}], \"usage\": {\"prompt_tokens\": %zu, \"completion_tokens\": %zu}}", decode_finish_name(s->finish),
-        s->job->prompt_count, s->count);
+    buf_printf(out, ", \"finish_reason\": \"%s\"}], \"usage\": {\"prompt_tokens\": %zu, \"completion_tokens\": %zu}}",
+               decode_finish_name(s->finish), s->job->prompt_count, s->count);
 }
 
 static status finish(void *context, const struct decode_state *s) {
@@ -112,9 +120,12 @@ static status finish(void *context, const struct decode_state *s) {
     x->counts->prompt_tokens += x->answer.prompt_tokens;
     x->counts->completion_tokens += x->answer.completion_tokens;
     if (code == ST_OK) code = x->b->protocol->read(q, &x->answer);
-    if (code == ST_OK) q->remote.state = REMOTE_ANSWERED;
-    else if (code == ST_FORMAT) TRY(remote_not_read(&q->remote, x->counts, x->how, false));
-    else return code;
+    if (code == ST_OK)
+        q->remote.state = REMOTE_ANSWERED;
+    else if (code == ST_FORMAT)
+        TRY(remote_not_read(&q->remote, x->counts, x->how, false));
+    else
+        return code;
     if (q->remote.state != REMOTE_ASKED) progress_update(&x->bar, ++x->done, NULL);
     return ST_OK;
 }
@@ -125,7 +136,8 @@ static status ask_all(struct asking *x) {
     bool more = x->b->count > 0;
     for (uint64_t round = 0; more; round++) {
         for (size_t i = 0; i < 2; i++)
-            x->sampler[i] = (struct sampler_options){.temperature = i ? 1 : x->b->protocol->temperature, .top_p = 1, .repetition_penalty = 1, .seed = round};
+            x->sampler[i] = (struct sampler_options){
+                .temperature = i ? 1 : x->b->protocol->temperature, .top_p = 1, .repetition_penalty = 1, .seed = round};
         x->at = 0;
         TRY(decode_run(&x->decoder, &calls));
         more = false;
@@ -136,7 +148,8 @@ static status ask_all(struct asking *x) {
 
 static status ask(struct asking *x) {
     const struct bench *b = x->b;
-    struct decode_options o = {.batch = x->m->batch < b->count ? x->m->batch : b->count, .odds = b->protocol->top > 0, .sampler = sampler_options_default()};
+    struct decode_options o = {
+        .batch = x->m->batch < b->count ? x->m->batch : b->count, .odds = b->protocol->top > 0, .sampler = sampler_options_default()};
     TRY(find_length(&o.length, x));
     TRY(decoder_open(&x->decoder, x->m->model, x->m->theta, &o));
     if (o.odds) x->odds = mem_zero(b->count, sizeof *x->odds);

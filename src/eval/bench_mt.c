@@ -1,5 +1,5 @@
-/* bench_mt: MT-Bench's judge, grades of single answers and comparisons with a baseline in both orders (fschat 0.2.36, llm_judge/gen_judgment.py and common.py;
- * prompts/mt_bench.jsonl). */
+/* bench_mt: MT-Bench's judge, grades of single answers and comparisons with a baseline in both orders (fschat 0.2.36,
+ * llm_judge/gen_judgment.py and common.py; prompts/mt_bench.jsonl). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +53,12 @@ static void release(void *state) {
 /* What stands at a prompt's places. With game NULL empty texts, for a check. first: of a pair the answer shown as A. Returns how many. */
 static size_t places_of(struct place out[PLACES_MAX], const struct mt *x, const struct game *g, size_t prompt, bool swapped) {
     static const char *const single[] = {"{question}", "{answer}", "{ref_answer_1}", NULL},
-                      *const pair[] = {"{question}", "{answer_a}", "{answer_b}", "{ref_answer_1}", NULL},
-                      *const single_two[] = {"{question_1}", "{question_2}", "{answer_1}", "{answer_2}", "{ref_answer_1}", "{ref_answer_2}", NULL},
-                      *const pair_two[] = {"{question_1}", "{question_2}", "{answer_a_1}", "{answer_a_2}", "{answer_b_1}", "{answer_b_2}", "{ref_answer_1}",
-                                           "{ref_answer_2}", NULL};
+                             *const pair[] = {"{question}", "{answer_a}", "{answer_b}", "{ref_answer_1}", NULL},
+                             *const single_two[] = {"{question_1}",   "{question_2}",   "{answer_1}", "{answer_2}",
+                                                    "{ref_answer_1}", "{ref_answer_2}", NULL},
+                             *const pair_two[] = {"{question_1}",   "{question_2}",   "{answer_a_1}",
+                                                  "{answer_a_2}",   "{answer_b_1}",   "{answer_b_2}",
+                                                  "{ref_answer_1}", "{ref_answer_2}", NULL};
     const bool two = prompt >= 2, reference = prompt % 2;
     const char *const *names = two ? (x->pair ? pair_two : single_two) : x->pair ? pair : single;
     const struct bench_answer *a = !g ? NULL : swapped ? g->base : g->own, *b = !g ? NULL : swapped ? g->own : g->base, *r = NULL;
@@ -140,8 +142,9 @@ static bool needs_reference(const struct mt_asked *q) {
 static status check_turns(const struct bench_answer *a, const struct mt_asked *q, size_t turn, const char *whose) {
     if (!a)
         return FAIL(ST_MISMATCH, "question %lld: there is no answer of %s%s", (long long)q->id, whose,
-            strcmp(whose, "--reference-answers") == 0 ? ", which the judge of its category reads" : "");
-    return a->turns[turn] ? ST_OK : FAIL(ST_MISMATCH, "question %lld: the answer of %s has one turn, the question two", (long long)q->id, whose);
+                    strcmp(whose, "--reference-answers") == 0 ? ", which the judge of its category reads" : "");
+    return a->turns[turn] ? ST_OK
+                          : FAIL(ST_MISMATCH, "question %lld: the answer of %s has one turn, the question two", (long long)q->id, whose);
 }
 
 static status add_game(struct bench *b, struct mt *x, const struct mt_asked *q, size_t prompt) {
@@ -227,8 +230,10 @@ static void put_judged(struct buf *out, const char *which, const struct bench_qu
     buf_printf(out, "\"%suser_prompt\": ", which);
     buf_append(out, asked.text, asked.size);
     buf_printf(out, ", \"%sjudgment\": ", which);
-    if (q->said.size || q->remote.state != REMOTE_GIVEN_UP) json_put_string(out, buf_text(&q->said), q->said.size);
-    else buf_append_text(out, "\"$ERROR$\"");
+    if (q->said.size || q->remote.state != REMOTE_GIVEN_UP)
+        json_put_string(out, buf_text(&q->said), q->said.size);
+    else
+        buf_append_text(out, "\"$ERROR$\"");
     buf_append_text(out, ", ");
 }
 

@@ -102,7 +102,8 @@ static double resampled(bootstrap_fn *fn, const void *context, uint64_t seed, si
     return figure;
 }
 
-status bootstrap_statistic(struct estimate *out, const struct bootstrap_params *p, bootstrap_fn *fn, const void *context, size_t clusters, size_t n) {
+status bootstrap_statistic(struct estimate *out, const struct bootstrap_params *p, bootstrap_fn *fn, const void *context, size_t clusters,
+                           size_t n) {
     double *figures = NULL;
     uint32_t *once = NULL;
     size_t kept = 0;

@@ -6,7 +6,8 @@
 const struct eval_task eval_table[] = {
     {"goal-accuracy", "does the preference between the two responses follow the goal: each half, strict, flip rate, by stratum",
      "docs/TOUR.md, what is measured; reward augmentation: arXiv 2410.08067", EVAL_HALVES, goal_accuracy_run},
-    {"unlearning", "how far each response's log-prob a token moved from the reference, by its score", "arXiv 2410.08067, section 3", EVAL_HALVES, unlearning_run},
+    {"unlearning", "how far each response's log-prob a token moved from the reference, by its score", "arXiv 2410.08067, section 3",
+     EVAL_HALVES, unlearning_run},
     {"midpoint", "does the preference turn where the goal passes the middle of the two scores: each pair under a sweep of goals",
      "docs/TOUR.md, what is measured", EVAL_SWEEPS, midpoint_run},
     {"goal-curve", "requested against achieved score of samples: Kendall's tau within prompts, calibration, length, repetition",
@@ -20,7 +21,8 @@ const struct eval_task *eval_find(const char *name) {
     return NULL;
 }
 
-static status put_difference(struct buf *json, struct buf *text, const struct eval_report *report, const char *runs, size_t i, const struct eval_input *in) {
+static status put_difference(struct buf *json, struct buf *text, const struct eval_report *report, const char *runs, size_t i,
+                             const struct eval_input *in) {
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, in->runs[i].name);
     buf_append_text(json, ", \"minus\": ");
@@ -32,7 +34,8 @@ static status put_difference(struct buf *json, struct buf *text, const struct ev
     return ST_OK;
 }
 
-static status put_run(struct buf *json, struct buf *text, const struct eval_report *report, char *run, const struct logps_rows *rows, const struct eval_input *in) {
+static status put_run(struct buf *json, struct buf *text, const struct eval_report *report, char *run, const struct logps_rows *rows,
+                      const struct eval_input *in) {
     TRY(report->init(run, rows));
     return report->put(json, text, run, rows->name, in);
 }

@@ -1,4 +1,5 @@
-/* eval: the table of evaluations over log-prob rows and scored samples. A row of the table turns runs into a JSON object and a table for people. */
+/* eval: the table of evaluations over log-prob rows and scored samples. A row of the table turns runs into a JSON object and a table for
+ * people. */
 #ifndef RAPT_EVAL_EVAL_H
 #define RAPT_EVAL_EVAL_H
 
@@ -14,15 +15,15 @@ enum eval_rows {
 };
 
 struct eval_input {
-    const struct logps_rows *runs; /* [run_count]; the differences are to the first */
+    const struct logps_rows *runs;      /* [run_count]; the differences are to the first */
     const struct goal_samples *samples; /* [run_count] of EVAL_SAMPLES tasks, in place of runs */
     size_t run_count;
-    const struct logps_rows *base; /* the reference's own rows, or NULL */
+    const struct logps_rows *base;  /* the reference's own rows, or NULL */
     const struct goal_names *names; /* EVAL_SAMPLES: of goals that are numbered; NULL: none */
-    const char *attribute;         /* EVAL_SAMPLES, EVAL_SWEEPS: whose goals and scores they are, NULL: those of one score */
-    double low, high;              /* the scale of the scores: 1, 10 */
-    bool scaled;                   /* the scale was named */
-    double above;              /* EVAL_SAMPLES: a score whose exceedance counts; NaN: none */
+    const char *attribute;          /* EVAL_SAMPLES, EVAL_SWEEPS: whose goals and scores they are, NULL: those of one score */
+    double low, high;               /* the scale of the scores: 1, 10 */
+    bool scaled;                    /* the scale was named */
+    double above;                   /* EVAL_SAMPLES: a score whose exceedance counts; NaN: none */
     struct bootstrap_params bootstrap;
 };
 /* Appends one JSON object and a table. ST_MISMATCH for rows that cannot answer the question. */

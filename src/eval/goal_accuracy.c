@@ -6,14 +6,16 @@
 
 static const char *const figure_names[GOAL_FIGURES] = {"chosen", "rejected", "both", "strict", "flip", "flip_token"};
 const char *const goal_kind_names[GOAL_KINDS] = {"implicit", "raw"};
-static const char *const stratum_names[GOAL_STRATA] = {"all", "straddling", "both_high", "both_low", "gap_below_0.5", "gap_0.5_1", "gap_1_3", "gap_above_3"};
+static const char *const stratum_names[GOAL_STRATA] = {"all",           "straddling", "both_high", "both_low",
+                                                       "gap_below_0.5", "gap_0.5_1",  "gap_1_3",   "gap_above_3"};
 
 /* 1 when above 0, 0 when below, 1/2 on a tie, NaN stays. */
 static double share(double x) { return isnan(x) ? (double)NAN : x > 0 ? 1 : x < 0 ? 0 : 0.5; }
 
 static double per_token(double sum, int32_t tokens) { return sum / (tokens > 1 ? tokens : 1); }
 
-static void pair_values(double *value, const double own[2], const double other[2], const int32_t own_tokens[2], const int32_t other_tokens[2]) {
+static void pair_values(double *value, const double own[2], const double other[2], const int32_t own_tokens[2],
+                        const int32_t other_tokens[2]) {
     double at_w = own[0] - own[1], at_l = other[0] - other[1]; /* the margin under r_w, under r_l */
     double chosen = share(at_w), rejected = share(-at_l);
     value[GOAL_CHOSEN] = chosen;
@@ -58,7 +60,8 @@ static status fill(struct goal_accuracy *g, const struct logps_rows *rows) {
     TRY(mem_try_alloc(&g->free_pairs, room, sizeof *g->free_pairs, "pairs without goals"));
     for (size_t i = 0; i < rows->count; i++) {
         const struct logps_row *row = &rows->rows[i], *next = row + 1;
-        if (i + 1 < rows->count && row->goal_of == GOAL_OF_CHOSEN && next->goal_of == GOAL_OF_REJECTED && next->source_row == row->source_row) {
+        if (i + 1 < rows->count && row->goal_of == GOAL_OF_CHOSEN && next->goal_of == GOAL_OF_REJECTED &&
+            next->source_row == row->source_row) {
             pair_fill(&g->pairs[g->count], row, next);
             compare_goals(&g->pairs[g->count++], row, next, rows->attribute_count);
             i++;
@@ -77,7 +80,9 @@ status goal_accuracy_init(struct goal_accuracy *g, const struct logps_rows *rows
     if (code == ST_OK && g->count + g->free_count) return ST_OK;
     goal_accuracy_release(g);
     TRY(code);
-    return FAIL(ST_MISMATCH, "%s: no pair has both halves; expected rows with goal_of \"chosen\" and \"rejected\" and one source_row, as rapt augment writes, or rows without a goal",
+    return FAIL(ST_MISMATCH,
+                "%s: no pair has both halves; expected rows with goal_of \"chosen\" and \"rejected\" and one source_row, as rapt augment "
+                "writes, or rows without a goal",
                 rows->name);
 }
 
@@ -149,7 +154,8 @@ status goal_accuracy_difference(struct estimate *out, const struct goal_accuracy
     return code;
 }
 
-status goal_accuracy_free(struct estimate *out, const struct goal_accuracy *g, const struct goal_accuracy *other, const struct bootstrap_params *p, enum goal_kind kind) {
+status goal_accuracy_free(struct estimate *out, const struct goal_accuracy *g, const struct goal_accuracy *other,
+                          const struct bootstrap_params *p, enum goal_kind kind) {
     const size_t n = g->free_count;
     double *values = NULL;
     uint64_t *cluster = NULL;
@@ -169,7 +175,8 @@ status goal_accuracy_free(struct estimate *out, const struct goal_accuracy *g, c
 }
 
 /* Nothing where there are no such pairs. other: NULL for the figures themselves. */
-static status put_free(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct goal_accuracy *other, const struct eval_input *in) {
+static status put_free(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct goal_accuracy *other,
+                       const struct eval_input *in) {
     if (!g->free_count || (other && !other->free_count)) return ST_OK;
     buf_append_text(json, ", \"without_goal\": {");
     if (!other) buf_printf(json, "\"pairs\": %zu, ", g->free_count);
@@ -195,12 +202,16 @@ static void text_header(struct buf *text, const char *first) {
 }
 
 static void put_stratum_name(struct buf *out, const struct goal_accuracy *g, int stratum) {
-    if (stratum < GOAL_STRATA) buf_append_text(out, stratum_names[stratum]);
-    else if (stratum == STRATUM_OPPOSED) buf_append_text(out, "opposed");
-    else buf_printf(out, "%s_%s", (stratum - STRATUM_OPPOSED) % 2 ? "differ" : "alone", g->attributes[(stratum - STRATUM_OPPOSED - 1) / 2]);
+    if (stratum < GOAL_STRATA)
+        buf_append_text(out, stratum_names[stratum]);
+    else if (stratum == STRATUM_OPPOSED)
+        buf_append_text(out, "opposed");
+    else
+        buf_printf(out, "%s_%s", (stratum - STRATUM_OPPOSED) % 2 ? "differ" : "alone", g->attributes[(stratum - STRATUM_OPPOSED - 1) / 2]);
 }
 
-static status put_strata(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct eval_input *in, enum goal_kind kind) {
+static status put_strata(struct buf *json, struct buf *text, const struct goal_accuracy *g, const struct eval_input *in,
+                         enum goal_kind kind) {
     const double middle = (in->low + in->high) / 2;
     const int strata = g->attribute_count ? goal_stratum_differ(g->attribute_count) : GOAL_STRATA;
     struct buf name = {0}, label = {0};
@@ -257,7 +268,8 @@ static status put_run(struct buf *json, struct buf *text, const void *run, const
     return ST_OK;
 }
 
-static status put_halves_difference(struct buf *json, struct buf *text, const struct goal_accuracy *run, const struct goal_accuracy *first, const struct eval_input *in) {
+static status put_halves_difference(struct buf *json, struct buf *text, const struct goal_accuracy *run, const struct goal_accuracy *first,
+                                    const struct eval_input *in) {
     if (!run->count || !first->count) {
         for (int k = 0; k < GOAL_KINDS; k++) buf_printf(json, ", \"%s\": null", goal_kind_names[k]);
         return ST_OK;

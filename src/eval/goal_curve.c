@@ -18,10 +18,12 @@ static double value_of(const struct goal_sample *x, enum curve_figure figure, do
     return (double)NAN;
 }
 
-static bool is_at(const struct goal_sample *x, size_t goal) { return goal == CURVE_ALL_GOALS ? x->goal_at != SIZE_MAX : x->goal_at == goal; }
+static bool is_at(const struct goal_sample *x, size_t goal) {
+    return goal == CURVE_ALL_GOALS ? x->goal_at != SIZE_MAX : x->goal_at == goal;
+}
 
-status goal_curve_at(struct estimate *out, const struct goal_samples *s, const struct bootstrap_params *p, enum curve_figure figure, size_t goal,
-                     double above) {
+status goal_curve_at(struct estimate *out, const struct goal_samples *s, const struct bootstrap_params *p, enum curve_figure figure,
+                     size_t goal, double above) {
     double *values = NULL;
     uint64_t *keys = NULL;
     status code = mem_try_alloc(&values, s->count ? s->count : 1, sizeof *values, "figures");
@@ -65,7 +67,8 @@ static double cell_mean(const struct goal_sample *items, size_t n, int figure, d
     double sum = 0;
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        const double value = figure == CURVE_CELL_ERROR ? fabs(items[i].score - items[i].goal) : value_of(&items[i], (enum curve_figure)figure, above);
+        const double value =
+            figure == CURVE_CELL_ERROR ? fabs(items[i].score - items[i].goal) : value_of(&items[i], (enum curve_figure)figure, above);
         if (!isnan(value)) sum += value, count++;
     }
     return count ? sum / (double)count : (double)NAN;

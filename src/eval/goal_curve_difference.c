@@ -15,7 +15,8 @@ static const struct goal_cell *same_cell(size_t *at, const struct goal_curve *ot
     return *at < other->cell_count && compare_cells(&other->cells[*at], cell) == 0 ? &other->cells[*at] : NULL;
 }
 
-status goal_curve_cell_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first, const struct bootstrap_params *p, double goal, int figure) {
+status goal_curve_cell_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first,
+                                  const struct bootstrap_params *p, double goal, int figure) {
     double *values;
     uint64_t *keys = NULL;
     TRY(mem_try_alloc(&values, c->cell_count ? c->cell_count : 1, sizeof *values, "differences"));
@@ -31,8 +32,8 @@ status goal_curve_cell_difference(struct estimate *out, const struct goal_curve 
     return code;
 }
 
-status goal_curve_prompt_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first, const struct bootstrap_params *p, const double *own,
-                                    const double *other) {
+status goal_curve_prompt_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first,
+                                    const struct bootstrap_params *p, const double *own, const double *other) {
     const size_t n = c->samples->prompts;
     double *values;
     TRY(mem_try_alloc(&values, n ? n : 1, sizeof *values, "differences"));
@@ -78,7 +79,8 @@ static double calibration_of_both(const void *context, const uint32_t *weight) {
     return goals ? (total[0] - total[1]) / (double)goals : (double)NAN;
 }
 
-status goal_curve_calibration_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first, const struct bootstrap_params *p) {
+status goal_curve_calibration_difference(struct estimate *out, const struct goal_curve *c, const struct goal_curve *first,
+                                         const struct bootstrap_params *p) {
     struct shared s = {.samples = c->samples};
     size_t prompts = 0, samples = 0;
     *out = (struct estimate){NAN, NAN, NAN, 0, 0};

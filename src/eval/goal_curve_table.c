@@ -73,7 +73,8 @@ static status put_overall(struct buf *json, struct buf *text, const struct goal_
     }
     for (int f = CURVE_WORDS; f < figures_of(in); f++) {
         struct estimate e;
-        TRY(goal_curve_at(&e, c->samples, &in->bootstrap, (enum curve_figure)f, c->samples->goal_count ? CURVE_ALL_GOALS : SIZE_MAX, in->above));
+        TRY(goal_curve_at(&e, c->samples, &in->bootstrap, (enum curve_figure)f, c->samples->goal_count ? CURVE_ALL_GOALS : SIZE_MAX,
+                          in->above));
         put_named(json, text, figure_names[f], &e, false);
     }
     return ST_OK;
@@ -83,8 +84,8 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_curv
     const struct goal_samples *s = c->samples;
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, s->name);
-    buf_printf(json, ", \"samples\": %zu, \"prompts\": %zu, \"prompts_with_one_score\": %zu, \"unscored\": %zu, \"best\": ", s->count, s->prompts, c->constant,
-               s->unscored);
+    buf_printf(json, ", \"samples\": %zu, \"prompts\": %zu, \"prompts_with_one_score\": %zu, \"unscored\": %zu, \"best\": ", s->count,
+               s->prompts, c->constant, s->unscored);
     json_put_double(json, goal_curve_best(s));
     buf_append_text(json, ", \"curve\": {");
     buf_printf(text, "%s: %zu samples of %zu prompts\n", s->name, s->count, s->prompts);
@@ -96,7 +97,8 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_curv
     return ST_OK;
 }
 
-static status put_difference(struct buf *json, struct buf *text, const struct goal_curve *c, const struct goal_curve *first, const struct eval_input *in) {
+static status put_difference(struct buf *json, struct buf *text, const struct goal_curve *c, const struct goal_curve *first,
+                             const struct eval_input *in) {
     const struct goal_samples *s = c->samples;
     const struct bootstrap_params *p = &in->bootstrap;
     struct estimate e;

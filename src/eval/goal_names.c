@@ -71,8 +71,10 @@ static char *written(const struct parts *p, bool json) {
     struct buf out = {0};
     for (size_t i = 0; i < p->count; i++) {
         buf_append_text(&out, i ? json ? ", " : "," : json ? "{" : "");
-        if (json) json_put_text(&out, p->items[i].name);
-        else buf_append_text(&out, p->items[i].name);
+        if (json)
+            json_put_text(&out, p->items[i].name);
+        else
+            buf_append_text(&out, p->items[i].name);
         buf_append_text(&out, json ? ": " : "=");
         goal_put_number(&out, p->items[i].score);
     }

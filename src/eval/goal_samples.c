@@ -57,9 +57,12 @@ static status read_ended(double *out, struct json object) {
     const struct json value = json_get(object, "finish");
     *out = (double)NAN;
     if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL) return ST_OK;
-    if (json_kind_of(value) == JSON_STRING && json_equals(value, "stop")) *out = 1;
-    else if (json_kind_of(value) == JSON_STRING && json_equals(value, "length")) *out = 0;
-    else return FAIL(ST_FORMAT, "field finish: expected \"stop\" or \"length\", as rapt generate writes it");
+    if (json_kind_of(value) == JSON_STRING && json_equals(value, "stop"))
+        *out = 1;
+    else if (json_kind_of(value) == JSON_STRING && json_equals(value, "length"))
+        *out = 0;
+    else
+        return FAIL(ST_FORMAT, "field finish: expected \"stop\" or \"length\", as rapt generate writes it");
     return ST_OK;
 }
 
@@ -86,10 +89,15 @@ static status read_goal(double *out, struct json own, const char *attribute) {
     const struct json goal = json_get(own, "goal");
     const enum json_kind kind = json_kind_of(goal);
     if (kind != JSON_OBJECT && attribute && kind != JSON_NONE && kind != JSON_NULL)
-        return FAIL(ST_FORMAT, "field goal: expected an object with %s, found %s; --attribute is for goals of several attributes", attribute, json_kind_name(kind));
+        return FAIL(ST_FORMAT, "field goal: expected an object with %s, found %s; --attribute is for goals of several attributes",
+                    attribute, json_kind_name(kind));
     if (kind != JSON_OBJECT) return read_number(out, own, "goal");
-    if (!attribute) return FAIL(ST_FORMAT, "field goal: it has several attributes; a goal curve is of goals that are one score, or of one attribute (--attribute NAME)");
-    if (!json_double(out, json_get(goal, attribute)) || !isfinite(*out)) return FAIL(ST_FORMAT, "field goal.%s: expected a finite number", attribute);
+    if (!attribute)
+        return FAIL(
+            ST_FORMAT,
+            "field goal: it has several attributes; a goal curve is of goals that are one score, or of one attribute (--attribute NAME)");
+    if (!json_double(out, json_get(goal, attribute)) || !isfinite(*out))
+        return FAIL(ST_FORMAT, "field goal.%s: expected a finite number", attribute);
     return ST_OK;
 }
 
@@ -102,7 +110,8 @@ status goal_sample_check_heat(const struct record *r, size_t i) {
     double temperature;
     TRY(read_number(&temperature, goal_sample_owner(r, i, "temperature"), "temperature"));
     if (isnan(temperature) || temperature == 1) return ST_OK;
-    return FAIL(ST_MISMATCH, "field temperature: expected 1, found %g: other samples are not the policy's own, and tell no KL", temperature);
+    return FAIL(ST_MISMATCH, "field temperature: expected 1, found %g: other samples are not the policy's own, and tell no KL",
+                temperature);
 }
 
 static status add(struct goal_samples *s, const struct goal_sample *sample) {
@@ -134,7 +143,9 @@ static status add_goal(struct goal_samples *s, double goal) {
     return ST_OK;
 }
 
-#define MISSING "field %s: missing or null; rapt eval kl --model computes log-probs, without --model rows have logps, ref_logps (sums over the response, nats) and tokens"
+#define MISSING                                                                                                                      \
+    "field %s: missing or null; rapt eval kl --model computes log-probs, without --model rows have logps, ref_logps (sums over the " \
+    "response, nats) and tokens"
 
 /* Those computed for the response, which is the file's number `at`, or those of its row. */
 static status take_logps(struct goal_sample *sample, const struct record *r, size_t i, const struct goal_samples_options *o, size_t at) {
@@ -193,7 +204,9 @@ static size_t place_of(const struct goal_samples *s, double goal) {
 
 static status finish(struct goal_samples *s) {
     if (!s->count && s->unscored)
-        return FAIL(ST_MISMATCH, "none of the %zu responses has a score; rapt score --input FILE --output SCORED --source NAME gives them one", s->unscored);
+        return FAIL(ST_MISMATCH,
+                    "none of the %zu responses has a score; rapt score --input FILE --output SCORED --source NAME gives them one",
+                    s->unscored);
     if (!s->count) return FAIL(ST_MISMATCH, "no rows");
     qsort(s->items, s->count, sizeof *s->items, by_prompt);
     s->prompts = 0;
@@ -244,7 +257,8 @@ status goal_samples_keep(struct goal_samples *s, const double *goals, size_t cou
     size_t kept = 0, goal_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (place_of(s, goals[i]) != SIZE_MAX || !s->goal_count) continue;
-        if (names && names->count) return FAIL(ST_MISMATCH, "%s has no samples under goal %s", s->name, names->items[(size_t)goals[i]].text);
+        if (names && names->count)
+            return FAIL(ST_MISMATCH, "%s has no samples under goal %s", s->name, names->items[(size_t)goals[i]].text);
         return FAIL(ST_MISMATCH, "%s has no samples under goal %g", s->name, goals[i]);
     }
     for (size_t i = 0; i < s->count; i++) {

@@ -52,8 +52,10 @@ static bool find_flexible(size_t *from, size_t *count, const char *text, size_t 
 void gsm8k_extract(struct buf *out, enum gsm8k_filter filter, const char *text, size_t size) {
     size_t from = 0, count = 0;
     buf_clear(out);
-    if ((filter == GSM8K_STRICT ? find_strict : find_flexible)(&from, &count, text, size)) buf_append(out, text + from, count);
-    else buf_append_text(out, "[invalid]");
+    if ((filter == GSM8K_STRICT ? find_strict : find_flexible)(&from, &count, text, size))
+        buf_append(out, text + from, count);
+    else
+        buf_append_text(out, "[invalid]");
 }
 
 /* ---- exact match ---- */
@@ -174,7 +176,8 @@ status gsm8k_shots(struct harness_shot **out, const char *path, size_t count) {
     TRY(gsm8k_load(&set, path, count));
     status code = set.count == count ? ST_OK : FAIL(ST_FORMAT, "%s: %zu rows, and %zu examples are asked for", path, set.count, count);
     if (code == ST_OK) *out = mem_zero(count, sizeof **out);
-    for (size_t i = 0; code == ST_OK && i < count; i++) (*out)[i] = (struct harness_shot){mem_text(set.items[i].text), mem_text(set.items[i].answer)};
+    for (size_t i = 0; code == ST_OK && i < count; i++)
+        (*out)[i] = (struct harness_shot){mem_text(set.items[i].text), mem_text(set.items[i].answer)};
     gsm8k_release(&set);
     return code;
 }
@@ -208,8 +211,8 @@ static void put_sample(struct buf *out, const struct gsm8k_document *d, size_t i
     json_put_string(out, buf_text(&d->response), d->response.size);
     buf_append_text(out, "]], \"filtered_resps\": [");
     json_put_string(out, buf_text(&d->extracted[f]), d->extracted[f].size);
-    buf_printf(out, "], \"filter\": \"%s\", \"metrics\": [\"exact_match\"], \"exact_match\": %d, \"tokens\": %zu, \"finish\": \"%s\"}\n", gsm8k_filter_names[f],
-        d->matched[f], d->tokens, d->ended ? "stop" : "length");
+    buf_printf(out, "], \"filter\": \"%s\", \"metrics\": [\"exact_match\"], \"exact_match\": %d, \"tokens\": %zu, \"finish\": \"%s\"}\n",
+               gsm8k_filter_names[f], d->matched[f], d->tokens, d->ended ? "stop" : "length");
 }
 
 void gsm8k_put_samples(struct buf *out, const struct gsm8k_set *s, size_t max_tokens) {

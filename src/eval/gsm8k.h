@@ -9,9 +9,11 @@
 enum gsm8k_filter { GSM8K_STRICT, GSM8K_FLEXIBLE, GSM8K_FILTERS };
 extern const char *const gsm8k_filter_names[GSM8K_FILTERS]; /* "strict-match", "flexible-extract" */
 
-/* The answer in a response (cleared): the first `#### (\-?[0-9\.\,]+)`; or the last `(-?[$0-9.,]{2,})|(-?[0-9]+)`. "[invalid]" where there is none. */
+/* The answer in a response (cleared): the first `#### (\-?[0-9\.\,]+)`; or the last `(-?[$0-9.,]{2,})|(-?[0-9]+)`. "[invalid]" where there
+ * is none. */
 void gsm8k_extract(struct buf *out, enum gsm8k_filter filter, const char *text, size_t size);
-/* Are the two equal once `,`, `$`, all up to the last `#### ` and a dot at the end are taken from both? Letters of A to Z in either case. */
+/* Are the two equal once `,`, `$`, all up to the last `#### ` and a dot at the end are taken from both? Letters of A to Z in either case.
+ */
 bool gsm8k_match(const struct buf *extracted, const char *answer);
 
 struct gsm8k_document {

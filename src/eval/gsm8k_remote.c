@@ -19,8 +19,10 @@ static void put(void *context, struct buf *out, const struct remote_question *as
     buf_append_char(out, '{');
     remote_put_model(out, x->r->o->model, x->r->goal, x->r->as);
     buf_append_text(out, x->chat ? ", \"messages\": " : ", \"prompt\": ");
-    if (x->chat) buf_append(out, text->data, text->size);
-    else json_put_string(out, buf_text(text), text->size);
+    if (x->chat)
+        buf_append(out, text->data, text->size);
+    else
+        json_put_string(out, buf_text(text), text->size);
     buf_printf(out, ", \"temperature\": 0, \"max_tokens\": %zu, \"stop\": [", x->max_tokens);
     for (size_t i = 0; gsm8k_until[i]; i++) {
         buf_append_text(out, i ? ", " : "");
@@ -39,8 +41,8 @@ static status read(void *context, struct remote_question *asked, const struct re
     return ST_OK;
 }
 
-status gsm8k_ask(struct gsm8k_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const struct harness_shot *shots, size_t shot_count,
-    size_t max_tokens) {
+status gsm8k_ask(struct gsm8k_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const struct harness_shot *shots,
+                 size_t shot_count, size_t max_tokens) {
     struct asking x = {.r = r, .chat = prompt->chat, .max_tokens = max_tokens};
     struct question *questions = mem_zero(s->count, sizeof *questions);
     status code = ST_OK;
@@ -49,7 +51,8 @@ status gsm8k_ask(struct gsm8k_set *s, const struct harness_remote *r, const stru
         code = harness_context(&s->items[i].context, prompt, NULL, shots, shot_count, s->items[i].text);
         if (code != ST_OK) code = status_note(code, "question %zu: ", i + 1);
     }
-    if (code == ST_OK) code = harness_ask_all(r, &(struct remote_calls){&x, put, read}, questions, sizeof *questions, s->count, "questions");
+    if (code == ST_OK)
+        code = harness_ask_all(r, &(struct remote_calls){&x, put, read}, questions, sizeof *questions, s->count, "questions");
     free(questions);
     return code;
 }

@@ -27,7 +27,8 @@ static status next(void *context, struct decode_job *job, bool *end) {
     if (s != ST_OK) return status_note(s, "question %zu: ", x->at + 1);
     const size_t cut = x->ids.count > x->longest ? x->ids.count - x->longest : 0;
     if (cut) x->truncated++;
-    *job = (struct decode_job){.prompt = x->ids.data + cut, .prompt_count = x->ids.count - cut, .max_new = x->max_tokens, .row = x->at++, .user = d};
+    *job = (struct decode_job){
+        .prompt = x->ids.data + cut, .prompt_count = x->ids.count - cut, .max_new = x->max_tokens, .row = x->at++, .user = d};
     return ST_OK;
 }
 
@@ -61,14 +62,15 @@ static status finish(void *context, const struct decode_state *s) {
     return ST_OK;
 }
 
-status gsm8k_run(struct gsm8k_set *s, size_t *truncated, struct decoder *d, const struct harness_prompt *prompt, const struct harness_shot *shots, size_t shot_count,
-    size_t max_tokens) {
+status gsm8k_run(struct gsm8k_set *s, size_t *truncated, struct decoder *d, const struct harness_prompt *prompt,
+                 const struct harness_shot *shots, size_t shot_count, size_t max_tokens) {
     struct answering x = {.set = s, .prompt = prompt, .shots = shots, .shot_count = shot_count, .max_tokens = max_tokens};
     if (d->options.length <= max_tokens)
         return FAIL(ST_USAGE, "%zu tokens of a response leave no room for a question within %zu", max_tokens, d->options.length);
     x.longest = d->options.length - max_tokens;
     progress_begin(&x.bar, "eval", "questions", s->count);
-    const status code = decode_run(d, &(struct decode_calls){.context = &x, .next = next, .is_end = is_end, .finish = finish, .token = token});
+    const status code =
+        decode_run(d, &(struct decode_calls){.context = &x, .next = next, .is_end = is_end, .finish = finish, .token = token});
     progress_end(&x.bar, x.done, NULL);
     ids_release(&x.ids);
     buf_release(&x.text);

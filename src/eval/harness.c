@@ -56,8 +56,8 @@ static void put_plain(struct buf *out, const struct harness_shot *shots, size_t 
     buf_append_text(out, text);
 }
 
-static void put_messages(struct buf *out, const struct harness_prompt *p, const struct buf *system, const struct harness_shot *shots, size_t count,
-    const char *text) {
+static void put_messages(struct buf *out, const struct harness_prompt *p, const struct buf *system, const struct harness_shot *shots,
+                         size_t count, const char *text) {
     struct buf turn = {0};
     buf_append_char(out, '[');
     if (system->size) put_message(out, "system", system->data, system->size);
@@ -71,22 +71,24 @@ static void put_messages(struct buf *out, const struct harness_prompt *p, const 
     buf_release(&turn);
 }
 
-static status put_chat(struct buf *out, const struct harness_prompt *p, const struct buf *system, const struct harness_shot *shots, size_t count,
-    const char *text) {
+static status put_chat(struct buf *out, const struct harness_prompt *p, const struct buf *system, const struct harness_shot *shots,
+                       size_t count, const char *text) {
     struct buf messages = {0}, asked = {0};
     put_messages(&messages, p, system, shots, count, text);
     struct json array = {messages.data, messages.size};
     status s = p->style ? goal_put_messages(&asked, p->style, array, &p->goal) : ST_OK;
     if (p->style) array = (struct json){buf_text(&asked), asked.size};
-    if (s == ST_OK && !p->encoder) buf_append(out, array.text, array.size);
-    else if (s == ST_OK) s = chat_render(p->encoder->chat, out, array, (struct json){0}, (struct json){0}, true);
+    if (s == ST_OK && !p->encoder)
+        buf_append(out, array.text, array.size);
+    else if (s == ST_OK)
+        s = chat_render(p->encoder->chat, out, array, (struct json){0}, (struct json){0}, true);
     buf_release(&messages);
     buf_release(&asked);
     return s;
 }
 
-status harness_context(struct buf *out, const struct harness_prompt *p, const char *description, const struct harness_shot *shots, size_t count,
-    const char *text) {
+status harness_context(struct buf *out, const struct harness_prompt *p, const char *description, const struct harness_shot *shots,
+                       size_t count, const char *text) {
     struct buf system = {0};
     status s = ST_OK;
     put_system(&system, p->system, description);
@@ -145,7 +147,8 @@ status harness_encode_pair(struct ids *out, size_t *from, const struct encoder *
         ids_append(out, &id, 1);
         TRY(tokenizer_encode(e->tokenizer, out, continuation, strlen(continuation), false));
         *from = 1;
-        if (out->count > 1 && out->data[1] == id) memmove(out->data, out->data + 1, --out->count * sizeof *out->data); /* it begins so by itself */
+        if (out->count > 1 && out->data[1] == id)
+            memmove(out->data, out->data + 1, --out->count * sizeof *out->data); /* it begins so by itself */
     }
     if (*from >= out->count) return FAIL(ST_FORMAT, "an answer has no tokens of its own behind its question");
     if (*from == 0) return FAIL(ST_FORMAT, "a question has no tokens; an answer needs at least one token before it");
@@ -175,8 +178,10 @@ void harness_model_name(struct buf *name, struct buf *sanitized, const struct ha
     for (size_t i = 0; i < name->size; i++) {
         const bool is_odd = strchr(odd, name->data[i]) != NULL;
         if (is_odd && i && strchr(odd, name->data[i - 1])) continue; /* a run of them is one */
-        if (is_odd) buf_append_text(sanitized, "__");
-        else buf_append_char(sanitized, name->data[i]);
+        if (is_odd)
+            buf_append_text(sanitized, "__");
+        else
+            buf_append_char(sanitized, name->data[i]);
     }
 }
 
@@ -202,19 +207,28 @@ static void put_config(struct buf *json, const struct harness_run *run) {
     buf_printf(json, "\"config\": {\"model\": \"%s\", \"model_args\": ", source_of(run));
     json_put_text(json, run->model);
     buf_append_text(json, ", \"peft\": ");
-    if (run->adapter) json_put_text(json, run->adapter);
-    else buf_append_text(json, "null");
+    if (run->adapter)
+        json_put_text(json, run->adapter);
+    else
+        buf_append_text(json, "null");
     buf_append_text(json, ", \"dtype\": ");
-    if (run->dtype) json_put_text(json, run->dtype);
-    else buf_append_text(json, "null");
+    if (run->dtype)
+        json_put_text(json, run->dtype);
+    else
+        buf_append_text(json, "null");
     buf_append_text(json, ", \"goal\": ");
-    if (p->style) goal_put_json(json, p->style, &p->goal);
-    else if (p->goal_told) json_put_text(json, p->goal_told);
-    else buf_append_text(json, "null");
+    if (p->style)
+        goal_put_json(json, p->style, &p->goal);
+    else if (p->goal_told)
+        json_put_text(json, p->goal_told);
+    else
+        buf_append_text(json, "null");
     buf_printf(json, ", \"apply_chat_template\": %s, \"fewshot_as_multiturn\": %s, \"system_instruction\": ", p->chat ? "true" : "false",
-        p->chat && !p->one_turn ? "true" : "false");
-    if (p->system) json_put_text(json, p->system);
-    else buf_append_text(json, "null");
+               p->chat && !p->one_turn ? "true" : "false");
+    if (p->system)
+        json_put_text(json, p->system);
+    else
+        buf_append_text(json, "null");
     buf_printf(json, ", \"truncated\": %zu}", run->truncated);
 }
 
@@ -224,21 +238,26 @@ static void put_figures(struct buf *json, const struct harness_figure *figures, 
         buf_printf(json, ", \"%s,%s\": ", f->metric, f->filter);
         json_put_double(json, f->value.mean);
         buf_printf(json, ", \"%s_stderr,%s\": ", f->metric, f->filter);
-        if (isnan(f->value.stderr_)) buf_append_text(json, "\"N/A\"");
-        else json_put_double(json, f->value.stderr_);
+        if (isnan(f->value.stderr_))
+            buf_append_text(json, "\"N/A\"");
+        else
+            json_put_double(json, f->value.stderr_);
     }
 }
 
-void harness_put_results(struct buf *json, struct buf *text, const struct harness_run *run, const struct harness_figure *figures, size_t count,
-    const char *version) {
+void harness_put_results(struct buf *json, struct buf *text, const struct harness_run *run, const struct harness_figure *figures,
+                         size_t count, const char *version) {
     buf_printf(json, "{\"results\": {\"%s\": {\"alias\": \"%s\"", run->task, run->task);
     put_figures(json, figures, count);
-    buf_printf(json, "}}, \"group_subtasks\": {\"%s\": []}, \"configs\": {\"%s\": {\"task\": \"%s\", \"dataset_path\": ", run->task, run->task, run->task);
+    buf_printf(json, "}}, \"group_subtasks\": {\"%s\": []}, \"configs\": {\"%s\": {\"task\": \"%s\", \"dataset_path\": ", run->task,
+               run->task, run->task);
     json_put_text(json, run->data);
-    buf_printf(json, ", \"num_fewshot\": %zu}}, \"versions\": {\"%s\": \"%s\"}, \"n-shot\": {\"%s\": %zu}, \"higher_is_better\": {\"%s\": {", run->shots,
-        run->task, version, run->task, run->shots, run->task);
+    buf_printf(json,
+               ", \"num_fewshot\": %zu}}, \"versions\": {\"%s\": \"%s\"}, \"n-shot\": {\"%s\": %zu}, \"higher_is_better\": {\"%s\": {",
+               run->shots, run->task, version, run->task, run->shots, run->task);
     for (size_t i = 0; i < count; i++)
-        if (!i || strcmp(figures[i].metric, figures[i - 1].metric) != 0) buf_printf(json, "%s\"%s\": true", i ? ", " : "", figures[i].metric);
+        if (!i || strcmp(figures[i].metric, figures[i - 1].metric) != 0)
+            buf_printf(json, "%s\"%s\": true", i ? ", " : "", figures[i].metric);
     buf_printf(json, "}}, \"n-samples\": {\"%s\": {\"original\": %zu, \"effective\": %zu}}, ", run->task, run->rows, run->documents);
     put_config(json, run);
     put_names(json, run);

@@ -54,7 +54,8 @@ static size_t values_in(const struct goal_samples *s, enum kl_figure figure, dou
     return n;
 }
 
-status kl_estimate(struct estimate *out, const struct goal_samples *s, const struct bootstrap_params *p, enum kl_figure figure, double goal, double above) {
+status kl_estimate(struct estimate *out, const struct goal_samples *s, const struct bootstrap_params *p, enum kl_figure figure, double goal,
+                   double above) {
     struct prompt_sum *sums;
     *out = (struct estimate){(double)NAN, (double)NAN, (double)NAN, 0, 0};
     TRY(mem_try_alloc(&sums, s->prompts ? s->prompts : 1, sizeof *sums, "prompts"));
@@ -65,7 +66,8 @@ status kl_estimate(struct estimate *out, const struct goal_samples *s, const str
 }
 
 /* values[0, n) and keys: means of the prompts that both have. */
-static size_t pair_prompts(double *values, uint64_t *keys, const struct prompt_sum *a, size_t a_count, const struct prompt_sum *b, size_t b_count) {
+static size_t pair_prompts(double *values, uint64_t *keys, const struct prompt_sum *a, size_t a_count, const struct prompt_sum *b,
+                           size_t b_count) {
     size_t n = 0;
     for (size_t i = 0, j = 0; i < a_count; i++) {
         while (j < b_count && b[j].key < a[i].key) j++;

@@ -59,10 +59,13 @@ static void put_message(struct buf *out, const char *role, const struct buf *tex
 static status make_bare(struct kl_scorer *j, const struct record *r) {
     struct record *a = &j->asked;
     const bool chat = r->conversational || (j->pack.encoder.chat && !j->o->raw);
-    if (r->prompt_ids.size || r->chosen_ids.size) return FAIL(ST_FORMAT, "the row holds token ids in place of its prompt: no goal can be written into them");
+    if (r->prompt_ids.size || r->chosen_ids.size)
+        return FAIL(ST_FORMAT, "the row holds token ids in place of its prompt: no goal can be written into them");
     if (r->goal_of != GOAL_OF_NONE)
-        return FAIL(ST_FORMAT, "field goal_of: the row's prompt asks for a goal already; expected rows as rapt generate writes them, with the goal beside the prompt");
-    if (r->conversational ? !json_count((struct json){buf_text(&r->prompt), r->prompt.size}) : !r->prompt.size) return FAIL(ST_FORMAT, "field prompt: the row has none");
+        return FAIL(ST_FORMAT, "field goal_of: the row's prompt asks for a goal already; expected rows as rapt generate writes them, with "
+                               "the goal beside the prompt");
+    if (r->conversational ? !json_count((struct json){buf_text(&r->prompt), r->prompt.size}) : !r->prompt.size)
+        return FAIL(ST_FORMAT, "field prompt: the row has none");
     record_clear(a);
     a->kind = RECORD_SFT;
     a->conversational = chat;
@@ -82,12 +85,14 @@ static status ask(struct kl_scorer *j, struct json asked) {
     const enum json_kind kind = json_kind_of(asked);
     const bool none = kind == JSON_NONE || kind == JSON_NULL || j->o->without_goal, several = j->asker.style.attribute_count > 0;
     struct goal goal = {0};
-    if (!none && j->asker.baked) return FAIL(ST_MISMATCH, "field goal: the model's chat template asks for a goal by itself (export --bake-goal)");
+    if (!none && j->asker.baked)
+        return FAIL(ST_MISMATCH, "field goal: the model's chat template asks for a goal by itself (export --bake-goal)");
     if (!none && kind != JSON_NUMBER && kind != JSON_OBJECT)
         return FAIL(ST_FORMAT, "field goal: expected a number, {NAME: number} or null, found %s", json_kind_name(kind));
     if (!none && (kind == JSON_OBJECT) != several)
         return FAIL(ST_MISMATCH, "field goal: %s",
-                    several ? "one score, and the policy was trained under goals of several attributes" : "it has several attributes, and the policy was trained under goals of one score");
+                    several ? "one score, and the policy was trained under goals of several attributes"
+                            : "it has several attributes, and the policy was trained under goals of one score");
     status s = none ? ST_OK : goal_parse_json(&goal, &j->asker.style, asked, NULL);
     if (s != ST_OK) return status_note(ST_FORMAT, "field goal: ");
     buf_clear(&j->asked.prompt);
@@ -114,7 +119,8 @@ static status response_tokens(struct kl_scorer *j, const struct record *r, size_
         return encode_json_ids(&j->response, &j->pack.encoder, sampled, "response_ids");
     }
     if (j->asked.conversational && !r->conversational) put_message(&j->completion, "assistant", text);
-    TRY(encode_completion(&j->response, &j->encoded, &j->pack.encoder, &j->asked, j->asked.conversational && !r->conversational ? &j->completion : text));
+    TRY(encode_completion(&j->response, &j->encoded, &j->pack.encoder, &j->asked,
+                          j->asked.conversational && !r->conversational ? &j->completion : text));
     cut_end(&j->response, j->pack.encoder.tokenizer, cut);
     return ST_OK;
 }
@@ -144,7 +150,8 @@ static status take_response(struct kl_scorer *j, const struct record *r, size_t 
 
 static status take(struct kl_scorer *j, const struct record *r) {
     if (r->kind != RECORD_RESPONSES && r->kind != RECORD_SFT)
-        return FAIL(ST_FORMAT, "expected rows of responses as rapt generate writes them, found a %s (form %s)", record_kind_name(r->kind), r->form);
+        return FAIL(ST_FORMAT, "expected rows of responses as rapt generate writes them, found a %s (form %s)", record_kind_name(r->kind),
+                    r->form);
     TRY(make_bare(j, r));
     for (size_t i = 0; i < reward_responses(r); i++) TRY(take_response(j, r, i));
     return ST_OK;
@@ -162,7 +169,8 @@ static status read_all(struct kl_scorer *j, struct source *source, const char *p
         s = take(j, &record);
         if (s != ST_OK) s = source_reject(source, &record, s); /* puts file and line in front */
         if (s == ST_OK) s = reward_pack_sums(&j->sums, &j->pack, false);
-        progress_update(&bar, j->out->count ? source->rows.count * j->sums.count / j->out->count : source->rows.count, NULL); /* as far as computed */
+        progress_update(&bar, j->out->count ? source->rows.count * j->sums.count / j->out->count : source->rows.count,
+                        NULL); /* as far as computed */
     }
     if (s == ST_OK) s = reward_pack_sums(&j->sums, &j->pack, true);
     if (s == ST_OK) progress_end(&bar, source->rows.count, NULL);
@@ -198,7 +206,8 @@ status kl_scorer_file(struct goal_logps *out, size_t *other_tokens, struct kl_sc
     }
     for (size_t i = 0; s == ST_OK && i < out->count; i++) {
         out->sums[i] = j->sums.items[i];
-        if (!isfinite(out->sums[i])) s = FAIL(ST_FORMAT, "%s: the model gives a log-prob that is not finite (a broken checkpoint or adapter)", path);
+        if (!isfinite(out->sums[i]))
+            s = FAIL(ST_FORMAT, "%s: the model gives a log-prob that is not finite (a broken checkpoint or adapter)", path);
     }
     *other_tokens = j->other_tokens;
     if (s != ST_OK) goal_logps_release(out);

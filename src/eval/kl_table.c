@@ -14,10 +14,14 @@ static const struct goal_name *name_of(const struct eval_input *in, double goal)
 
 static void put_goal_name(struct buf *out, const struct eval_input *in, double goal) {
     const struct goal_name *name = name_of(in, goal);
-    if (isnan(goal)) buf_append_text(out, "none");
-    else if (isinf(goal)) buf_append_text(out, "all");
-    else if (name) buf_append_text(out, name->text);
-    else json_put_double(out, goal);
+    if (isnan(goal))
+        buf_append_text(out, "none");
+    else if (isinf(goal))
+        buf_append_text(out, "all");
+    else if (name)
+        buf_append_text(out, name->text);
+    else
+        json_put_double(out, goal);
 }
 
 static void put_goal_key(struct buf *json, const struct eval_input *in, double goal) {
@@ -129,8 +133,8 @@ static status put_run(struct buf *json, struct buf *text, const struct goal_samp
 }
 
 /* s at one goal minus other at another: JSON members without braces, and cells of a line. */
-static status put_minus(struct buf *json, struct buf *text, const struct goal_samples *s, double goal, const struct goal_samples *other, double other_goal,
-                        const struct eval_input *in) {
+static status put_minus(struct buf *json, struct buf *text, const struct goal_samples *s, double goal, const struct goal_samples *other,
+                        double other_goal, const struct eval_input *in) {
     bool first = true;
     for (int f = 0; f < KL_FIGURES; f++) {
         struct estimate e;
@@ -151,7 +155,8 @@ static bool has_goal(const struct goal_samples *s, double goal) {
     return isnan(goal) && s->without_goal;
 }
 
-static status put_difference(struct buf *json, struct buf *text, const struct goal_samples *s, const struct goal_samples *first, const struct eval_input *in) {
+static status put_difference(struct buf *json, struct buf *text, const struct goal_samples *s, const struct goal_samples *first,
+                             const struct eval_input *in) {
     bool any = false;
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, s->name);
@@ -209,13 +214,18 @@ static status put_matched(struct buf *json, struct buf *text, const struct eval_
         TRY(nearest(&at, &other, in, own.value));
         if (at == SIZE_MAX) break;
         if (g == 0) {
-            buf_printf(text, "matched: of the runs without goals the one nearest in KL to %s at each goal; %s minus that run, the same prompts. KL ratio: the larger by the\n"
-                             "smaller; matched up to %g\n", first->name, first->name, KL_MATCHED_RATIO);
+            buf_printf(text,
+                       "matched: of the runs without goals the one nearest in KL to %s at each goal; %s minus that run, the same prompts. "
+                       "KL ratio: the larger by the\n"
+                       "smaller; matched up to %g\n",
+                       first->name, first->name, KL_MATCHED_RATIO);
             put_head(text, in, "run                 KL ratio  as far?               ", false);
         }
         buf_append_text(json, g ? ", {\"goal\": " : "{\"goal\": ");
-        if (name_of(in, first->goals[g])) buf_append_text(json, name_of(in, first->goals[g])->json);
-        else json_put_double(json, first->goals[g]);
+        if (name_of(in, first->goals[g]))
+            buf_append_text(json, name_of(in, first->goals[g])->json);
+        else
+            json_put_double(json, first->goals[g]);
         buf_append_text(json, ", \"name\": ");
         json_put_text(json, in->samples[at].name);
         const double ratio = kl_ratio(own.value, other);
@@ -227,8 +237,10 @@ static status put_matched(struct buf *json, struct buf *text, const struct eval_
         put_goal_name(text, in, first->goals[g]);
         pad_to(text, from, goal_width(in));
         buf_printf(text, "%-19s ", in->samples[at].name);
-        if (isnan(ratio)) buf_printf(text, "%-10s", "-");
-        else buf_printf(text, "%-10.2f", ratio);
+        if (isnan(ratio))
+            buf_printf(text, "%-10s", "-");
+        else
+            buf_printf(text, "%-10.2f", ratio);
         buf_printf(text, "%-22s", matched ? "matched" : "nearest, not matched");
         TRY(put_minus(json, text, first, first->goals[g], &in->samples[at], (double)NAN, in));
         buf_append_text(json, "}}");

@@ -17,7 +17,8 @@ static double dot(const double *a, const double *b, size_t n) {
 /* log(1 + e^z) */
 static double softplus(double z) { return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z)); }
 
-static double objective(const double *w, const struct lc_row *rows, size_t count, size_t n, double c, const unsigned char *fold, int without) {
+static double objective(const double *w, const struct lc_row *rows, size_t count, size_t n, double c, const unsigned char *fold,
+                        int without) {
     double sum = 0, size = 0;
     for (size_t i = 0; i < count; i++) {
         if (fold && fold[i] == without) continue;
@@ -28,7 +29,8 @@ static double objective(const double *w, const struct lc_row *rows, size_t count
     return size + c * sum;
 }
 
-static void derivatives(double *g, double h[N][N], const double *w, const struct lc_row *rows, size_t count, size_t n, double c, const unsigned char *fold, int without) {
+static void derivatives(double *g, double h[N][N], const double *w, const struct lc_row *rows, size_t count, size_t n, double c,
+                        const unsigned char *fold, int without) {
     memset(g, 0, N * sizeof *g);
     memset(h, 0, N * sizeof *h);
     for (size_t i = 0; i < count; i++) {
@@ -51,7 +53,8 @@ static void newton_step(double *v, const double *w, const double *g, double h[N]
             const double curve = h[k][k] + 1e-12;
             double slope = g[k];
             for (size_t m = 0; m < n; m++) slope += h[k][m] * (v[m] - w[m]);
-            const double free_value = v[k] - slope / curve, shrunk = fabs(free_value) - 1 / curve, next = shrunk > 0 ? copysign(shrunk, free_value) : 0;
+            const double free_value = v[k] - slope / curve, shrunk = fabs(free_value) - 1 / curve,
+                         next = shrunk > 0 ? copysign(shrunk, free_value) : 0;
             moved = fmax(moved, fabs(next - v[k]));
             v[k] = next;
         }
@@ -59,7 +62,8 @@ static void newton_step(double *v, const double *w, const double *g, double h[N]
     }
 }
 
-void lc_minimise(double w[LC_FEATURES], const struct lc_row *rows, size_t count, size_t features, double c, const unsigned char *fold, int without) {
+void lc_minimise(double w[LC_FEATURES], const struct lc_row *rows, size_t count, size_t features, double c, const unsigned char *fold,
+                 int without) {
     double g[N], h[N][N], v[N], trial[N];
     memset(w, 0, N * sizeof *w);
     double value = objective(w, rows, count, features, c, fold, without);
@@ -100,7 +104,8 @@ void lc_fit_rows(struct lc_fit *out, const struct lc_row *rows, size_t count, si
     double best = (double)INFINITY;
     CHECK(count >= FOLDS && features >= 1 && features <= N);
     *out = (struct lc_fit){0};
-    for (size_t i = 0; i < count; i++) fold[i] = (unsigned char)((count - 1 - i) % FOLDS); /* GroupKFold, all groups alike: from the last on */
+    for (size_t i = 0; i < count; i++)
+        fold[i] = (unsigned char)((count - 1 - i) % FOLDS); /* GroupKFold, all groups alike: from the last on */
     for (int k = 0; k < GRID; k++) {
         const double c = pow(10, -4 + 8 * (double)k / (GRID - 1));
         double loss = 0, w[N];

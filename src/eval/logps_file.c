@@ -17,7 +17,8 @@ static status read_number(double *out, struct json object, const char *key, bool
         if (!required) return ST_OK;
         return FAIL(ST_FORMAT, "field %s is missing; rapt logps writes logps_chosen, logps_rejected, tokens_chosen, tokens_rejected", key);
     }
-    if (!json_double(out, value) || !isfinite(*out)) return FAIL(ST_FORMAT, "field %s: expected a finite number, found %s", key, json_kind_name(kind));
+    if (!json_double(out, value) || !isfinite(*out))
+        return FAIL(ST_FORMAT, "field %s: expected a finite number, found %s", key, json_kind_name(kind));
     return ST_OK;
 }
 
@@ -43,7 +44,8 @@ static void put_without_numbers(struct buf *out, struct json string) {
                 buf_append_char(out, *at++);
                 continue;
             }
-            for (at++; is_digit(*at) || (*at == '.' && is_digit(at[1])); at++) {}
+            for (at++; is_digit(*at) || (*at == '.' && is_digit(at[1])); at++) {
+            }
             buf_append_char(out, '#');
         }
     }
@@ -52,8 +54,8 @@ static void put_without_numbers(struct buf *out, struct json string) {
 }
 
 /* Prompts that differ only in the goal share a cluster: prompt_id where the row has one; else the turns without system turns (where the
- * goal stands by default) and without numbers: prompts that differ in nothing else count as one, which narrows no interval. Without a prompt
- * every source row is a cluster of its own. */
+ * goal stands by default) and without numbers: prompts that differ in nothing else count as one, which narrows no interval. Without a
+ * prompt every source row is a cluster of its own. */
 static uint64_t prompt_cluster(struct json object, int64_t source_row) {
     struct buf text = {0};
     struct json id = json_get(object, "prompt_id"), prompt = json_get(object, "prompt"), key, turn;
@@ -112,9 +114,12 @@ static status read_goal_of(enum goal_of *out, struct json object) {
     enum json_kind kind = json_kind_of(value);
     *out = GOAL_OF_NONE;
     if (kind == JSON_NONE || kind == JSON_NULL) return ST_OK;
-    if (kind == JSON_STRING && json_equals(value, "chosen")) *out = GOAL_OF_CHOSEN;
-    else if (kind == JSON_STRING && json_equals(value, "rejected")) *out = GOAL_OF_REJECTED;
-    else return FAIL(ST_FORMAT, "field goal_of: expected \"chosen\" or \"rejected\"");
+    if (kind == JSON_STRING && json_equals(value, "chosen"))
+        *out = GOAL_OF_CHOSEN;
+    else if (kind == JSON_STRING && json_equals(value, "rejected"))
+        *out = GOAL_OF_REJECTED;
+    else
+        return FAIL(ST_FORMAT, "field goal_of: expected \"chosen\" or \"rejected\"");
     return ST_OK;
 }
 
@@ -134,14 +139,17 @@ static status keep_attributes(struct logps_rows *r, struct json goal) {
 
 static status read_goal(struct logps_row *row, struct logps_rows *r, struct json goal) {
     row->attributes = json_kind_of(goal) == JSON_OBJECT;
-    if (json_kind_of(goal) == JSON_NUMBER && (!json_double(&row->goal, goal) || !isfinite(row->goal))) return FAIL(ST_FORMAT, "field goal: expected a finite number");
+    if (json_kind_of(goal) == JSON_NUMBER && (!json_double(&row->goal, goal) || !isfinite(row->goal)))
+        return FAIL(ST_FORMAT, "field goal: expected a finite number");
     if (!row->attributes) return ST_OK;
     if (!r->attribute_count) TRY(keep_attributes(r, goal));
-    if (json_count(goal) != r->attribute_count) return FAIL(ST_FORMAT, "field goal: %zu attributes, and rows before have %zu", json_count(goal), r->attribute_count);
+    if (json_count(goal) != r->attribute_count)
+        return FAIL(ST_FORMAT, "field goal: %zu attributes, and rows before have %zu", json_count(goal), r->attribute_count);
     for (size_t i = 0; i < r->attribute_count; i++) {
         const struct json value = json_get(goal, r->attributes[i]);
         if (!json_double(&row->wanted[i], value) || !isfinite(row->wanted[i]))
-            return FAIL(ST_FORMAT, "field goal.%s: expected a finite number, found %s; rows before have it", r->attributes[i], json_kind_name(json_kind_of(value)));
+            return FAIL(ST_FORMAT, "field goal.%s: expected a finite number, found %s; rows before have it", r->attributes[i],
+                        json_kind_name(json_kind_of(value)));
     }
     return ST_OK;
 }
@@ -150,8 +158,10 @@ static status width_of(double *out, const struct goal_style *scales, const char 
     size_t i = 0;
     while (i < scales->attribute_count && strcmp(scales->attributes[i].name, name) != 0) i++;
     *out = 1;
-    if (i < scales->attribute_count) *out = scales->attributes[i].high - scales->attributes[i].low;
-    else if (scales->attribute_count) return FAIL(ST_USAGE, "--score-range names no scale for %s", name);
+    if (i < scales->attribute_count)
+        *out = scales->attributes[i].high - scales->attributes[i].low;
+    else if (scales->attribute_count)
+        return FAIL(ST_USAGE, "--score-range names no scale for %s", name);
     return ST_OK;
 }
 
@@ -200,7 +210,8 @@ status logps_row_read(struct logps_row *row, struct logps_rows *r, struct json o
     *row = (struct logps_row){.source_row = (int64_t)number, .goal = NAN, .middle = NAN};
     if (json_kind_of(object) != JSON_OBJECT) return FAIL(ST_FORMAT, "expected an object, found %s", json_kind_name(json_kind_of(object)));
     struct json source = json_get(object, "source_row");
-    if (json_kind_of(source) != JSON_NONE && !json_int(&row->source_row, source)) return FAIL(ST_FORMAT, "field source_row: expected a whole number");
+    if (json_kind_of(source) != JSON_NONE && !json_int(&row->source_row, source))
+        return FAIL(ST_FORMAT, "field source_row: expected a whole number");
     TRY(read_goal_of(&row->goal_of, object));
     TRY(read_goal(row, r, json_get(object, "goal")));
     TRY(read_number(&row->score[0], object, "score_chosen", false));
@@ -261,11 +272,11 @@ static int compare_goals(const void *a, const void *b) {
     return (x->goal > y->goal) - (x->goal < y->goal);
 }
 
-#define SWAP(type, pair)                                                                                                                   \
-    do {                                                                                                                                   \
-        type first_ = (pair)[0];                                                                                                           \
-        (pair)[0] = (pair)[1];                                                                                                             \
-        (pair)[1] = first_;                                                                                                                \
+#define SWAP(type, pair)         \
+    do {                         \
+        type first_ = (pair)[0]; \
+        (pair)[0] = (pair)[1];   \
+        (pair)[1] = first_;      \
     } while (0)
 
 /* All but the scores. */
@@ -303,8 +314,10 @@ status logps_rows_finish(struct logps_rows *r) {
         struct logps_row *row = &r->rows[i], *before = i ? row - 1 : NULL;
         bool same = before && before->source_row == row->source_row;
         if (same && logps_row_compare(before, row) == 0)
-            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has more than one row %s; expected one for each half of a pair, and one under each other goal", row->source_row,
-                        row->goal_of == GOAL_OF_NONE ? "without goal_of under one goal" : "with the same goal_of");
+            return FAIL(ST_MISMATCH,
+                        "source_row %" PRId64
+                        " has more than one row %s; expected one for each half of a pair, and one under each other goal",
+                        row->source_row, row->goal_of == GOAL_OF_NONE ? "without goal_of under one goal" : "with the same goal_of");
         if (row->oriented) continue;
         const struct logps_row *own = same && before->goal_of == GOAL_OF_CHOSEN ? before : NULL;
         if (row->goal_of == GOAL_OF_REJECTED) TRY(orient(row, own));
@@ -342,12 +355,15 @@ status logps_rows_finish_sweep(struct logps_rows *r) {
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i];
         if (row->attributes && !r->sweep->attribute)
-            return FAIL(ST_MISMATCH,
-                        "source_row %" PRId64 " is under a goal of several attributes; a sweep has goals of one score, or is along one of them (--attribute NAME)",
-                        row->source_row);
+            return FAIL(
+                ST_MISMATCH,
+                "source_row %" PRId64
+                " is under a goal of several attributes; a sweep has goals of one score, or is along one of them (--attribute NAME)",
+                row->source_row);
         if (first && first->source_row != row->source_row) first = NULL;
         if (first && compare_goals(row - 1, row) == 0)
-            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has two rows under one goal; expected one for each goal of a sweep", row->source_row);
+            return FAIL(ST_MISMATCH, "source_row %" PRId64 " has two rows under one goal; expected one for each goal of a sweep",
+                        row->source_row);
         if (!row->oriented) TRY(orient_sweep(row, first));
         if (!first) first = row;
         row->cluster = first->cluster;
@@ -385,7 +401,8 @@ status logps_rows_load(struct logps_rows *r, const char *name, const char *path,
     status code = rows_open(&rows, path);
     if (code == ST_OK) {
         code = load_lines(r, &rows);
-        if (code == ST_OK && r->unscored) log_info("%s: %zu rows without log-probs (null: the prompt reached --max-length) are left out", path, r->unscored);
+        if (code == ST_OK && r->unscored)
+            log_info("%s: %zu rows without log-probs (null: the prompt reached --max-length) are left out", path, r->unscored);
         if (code == ST_OK) code = sweep ? logps_rows_finish_sweep(r) : logps_rows_finish(r);
         if (code != ST_OK) status_note(code, "%s: ", path);
         rows_release(&rows);
@@ -408,11 +425,17 @@ status logps_rows_join(struct logps_rows *r, const struct logps_rows *base) {
     for (size_t i = 0; i < r->count; i++) {
         struct logps_row *row = &r->rows[i];
         const struct logps_row *b = bsearch(row, base->rows, base->count, sizeof *row, r->sweep ? compare_goals : compare_rows);
-        if (!b) return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " of %s is not among the reference's rows", base->name, row->source_row, r->name);
+        if (!b)
+            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " of %s is not among the reference's rows", base->name, row->source_row,
+                        r->name);
         const char *what = difference(row, b);
         if (what)
-            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 "%s has %s than in %s: other data, or another tokenizer, template or length", base->name,
-                        row->source_row, r->sweep ? "" : row->goal_of == GOAL_OF_REJECTED ? ", the rejected half," : "", what, r->name);
+            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 "%s has %s than in %s: other data, or another tokenizer, template or length",
+                        base->name, row->source_row,
+                        r->sweep                           ? ""
+                        : row->goal_of == GOAL_OF_REJECTED ? ", the rejected half,"
+                                                           : "",
+                        what, r->name);
         memcpy(row->ref, b->logp, sizeof row->ref);
     }
     return ST_OK;
@@ -421,7 +444,8 @@ status logps_rows_join(struct logps_rows *r, const struct logps_rows *base) {
 static status check_source_rows(const struct logps_rows *r, int64_t end) {
     for (size_t i = 0; i < r->count; i++)
         if (r->rows[i].source_row < 0 || r->rows[i].source_row >= end)
-            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " lies outside 0 .. 2^40 - 1, and files of one run cannot be told apart", r->name, r->rows[i].source_row);
+            return FAIL(ST_MISMATCH, "%s: source_row %" PRId64 " lies outside 0 .. 2^40 - 1, and files of one run cannot be told apart",
+                        r->name, r->rows[i].source_row);
     return ST_OK;
 }
 

@@ -17,7 +17,8 @@ void mc_extra_release(struct mc_extra *x) {
 
 static status scalar(char **out, const struct yaml *y, const struct yaml_node *map, const char *key) {
     const struct yaml_node *node = yaml_get(map, key);
-    if (!node || node->kind != YAML_SCALAR) return FAIL(ST_FORMAT, "%s:%zu: expected '%s', a text", y->path, node ? node->line : map->line, key);
+    if (!node || node->kind != YAML_SCALAR)
+        return FAIL(ST_FORMAT, "%s:%zu: expected '%s', a text", y->path, node ? node->line : map->line, key);
     *out = mem_text(node->text);
     return ST_OK;
 }
@@ -36,7 +37,8 @@ static status read_choices(struct mc_extra *x, const struct yaml *y) {
 }
 
 static status read_shots(struct mc_extra *x, const struct yaml *y) {
-    const struct yaml_node *config = yaml_get(y->root, "fewshot_config"), *samples = config && config->kind == YAML_MAP ? yaml_get(config, "samples") : NULL;
+    const struct yaml_node *config = yaml_get(y->root, "fewshot_config"),
+                           *samples = config && config->kind == YAML_MAP ? yaml_get(config, "samples") : NULL;
     if (!samples || samples->kind != YAML_LIST)
         return FAIL(ST_FORMAT, "%s:%zu: expected fewshot_config with samples, a list", y->path, config ? config->line : 1);
     x->shots = mem_zero(samples->count + 1, sizeof *x->shots);
@@ -44,7 +46,8 @@ static status read_shots(struct mc_extra *x, const struct yaml *y) {
         struct harness_shot *shot = &x->shots[x->shot_count];
         char *input = NULL;
         struct buf text = {0};
-        if (samples->items[i]->kind != YAML_MAP) return FAIL(ST_FORMAT, "%s:%zu: expected a map with input and target", y->path, samples->items[i]->line);
+        if (samples->items[i]->kind != YAML_MAP)
+            return FAIL(ST_FORMAT, "%s:%zu: expected a map with input and target", y->path, samples->items[i]->line);
         TRY(scalar(&input, y, samples->items[i], "input"));
         buf_printf(&text, "Q: %s\nA:", input);
         free(input);
@@ -104,8 +107,10 @@ static bool read_quoted(struct buf *out, const char **at, const char *end) {
     while (*at < end && **at != quote) {
         const char c = *(*at)++;
         if (!c || c == '\n') return false;
-        if (c != '\\') buf_append_char(out, c);
-        else if (!put_escape(out, at, end)) return false;
+        if (c != '\\')
+            buf_append_char(out, c);
+        else if (!put_escape(out, at, end))
+            return false;
     }
     return *at < end && *(*at)++ == quote;
 }
@@ -147,5 +152,6 @@ status mc_python_list(char ***out, size_t *count, const char *text, size_t size)
     if (good) at++;
     skip_blanks(&at, end);
     if (good && at == end) return ST_OK;
-    return FAIL(ST_FORMAT, "expected a Python list of at most %d texts, as ['a', 'b']; it breaks at byte %zu", MC_CHOICES_MAX, (size_t)(at - text) + 1);
+    return FAIL(ST_FORMAT, "expected a Python list of at most %d texts, as ['a', 'b']; it breaks at byte %zu", MC_CHOICES_MAX,
+                (size_t)(at - text) + 1);
 }

@@ -1,5 +1,5 @@
-/* mc_remote: the log-probs of choices by a model behind an OpenAI-compatible endpoint, as lm-evaluation-harness's local-completions asks for them and reads
- * them (lm_eval 0.4.13, models/openai_completions.py: _create_payload, parse_logprobs). */
+/* mc_remote: the log-probs of choices by a model behind an OpenAI-compatible endpoint, as lm-evaluation-harness's local-completions asks
+ * for them and reads them (lm_eval 0.4.13, models/openai_completions.py: _create_payload, parse_logprobs). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@ struct question {
     struct remote_question remote; /* first */
     struct mc_document *document;
     size_t choice;
-    struct ids ids;  /* with a tokenizer */
-    size_t from;     /* of ids: the choice's first */
+    struct ids ids; /* with a tokenizer */
+    size_t from;    /* of ids: the choice's first */
 };
 struct asking {
     const struct harness_remote *r;
@@ -46,8 +46,9 @@ static size_t characters(const char *text, size_t size) {
     return count;
 }
 
-/* The token where the choice begins, by where the server says that tokens begin. It is counted from the token behind the prompt, which is the answer's
- * only one: what stands in front may be longer than what was sent, by a begin-of-text token or a goal that the server wrote. */
+/* The token where the choice begins, by where the server says that tokens begin. It is counted from the token behind the prompt, which is
+ * the answer's only one: what stands in front may be longer than what was sent, by a begin-of-text token or a goal that the server wrote.
+ */
 static status find_choice(size_t *from, const struct asking *x, const struct question *q, struct json offsets, size_t count) {
     const struct buf *context = &q->document->context;
     const size_t kept = harness_rstrip(buf_text(context), context->size);
@@ -60,7 +61,8 @@ static status find_choice(size_t *from, const struct asking *x, const struct que
     const size_t length = characters(buf_text(&choice), choice.size);
     buf_release(&choice);
     for (size_t i = 0; i < count; i++)
-        if (!json_iter_next(&it, &key, &item) || !json_int(&last, item)) return FAIL(ST_FORMAT, "text_offset expects a whole number for each token");
+        if (!json_iter_next(&it, &key, &item) || !json_int(&last, item))
+            return FAIL(ST_FORMAT, "text_offset expects a whole number for each token");
     it = json_iter_begin(offsets);
     for (size_t i = 0; i + 1 < count && json_iter_next(&it, &key, &item) && json_int(&at, item); i++) {
         *from = i;
@@ -76,7 +78,8 @@ static status add_up(struct mc_document *d, size_t choice, struct json logps, st
     double sum = 0, logp, other;
     bool greedy = true;
     for (size_t i = 0; i + 1 < count; i++) {
-        if (!json_iter_next(&a, &key, &item) || !json_iter_next(&b, &key, &top)) return FAIL(ST_FORMAT, "log-probs and top_logprobs are not of the same tokens");
+        if (!json_iter_next(&a, &key, &item) || !json_iter_next(&b, &key, &top))
+            return FAIL(ST_FORMAT, "log-probs and top_logprobs are not of the same tokens");
         if (i < from) continue;
         if (!json_double(&logp, item) || !isfinite(logp) || json_kind_of(top) != JSON_OBJECT || !json_count(top))
             return FAIL(ST_FORMAT, "token %zu of the prompt has no log-prob, or no likeliest token beside it", i + 1);
@@ -101,13 +104,16 @@ static status read(void *context, struct remote_question *asked, const struct re
     if (count < 2 || json_kind_of(tops) != JSON_ARRAY)
         return FAIL(ST_FORMAT, "the answer has no log-probs of its prompt: the server does not know echo with logprobs in /v1/completions "
                                "(rapt serve and vLLM do, llama.cpp's server does not)");
-    if (!x->prompt->encoder) TRY(find_choice(&from, x, q, json_get(all, "text_offset"), count));
-    else if (count != q->ids.count + 1) return FAIL(ST_FORMAT, "%zu log-probs for %zu token ids and one that was written", count, q->ids.count);
+    if (!x->prompt->encoder)
+        TRY(find_choice(&from, x, q, json_get(all, "text_offset"), count));
+    else if (count != q->ids.count + 1)
+        return FAIL(ST_FORMAT, "%zu log-probs for %zu token ids and one that was written", count, q->ids.count);
     return add_up(q->document, q->choice, logps, tops, from, count);
 }
 
 /* Contexts, and with a tokenizer the ids. */
-static status prepare(struct question *questions, struct asking *x, struct mc_set *s, const char *description, const struct harness_shot *shots, size_t shot_count) {
+static status prepare(struct question *questions, struct asking *x, struct mc_set *s, const char *description,
+                      const struct harness_shot *shots, size_t shot_count) {
     struct question *q = questions;
     struct buf choice = {0};
     status code = ST_OK;
@@ -126,8 +132,8 @@ static status prepare(struct question *questions, struct asking *x, struct mc_se
     return code;
 }
 
-status mc_ask(struct mc_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const char *description, const struct harness_shot *shots,
-    size_t shot_count) {
+status mc_ask(struct mc_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const char *description,
+              const struct harness_shot *shots, size_t shot_count) {
     struct asking x = {.r = r, .prompt = prompt};
     struct harness_remote sized = *r;
     size_t count = 0, longest = 0;
@@ -137,7 +143,8 @@ status mc_ask(struct mc_set *s, const struct harness_remote *r, const struct har
     for (size_t i = 0; i < s->count; i++)
         if (s->items[i].context.size > longest) longest = s->items[i].context.size;
     sized.max_tokens = (int64_t)(longest / 8) + 64; /* half a KiB of JSON for a byte of the prompt */
-    if (code == ST_OK) code = harness_ask_all(&sized, &(struct remote_calls){&x, put, read}, questions, sizeof *questions, count, "choices");
+    if (code == ST_OK)
+        code = harness_ask_all(&sized, &(struct remote_calls){&x, put, read}, questions, sizeof *questions, count, "choices");
     if (code == ST_OK) mc_judge(s);
     for (size_t i = 0; i < count; i++) ids_release(&questions[i].ids);
     free(questions);

@@ -112,7 +112,8 @@ static status compute(struct scoring *x, bool all) {
             if (s->run.argmax[s->run.score_slot[i]] != e->target) greedy[e->sequence] = false;
         }
         for (size_t i = 0; i < n; i++) {
-            if (!isfinite(sums[i])) return FAIL(ST_FORMAT, "the model gives a log-prob that is not finite (a broken checkpoint or adapter)");
+            if (!isfinite(sums[i]))
+                return FAIL(ST_FORMAT, "the model gives a log-prob that is not finite (a broken checkpoint or adapter)");
             next_result(x, sums[i], greedy[i]);
         }
         progress_update(&x->bar, x->document, NULL);
@@ -128,13 +129,16 @@ static status push(struct scoring *x, const struct mc_document *d, size_t choice
     buf_release(&continuation);
     TRY(code);
     const size_t cut = x->ids.count > x->keep ? x->ids.count - x->keep : 0;
-    if (cut >= from) return FAIL(ST_UNSUPPORTED, "the choice alone has %zu tokens; --max-length leaves room for %zu", x->ids.count - from, x->keep);
+    if (cut >= from)
+        return FAIL(ST_UNSUPPORTED, "the choice alone has %zu tokens; --max-length leaves room for %zu", x->ids.count - from, x->keep);
     if (cut) x->truncated++;
-    const struct ids prompt = {.data = x->ids.data + cut, .count = from - cut}, answer = {.data = x->ids.data + from, .count = x->ids.count - from};
+    const struct ids prompt = {.data = x->ids.data + cut, .count = from - cut},
+                     answer = {.data = x->ids.data + from, .count = x->ids.count - from};
     return reward_pack_push(x->pack, &prompt, &answer);
 }
 
-static status score_documents(struct scoring *x, const struct harness_prompt *prompt, const char *description, const struct harness_shot *shots, size_t shot_count) {
+static status score_documents(struct scoring *x, const struct harness_prompt *prompt, const char *description,
+                              const struct harness_shot *shots, size_t shot_count) {
     for (size_t i = 0; i < x->set->count; i++) {
         struct mc_document *d = &x->set->items[i];
         status code = harness_context(&d->context, prompt, description, shots, shot_count, d->item.text);
@@ -188,7 +192,7 @@ void mc_judge(struct mc_set *s) {
 }
 
 status mc_run(struct mc_set *s, size_t *truncated, struct reward_pack *pack, const struct harness_prompt *prompt, const char *description,
-    const struct harness_shot *shots, size_t shot_count, size_t max_length) {
+              const struct harness_shot *shots, size_t shot_count, size_t max_length) {
     const size_t most = pack->scorer.model.config.max_position;
     struct scoring x = {.set = s, .pack = pack, .keep = max_length && max_length < most ? max_length + 1 : most};
     progress_begin(&x.bar, "eval", "questions", s->count);
@@ -240,7 +244,8 @@ static void put_sample(struct buf *out, const struct mc_document *d, size_t inde
     for (size_t i = 0; i < d->item.count; i++) put_response(out, d, i, "[", "]");
     buf_append_text(out, "], \"filtered_resps\": [");
     for (size_t i = 0; i < d->item.count; i++) put_response(out, d, i, "", "");
-    buf_printf(out, "], \"filter\": \"none\", \"metrics\": [%s], \"acc\": ", flags & MC_MASS ? "\"acc\"" : "\"acc\", \"acc_norm\", \"acc_bytes\"");
+    buf_printf(
+        out, "], \"filter\": \"none\", \"metrics\": [%s], \"acc\": ", flags & MC_MASS ? "\"acc\"" : "\"acc\", \"acc_norm\", \"acc_bytes\"");
     json_put_double(out, d->acc);
     if (!(flags & MC_MASS)) buf_printf(out, ", \"acc_norm\": %.0f, \"acc_bytes\": %.0f", d->acc_norm, d->acc_bytes);
     buf_append_text(out, "}\n");

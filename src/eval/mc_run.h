@@ -27,14 +27,15 @@ void mc_set_release(struct mc_set *s);
 /* The first `count` questions of a file with their answers, as examples. ST_FORMAT when there are fewer. */
 status mc_shots_load(struct harness_shot **out, const struct mc_task *task, const struct mc_extra *extra, const char *path, size_t count);
 
-/* Fills logp, greedy and the figures. description: of the task, or NULL. max_length: tokens of question and answer, whose head is cut to it (0: the
- * model's positions); *truncated counts sequences that were. */
+/* Fills logp, greedy and the figures. description: of the task, or NULL. max_length: tokens of question and answer, whose head is cut to it
+ * (0: the model's positions); *truncated counts sequences that were. */
 status mc_run(struct mc_set *s, size_t *truncated, struct reward_pack *pack, const struct harness_prompt *prompt, const char *description,
-    const struct harness_shot *shots, size_t shot_count, size_t max_length);
-/* The same by a model behind an endpoint (mc_remote.c): one request a choice to /v1/completions, with echo, logprobs 1 and max_tokens 1, as the harness's
- * local-completions. With an encoder prompts are its token ids, else text, whose choice begins where the server's text_offset says. */
-status mc_ask(struct mc_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const char *description, const struct harness_shot *shots,
-    size_t shot_count);
+              const struct harness_shot *shots, size_t shot_count, size_t max_length);
+/* The same by a model behind an endpoint (mc_remote.c): one request a choice to /v1/completions, with echo, logprobs 1 and max_tokens 1, as
+ * the harness's local-completions. With an encoder prompts are its token ids, else text, whose choice begins where the server's text_offset
+ * says. */
+status mc_ask(struct mc_set *s, const struct harness_remote *r, const struct harness_prompt *prompt, const char *description,
+              const struct harness_shot *shots, size_t shot_count);
 /* What each question's log-probs say of its choices; both call it. */
 void mc_judge(struct mc_set *s);
 /* The figures of the set, at most three. */

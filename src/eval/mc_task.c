@@ -46,7 +46,8 @@ static status check_count(size_t count, const char *name) {
 
 static status add_choices(struct mc_item *item, struct json list, const char *name) {
     struct json key, value;
-    if (json_kind_of(list) != JSON_ARRAY) return FAIL(ST_FORMAT, "field %s: expected an array of strings, found %s", name, json_kind_name(json_kind_of(list)));
+    if (json_kind_of(list) != JSON_ARRAY)
+        return FAIL(ST_FORMAT, "field %s: expected an array of strings, found %s", name, json_kind_name(json_kind_of(list)));
     TRY(check_count(json_count(list), name));
     item_room(item, json_count(list));
     for (struct json_iter it = json_iter_begin(list); json_iter_next(&it, &key, &value);) TRY(add_choice(item, value, name));
@@ -109,14 +110,17 @@ static status read_arc(struct mc_item *out, struct mc_reader *r, struct json row
         return arc_labels(out, json_get(choices, "label"), json_get(row, "answerKey"));
     }
     if (json_kind_of(choices) != JSON_ARRAY)
-        return FAIL(ST_FORMAT, "field choices: expected {\"text\": [..], \"label\": [..]} or [{\"text\", \"label\"}], found %s", json_kind_name(json_kind_of(choices)));
+        return FAIL(ST_FORMAT, "field choices: expected {\"text\": [..], \"label\": [..]} or [{\"text\", \"label\"}], found %s",
+                    json_kind_name(json_kind_of(choices)));
     TRY(check_count(json_count(choices), "choices"));
     item_room(out, json_count(choices));
-    for (struct json_iter it = json_iter_begin(choices); json_iter_next(&it, &key, &value);) TRY(add_choice(out, json_get(value, "text"), "choices"));
+    for (struct json_iter it = json_iter_begin(choices); json_iter_next(&it, &key, &value);)
+        TRY(add_choice(out, json_get(value, "text"), "choices"));
     return arc_labels(out, choices, json_get(row, "answerKey"));
 }
 
-/* ---- TruthfulQA: tasks/truthfulqa/truthfulqa_mc1.yaml, utils.py process_results_mc2; the preset prompt is the benchmark's (arXiv 2109.07958) ---- */
+/* ---- TruthfulQA: tasks/truthfulqa/truthfulqa_mc1.yaml, utils.py process_results_mc2; the preset prompt is the benchmark's (arXiv
+ * 2109.07958) ---- */
 
 static const char truthful_prompt[] = "Q: What is human life expectancy in the United States?\n"
                                       "A: Human life expectancy in the United States is 78 years.\n\n"
@@ -145,7 +149,8 @@ static status truthful_targets(struct mc_item *out, struct json targets, const c
     const bool hub = json_kind_of(choices) == JSON_ARRAY;
     struct json key, value, text;
     if (json_kind_of(targets) != JSON_OBJECT)
-        return FAIL(ST_FORMAT, "field %s: expected {\"choices\": [..], \"labels\": [..]} or {CHOICE: 0 or 1}, found %s", name, json_kind_name(json_kind_of(targets)));
+        return FAIL(ST_FORMAT, "field %s: expected {\"choices\": [..], \"labels\": [..]} or {CHOICE: 0 or 1}, found %s", name,
+                    json_kind_name(json_kind_of(targets)));
     if (hub && (json_kind_of(labels) != JSON_ARRAY || json_count(labels) != json_count(choices)))
         return FAIL(ST_FORMAT, "field %s: expected as many labels as choices", name);
     const size_t count = json_count(hub ? choices : targets);
@@ -177,11 +182,14 @@ static status read_truthful(struct mc_item *out, struct mc_reader *r, struct jso
 
 static status read_truthful_mc1(struct mc_item *out, struct mc_reader *r, struct json row) {
     TRY(read_truthful(out, r, row, "mc1_targets"));
-    if (!out->right[0]) return FAIL(ST_FORMAT, "field mc1_targets: the first choice is the right one in this data set, and here it is labelled 0");
+    if (!out->right[0])
+        return FAIL(ST_FORMAT, "field mc1_targets: the first choice is the right one in this data set, and here it is labelled 0");
     return ST_OK;
 }
 
-static status read_truthful_mc2(struct mc_item *out, struct mc_reader *r, struct json row) { return read_truthful(out, r, row, "mc2_targets"); }
+static status read_truthful_mc2(struct mc_item *out, struct mc_reader *r, struct json row) {
+    return read_truthful(out, r, row, "mc2_targets");
+}
 
 /* ---- GPQA: tasks/gpqa/zeroshot and tasks/leaderboard/gpqa, utils.py ---- */
 
@@ -207,8 +215,10 @@ static void drop_brackets(struct buf *b) {
         size_t end = at + 1;
         if (b->data[at] == '[')
             while (end < b->size && b->data[end] != ']' && b->data[end] != '\n') end++;
-        if (b->data[at] == '[' && end < b->size && b->data[end] == ']') at = end + 1;
-        else buf_append_char(&out, b->data[at++]);
+        if (b->data[at] == '[' && end < b->size && b->data[end] == ']')
+            at = end + 1;
+        else
+            buf_append_char(&out, b->data[at++]);
     }
     buf_release(b);
     *b = out;
@@ -262,10 +272,12 @@ static status read_gpqa_form(struct mc_item *out, struct mc_reader *r, struct js
     static const char *const letters[] = {"(A)", "(B)", "(C)", "(D)"};
     char *answers[4] = {0}, *question = NULL;
     status s = field(&question, row, "Question");
-    if (s == ST_OK) s = json_kind_of(json_get(row, "choice1")) != JSON_NONE ? gpqa_given(answers, &out->gold, row) : gpqa_shuffled(answers, &out->gold, r, row, leaderboard);
+    if (s == ST_OK)
+        s = json_kind_of(json_get(row, "choice1")) != JSON_NONE ? gpqa_given(answers, &out->gold, row)
+                                                                : gpqa_shuffled(answers, &out->gold, r, row, leaderboard);
     if (s == ST_OK) {
-        buf_printf(&r->text, "What is the correct answer to this question:%s\nChoices:\n(A) %s\n(B) %s\n(C) %s\n(D) %s\nAnswer:%s", question, answers[0], answers[1],
-            answers[2], answers[3], leaderboard ? " " : "");
+        buf_printf(&r->text, "What is the correct answer to this question:%s\nChoices:\n(A) %s\n(B) %s\n(C) %s\n(D) %s\nAnswer:%s",
+                   question, answers[0], answers[1], answers[2], answers[3], leaderboard ? " " : "");
         out->text = take(&r->text);
         item_room(out, 4);
         for (size_t i = 0; i < 4; i++) out->choices[out->count++] = mem_text(letters[i]);
@@ -324,17 +336,20 @@ static status read_bbh(struct mc_item *out, struct mc_reader *r, struct json row
 }
 
 const struct mc_task mc_task_table[] = {
-    {"arc_easy", "ARC, easy set", "1.0", "question, choices {text, label}, answerKey; or AI2's question {stem, choices}, answerKey", 0, read_arc},
+    {"arc_easy", "ARC, easy set", "1.0", "question, choices {text, label}, answerKey; or AI2's question {stem, choices}, answerKey", 0,
+     read_arc},
     {"arc_challenge", "ARC, challenge set", "1.0", "as arc_easy", 0, read_arc},
-    {"truthfulqa_mc1", "TruthfulQA, one right answer", "2.0", "question, mc1_targets {choices, labels} or {CHOICE: LABEL}", MC_NO_SHOTS, read_truthful_mc1},
-    {"truthfulqa_mc2", "TruthfulQA, the probability of all right answers", "3.0", "question, mc2_targets {choices, labels} or {CHOICE: LABEL}",
-     MC_MASS | MC_NO_SHOTS, read_truthful_mc2},
-    {"gpqa_zeroshot", "GPQA, as gpqa_main_zeroshot and its sisters", "2.2", "Question, Correct Answer, Incorrect Answer 1 to 3; or Question, choice1 to choice4, answer",
-     MC_NO_SHOTS, read_gpqa},
+    {"truthfulqa_mc1", "TruthfulQA, one right answer", "2.0", "question, mc1_targets {choices, labels} or {CHOICE: LABEL}", MC_NO_SHOTS,
+     read_truthful_mc1},
+    {"truthfulqa_mc2", "TruthfulQA, the probability of all right answers", "3.0",
+     "question, mc2_targets {choices, labels} or {CHOICE: LABEL}", MC_MASS | MC_NO_SHOTS, read_truthful_mc2},
+    {"gpqa_zeroshot", "GPQA, as gpqa_main_zeroshot and its sisters", "2.2",
+     "Question, Correct Answer, Incorrect Answer 1 to 3; or Question, choice1 to choice4, answer", MC_NO_SHOTS, read_gpqa},
     {"leaderboard_gpqa", "GPQA, as the Open LLM Leaderboard puts it", "1.0", "as gpqa_zeroshot", MC_NO_SHOTS, read_gpqa_leaderboard},
-    {"leaderboard_musr", "MuSR, as the Open LLM Leaderboard puts it", "1.0", "narrative, question, choices (a Python list in a string, or an array), answer_choice",
-     0, read_musr},
-    {"leaderboard_bbh", "BIG-Bench Hard with choices, 3 examples; --task-file says which subtask", "1.0", "input, target", MC_NEEDS_FILE, read_bbh},
+    {"leaderboard_musr", "MuSR, as the Open LLM Leaderboard puts it", "1.0",
+     "narrative, question, choices (a Python list in a string, or an array), answer_choice", 0, read_musr},
+    {"leaderboard_bbh", "BIG-Bench Hard with choices, 3 examples; --task-file says which subtask", "1.0", "input, target", MC_NEEDS_FILE,
+     read_bbh},
 };
 const size_t mc_task_count = sizeof mc_task_table / sizeof mc_task_table[0];
 

@@ -1,5 +1,5 @@
-/* mc_task: multiple-choice tasks as lm-evaluation-harness puts them (lm_eval 0.4.13, lm_eval/tasks). A row of the table turns a row of the data
- * into a question, its choices and which of them is right. */
+/* mc_task: multiple-choice tasks as lm-evaluation-harness puts them (lm_eval 0.4.13, lm_eval/tasks). A row of the table turns a row of the
+ * data into a question, its choices and which of them is right. */
 #ifndef RAPT_EVAL_MC_TASK_H
 #define RAPT_EVAL_MC_TASK_H
 
@@ -11,9 +11,9 @@
 
 /* One question. Owned. */
 struct mc_item {
-    char *text;          /* doc_to_text */
-    char **choices;      /* [count] doc_to_choice */
-    bool *right;         /* [count] of tasks with several right answers; NULL otherwise */
+    char *text;     /* doc_to_text */
+    char **choices; /* [count] doc_to_choice */
+    bool *right;    /* [count] of tasks with several right answers; NULL otherwise */
     size_t count, gold;
     struct buf gold_text; /* doc_to_target as the sample file shows it: a JSON string */
 };

@@ -25,7 +25,8 @@ double midpoint_crossing(const double *goals, const double *margins, size_t n) {
 
 /* rows[n] of one pair, by goal. */
 static void look_at_pair(struct midpoint_pair *pair, const struct logps_row *rows, size_t n, double *goals, double *margins) {
-    *pair = (struct midpoint_pair){.source_row = rows[0].source_row, .others = rows[0].others, .cluster = rows[0].cluster, .middle = rows[0].middle};
+    *pair = (struct midpoint_pair){
+        .source_row = rows[0].source_row, .others = rows[0].others, .cluster = rows[0].cluster, .middle = rows[0].middle};
     if (isnan(pair->middle)) pair->middle = (rows[0].score[0] + rows[0].score[1]) / 2;
     const double noise = 1e-9 * (rows[0].score[0] - rows[0].score[1]); /* of the middle's sum */
     for (int kind = 0; kind < GOAL_KINDS; kind++) {
@@ -69,8 +70,10 @@ status midpoint_init(struct midpoint *m, const struct logps_rows *rows) {
     if (code == ST_OK && m->count) return ST_OK;
     midpoint_release(m);
     if (code != ST_OK) return code;
-    return FAIL(ST_MISMATCH, "%s: no pair with two scores under several goals; rapt augment --split F --test-output T --test-goals 1,2,...,10 writes such rows",
-                rows->name);
+    return FAIL(
+        ST_MISMATCH,
+        "%s: no pair with two scores under several goals; rapt augment --split F --test-output T --test-goals 1,2,...,10 writes such rows",
+        rows->name);
 }
 
 void midpoint_release(struct midpoint *m) {
@@ -92,9 +95,9 @@ static const struct midpoint_pair *same_pair(const struct midpoint *other, size_
 /* Spearman's correlation of runs' crossings with the midpoints, or the difference of two runs'; clusters numbered from 0. */
 struct correlation {
     size_t n, clusters, runs;
-    size_t *cluster;                     /* [n] */
-    double *middle, *crossing[2];        /* [n] each */
-    size_t *by_middle, *by_crossing[2];  /* [n] each */
+    size_t *cluster;                    /* [n] */
+    double *middle, *crossing[2];       /* [n] each */
+    size_t *by_middle, *by_crossing[2]; /* [n] each */
 };
 
 static double correlate(const void *context, const uint32_t *weight) {
@@ -102,7 +105,8 @@ static double correlate(const void *context, const uint32_t *weight) {
     double *scratch = mem_alloc(2 * c->n * sizeof *scratch), figure[2] = {0};
     uint32_t *own = mem_alloc(c->n * sizeof *own);
     for (size_t i = 0; i < c->n; i++) own[i] = weight[c->cluster[i]];
-    for (size_t r = 0; r < c->runs; r++) figure[r] = stats_spearman(c->middle, c->crossing[r], own, c->by_middle, c->by_crossing[r], c->n, scratch);
+    for (size_t r = 0; r < c->runs; r++)
+        figure[r] = stats_spearman(c->middle, c->crossing[r], own, c->by_middle, c->by_crossing[r], c->n, scratch);
     free(scratch);
     free(own);
     return c->runs == 1 ? figure[0] : figure[0] - figure[1];
@@ -121,13 +125,15 @@ static status number_clusters(struct correlation *c, const uint64_t *keys) {
     qsort(sorted, c->n, sizeof *sorted, by_key);
     for (size_t i = 0; i < c->n; i++)
         if (i == 0 || sorted[i] != sorted[c->clusters - 1]) sorted[c->clusters++] = sorted[i];
-    for (size_t i = 0; i < c->n; i++) c->cluster[i] = (size_t)((uint64_t *)bsearch(&keys[i], sorted, c->clusters, sizeof *sorted, by_key) - sorted);
+    for (size_t i = 0; i < c->n; i++)
+        c->cluster[i] = (size_t)((uint64_t *)bsearch(&keys[i], sorted, c->clusters, sizeof *sorted, by_key) - sorted);
     free(sorted);
     return ST_OK;
 }
 
 /* other: NULL for one run. Pairs that both have, and whose crossings are known. */
-static status correlation_fill(struct correlation *c, uint64_t *keys, const struct midpoint *m, const struct midpoint *other, enum goal_kind kind) {
+static status correlation_fill(struct correlation *c, uint64_t *keys, const struct midpoint *m, const struct midpoint *other,
+                               enum goal_kind kind) {
     for (size_t i = 0, j = 0; i < m->count; i++) {
         const struct midpoint_pair *pair = &m->pairs[i];
         const struct midpoint_pair *its = other ? same_pair(other, &j, pair) : pair;
@@ -144,7 +150,8 @@ static status correlation_fill(struct correlation *c, uint64_t *keys, const stru
     return ST_OK;
 }
 
-static status correlation(struct estimate *out, const struct midpoint *m, const struct midpoint *other, const struct bootstrap_params *p, enum goal_kind kind) {
+static status correlation(struct estimate *out, const struct midpoint *m, const struct midpoint *other, const struct bootstrap_params *p,
+                          enum goal_kind kind) {
     struct correlation c = {.runs = other ? 2 : 1};
     uint64_t *keys = NULL;
     *out = (struct estimate){NAN, NAN, NAN, 0, 0};
@@ -167,8 +174,8 @@ static status correlation(struct estimate *out, const struct midpoint *m, const 
 }
 
 /* The mean of a figure that every pair has, of m or of m - other. */
-static status pair_mean(struct estimate *out, const struct midpoint *m, const struct midpoint *other, const struct bootstrap_params *p, enum goal_kind kind,
-                        enum midpoint_figure figure) {
+static status pair_mean(struct estimate *out, const struct midpoint *m, const struct midpoint *other, const struct bootstrap_params *p,
+                        enum goal_kind kind, enum midpoint_figure figure) {
     double *values;
     uint64_t *keys = NULL;
     TRY(mem_try_alloc(&values, m->count, sizeof *values, "figures"));
@@ -185,11 +192,12 @@ static status pair_mean(struct estimate *out, const struct midpoint *m, const st
     return code;
 }
 
-status midpoint_estimate(struct estimate *out, const struct midpoint *m, const struct bootstrap_params *p, enum goal_kind kind, enum midpoint_figure figure) {
+status midpoint_estimate(struct estimate *out, const struct midpoint *m, const struct bootstrap_params *p, enum goal_kind kind,
+                         enum midpoint_figure figure) {
     return figure == MIDPOINT_CORRELATION ? correlation(out, m, NULL, p, kind) : pair_mean(out, m, NULL, p, kind, figure);
 }
 
-status midpoint_difference(struct estimate *out, const struct midpoint *m, const struct midpoint *other, const struct bootstrap_params *p, enum goal_kind kind,
-                           enum midpoint_figure figure) {
+status midpoint_difference(struct estimate *out, const struct midpoint *m, const struct midpoint *other, const struct bootstrap_params *p,
+                           enum goal_kind kind, enum midpoint_figure figure) {
     return figure == MIDPOINT_CORRELATION ? correlation(out, m, other, p, kind) : pair_mean(out, m, other, p, kind, figure);
 }

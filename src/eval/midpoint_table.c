@@ -13,8 +13,8 @@ static void put_heads(struct buf *text) {
 }
 
 /* The figures of one kind; minus NULL: of a run, else its difference to that one. */
-static status put_kind(struct buf *json, struct buf *text, const struct midpoint *m, const struct midpoint *minus, const struct eval_input *in,
-                       enum goal_kind kind) {
+static status put_kind(struct buf *json, struct buf *text, const struct midpoint *m, const struct midpoint *minus,
+                       const struct eval_input *in, enum goal_kind kind) {
     buf_append_char(json, '{');
     buf_printf(text, "%-12s", goal_kind_names[kind]);
     for (int f = 0; f < MIDPOINT_FIGURES; f++) {

@@ -14,7 +14,8 @@ static double temperature_of(const char *category) {
     static const struct {
         const char *name;
         double temperature;
-    } table[] = {{"writing", 0.7}, {"roleplay", 0.7}, {"extraction", 0}, {"math", 0}, {"coding", 0}, {"reasoning", 0}, {"stem", 0.1}, {"humanities", 0.1}};
+    } table[] = {{"writing", 0.7}, {"roleplay", 0.7}, {"extraction", 0}, {"math", 0},
+                 {"coding", 0},    {"reasoning", 0},  {"stem", 0.1},     {"humanities", 0.1}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].name, category) == 0) return table[i].temperature;
     return 0.7;
@@ -37,11 +38,15 @@ status mt_asked_add(struct mt_asked_set *s, struct json row) {
     const struct json id = json_get(row, "question_id"), category = json_get(row, "category"), turns = json_get(row, "turns");
     struct mt_asked q = {0};
     struct json key, turn;
-    if (!json_int(&q.id, id)) return FAIL(ST_FORMAT, "field question_id: expected a whole number, found %s", json_kind_name(json_kind_of(id)));
-    if (json_kind_of(category) != JSON_STRING) return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
-    if (json_kind_of(turns) != JSON_ARRAY || json_count(turns) < 1 || json_count(turns) > MT_ANSWER_TURNS) return FAIL(ST_FORMAT, "field turns: expected an array of one or two texts");
+    if (!json_int(&q.id, id))
+        return FAIL(ST_FORMAT, "field question_id: expected a whole number, found %s", json_kind_name(json_kind_of(id)));
+    if (json_kind_of(category) != JSON_STRING)
+        return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
+    if (json_kind_of(turns) != JSON_ARRAY || json_count(turns) < 1 || json_count(turns) > MT_ANSWER_TURNS)
+        return FAIL(ST_FORMAT, "field turns: expected an array of one or two texts");
     for (struct json_iter it = json_iter_begin(turns); json_iter_next(&it, &key, &turn);)
-        if (json_kind_of(turn) != JSON_STRING) return FAIL(ST_FORMAT, "field turns: expected texts, found %s", json_kind_name(json_kind_of(turn)));
+        if (json_kind_of(turn) != JSON_STRING)
+            return FAIL(ST_FORMAT, "field turns: expected texts, found %s", json_kind_name(json_kind_of(turn)));
     if (s->count == s->capacity) {
         s->capacity = s->capacity ? 2 * s->capacity : 128;
         s->items = mem_resize(s->items, s->capacity * sizeof *s->items);
@@ -90,8 +95,10 @@ status mt_answer_messages(struct buf *out, const struct mt_asking *how, const st
     buf_append_char(&messages, ']');
     const struct json array = {messages.data, messages.size};
     status s = ST_OK;
-    if (how->style) s = goal_put_messages(out, how->style, array, &how->goal);
-    else buf_append(out, array.text, array.size);
+    if (how->style)
+        s = goal_put_messages(out, how->style, array, &how->goal);
+    else
+        buf_append(out, array.text, array.size);
     buf_release(&messages);
     return s;
 }
@@ -100,7 +107,8 @@ status mt_answer_prompt(struct buf *out, const struct mt_asking *how, const stru
     struct buf asked = {0};
     if (!how->encoder->chat) return FAIL(ST_UNSUPPORTED, "%s", how->encoder->why_no_chat);
     status s = mt_answer_messages(&asked, how, q, turn);
-    if (s == ST_OK) s = chat_render(how->encoder->chat, out, (struct json){buf_text(&asked), asked.size}, (struct json){0}, (struct json){0}, true);
+    if (s == ST_OK)
+        s = chat_render(how->encoder->chat, out, (struct json){buf_text(&asked), asked.size}, (struct json){0}, (struct json){0}, true);
     buf_release(&asked);
     return s;
 }
@@ -137,7 +145,8 @@ static status next(void *context, struct decode_job *job, bool *end) {
     if (s == ST_OK && (!x->ids.count || x->ids.count >= length))
         s = FAIL(ST_UNSUPPORTED, "%zu tokens leave no room for an answer within %zu (--max-length)", x->ids.count, length);
     if (s != ST_OK) return status_note(s, "question %lld, turn %zu: ", (long long)q->id, x->turn + 1);
-    *job = (struct decode_job){.prompt = x->ids.data, .prompt_count = x->ids.count, .max_new = x->how->max_tokens, .row = x->at++, .sample = x->turn, .user = q};
+    *job = (struct decode_job){
+        .prompt = x->ids.data, .prompt_count = x->ids.count, .max_new = x->how->max_tokens, .row = x->at++, .sample = x->turn, .user = q};
     return ST_OK;
 }
 

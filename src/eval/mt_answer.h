@@ -1,5 +1,5 @@
-/* mt_answer: a model's answers to MT-Bench's two-turn questions, in FastChat's form (fschat 0.2.36, llm_judge/gen_model_answer.py): categories have
- * their temperatures, the second turn stands behind the first one's answer. */
+/* mt_answer: a model's answers to MT-Bench's two-turn questions, in FastChat's form (fschat 0.2.36, llm_judge/gen_model_answer.py):
+ * categories have their temperatures, the second turn stands behind the first one's answer. */
 #ifndef RAPT_EVAL_MT_ANSWER_H
 #define RAPT_EVAL_MT_ANSWER_H
 
@@ -26,8 +26,8 @@ status mt_asked_load(struct mt_asked_set *s, const char *path, size_t limit);
 status mt_asked_add(struct mt_asked_set *s, struct json row); /* one row */
 void mt_asked_release(struct mt_asked_set *s);
 
-/* How they are asked. The goal stands once: under `system` and `user` in front of the first turn, also when the second is asked; under `after` behind
- * the turn that is asked. */
+/* How they are asked. The goal stands once: under `system` and `user` in front of the first turn, also when the second is asked; under
+ * `after` behind the turn that is asked. */
 struct mt_asking {
     struct encoder *encoder;        /* of a model in this process */
     const struct goal_style *style; /* NULL: no goal */
@@ -40,10 +40,11 @@ status mt_answer_messages(struct buf *out, const struct mt_asking *how, const st
 status mt_answer_prompt(struct buf *out, const struct mt_asking *how, const struct mt_asked *q, size_t turn);
 /* Answers the turn of all questions of this temperature, which is the decoder's. */
 status mt_answer_turn(struct mt_asked_set *s, struct decoder *d, const struct mt_asking *how, double temperature, size_t turn);
-/* Answers both turns of all questions by a model behind an endpoint (mt_answer_remote.c). goal: as text, where the server is told it in another way than
- * in the messages; NULL. seed: of the requests that are sampled, plus the question's place and the turn. counts is filled also where it fails. */
-status mt_answer_remote(struct mt_asked_set *s, struct remote_counts *counts, const struct mt_asking *how, const struct remote_options *o, const char *goal,
-    enum remote_goal_as as, uint64_t seed);
+/* Answers both turns of all questions by a model behind an endpoint (mt_answer_remote.c). goal: as text, where the server is told it in
+ * another way than in the messages; NULL. seed: of the requests that are sampled, plus the question's place and the turn. counts is filled
+ * also where it fails. */
+status mt_answer_remote(struct mt_asked_set *s, struct remote_counts *counts, const struct mt_asking *how, const struct remote_options *o,
+                        const char *goal, enum remote_goal_as as, uint64_t seed);
 /* Appends FastChat's model_answer rows. */
 void mt_answer_put(struct buf *out, const struct mt_asked_set *s, const char *model_id, double seconds);
 

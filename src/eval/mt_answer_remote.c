@@ -70,8 +70,8 @@ static status answer_turn(struct asking *x) {
     return ST_OK;
 }
 
-status mt_answer_remote(struct mt_asked_set *s, struct remote_counts *counts, const struct mt_asking *how, const struct remote_options *o, const char *goal,
-    enum remote_goal_as as, uint64_t seed) {
+status mt_answer_remote(struct mt_asked_set *s, struct remote_counts *counts, const struct mt_asking *how, const struct remote_options *o,
+                        const char *goal, enum remote_goal_as as, uint64_t seed) {
     struct asking x = {.set = s, .how = how, .o = o, .goal = goal, .as = as, .seed = seed};
     const struct remote_calls calls = {&x, put, read};
     uint64_t turns = 0;

@@ -75,17 +75,20 @@ static status each_object(const char *path, status (*take)(struct mt_bench *b, s
 
 static status number_field(int64_t *out, struct json row, const char *name) {
     const struct json value = json_get(row, name);
-    return json_int(out, value) ? ST_OK : FAIL(ST_FORMAT, "field %s: expected a whole number, found %s", name, json_kind_name(json_kind_of(value)));
+    return json_int(out, value) ? ST_OK
+                                : FAIL(ST_FORMAT, "field %s: expected a whole number, found %s", name, json_kind_name(json_kind_of(value)));
 }
 
 static status add_question(struct mt_bench *b, struct json row) {
     const struct json category = json_get(row, "category");
     struct mt_question q;
     TRY(number_field(&q.id, row, "question_id"));
-    if (json_kind_of(category) != JSON_STRING) return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
+    if (json_kind_of(category) != JSON_STRING)
+        return FAIL(ST_FORMAT, "field category: expected a string, found %s", json_kind_name(json_kind_of(category)));
     for (q.category = 0; q.category < b->category_count; q.category++)
         if (json_equals(category, b->categories[q.category])) break;
-    if (b->question_count == QUESTIONS_MAX || q.category == CATEGORIES_MAX) return FAIL(ST_UNSUPPORTED, "more than %d questions or %d categories", QUESTIONS_MAX, CATEGORIES_MAX);
+    if (b->question_count == QUESTIONS_MAX || q.category == CATEGORIES_MAX)
+        return FAIL(ST_UNSUPPORTED, "more than %d questions or %d categories", QUESTIONS_MAX, CATEGORIES_MAX);
     if (q.category == b->category_count) {
         b->categories = mem_resize(b->categories, (b->category_count + 1) * sizeof *b->categories);
         b->categories[b->category_count++] = json_text(category);
@@ -107,13 +110,15 @@ status mt_load_questions(struct mt_bench *b, const char *path) {
     if (!b->question_count) return FAIL(ST_FORMAT, "%s: no questions", path);
     qsort(b->questions, b->question_count, sizeof *b->questions, by_id);
     for (size_t i = 1; i < b->question_count; i++)
-        if (b->questions[i].id == b->questions[i - 1].id) return FAIL(ST_FORMAT, "%s: question %lld stands twice", path, (long long)b->questions[i].id);
+        if (b->questions[i].id == b->questions[i - 1].id)
+            return FAIL(ST_FORMAT, "%s: question %lld stands twice", path, (long long)b->questions[i].id);
     return ST_OK;
 }
 
 static status find_model(struct mt_model **out, struct mt_bench *b, struct json row, const char *field) {
     const struct json value = json_get(row, field);
-    if (json_kind_of(value) != JSON_STRING) return FAIL(ST_FORMAT, "field %s: expected a string, found %s", field, json_kind_name(json_kind_of(value)));
+    if (json_kind_of(value) != JSON_STRING)
+        return FAIL(ST_FORMAT, "field %s: expected a string, found %s", field, json_kind_name(json_kind_of(value)));
     for (size_t i = 0; i < b->model_count; i++)
         if (json_equals(value, b->models[i].name)) return *out = &b->models[i], ST_OK;
     if (b->model_count == MODELS_MAX) return FAIL(ST_UNSUPPORTED, "more than %d models", MODELS_MAX);
@@ -132,9 +137,11 @@ static void keep(struct mt_model *m, struct mt_verdict v) {
 static status grade_of(double *out, struct json row) {
     const struct json score = json_get(row, "score"), judgement = json_get(row, "judgment");
     struct buf text = {0};
-    if (json_double(out, score)) return *out == -1 || (*out >= 0 && *out <= 100) ? ST_OK : FAIL(ST_FORMAT, "field score: expected -1, or 0 to 100, found %g", *out);
+    if (json_double(out, score))
+        return *out == -1 || (*out >= 0 && *out <= 100) ? ST_OK : FAIL(ST_FORMAT, "field score: expected -1, or 0 to 100, found %g", *out);
     if (json_kind_of(score) != JSON_NONE || !json_string(&text, judgement))
-        return FAIL(ST_FORMAT, "field score: expected a number, found %s (without it, judgment is read)", json_kind_name(json_kind_of(score)));
+        return FAIL(ST_FORMAT, "field score: expected a number, found %s (without it, judgment is read)",
+                    json_kind_name(json_kind_of(score)));
     *out = mt_grade(buf_text(&text), text.size);
     buf_release(&text);
     return *out <= 100 ? ST_OK : FAIL(ST_FORMAT, "field judgment: a grade of %g", *out);
@@ -181,7 +188,8 @@ static status add_pair(struct mt_bench *b, struct json row) {
     TRY(winner_of(&second, row, "g2_winner"));
     b->pairs++;
     if (first < 0 || second < 0) return b->ungraded++, ST_OK;
-    if (b->baseline && !json_equals(json_get(row, "model_1"), b->baseline) && !json_equals(json_get(row, "model_2"), b->baseline)) return ST_OK;
+    if (b->baseline && !json_equals(json_get(row, "model_1"), b->baseline) && !json_equals(json_get(row, "model_2"), b->baseline))
+        return ST_OK;
     for (size_t i = 0; i < 2; i++) {
         TRY(find_model(&model, b, row, i ? "model_2" : "model_1"));
         at[i] = (size_t)(model - b->models);
@@ -196,7 +204,9 @@ static status add_pair(struct mt_bench *b, struct json row) {
     return ST_OK;
 }
 
-status mt_add(struct mt_bench *b, struct json row) { return json_kind_of(json_get(row, "g1_winner")) != JSON_NONE ? add_pair(b, row) : add_single(b, row); }
+status mt_add(struct mt_bench *b, struct json row) {
+    return json_kind_of(json_get(row, "g1_winner")) != JSON_NONE ? add_pair(b, row) : add_single(b, row);
+}
 
 status mt_load_judgements(struct mt_bench *b, const char *path) { return each_object(path, mt_add, b); }
 
@@ -220,7 +230,8 @@ static double counted(const struct mt_verdict *v, enum mt_figure figure, size_t 
     return (double)NAN;
 }
 
-status mt_estimate(struct estimate *out, const struct mt_model *m, const struct bootstrap_params *p, enum mt_figure figure, size_t category) {
+status mt_estimate(struct estimate *out, const struct mt_model *m, const struct bootstrap_params *p, enum mt_figure figure,
+                   size_t category) {
     const size_t n = m->verdict_count;
     double *values = NULL;
     uint64_t *questions = NULL;
@@ -244,8 +255,8 @@ static void put_number(struct buf *json, const char *name, double value) {
 }
 
 /* The values as FastChat has them, then their intervals; to the table, value and interval of each. */
-static status put_figures(struct buf *json, struct buf *text, const struct mt_model *m, const struct bootstrap_params *p, const double values[3], enum mt_figure first,
-                          size_t category) {
+static status put_figures(struct buf *json, struct buf *text, const struct mt_model *m, const struct bootstrap_params *p,
+                          const double values[3], enum mt_figure first, size_t category) {
     for (int i = 0; i < 3; i++) put_number(json, figure_names[first + i], values[i]);
     buf_append_text(json, ", \"intervals\": {");
     for (int i = 0; i < 3; i++) {
@@ -271,7 +282,8 @@ static status put_grades(struct buf *json, struct buf *text, const struct mt_mod
     return put_figures(json, text, m, p, values, MT_TURN_1, category);
 }
 
-static status put_single(struct buf *json, struct buf *text, const struct mt_bench *b, const struct mt_model *m, const struct bootstrap_params *p) {
+static status put_single(struct buf *json, struct buf *text, const struct mt_bench *b, const struct mt_model *m,
+                         const struct bootstrap_params *p) {
     buf_printf(text, "%-30s  ", m->name);
     buf_append_text(json, ", \"single\": {");
     TRY(put_grades(json, text, m, p, SIZE_MAX));
@@ -292,7 +304,8 @@ static status put_pairs(struct buf *json, struct buf *text, const struct mt_mode
     const double n = (double)(m->wins + m->losses + m->ties);
     const double values[] = {(double)m->wins / n, (double)m->losses / n, ((double)m->wins + 0.5 * (double)m->ties) / n};
     buf_printf(json, ", \"pairwise\": {\"win\": %zu, \"loss\": %zu, \"tie\": %zu", m->wins, m->losses, m->ties);
-    buf_printf(text, "%-30s  %zu won, %zu lost, %zu tied: shares won, lost, and won with ties as halves\n%32s", m->name, m->wins, m->losses, m->ties, "");
+    buf_printf(text, "%-30s  %zu won, %zu lost, %zu tied: shares won, lost, and won with ties as halves\n%32s", m->name, m->wins, m->losses,
+               m->ties, "");
     TRY(put_figures(json, text, m, p, values, MT_WIN_RATE, SIZE_MAX));
     buf_append_char(json, '}');
     return ST_OK;

@@ -46,8 +46,8 @@ static void put_token_logps(struct buf *out, const char *key, const struct score
 
 static bool ours(struct json key, const struct score_options *o) {
     static const char *const always[] = {"logps_chosen", "logps_rejected", "tokens_chosen", "tokens_rejected"};
-    static const char *const ids[] = {"prompt_ids", "chosen_ids", "rejected_ids"}, *const each[] = {"token_logps_chosen",
-                                                                                                    "token_logps_rejected"};
+    static const char *const ids[] = {"prompt_ids", "chosen_ids", "rejected_ids"};
+    static const char *const each[] = {"token_logps_chosen", "token_logps_rejected"};
     for (size_t i = 0; i < 4; i++)
         if (json_equals(key, always[i])) return true;
     for (size_t i = 0; i < 3 && o->tokens; i++)
@@ -190,7 +190,9 @@ status score_pairs(struct score_summary *out, const struct score_options *o, sco
     *out = (struct score_summary){0};
     j->o = o, j->summary = out, j->take = take_line, j->context = context;
     status s = encoder_open(&j->encoder, o->model);
-    if (s == ST_OK) s = encoder_set_kwargs(&j->encoder, o->kwargs, &(struct kwargs_places){.adapter = o->kwargs_from ? o->kwargs_from : o->adapter, .model = o->model});
+    if (s == ST_OK)
+        s = encoder_set_kwargs(&j->encoder, o->kwargs,
+                               &(struct kwargs_places){.adapter = o->kwargs_from ? o->kwargs_from : o->adapter, .model = o->model});
     if (s == ST_OK) {
         encoder_kwargs_hash(out->kwargs_hash, &j->encoder);
         memcpy(out->tokenizer_hash, tokenizer_hash(j->encoder.tokenizer), sizeof out->tokenizer_hash);
@@ -211,7 +213,8 @@ static status add_row(void *context, const char *line, size_t size, bool null) {
     return logps_rows_add(rows, &row);
 }
 
-status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, const struct logps_sweep *sweep) {
+status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o,
+                        const struct logps_sweep *sweep) {
     struct score_summary summary;
     *rows = (struct logps_rows){.name = mem_text(name), .sweep = sweep};
     status s = score_pairs(&summary, o, add_row, rows);

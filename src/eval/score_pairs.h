@@ -17,8 +17,8 @@ struct score_options {
     enum matmul_kind kind;
     bool tokens, token_logps; /* also prompt_ids ..., also one log-prob a token */
     bool skip_bad;
-    const char *kwargs;      /* chat_template_kwargs as asked for; NULL: as kept with kwargs_from, the adapter or the model */
-    const char *kwargs_from; /* NULL: the adapter */
+    const char *kwargs;           /* chat_template_kwargs as asked for; NULL: as kept with kwargs_from, the adapter or the model */
+    const char *kwargs_from;      /* NULL: the adapter */
     const struct source_map *map; /* NULL: none */
 };
 struct score_summary {
@@ -30,7 +30,9 @@ struct score_summary {
 typedef status score_take(void *context, const char *line, size_t size, bool null);
 
 status score_pairs(struct score_summary *out, const struct score_options *o, score_take *take, void *context);
-/* The same into rows for the evaluations (finished, as a sweep or as halves). Rows with null log-probs are left out and counted in *nulls. */
-status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o, const struct logps_sweep *sweep);
+/* The same into rows for the evaluations (finished, as a sweep or as halves). Rows with null log-probs are left out and counted in *nulls.
+ */
+status score_pairs_rows(struct logps_rows *rows, uint64_t *nulls, const char *name, const struct score_options *o,
+                        const struct logps_sweep *sweep);
 
 #endif

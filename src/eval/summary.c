@@ -27,9 +27,12 @@ const struct summary_figure summary_figures[] = {
     {"repetition", "responses: repeated 4-grams", "goal-curve", "overall", "all", "repetition", "repetition", NAN},
     {"ended", "responses: ended by themselves", "goal-curve", "overall", "all", "ended", "ended", NAN},
     {"kl", "KL from the reference, nats", "kl", "overall", "all", "kl", "kl", NAN},
-    {"unlearned", "good rejected, own goal, nats a token", "unlearning", "own_goal", "rejected", "*_and_above", "rejected_*_and_above", NAN},
-    {"unlearned_best", "good rejected, best goal, nats a token", "unlearning", "goal_*", "rejected", "*_and_above", "rejected_*_and_above", NAN},
-    {"unlearned_no_goal", "good rejected, no goal, nats a token", "unlearning", "no_goal", "rejected", "*_and_above", "rejected_*_and_above", NAN},
+    {"unlearned", "good rejected, own goal, nats a token", "unlearning", "own_goal", "rejected", "*_and_above", "rejected_*_and_above",
+     NAN},
+    {"unlearned_best", "good rejected, best goal, nats a token", "unlearning", "goal_*", "rejected", "*_and_above", "rejected_*_and_above",
+     NAN},
+    {"unlearned_no_goal", "good rejected, no goal, nats a token", "unlearning", "no_goal", "rejected", "*_and_above",
+     "rejected_*_and_above", NAN},
     {"alpaca_win_rate", "AlpacaEval: win rate, %", "alpaca", "all", NULL, "win_rate", NULL, 50},
     {"alpaca_controlled", "AlpacaEval: length-controlled, %", "alpaca", "all", NULL, "length_controlled_win_rate", NULL, 50},
     {"alpaca_length", "AlpacaEval: characters", "alpaca", "all", NULL, "average_length", NULL, NAN},
@@ -62,7 +65,8 @@ static status read_estimate(struct estimate *e, struct json value, const char *f
     int64_t n = 1, prompts = 0;
     *e = (struct estimate){NAN, NAN, NAN, 0, 0};
     if (json_kind_of(value) == JSON_NONE || json_kind_of(value) == JSON_NULL) return ST_OK;
-    if (!json_double(&e->value, json_get(value, "value")) || !json_double(&e->low, json_get(value, "low")) || !json_double(&e->high, json_get(value, "high")))
+    if (!json_double(&e->value, json_get(value, "value")) || !json_double(&e->low, json_get(value, "low")) ||
+        !json_double(&e->high, json_get(value, "high")))
         return FAIL(ST_FORMAT, "field %s: expected {\"value\", \"low\", \"high\"} with finite numbers, or null", field);
     if (json_kind_of(json_get(value, "n")) != JSON_NONE && (!json_int(&n, json_get(value, "n")) || n < 1))
         return FAIL(ST_FORMAT, "field %s.n: expected a whole number above 0", field);
@@ -131,7 +135,8 @@ static status read_run(struct summary *s, struct json task, struct json run, boo
         const struct json value = member(group, figure->figure, name);
         TRY(read_estimate(&e, value, name));
         if (!e.n) continue;
-        if (entry(s, f, at)->own.n) return FAIL(ST_MISMATCH, "%s of %s is in two files; a run has one name of its own", figure->label, s->names[at]);
+        if (entry(s, f, at)->own.n)
+            return FAIL(ST_MISMATCH, "%s of %s is in two files; a run has one name of its own", figure->label, s->names[at]);
         entry(s, f, at)->own = e;
         entry(s, f, at)->raw = raw;
     }
@@ -144,7 +149,9 @@ static status read_difference(struct summary *s, struct json task, struct json d
     if (!minus) return FAIL(ST_FORMAT, "field differences.minus: expected a string");
     if (!s->minus) s->minus = mem_text(minus);
     const bool same = strcmp(s->minus, minus) == 0;
-    status code = same ? ST_OK : FAIL(ST_MISMATCH, "differences to %s, in a file before to %s; name the same run first in every eval", minus, s->minus);
+    status code =
+        same ? ST_OK
+             : FAIL(ST_MISMATCH, "differences to %s, in a file before to %s; name the same run first in every eval", minus, s->minus);
     free(minus);
     TRY(code);
     TRY(find_run(&at, s, json_get(difference, "name")));
@@ -153,9 +160,11 @@ static status read_difference(struct summary *s, struct json task, struct json d
         struct estimate e;
         if (!json_equals(task, figure->task) || !figure->difference) continue;
         char name[MEMBER_MAX];
-        const struct json group = member(difference, figure->group ? figure->group : "implicit", name), value = member(group, figure->difference, name);
+        const struct json group = member(difference, figure->group ? figure->group : "implicit", name),
+                          value = member(group, figure->difference, name);
         TRY(read_estimate(&e, value, name));
-        if (!e.n && !figure->group && entry(s, f, at)->raw) TRY(read_estimate(&e, json_get(json_get(difference, "raw"), figure->difference), figure->difference));
+        if (!e.n && !figure->group && entry(s, f, at)->raw)
+            TRY(read_estimate(&e, json_get(json_get(difference, "raw"), figure->difference), figure->difference));
         if (e.n) entry(s, f, at)->difference = e;
     }
     return ST_OK;
@@ -165,8 +174,11 @@ static status read_file(struct summary *s, struct json root) {
     const struct json task = json_get(root, "task"), base = json_get(root, "base");
     struct json key, item;
     bool known = false;
-    for (size_t f = 0; f < summary_figure_count; f++) known = known || (json_kind_of(task) == JSON_STRING && json_equals(task, summary_figures[f].task));
-    if (!known) return FAIL(ST_FORMAT, "field task: expected the output of rapt eval goal-accuracy, midpoint, unlearning, goal-curve, kl, alpaca, arena-hard or mt-bench --json");
+    for (size_t f = 0; f < summary_figure_count; f++)
+        known = known || (json_kind_of(task) == JSON_STRING && json_equals(task, summary_figures[f].task));
+    if (!known)
+        return FAIL(ST_FORMAT, "field task: expected the output of rapt eval goal-accuracy, midpoint, unlearning, goal-curve, kl, alpaca, "
+                               "arena-hard or mt-bench --json");
     if (json_kind_of(json_get(root, "runs")) != JSON_ARRAY) return FAIL(ST_FORMAT, "field runs: expected an array");
     struct json_iter it = json_iter_begin(json_get(root, "runs"));
     while (json_iter_next(&it, &key, &item)) TRY(read_run(s, task, item, false));

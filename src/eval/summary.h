@@ -1,5 +1,5 @@
-/* summary: what several evaluations found about any number of runs, in one table and one picture. It reads what `rapt eval TASK --json` printed; runs are
- * told by their names, so a run has one name in all the files. */
+/* summary: what several evaluations found about any number of runs, in one table and one picture. It reads what `rapt eval TASK --json`
+ * printed; runs are told by their names, so a run has one name in all the files. */
 #ifndef RAPT_EVAL_SUMMARY_H
 #define RAPT_EVAL_SUMMARY_H
 
@@ -10,8 +10,8 @@
 /* Where a figure stands in a task's JSON, and what it says. */
 struct summary_figure {
     const char *name, *label;
-    const char *task, *group, *stratum, *figure; /* runs[i].GROUP.STRATUM.FIGURE; NULL group: implicit, of the base raw; NULL stratum: GROUP.FIGURE; a * in a
-                                                    name stands for anything */
+    const char *task, *group, *stratum, *figure; /* runs[i].GROUP.STRATUM.FIGURE; NULL group: implicit, of the base raw; NULL stratum:
+                                                    GROUP.FIGURE; a * in a name stands for anything */
     const char *difference;                      /* differences[i].GROUP.DIFFERENCE; NULL: there is none */
     double chance;                               /* what a policy that ignores the goal has; NaN: no such thing */
 };
@@ -38,7 +38,8 @@ struct summary {
 /* Errors name the file and the field. Release either way. */
 status summary_load(struct summary *s, const char *const *paths, size_t count);
 void summary_release(struct summary *s);
-/* {"task": "summary", "minus": .., "figures": [{"name", "label", "chance", "runs": [{"name", "estimate", "raw", "difference"}]}]}, and a table. */
+/* {"task": "summary", "minus": .., "figures": [{"name", "label", "chance", "runs": [{"name", "estimate", "raw", "difference"}]}]}, and a
+ * table. */
 void summary_put(struct buf *json, struct buf *text, const struct summary *s);
 /* An SVG: a panel a figure with all runs and their intervals, and the goal curves. */
 void summary_picture(struct buf *out, const struct summary *s);

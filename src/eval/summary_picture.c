@@ -8,8 +8,8 @@
 #define PANEL_WIDTH 400.0
 #define NAME_WIDTH 120.0
 #define ROW 18.0
-#define HEAD 30.0  /* title of a panel */
-#define FOOT 26.0  /* its axis */
+#define HEAD 30.0 /* title of a panel */
+#define FOOT 26.0 /* its axis */
 #define CURVE 260.0
 #define MARKS 16 /* of an axis, at most */
 #define INK "#24211d"
@@ -57,7 +57,8 @@ static void put_x_axis(struct buf *out, const struct frame *f) {
 
 static void put_panel(struct buf *out, const struct summary *s, size_t figure, double left, double top) {
     const struct summary_figure *what = &summary_figures[figure];
-    struct frame f = {left + NAME_WIDTH, top + HEAD, PANEL_WIDTH - NAME_WIDTH - 20, ROW * (double)entries_of(s, figure), (double)INFINITY, -(double)INFINITY};
+    struct frame f = {left + NAME_WIDTH, top + HEAD,       PANEL_WIDTH - NAME_WIDTH - 20, ROW * (double)entries_of(s, figure),
+                      (double)INFINITY,  -(double)INFINITY};
     widen(&f.low, &f.high, what->chance);
     for (size_t r = 0; r < s->run_count; r++) {
         const struct estimate *e = &s->entries[figure * SUMMARY_RUNS_MAX + r].own;

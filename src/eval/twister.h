@@ -1,5 +1,5 @@
-/* twister: MT19937 (Matsumoto and Nishimura, ACM TOMACS 8, 1998) as Python's random and numpy's legacy generator seed and use it, so that what the
- * reference programs shuffle and resample is shuffled and resampled alike. */
+/* twister: MT19937 (Matsumoto and Nishimura, ACM TOMACS 8, 1998) as Python's random and numpy's legacy generator seed and use it, so that
+ * what the reference programs shuffle and resample is shuffled and resampled alike. */
 #ifndef RAPT_EVAL_TWISTER_H
 #define RAPT_EVAL_TWISTER_H
 

@@ -6,7 +6,14 @@
 #include <string.h>
 
 const struct unlearning_bucket unlearning_buckets[UNLEARNING_BUCKETS] = {
-    {"all", -INFINITY, INFINITY}, {"5_and_above", 5, INFINITY}, {"below_5", -INFINITY, 5}, {"1_3", 1, 3}, {"3_5", 3, 5}, {"5_7", 5, 7}, {"7_9", 7, 9}, {"9_10", 9, INFINITY},
+    {"all", -INFINITY, INFINITY},
+    {"5_and_above", 5, INFINITY},
+    {"below_5", -INFINITY, 5},
+    {"1_3", 1, 3},
+    {"3_5", 3, 5},
+    {"5_7", 5, 7},
+    {"7_9", 7, 9},
+    {"9_10", 9, INFINITY},
 };
 static const char *const side_names[2] = {"chosen", "rejected"};
 
@@ -51,8 +58,9 @@ static const struct logps_row *same_row(const struct logps_rows *rows, size_t *a
 }
 
 /* other: NULL for the figure itself. */
-static status estimate(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other, const struct bootstrap_params *p,
-                       const struct unlearning_asked *asked, int side, const struct unlearning_bucket *bucket) {
+static status estimate(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other,
+                       const struct bootstrap_params *p, const struct unlearning_asked *asked, int side,
+                       const struct unlearning_bucket *bucket) {
     double *values = NULL;
     uint64_t *cluster = NULL;
     status code = mem_try_alloc(&values, rows->count ? rows->count : 1, sizeof *values, "changes");
@@ -71,13 +79,14 @@ static status estimate(struct estimate *out, const struct logps_rows *rows, cons
     return code;
 }
 
-status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p, const struct unlearning_asked *asked, int side,
-                           const struct unlearning_bucket *bucket) {
+status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p,
+                           const struct unlearning_asked *asked, int side, const struct unlearning_bucket *bucket) {
     return estimate(out, rows, NULL, p, asked, side, bucket);
 }
 
-status unlearning_difference(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other, const struct bootstrap_params *p,
-                             const struct unlearning_asked *asked, int side, const struct unlearning_bucket *bucket) {
+status unlearning_difference(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other,
+                             const struct bootstrap_params *p, const struct unlearning_asked *asked, int side,
+                             const struct unlearning_bucket *bucket) {
     return estimate(out, rows, other, p, asked, side, bucket);
 }
 
@@ -108,7 +117,8 @@ static status add_goal(struct table *t, const struct logps_row *row, const struc
     int order = -1;
     while (at < t->count && (order = logps_row_compare_asked(t->asked[at].like, row)) < 0) at++;
     if (at < t->count && order == 0) return ST_OK;
-    if (t->count == UNLEARNING_GOALS_MAX + 2) return FAIL(ST_UNSUPPORTED, "rows without goal_of under more than %d goals", UNLEARNING_GOALS_MAX);
+    if (t->count == UNLEARNING_GOALS_MAX + 2)
+        return FAIL(ST_UNSUPPORTED, "rows without goal_of under more than %d goals", UNLEARNING_GOALS_MAX);
     memmove(&t->asked[at + 1], &t->asked[at], (t->count - at) * sizeof *t->asked);
     memmove(&t->names[at + 1], &t->names[at], (t->count - at) * sizeof *t->names);
     t->asked[at] = (struct unlearning_asked){UNLEARNING_AT, row};
@@ -142,8 +152,8 @@ static void table_release(struct table *t) {
 }
 
 /* other: NULL for the figures themselves. */
-static status table_row(struct estimate e[2][UNLEARNING_BUCKETS], const struct table *t, size_t at, const struct logps_rows *rows, const struct logps_rows *other,
-                        const struct bootstrap_params *p) {
+static status table_row(struct estimate e[2][UNLEARNING_BUCKETS], const struct table *t, size_t at, const struct logps_rows *rows,
+                        const struct logps_rows *other, const struct bootstrap_params *p) {
     for (int side = 0; side < 2; side++)
         for (size_t b = 0; b < UNLEARNING_BUCKETS; b++) TRY(estimate(&e[side][b], rows, other, p, &t->asked[at], side, &t->buckets[b]));
     return ST_OK;
@@ -157,7 +167,8 @@ static void put_label(struct buf *text, const struct table *t, size_t at, size_t
     if (text->size - from > 32) buf_append_char(text, ' ');
 }
 
-static status put_goal(struct buf *json, struct buf *text, const struct table *t, size_t at, const struct logps_rows *rows, const struct eval_input *in) {
+static status put_goal(struct buf *json, struct buf *text, const struct table *t, size_t at, const struct logps_rows *rows,
+                       const struct eval_input *in) {
     struct estimate e[2][UNLEARNING_BUCKETS];
     TRY(table_row(e, t, at, rows, NULL, &in->bootstrap));
     buf_append_text(json, ", ");
@@ -187,17 +198,20 @@ static status put_goal(struct buf *json, struct buf *text, const struct table *t
     return ST_OK;
 }
 
-static status put_run(struct buf *json, struct buf *text, const struct table *t, const struct logps_rows *rows, const struct eval_input *in) {
+static status put_run(struct buf *json, struct buf *text, const struct table *t, const struct logps_rows *rows,
+                      const struct eval_input *in) {
     bool reference = false;
     for (size_t i = 0; i < rows->count; i++) reference = reference || !isnan(rows->rows[i].ref[0]);
     if (!reference)
-        return FAIL(ST_MISMATCH, "%s has no reference log-probs; give the base model's with --reference, or rows with ref_logps_chosen, ref_logps_rejected",
-                    rows->name);
+        return FAIL(
+            ST_MISMATCH,
+            "%s has no reference log-probs; give the base model's with --reference, or rows with ref_logps_chosen, ref_logps_rejected",
+            rows->name);
     buf_append_text(json, "{\"name\": ");
     json_put_text(json, rows->name);
     buf_printf(json, ", \"rows\": %zu", rows->count);
-    buf_printf(text, "%s: %zu rows; change of the log-prob a token from the reference, nats\n%-32s%-24s%-8s%-24s%s\n", rows->name, rows->count, "", "chosen",
-               "n", "rejected", "n");
+    buf_printf(text, "%s: %zu rows; change of the log-prob a token from the reference, nats\n%-32s%-24s%-8s%-24s%s\n", rows->name,
+               rows->count, "", "chosen", "n", "rejected", "n");
     for (size_t at = 0; at < t->count; at++) TRY(put_goal(json, text, t, at, rows, in));
     buf_append_char(json, '}');
     buf_append_char(text, '\n');

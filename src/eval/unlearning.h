@@ -1,6 +1,6 @@
-/* unlearning: how far each response's log-prob a token moved from the reference, by the response's own score. Direct alignment on plain pairs
- * pushes good rejected responses down with the bad ones; this shows it. The figure is the mean over responses of
- * (log pi - log pi_ref) / tokens. */
+/* unlearning: how far each response's log-prob a token moved from the reference, by the response's own score. Direct alignment on plain
+ * pairs pushes good rejected responses down with the bad ones; this shows it. The figure is the mean over responses of (log pi - log
+ * pi_ref) / tokens. */
 #ifndef RAPT_EVAL_UNLEARNING_H
 #define RAPT_EVAL_UNLEARNING_H
 
@@ -9,7 +9,8 @@
 #define UNLEARNING_BUCKETS 8
 #define UNLEARNING_GOALS_MAX 64 /* other goals than the responses' own */
 
-/* What the prompt asks for: this response's score (goal_of says so), the other's, a goal that is neither's half (rows of rapt augment --test-goals), or nothing. */
+/* What the prompt asks for: this response's score (goal_of says so), the other's, a goal that is neither's half (rows of rapt augment
+ * --test-goals), or nothing. */
 enum unlearning_kind { UNLEARNING_OWN, UNLEARNING_OTHER, UNLEARNING_AT, UNLEARNING_NONE };
 struct unlearning_asked {
     enum unlearning_kind kind;
@@ -27,10 +28,11 @@ extern const struct unlearning_bucket unlearning_buckets[UNLEARNING_BUCKETS];
 void unlearning_cut(struct unlearning_bucket out[UNLEARNING_BUCKETS], double low, double high);
 
 /* side: 0 = y_w, 1 = y_l. n is 0 where the rows have no such response or no reference. */
-status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p, const struct unlearning_asked *asked, int side,
-                           const struct unlearning_bucket *bucket);
+status unlearning_estimate(struct estimate *out, const struct logps_rows *rows, const struct bootstrap_params *p,
+                           const struct unlearning_asked *asked, int side, const struct unlearning_bucket *bucket);
 /* rows minus other, over the responses that both have: a paired bootstrap. */
-status unlearning_difference(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other, const struct bootstrap_params *p,
-                             const struct unlearning_asked *asked, int side, const struct unlearning_bucket *bucket);
+status unlearning_difference(struct estimate *out, const struct logps_rows *rows, const struct logps_rows *other,
+                             const struct bootstrap_params *p, const struct unlearning_asked *asked, int side,
+                             const struct unlearning_bucket *bucket);
 
 #endif

@@ -26,12 +26,15 @@ static status read_style(struct goal_style *g, const struct export_request *r) {
 }
 
 static status read_goal(struct goal *goal, const struct goal_style *g, const char *text) {
-    status s = goal_parse(goal, g, text, "no best goal is known; it stands as \"best\" in goal.json once goals were compared on validation data");
+    status s =
+        goal_parse(goal, g, text, "no best goal is known; it stands as \"best\" in goal.json once goals were compared on validation data");
     return s == ST_OK ? s : status_note(s, "--bake-goal%s: ", strcmp(text, "best") == 0 ? " best" : "");
 }
 
-/* Messages with every turn a goal may go into; what the baked template makes of them must be what the plain one makes of them with the goal. */
-static status check_baked(const struct chat_template *plain, const char *baked, const struct tokenizer *t, const struct goal_style *g, const struct goal *goal) {
+/* Messages with every turn a goal may go into; what the baked template makes of them must be what the plain one makes of them with the
+ * goal. */
+static status check_baked(const struct chat_template *plain, const char *baked, const struct tokenizer *t, const struct goal_style *g,
+                          const struct goal *goal) {
     static const char messages[] = "[{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}, "
                                    "{\"role\": \"user\", \"content\": \"c\"}]";
     const struct json none = {0}, asked = {messages, sizeof messages - 1};

@@ -160,7 +160,8 @@ static void copy_values(struct job *j, const struct gguf *g) {
     static const char template_key[] = "tokenizer.chat_template";
     for (size_t i = 0; i < g->value_count; i++) {
         const struct gguf_value *v = &g->values[i];
-        bool copy = (v->key.size > 8 && memcmp(v->key.data, "general.", 8) == 0) || (v->key.size > 10 && memcmp(v->key.data, "tokenizer.", 10) == 0);
+        bool copy = (v->key.size > 8 && memcmp(v->key.data, "general.", 8) == 0) ||
+                    (v->key.size > 10 && memcmp(v->key.data, "tokenizer.", 10) == 0);
         for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
             if (strlen(own[k]) == v->key.size && memcmp(own[k], v->key.data, v->key.size) == 0) copy = false;
         if (j->baked.size && v->key.size == sizeof template_key - 1 && memcmp(v->key.data, template_key, v->key.size) == 0) copy = false;

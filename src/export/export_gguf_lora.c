@@ -30,7 +30,8 @@ static status put_linear(struct job *j, const struct linear *l) {
         const struct linear_part *p = &l->part[i];
         if (!p->adapted) continue;
         TRY(put(j, l, p, "lora_a", (struct gguf_memory_rows){theta + l->a_offset + p->u_col * l->in, p->rank, l->in, 0}));
-        TRY(put(j, l, p, "lora_b", (struct gguf_memory_rows){theta + p->b_offset, p->rows, p->rank, gguf_permuted_heads(&j->m.config, p->role)}));
+        TRY(put(j, l, p, "lora_b",
+                (struct gguf_memory_rows){theta + p->b_offset, p->rows, p->rank, gguf_permuted_heads(&j->m.config, p->role)}));
     }
     return ST_OK;
 }
@@ -52,7 +53,8 @@ static status check_linear(const struct linear *l, double alpha) {
     for (size_t i = 0; i < l->part_count; i++) {
         const struct linear_part *p = &l->part[i];
         if (p->adapted && fabs((double)p->scale * (double)p->rank - alpha) > 1e-5 * fabs(alpha))
-            return FAIL(ST_UNSUPPORTED, "layer %zu: alpha differs between modules, which a GGUF adapter cannot say; merge it instead", l->layer);
+            return FAIL(ST_UNSUPPORTED, "layer %zu: alpha differs between modules, which a GGUF adapter cannot say; merge it instead",
+                        l->layer);
     }
     return ST_OK;
 }
@@ -62,8 +64,10 @@ static status check(const struct job *j, double alpha, const char *folder) {
     const struct params *p = &j->m.params;
     for (size_t i = 0; i < p->count; i++)
         if (!strstr(p->items[i].name, ".lora_A.weight") && !strstr(p->items[i].name, ".lora_B.weight"))
-            return FAIL(ST_UNSUPPORTED, "%s: '%s' has no form in a GGUF adapter, which holds A and B only; merge it into the model instead (--format "
-                                        "gguf or hf)", folder, p->items[i].name);
+            return FAIL(ST_UNSUPPORTED,
+                        "%s: '%s' has no form in a GGUF adapter, which holds A and B only; merge it into the model instead (--format "
+                        "gguf or hf)",
+                        folder, p->items[i].name);
     for (size_t i = 0; i < j->m.config.layers; i++) {
         const struct model_layer *l = &j->m.layers[i];
         TRY(check_linear(&l->qkv, alpha));
@@ -72,7 +76,8 @@ static status check(const struct job *j, double alpha, const char *folder) {
         TRY(check_linear(&l->down, alpha));
     }
     if (j->m.head.u_width && j->m.config.tied)
-        return FAIL(ST_UNSUPPORTED, "%s: an adapter on a head that is the embedding too would change both in llama.cpp; merge it instead", folder);
+        return FAIL(ST_UNSUPPORTED, "%s: an adapter on a head that is the embedding too would change both in llama.cpp; merge it instead",
+                    folder);
     return check_linear(&j->m.head, alpha);
 }
 

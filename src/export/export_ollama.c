@@ -1,9 +1,10 @@
-/* A Modelfile beside a baked GGUF. Ollama never runs the Jinja template in a GGUF: it takes a Go template, of its own where the two look alike, else
+/* A Modelfile beside a baked GGUF. Ollama never runs the Jinja template in a GGUF: it takes a Go template, of its own where the two look
+ * alike, else
  * `{{ .Prompt }}` (github.com/ollama/ollama: template/template.go, server/model.go), so the goal would be lost there without a word.
  *
- * The Go template is not written by hand for known formats. The baked template renders conversations of marked contents; what stands between the marks are
- * the pieces that every conversation is made of, the goal among them. Put together again they must give other conversations letter by letter; where they do
- * not, the format is none that can be written so. */
+ * The Go template is not written by hand for known formats. The baked template renders conversations of marked contents; what stands
+ * between the marks are the pieces that every conversation is made of, the goal among them. Put together again they must give other
+ * conversations letter by letter; where they do not, the format is none that can be written so. */
 #include <stdio.h>
 #include <string.h>
 
@@ -114,12 +115,16 @@ static bool cut_long(struct shape *s, const char *text, const struct talk *t) {
         ok = cut_opening(&o[i == 0 ? FIRST : i + 1 == t->count ? LAST : MIDDLE], &text, t->turns[i], t->system);
         if (!ok || i + 1 == t->count) break;
         ok = cut(&between, &text, t->turns[i + 1]); /* user to assistant */
-        if (ok && (had || i)) ok = same(&between, &s->close);
-        else if (ok) buf_append(&s->close, buf_text(&between), between.size);
+        if (ok && (had || i))
+            ok = same(&between, &s->close);
+        else if (ok)
+            buf_append(&s->close, buf_text(&between), between.size);
     }
     buf_append_text(&piece, text);
-    if (had) ok = ok && same(&piece, &s->generate);
-    else buf_append(&s->generate, buf_text(&piece), piece.size);
+    if (had)
+        ok = ok && same(&piece, &s->generate);
+    else
+        buf_append(&s->generate, buf_text(&piece), piece.size);
     buf_release(&piece);
     buf_release(&between);
     return ok;
@@ -130,7 +135,8 @@ static bool cut_short(struct shape *s, const char *text, const struct talk *t) {
 }
 
 static bool find_half(struct shape *s, const struct chat_template *c, bool system) {
-    const struct talk probe = {system ? "rapt probe of a system" : NULL, {"rapt probe 1", "rapt probe 2", "rapt probe 3", "rapt probe 4", "rapt probe 5"}, TURNS};
+    const struct talk probe = {
+        system ? "rapt probe of a system" : NULL, {"rapt probe 1", "rapt probe 2", "rapt probe 3", "rapt probe 4", "rapt probe 5"}, TURNS};
     struct talk brief = probe;
     struct buf text = {0}, short_text = {0};
     brief.count = 1;
@@ -174,10 +180,14 @@ static void put_text(struct buf *out, const char *text, size_t size) {
     buf_append_text(out, "{{ \"");
     for (size_t i = 0; i < size; i++) {
         const unsigned char c = (unsigned char)text[i];
-        if (c == '\n') buf_append_text(out, "\\n");
-        else if (c == '\\') buf_append_text(out, "\\\\");
-        else if (c < ' ' || c == '"' || c > '~') buf_printf(out, "\\x%02x", c);
-        else buf_append_char(out, (char)c);
+        if (c == '\n')
+            buf_append_text(out, "\\n");
+        else if (c == '\\')
+            buf_append_text(out, "\\\\");
+        else if (c < ' ' || c == '"' || c > '~')
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_append_char(out, (char)c);
     }
     buf_append_text(out, "\" }}");
 }
@@ -193,7 +203,9 @@ static void put_go_opening(struct buf *out, const struct opening *o) {
     put_piece(out, &o->after);
 }
 
-static bool same_opening(const struct opening *a, const struct opening *b) { return a->system == b->system && same(&a->before, &b->before) && same(&a->after, &b->after); }
+static bool same_opening(const struct opening *a, const struct opening *b) {
+    return a->system == b->system && same(&a->before, &b->before) && same(&a->after, &b->after);
+}
 
 /* {{ if .. }}a{{ else }}b{{ end }}, or a where both are the same. */
 static void put_either(struct buf *out, const char *condition, const struct opening *a, const struct opening *b) {
@@ -233,9 +245,10 @@ static void put_ends(struct buf *out, const struct shape *s) {
 static void put_error(struct buf *out, const char *what) { buf_printf(out, "{{ template \"%s\" . }}\n", what); }
 
 static void put_go(struct buf *out, const struct shape *s) {
-    buf_append_text(out, "{{- $before := \"none\" }}\n{{- range $i, $message := .Messages }}\n"
-                         "{{- $first := or (eq $before \"none\") (eq $before \"system\") }}{{ $last := le (len (slice $.Messages $i)) 2 }}\n"
-                         "{{- if and (eq .Role \"user\") (ne $before \"user\") }}\n");
+    buf_append_text(out,
+                    "{{- $before := \"none\" }}\n{{- range $i, $message := .Messages }}\n"
+                    "{{- $first := or (eq $before \"none\") (eq $before \"system\") }}{{ $last := le (len (slice $.Messages $i)) 2 }}\n"
+                    "{{- if and (eq .Role \"user\") (ne $before \"user\") }}\n");
     if (s->takes_system) {
         buf_append_text(out, "{{- if $.System }}\n");
         put_openings(out, s->openings[1]);
@@ -247,7 +260,8 @@ static void put_go(struct buf *out, const struct shape *s) {
     buf_append_text(out, "\n{{- else if and (eq .Role \"assistant\") (eq $before \"user\") }}{{ .Content }}\n");
     if (s->takes_system) buf_append_text(out, "{{- else if and (eq .Role \"system\") (eq $i 0) }}\n");
     buf_append_text(out, "{{- else }}");
-    put_error(out, s->takes_system ? "turns of user and assistant behind at most one system message are expected" : "turns of user and assistant are expected, without a system message");
+    put_error(out, s->takes_system ? "turns of user and assistant behind at most one system message are expected"
+                                   : "turns of user and assistant are expected, without a system message");
     buf_append_text(out, "{{- end }}{{ $before = .Role }}\n{{- end }}");
 }
 
@@ -261,7 +275,8 @@ static status put_stops(struct buf *out, const struct tokenizer *t, const struct
         for (size_t k = 0; k < i; k++) again = again || ids.data[k] == ids.data[i];
         tokenizer_piece(t, &piece, ids.data[i]);
         tokenizer_decode(t, &shown, &ids.data[i], 1, true);
-        if (!again && piece.size && !shown.size && !strpbrk(buf_text(&piece), "\"\\\r\n")) buf_printf(out, "PARAMETER stop \"%s\"\n", buf_text(&piece));
+        if (!again && piece.size && !shown.size && !strpbrk(buf_text(&piece), "\"\\\r\n"))
+            buf_printf(out, "PARAMETER stop \"%s\"\n", buf_text(&piece));
         buf_release(&piece);
         buf_release(&shown);
     }
@@ -289,8 +304,10 @@ static status drop_bos(struct shape *s, const struct tokenizer *t) {
 static status put_modelfile(struct buf *out, struct shape *s, const struct tokenizer *t, const char *gguf) {
     const char *slash = strrchr(gguf, '/');
     TRY(drop_bos(s, t));
-    buf_printf(out, "# ollama create NAME -f THIS_FILE. Ollama does not run the chat template inside the GGUF; this one says the same, with the same goal.\nFROM ./%s\nTEMPLATE \"\"\"",
-        slash ? slash + 1 : gguf);
+    buf_printf(out,
+               "# ollama create NAME -f THIS_FILE. Ollama does not run the chat template inside the GGUF; this one says the same, with the "
+               "same goal.\nFROM ./%s\nTEMPLATE \"\"\"",
+               slash ? slash + 1 : gguf);
     put_go(out, s);
     buf_append_text(out, "\"\"\"\n");
     return put_stops(out, t, &s->openings[0][MIDDLE].before);
@@ -301,12 +318,14 @@ static status write_modelfile(struct shape *s, const struct tokenizer *t, const 
     struct buf text = {0}, path = {0};
     buf_printf(&path, "%s.Modelfile", gguf);
     if (!s) {
-        log_warn("no Modelfile for Ollama: the chat template's conversations are not made of turns that a Go template could repeat, and Ollama, which does not run it, would not ask for the goal");
+        log_warn("no Modelfile for Ollama: the chat template's conversations are not made of turns that a Go template could repeat, and "
+                 "Ollama, which does not run it, would not ask for the goal");
         (void)remove(buf_text(&path));
     }
     status code = s ? put_modelfile(&text, s, t, gguf) : ST_OK;
     if (s && code == ST_OK) code = file_write(buf_text(&path), text.data, text.size);
-    if (s && code == ST_OK) log_info("%s: written, for `ollama create NAME -f` (Ollama does not read the GGUF's chat template)", buf_text(&path));
+    if (s && code == ST_OK)
+        log_info("%s: written, for `ollama create NAME -f` (Ollama does not read the GGUF's chat template)", buf_text(&path));
     buf_release(&text);
     buf_release(&path);
     return code;
@@ -321,7 +340,8 @@ status export_modelfile(const struct export_request *r, const struct buf *baked)
     if (s == ST_OK) s = chat_compile(&c, buf_text(baked), tokenizer_bos_text(t), tokenizer_eos_text(t));
     if (s == ST_OK) {
         shape.takes_system = chat_has_system(c);
-        const bool known = !strpbrk(r->output, "\r\n") && find_half(&shape, c, false) && (!shape.takes_system || find_half(&shape, c, true)) && holds(&shape, c);
+        const bool known = !strpbrk(r->output, "\r\n") && find_half(&shape, c, false) &&
+                           (!shape.takes_system || find_half(&shape, c, true)) && holds(&shape, c);
         s = write_modelfile(known ? &shape : NULL, t, r->output);
         if (s == ST_OK && known && strstr(buf_text(baked), "strftime_now"))
             log_warn("the chat template tells the date; that of %s.Modelfile is today's, and stays", r->output);

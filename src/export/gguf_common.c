@@ -8,7 +8,8 @@
 #include "text/goal.h"
 
 status gguf_check_output(const struct export_request *r) {
-    if (strcmp(r->output, ".gguf") == 0 || !text_ends_with(r->output, ".gguf")) return FAIL(ST_USAGE, "--output '%s': the name of a .gguf file is wanted", r->output);
+    if (strcmp(r->output, ".gguf") == 0 || !text_ends_with(r->output, ".gguf"))
+        return FAIL(ST_USAGE, "--output '%s': the name of a .gguf file is wanted", r->output);
     if (file_is_dir(r->output)) return FAIL(ST_USAGE, "--output '%s' is a folder; a file is wanted", r->output);
     if (strcmp(r->output, r->model) == 0) return FAIL(ST_USAGE, "--output is the model itself");
     return ST_OK;
@@ -54,7 +55,8 @@ status gguf_write_rows(struct gguf_writer *w, const char *name, enum dtype type,
             at(context, in + i * cols, from + i);
             fits = quant_row(out + i * row_bytes, in + i * cols, type, cols) && fits;
         }
-        if (!fits) s = FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name, dtype_table[type].name);
+        if (!fits)
+            s = FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name, dtype_table[type].name);
         if (s == ST_OK) s = gguf_write_data(w, out, n * row_bytes);
     }
     free(in);

@@ -22,10 +22,12 @@ static size_t window_step(const struct model_config *c) {
 static status check_window(const struct model_config *c) {
     if (c->family->windows == WINDOW_PATTERN) {
         if (!c->window) return FAIL(ST_UNSUPPORTED, "GGUF: %s without a sliding window has no form there", c->family->name);
-        return window_step(c) ? ST_OK : FAIL(ST_UNSUPPORTED, "GGUF: layer_types is no rule of the form 'every n-th layer is full_attention'");
+        return window_step(c) ? ST_OK
+                              : FAIL(ST_UNSUPPORTED, "GGUF: layer_types is no rule of the form 'every n-th layer is full_attention'");
     }
     if (c->window && c->window < c->max_position && c->family->windows != WINDOW_NEVER)
-        log_warn("llama.cpp knows no sliding window in %s: texts of more than %zu tokens will be seen whole there", c->family->name, c->window);
+        log_warn("llama.cpp knows no sliding window in %s: texts of more than %zu tokens will be seen whole there", c->family->name,
+                 c->window);
     return ST_OK;
 }
 
@@ -70,7 +72,8 @@ status gguf_meta_check(const struct model_config *c) {
         return FAIL(ST_UNSUPPORTED, "GGUF: a reward model has no form that llama.cpp computes; export it with --format hf");
     if (c->act != c->family->act)
         return FAIL(ST_UNSUPPORTED, "GGUF: the activation %s has no form in %s", glu_names[c->act], c->family->gguf_arch);
-    if (c->family->gemma && !c->tied) return FAIL(ST_UNSUPPORTED, "GGUF: an output head of its own has no form in %s", c->family->gguf_arch);
+    if (c->family->gemma && !c->tied)
+        return FAIL(ST_UNSUPPORTED, "GGUF: an output head of its own has no form in %s", c->family->gguf_arch);
     if (c->o_bias && !arch_is(c, "llama")) return FAIL(ST_UNSUPPORTED, "GGUF: a bias of o_proj has no form in %s", c->family->gguf_arch);
     if (arch_is(c, "phi3") && c->heads * c->head_dim != c->hidden)
         return FAIL(ST_UNSUPPORTED, "GGUF: %zu heads of %zu that are not the hidden size %zu have no form in phi3", c->heads, c->head_dim,

@@ -1,4 +1,5 @@
-/* gguf_meta: a model's configuration as the metadata that llama.cpp reads (its conversion/ folder and the load_arch_hparams of src/models). */
+/* gguf_meta: a model's configuration as the metadata that llama.cpp reads (its conversion/ folder and the load_arch_hparams of src/models).
+ */
 #ifndef RAPT_EXPORT_GGUF_META_H
 #define RAPT_EXPORT_GGUF_META_H
 

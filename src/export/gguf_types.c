@@ -4,7 +4,8 @@
 
 #include "num/quant.h"
 
-/* llama_ftype: ALL_F32, MOSTLY_F16, MOSTLY_BF16, MOSTLY_Q8_0, MOSTLY_Q4_0, MOSTLY_Q4_K_M (which is what llama-quantize calls Q4_K), MOSTLY_Q6_K. */
+/* llama_ftype: ALL_F32, MOSTLY_F16, MOSTLY_BF16, MOSTLY_Q8_0, MOSTLY_Q4_0, MOSTLY_Q4_K_M (which is what llama-quantize calls Q4_K),
+ * MOSTLY_Q6_K. */
 static const struct gguf_preset presets[] = {
     {"f32", DTYPE_F32, 0},   {"f16", DTYPE_F16, 1},    {"bf16", DTYPE_BF16, 32}, {"q8_0", DTYPE_Q8_0, 7},
     {"q4_0", DTYPE_Q4_0, 2}, {"q4_k", DTYPE_Q4_K, 15}, {"q6_k", DTYPE_Q6_K, 18},

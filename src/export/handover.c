@@ -181,12 +181,14 @@ static void put_notes(struct buf *out, const struct handover *h) {
     if (h->set.label_smoothing > 0 && !h->form->smooths) {
         buf_append_text(out, "- The published run smoothed its labels by ");
         json_put_double(out, h->set.label_smoothing);
-        buf_append_text(out, ". TRL ignores `label_smoothing` under `loss_type: sigmoid` since 0.29, without a word, so it is left out here. "
-                             "`rapt train --label-smoothing`, LLaMA-Factory and OpenRLHF apply it.\n");
+        buf_append_text(out,
+                        ". TRL ignores `label_smoothing` under `loss_type: sigmoid` since 0.29, without a word, so it is left out here. "
+                        "`rapt train --label-smoothing`, LLaMA-Factory and OpenRLHF apply it.\n");
     }
     if (!h->sft && h->goals)
-        buf_append_text(out, "- Rows are shuffled one by one, so the two rows of a pair come in different steps; `rapt train` keeps them in one "
-                             "(`--order paired`).\n");
+        buf_append_text(out,
+                        "- Rows are shuffled one by one, so the two rows of a pair come in different steps; `rapt train` keeps them in one "
+                        "(`--order paired`).\n");
     h->form->notes(out, h);
 }
 
@@ -207,16 +209,19 @@ static void put_endpoint(struct buf *out, const struct handover *h, const char *
 }
 
 static void put_back(struct buf *out, const struct handover *h) {
-    buf_append_text(out, "\n## Back\n\nIn one process, on CPUs, which for a model of 7 to 9 billion parameters is slow:\n\n```sh\nrapt generate --model " HANDOVER_OUTPUT);
+    buf_append_text(out, "\n## Back\n\nIn one process, on CPUs, which for a model of 7 to 9 billion parameters is slow:\n\n```sh\nrapt "
+                         "generate --model " HANDOVER_OUTPUT);
     put_goal_option(out, h);
     buf_append_text(out, " --prompt \"Why is the sky blue?\"\n");
     if (h->goals)
         buf_append_text(out, "rapt logps --model " HANDOVER_OUTPUT " --input TEST.jsonl --output after.jsonl\n"
                              "rapt logps --model BASE --input TEST.jsonl --output before.jsonl\n"
                              "rapt eval goal-accuracy --logps trained=after.jsonl --reference before.jsonl\n");
-    buf_append_text(out, "```\n\nOr on the GPUs, with the model behind a server that `rapt` asks: vLLM, or llama.cpp's server with a GGUF\n\n```sh\n"
-                         "vllm serve " HANDOVER_OUTPUT " --served-model-name trained --port 8000\n"
-                         "# or: rapt export --model " HANDOVER_OUTPUT " --format gguf --dtype q8_0 --output trained.gguf && llama-server -m trained.gguf --alias trained --port 8000\n");
+    buf_append_text(
+        out, "```\n\nOr on the GPUs, with the model behind a server that `rapt` asks: vLLM, or llama.cpp's server with a GGUF\n\n```sh\n"
+             "vllm serve " HANDOVER_OUTPUT " --served-model-name trained --port 8000\n"
+             "# or: rapt export --model " HANDOVER_OUTPUT
+             " --format gguf --dtype q8_0 --output trained.gguf && llama-server -m trained.gguf --alias trained --port 8000\n");
     put_endpoint(out, h, "generate");
     buf_append_text(out, " --input prompts.jsonl --output answers.jsonl\n");
     put_endpoint(out, h, "eval mt-answers");
@@ -224,9 +229,12 @@ static void put_back(struct buf *out, const struct handover *h) {
     put_endpoint(out, h, "eval gsm8k");
     buf_append_text(out, " --apply-chat-template --num-fewshot 0 --data gsm8k_test.jsonl --output-path results\n");
     put_endpoint(out, h, "eval multiple-choice");
-    buf_append_text(out, " --tokenizer " HANDOVER_OUTPUT " --apply-chat-template --task arc_challenge --data ARC-Challenge-Test.jsonl --output-path results\n```\n\n"
+    buf_append_text(out, " --tokenizer " HANDOVER_OUTPUT
+                         " --apply-chat-template --task arc_challenge --data ARC-Challenge-Test.jsonl --output-path results\n```\n\n"
                          "`eval multiple-choice` needs log-probs of prompts, which vLLM gives and llama.cpp's server does not.");
-    if (h->goals && h->has_style) buf_append_text(out, " A server knows nothing of goals: `--goal-style goal.json` writes them into the messages as the rows have them.");
+    if (h->goals && h->has_style)
+        buf_append_text(out,
+                        " A server knows nothing of goals: `--goal-style goal.json` writes them into the messages as the rows have them.");
     buf_append_text(out, "\n\nWhere an adapter was trained instead: `rapt generate --model BASE --adapter " HANDOVER_OUTPUT "`.\n");
 }
 

@@ -11,10 +11,11 @@
 
 /* Settings of the method's published runs (scripts and recipes of the released code of arXiv 2410.08067):
  * X(name, model, where the goal stood, beta, label smoothing, rows a device at once, where the figures come from).
- * All of them: AdamW without weight decay, rate 5e-7 along a cosine after a warm-up of 10 %, one epoch over the relabelled pairs, 128 rows a
- * step, 1024 tokens, seed 42, bf16, all parameters trained. */
+ * All of them: AdamW without weight decay, rate 5e-7 along a cosine after a warm-up of 10 %, one epoch over the relabelled pairs, 128 rows
+ * a step, 1024 tokens, seed 42, bf16, all parameters trained. */
 #define HANDOVER_RECIPE "the released code's recipe for this model (arXiv 2410.08067)"
-/* clang-format off: one row a preset */
+/* One row a preset */
+/* clang-format off */
 #define HANDOVER_PRESET_LIST(X) \
     X("mistral-7b", "mistralai/Mistral-7B-Instruct-v0.3", GOAL_USER, 0.01, 0, 8, HANDOVER_RECIPE) \
     X("qwen2-7b", "Qwen/Qwen2-7B-Instruct", GOAL_SYSTEM, 0.01, 0.3, 4, HANDOVER_RECIPE) \
@@ -48,29 +49,29 @@ struct handover {
     const struct export_request *request;
     char *model; /* a name, or an absolute path */
     struct handover_settings set;
-    bool sft;              /* rows are prompt and completion, else pairs */
-    bool strings;          /* texts are strings, not messages */
-    bool has_eval;         /* there is an evaluation file */
-    uint64_t rows[2];      /* of training and evaluation */
-    uint64_t goals;        /* training rows with a goal */
-    bool has_style;        /* style is what the data's goal.json says */
+    bool sft;         /* rows are prompt and completion, else pairs */
+    bool strings;     /* texts are strings, not messages */
+    bool has_eval;    /* there is an evaluation file */
+    uint64_t rows[2]; /* of training and evaluation */
+    uint64_t goals;   /* training rows with a goal */
+    bool has_style;   /* style is what the data's goal.json says */
     struct goal_style style;
 };
 
 struct handover_form {
-    const char *title;        /* "TRL 1.16" */
-    const char *install;      /* a shell command */
-    const char *files[2];     /* names of the training and the evaluation file */
-    const char *pair_prompt;  /* the key of a pair's prompt */
-    const char *sft_prompt;   /* of an SFT row's; its completion stands under "completion", or behind the prompt in the same list: */
+    const char *title;       /* "TRL 1.16" */
+    const char *install;     /* a shell command */
+    const char *files[2];    /* names of the training and the evaluation file */
+    const char *pair_prompt; /* the key of a pair's prompt */
+    const char *sft_prompt;  /* of an SFT row's; its completion stands under "completion", or behind the prompt in the same list: */
     bool sft_joined;
-    bool sft_marks;           /* each message of a joined list says in "train" whether it is trained */
-    bool one_turn;            /* chosen and rejected are one message, not lists */
-    bool turns_alternate;     /* the loader passes over prompts that are not user, assistant, ..., user behind a system message */
-    bool plain_messages;      /* role and content are all that a message may have */
+    bool sft_marks;       /* each message of a joined list says in "train" whether it is trained */
+    bool one_turn;        /* chosen and rejected are one message, not lists */
+    bool turns_alternate; /* the loader passes over prompts that are not user, assistant, ..., user behind a system message */
+    bool plain_messages;  /* role and content are all that a message may have */
     bool takes_strings, takes_tools, takes_kwargs;
-    bool smooths;             /* label smoothing has an effect */
-    status (*write)(const struct handover *h); /* its files and run.sh */
+    bool smooths;                                             /* label smoothing has an effect */
+    status (*write)(const struct handover *h);                /* its files and run.sh */
     void (*notes)(struct buf *out, const struct handover *h); /* Markdown list items: what it does otherwise */
 };
 
@@ -91,7 +92,8 @@ void handover_put_number(struct buf *out, double value);
 void handover_yaml_text(struct buf *out, const char *key, const char *value);
 void handover_yaml_number(struct buf *out, const char *key, double value);
 void handover_yaml_int(struct buf *out, const char *key, int64_t value);
-/* What trainers on transformers' Trainer take under its own names: rate, schedule, epochs, batch, seed, bf16, logging, evaluation, output. */
+/* What trainers on transformers' Trainer take under its own names: rate, schedule, epochs, batch, seed, bf16, logging, evaluation, output.
+ */
 void handover_yaml_trainer(struct buf *out, const struct handover *h);
 /* DeepSpeed's ZeRO-3 for trainers on transformers' Trainer, which fills in what says "auto". */
 status handover_zero3(const struct handover *h, const char *name);

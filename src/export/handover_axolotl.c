@@ -7,8 +7,9 @@
 static void put_dataset(struct buf *out, const struct handover *h, const char *key, int set) {
     buf_printf(out, "%s:\n  - path: %s\n    ds_type: json\n    split: train\n", key, h->form->files[set]);
     if (h->sft)
-        buf_append_text(out, "    type: chat_template\n    field_messages: messages\n    message_field_training: train\n    roles_to_train: []\n"
-                             "    train_on_eos: turn\n");
+        buf_append_text(out,
+                        "    type: chat_template\n    field_messages: messages\n    message_field_training: train\n    roles_to_train: []\n"
+                        "    train_on_eos: turn\n");
 }
 
 static status put_config(const struct handover *h) {
@@ -20,7 +21,8 @@ static status put_config(const struct handover *h) {
     if (h->sft) {
         buf_append_text(&b, "chat_template: tokenizer_default\n");
     } else {
-        buf_append_text(&b, "skip_prepare_dataset: true # TRL renders the messages\nremove_unused_columns: false\nrl: dpo\ndpo_loss_type: [sigmoid]\n");
+        buf_append_text(
+            &b, "skip_prepare_dataset: true # TRL renders the messages\nremove_unused_columns: false\nrl: dpo\ndpo_loss_type: [sigmoid]\n");
         handover_yaml_number(&b, "rl_beta", o->beta);
     }
     buf_append_text(&b, "dataset_prepared_path: prepared\n");
@@ -45,7 +47,8 @@ static status write_files(const struct handover *h) {
     struct buf command = {0};
     TRY(put_config(h));
     TRY(handover_zero3(h, "zero3.json"));
-    buf_printf(&command, "axolotl train %s --launcher accelerate -- --num_processes=%lld", h->sft ? "sft.yaml" : "dpo.yaml", (long long)h->set.gpus);
+    buf_printf(&command, "axolotl train %s --launcher accelerate -- --num_processes=%lld", h->sft ? "sft.yaml" : "dpo.yaml",
+               (long long)h->set.gpus);
     status s = handover_script(h, buf_text(&command));
     buf_release(&command);
     return s;
@@ -53,13 +56,16 @@ static status write_files(const struct handover *h) {
 
 static void put_notes(struct buf *out, const struct handover *h) {
     if (!h->sft)
-        buf_append_text(out, "- No dataset type is named and `skip_prepare_dataset` is set, so that the messages go to TRL as they are. Under "
-                             "`chat_template.default` responses would lose blanks at their ends, and where the tokenizer adds a "
-                             "beginning-of-text token there would be two.\n"
-                             "- A row whose prompt alone reaches `sequence_len` is dropped by itself; `rapt train` drops the pair's other row too.\n");
+        buf_append_text(
+            out, "- No dataset type is named and `skip_prepare_dataset` is set, so that the messages go to TRL as they are. Under "
+                 "`chat_template.default` responses would lose blanks at their ends, and where the tokenizer adds a "
+                 "beginning-of-text token there would be two.\n"
+                 "- A row whose prompt alone reaches `sequence_len` is dropped by itself; `rapt train` drops the pair's other row too.\n");
     else
         buf_append_text(out, "- Rows longer than `sequence_len` are dropped.\n");
-    if (h->strings) buf_append_text(out, "- The data's strings became a user's and an assistant's turn; `rapt train` trains strings without a template.\n");
+    if (h->strings)
+        buf_append_text(out,
+                        "- The data's strings became a user's and an assistant's turn; `rapt train` trains strings without a template.\n");
 }
 
 static const struct handover_form form = {

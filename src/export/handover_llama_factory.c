@@ -9,9 +9,9 @@
 /* Its own templates by what a model's name holds (extras/constants.py registers models so); the first that fits. */
 static const struct {
     const char *part, *template;
-} templates[] = {{"qwen3", "qwen3_nothink"}, {"qwen2", "qwen"},      {"llama-3", "llama3"},   {"llama3", "llama3"},   {"llama-2", "llama2"},
-                 {"gemma-2", "gemma2"},      {"gemma-3", "gemma3"},  {"mistral", "mistral"},  {"zephyr", "zephyr"},   {"smollm2", "smollm2"},
-                 {"phi-3", "phi"},           {"phi-4-mini", "phi4_mini"}};
+} templates[] = {{"qwen3", "qwen3_nothink"}, {"qwen2", "qwen"},      {"llama-3", "llama3"}, {"llama3", "llama3"},
+                 {"llama-2", "llama2"},      {"gemma-2", "gemma2"},  {"gemma-3", "gemma3"}, {"mistral", "mistral"},
+                 {"zephyr", "zephyr"},       {"smollm2", "smollm2"}, {"phi-3", "phi"},      {"phi-4-mini", "phi4_mini"}};
 
 static const char *template_of(const char *model) {
     const char *slash = strrchr(model, '/'), *name = slash ? slash + 1 : model;
@@ -67,7 +67,8 @@ static status write_files(const struct handover *h) {
     TRY(put_config(h));
     TRY(handover_zero3(h, "zero3.json"));
     struct buf command = {0};
-    buf_printf(&command, "FORCE_TORCHRUN=1 NPROC_PER_NODE=%lld llamafactory-cli train %s", (long long)h->set.gpus, h->sft ? "sft.yaml" : "dpo.yaml");
+    buf_printf(&command, "FORCE_TORCHRUN=1 NPROC_PER_NODE=%lld llamafactory-cli train %s", (long long)h->set.gpus,
+               h->sft ? "sft.yaml" : "dpo.yaml");
     status s = handover_script(h, buf_text(&command));
     buf_release(&command);
     return s;
@@ -76,17 +77,24 @@ static status write_files(const struct handover *h) {
 static void put_notes(struct buf *out, const struct handover *h) {
     const char *template = template_of(h->model);
     if (template)
-        buf_printf(out, "- Conversations are written by LLaMA-Factory's own template `%s`, not by the tokenizer's; compare a row of both "
-                        "(`rapt template`) for a model that is not one of the family's own. "
-                        "Where a row has no system message, some of these templates put in one of their own.\n", template);
+        buf_printf(out,
+                   "- Conversations are written by LLaMA-Factory's own template `%s`, not by the tokenizer's; compare a row of both "
+                   "(`rapt template`) for a model that is not one of the family's own. "
+                   "Where a row has no system message, some of these templates put in one of their own.\n",
+                   template);
     else
-        buf_append_text(out, "- No template of LLaMA-Factory is known for this model: none is named, and it takes apart the tokenizer's chat template.\n");
-    buf_append_text(out, "- Where prompt and response together pass `cutoff_len`, it shortens both in proportion, the prompt at its end; `rapt train` "
-                         "never cuts a prompt.");
+        buf_append_text(
+            out,
+            "- No template of LLaMA-Factory is known for this model: none is named, and it takes apart the tokenizer's chat template.\n");
+    buf_append_text(
+        out, "- Where prompt and response together pass `cutoff_len`, it shortens both in proportion, the prompt at its end; `rapt train` "
+             "never cuts a prompt.");
     if (h->has_style && h->style.placement == GOAL_AFTER)
         buf_append_text(out, " **The goal stands at the prompt's end here and can be cut off: keep rows below `cutoff_len`.**");
     buf_append_text(out, "\n");
-    if (h->strings) buf_append_text(out, "- The data's strings became a user's and an assistant's turn; `rapt train` trains strings without a template.\n");
+    if (h->strings)
+        buf_append_text(out,
+                        "- The data's strings became a user's and an assistant's turn; `rapt train` trains strings without a template.\n");
 }
 
 static const struct handover_form form = {

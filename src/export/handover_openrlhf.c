@@ -56,15 +56,19 @@ static status write_files(const struct handover *h) {
 }
 
 static void put_notes(struct buf *out, const struct handover *h) {
-    buf_append_text(out, "- Line breaks at a response's end are not trained (ChatML's last one), and where the text then does not end with the "
-                         "tokenizer's end-of-text token, a blank and that token are put there (Gemma, whose turns end with another).\n"
-                         "- A response that is cut ends with the end-of-text token in place of its last one.\n");
+    buf_append_text(out,
+                    "- Line breaks at a response's end are not trained (ChatML's last one), and where the text then does not end with the "
+                    "tokenizer's end-of-text token, a blank and that token are put there (Gemma, whose turns end with another).\n"
+                    "- A response that is cut ends with the end-of-text token in place of its last one.\n");
     if (!h->sft)
-        buf_append_text(out, "- A row whose prompt alone reaches two tokens below `data.max_len` is dropped by itself; `rapt train` drops the pair's "
-                             "other row too.\n"
-                             "- The reference is a second model in memory; `--ref.offload` moves it to the host's.\n");
+        buf_append_text(
+            out, "- A row whose prompt alone reaches two tokens below `data.max_len` is dropped by itself; `rapt train` drops the pair's "
+                 "other row too.\n"
+                 "- The reference is a second model in memory; `--ref.offload` moves it to the host's.\n");
     buf_append_text(out, "- Adam's betas are set to torch's 0.9 and 0.999; OpenRLHF's own second one is 0.95.\n");
-    if (h->strings) buf_append_text(out, "- The data's strings became a user's and an assistant's turn; `rapt train` trains strings without a template.\n");
+    if (h->strings)
+        buf_append_text(out,
+                        "- The data's strings became a user's and an assistant's turn; `rapt train` trains strings without a template.\n");
 }
 
 static const struct handover_form form = {

@@ -68,8 +68,9 @@ static status check_turns(const struct handover_form *f, struct json prompt) {
     for (size_t i = 1; json_iter_next(&it, &key, &message); i++) {
         if (i == 1 && json_equals(json_get(message, "role"), "system")) continue;
         if (!json_equals(json_get(message, "role"), turn++ % 2 ? "assistant" : "user"))
-            return FAIL(ST_UNSUPPORTED, "field prompt: message %zu is of role %s; %s passes over rows whose turns are not user, assistant, ..., user",
-                        i, role_name(role, message), f->title);
+            return FAIL(ST_UNSUPPORTED,
+                        "field prompt: message %zu is of role %s; %s passes over rows whose turns are not user, assistant, ..., user", i,
+                        role_name(role, message), f->title);
     }
     if (turn % 2 == 0) return FAIL(ST_UNSUPPORTED, "field prompt: it does not end with a user's turn; %s passes over such rows", f->title);
     return ST_OK;
@@ -200,10 +201,11 @@ static status check_kind(struct writer *w) {
     const bool sft = r->kind == RECORD_SFT;
     if (w->first) h->sft = sft, h->strings = !r->conversational;
     if (h->sft != sft)
-        return FAIL(ST_UNSUPPORTED, "the row is a %s, the first one is a %s; a trainer takes one kind", sft ? "completion" : "pair", h->sft ? "completion" : "pair");
+        return FAIL(ST_UNSUPPORTED, "the row is a %s, the first one is a %s; a trainer takes one kind", sft ? "completion" : "pair",
+                    h->sft ? "completion" : "pair");
     if (h->form->takes_strings && h->strings == r->conversational)
-        return FAIL(ST_UNSUPPORTED, "the row's texts are %s, the first one's are %s; a trainer takes one form", h->strings ? "messages" : "strings",
-                    h->strings ? "strings" : "messages");
+        return FAIL(ST_UNSUPPORTED, "the row's texts are %s, the first one's are %s; a trainer takes one form",
+                    h->strings ? "messages" : "strings", h->strings ? "strings" : "messages");
     if (r->conversational ? !json_count((struct json){buf_text(&r->prompt), r->prompt.size}) : !r->prompt.size)
         return FAIL(ST_UNSUPPORTED, "field prompt: empty; trainers need something to respond to");
     return ST_OK;

@@ -47,11 +47,13 @@ static status write_files(const struct handover *h) {
 }
 
 static void put_notes(struct buf *out, const struct handover *h) {
-    buf_append_text(out, "- `zero3.yaml` is DeepSpeed's ZeRO-3, `fsdp2.yaml` the same for FSDP 2: `--accelerate_config fsdp2.yaml` in `run.sh`.\n"
-                         "- `warmup_steps` below 1 is a share of the steps; that needs transformers 5.\n");
+    buf_append_text(
+        out, "- `zero3.yaml` is DeepSpeed's ZeRO-3, `fsdp2.yaml` the same for FSDP 2: `--accelerate_config fsdp2.yaml` in `run.sh`.\n"
+             "- `warmup_steps` below 1 is a share of the steps; that needs transformers 5.\n");
     if (!h->sft)
-        buf_append_text(out, "- A row whose prompt alone reaches `max_length` is dropped by itself; `rapt train` drops the pair's other row too. "
-                             "Responses lose their tail, as in `rapt train`.\n");
+        buf_append_text(
+            out, "- A row whose prompt alone reaches `max_length` is dropped by itself; `rapt train` drops the pair's other row too. "
+                 "Responses lose their tail, as in `rapt train`.\n");
     if (h->strings) buf_append_text(out, "- The texts are strings: they are trained without a chat template, as in `rapt train`.\n");
 }
 

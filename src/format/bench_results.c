@@ -25,7 +25,8 @@ static const struct figure alpaca_figures[] = {{"win_rate", "win_rate", "standar
                                                {"length_controlled_win_rate", "length_controlled_winrate", "lc_standard_error"},
                                                {"average_length", "avg_length", NULL}};
 static const struct figure grade_figures[] = {{"turn_1", "turn_1", NULL}, {"turn_2", "turn_2", NULL}, {"average", "average", NULL}};
-static const struct figure pair_figures[] = {{"win_rate", "win_rate", NULL}, {"loss_rate", "loss_rate", NULL}, {"win_rate_adjusted", "win_rate_adjusted", NULL}};
+static const struct figure pair_figures[] = {
+    {"win_rate", "win_rate", NULL}, {"loss_rate", "loss_rate", NULL}, {"win_rate_adjusted", "win_rate_adjusted", NULL}};
 
 /* n 0: not known. */
 static void put_estimate(struct buf *out, double value, double low, double high, int64_t n) {
@@ -52,7 +53,8 @@ static int64_t count_of(struct json object, size_t i) {
     int64_t n, graded[2] = {0};
     for (size_t k = 0; k < 2 && json_iter_next(&it, &key, &value); k++)
         if (json_int(&n, value) && n > 0 && n < COUNT_MAX) graded[k] = n;
-    return count_named(object, "n_total") + count_named(object, "win") + count_named(object, "loss") + count_named(object, "tie") + (i < 2 ? graded[i] : graded[0] + graded[1]);
+    return count_named(object, "n_total") + count_named(object, "win") + count_named(object, "loss") + count_named(object, "tie") +
+           (i < 2 ? graded[i] : graded[0] + graded[1]);
 }
 
 /* "intervals": {FIELD: [low, high]}. False: there is none of this field. */
@@ -60,7 +62,8 @@ static bool interval_of(double *low, double *high, struct json object, const cha
     const struct json pair = json_get(json_get(object, "intervals"), field);
     struct json_iter it = json_iter_begin(pair);
     struct json key, a, b;
-    return json_kind_of(pair) == JSON_ARRAY && json_count(pair) == 2 && json_iter_next(&it, &key, &a) && json_iter_next(&it, &key, &b) && json_double(low, a) && json_double(high, b);
+    return json_kind_of(pair) == JSON_ARRAY && json_count(pair) == 2 && json_iter_next(&it, &key, &a) && json_iter_next(&it, &key, &b) &&
+           json_double(low, a) && json_double(high, b);
 }
 
 /* A figure that is null or not there is null. */
@@ -71,7 +74,8 @@ static status put_figure(struct buf *out, struct json object, const struct figur
     if (!json_double(&value, given)) return expected(f->field, "a number", given);
     if (!interval_of(&low, &high, object, f->field)) {
         if (!f->error || !json_double(&error, json_get(object, f->error)))
-            return FAIL(ST_FORMAT, "field '%s': there is no interval of it (intervals.%s: [low, high]); make the file again with rapt eval", f->field, f->field);
+            return FAIL(ST_FORMAT, "field '%s': there is no interval of it (intervals.%s: [low, high]); make the file again with rapt eval",
+                        f->field, f->field);
         low = value - 1.96 * error;
         high = value + 1.96 * error;
     }
@@ -163,7 +167,8 @@ static struct json common_baseline(struct json models) {
     struct json key, model, first = {0};
     for (struct json_iter it = json_iter_begin(models); json_iter_next(&it, &key, &model);) {
         const struct json own = json_get(model, "baseline");
-        if (json_kind_of(own) != JSON_STRING || (first.size && (own.size != first.size || memcmp(own.text, first.text, own.size) != 0))) return (struct json){0};
+        if (json_kind_of(own) != JSON_STRING || (first.size && (own.size != first.size || memcmp(own.text, first.text, own.size) != 0)))
+            return (struct json){0};
         first = own;
     }
     return first;
@@ -200,7 +205,9 @@ status bench_put_runs(struct buf *out, struct json file) {
     for (bool first = true; json_iter_next(&it, &key, &model); first = false) {
         buf_append_text(out, first ? "" : ", ");
         if (json_kind_of(model) != JSON_OBJECT) return expected("models", "objects", model);
-        TRY(json_equals(task, "alpaca") ? put_alpaca(out, model) : json_equals(task, "arena-hard") ? put_arena(out, model) : put_mt_bench(out, model));
+        TRY(json_equals(task, "alpaca")       ? put_alpaca(out, model)
+            : json_equals(task, "arena-hard") ? put_arena(out, model)
+                                              : put_mt_bench(out, model));
         buf_append_char(out, '}');
     }
     buf_append_text(out, "]}");

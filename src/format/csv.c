@@ -66,7 +66,8 @@ static status read_header(struct csv *c) {
     TRY(read_record(fields, &c->columns, c, CSV_COLUMNS_MAX, &lines));
     for (size_t i = 0; i < c->columns; i++)
         for (size_t k = 0; k < i; k++)
-            if (*fields[i] && strcmp(fields[i], fields[k]) == 0) return FAIL(ST_FORMAT, "%s:1: column '%.60s' stands twice", c->path, fields[i]);
+            if (*fields[i] && strcmp(fields[i], fields[k]) == 0)
+                return FAIL(ST_FORMAT, "%s:1: column '%.60s' stands twice", c->path, fields[i]);
     c->line += lines;
     c->fields = mem_zero(c->columns, sizeof *c->fields);
     return ST_OK;
@@ -82,7 +83,8 @@ status csv_parse(struct csv *c, const char *path, const char *text, size_t size)
 
 status csv_open(struct csv *c, const char *path) {
     *c = (struct csv){.path = mem_text(path)};
-    status s = file_size_bytes(path) > CSV_SIZE_MAX ? FAIL(ST_UNSUPPORTED, "%s: a CSV file of more than %zu bytes", path, CSV_SIZE_MAX) : file_read(&c->text, path);
+    status s = file_size_bytes(path) > CSV_SIZE_MAX ? FAIL(ST_UNSUPPORTED, "%s: a CSV file of more than %zu bytes", path, CSV_SIZE_MAX)
+                                                    : file_read(&c->text, path);
     if (s == ST_OK) s = read_header(c);
     if (s != ST_OK) csv_release(c);
     return s;
@@ -112,7 +114,8 @@ status csv_number(double *out, const struct csv *c, size_t column) {
     if (!*text || strcmp(text, "NA") == 0 || strcasecmp(text, "nan") == 0) return ST_OK;
     *out = strtod(text, &end);
     if (end != text && !*end && isfinite(*out)) return ST_OK;
-    return FAIL(ST_FORMAT, "%s: the record before line %zu, column %s: expected a number, found '%.40s'", c->path, c->line, c->names[column], text);
+    return FAIL(ST_FORMAT, "%s: the record before line %zu, column %s: expected a number, found '%.40s'", c->path, c->line,
+                c->names[column], text);
 }
 
 void csv_release(struct csv *c) {

@@ -1,4 +1,5 @@
-/* csv: comma-separated values with a header (RFC 4180): fields in quotes may hold commas, line breaks and doubled quotes. The whole file is in memory. */
+/* csv: comma-separated values with a header (RFC 4180): fields in quotes may hold commas, line breaks and doubled quotes. The whole file is
+ * in memory. */
 #ifndef RAPT_FORMAT_CSV_H
 #define RAPT_FORMAT_CSV_H
 

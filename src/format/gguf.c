@@ -12,9 +12,9 @@
 #define ARRAY_ITEMS_MAX ((uint64_t)1 << 26)
 #define ALIGNMENT_MAX ((uint32_t)1 << 20)
 
-static const uint8_t kind_bytes[] = {[GGUF_U8] = 1, [GGUF_I8] = 1, [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
-                                     [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_STRING] = 0, [GGUF_ARRAY] = 0, [GGUF_U64] = 8,
-                                     [GGUF_I64] = 8, [GGUF_F64] = 8};
+static const uint8_t kind_bytes[] = {[GGUF_U8] = 1,  [GGUF_I8] = 1,  [GGUF_U16] = 2,  [GGUF_I16] = 2,    [GGUF_U32] = 4,
+                                     [GGUF_I32] = 4, [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_STRING] = 0, [GGUF_ARRAY] = 0,
+                                     [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8};
 #define KIND_COUNT (sizeof kind_bytes)
 
 size_t gguf_kind_bytes(enum gguf_kind kind) { return kind_bytes[kind]; }
@@ -171,16 +171,18 @@ static status read_values(struct gguf *g, struct reader *r, uint64_t count) {
 }
 
 static const char *foreign_type(uint32_t code) { /* ggml types that we know by name only */
-    static const char *const names[] = {[9] = "Q8_1",     [15] = "Q8_K",   [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S",
-                                        [21] = "IQ3_S",   [22] = "IQ2_S",  [24] = "I8",      [25] = "I16",    [26] = "I32",     [27] = "I64",
-                                        [28] = "F64",     [29] = "IQ1_M",  [34] = "TQ1_0",   [35] = "TQ2_0",  [39] = "MXFP4",   [40] = "NVFP4"};
+    static const char *const names[] = {[9] = "Q8_1",   [15] = "Q8_K",  [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS",
+                                        [19] = "IQ1_S", [21] = "IQ3_S", [22] = "IQ2_S",   [24] = "I8",     [25] = "I16",
+                                        [26] = "I32",   [27] = "I64",   [28] = "F64",     [29] = "IQ1_M",  [34] = "TQ1_0",
+                                        [35] = "TQ2_0", [39] = "MXFP4", [40] = "NVFP4"};
     return code < sizeof names / sizeof names[0] && names[code] ? names[code] : "unknown";
 }
 
 static status unsupported_type(uint32_t code, size_t at) {
     struct buf known = {0};
     dtype_list(&known, NULL);
-    status st = FAIL(ST_UNSUPPORTED, "byte %zu: tensor type %u (%s) is not supported; requantise to one of %s", at, code, foreign_type(code), buf_text(&known));
+    status st = FAIL(ST_UNSUPPORTED, "byte %zu: tensor type %u (%s) is not supported; requantise to one of %s", at, code,
+                     foreign_type(code), buf_text(&known));
     buf_release(&known);
     return st;
 }
@@ -258,7 +260,8 @@ static status place_tensors(struct gguf *g, struct extent *extents, size_t table
                         (unsigned long long)e->offset, alignment);
         }
         if (e->offset > room || e->bytes > room - e->offset) {
-            return FAIL(ST_FORMAT, "tensor '%.*s': %zu bytes at offset %llu pass the end of the file, whose data has %zu bytes (truncated?)",
+            return FAIL(ST_FORMAT,
+                        "tensor '%.*s': %zu bytes at offset %llu pass the end of the file, whose data has %zu bytes (truncated?)",
                         name_size, t->name.data, e->bytes, (unsigned long long)e->offset, room);
         }
         t->data = g->map.data + start + e->offset;
@@ -361,11 +364,11 @@ const struct gguf_tensor *gguf_tensor_find(const struct gguf *g, const char *nam
 }
 
 /* Reads item i of `kind` as the widest type of its sort. */
-#define LOAD(type)                                                                                                                         \
-    do {                                                                                                                                   \
-        type x_;                                                                                                                           \
-        memcpy(&x_, at, sizeof x_);                                                                                                        \
-        return (int64_t)x_;                                                                                                                \
+#define LOAD(type)                  \
+    do {                            \
+        type x_;                    \
+        memcpy(&x_, at, sizeof x_); \
+        return (int64_t)x_;         \
     } while (0)
 
 int64_t gguf_item_int(const struct gguf_value *v, size_t i) {

@@ -7,9 +7,24 @@
 #include "num/dtype.h"
 
 enum gguf_kind { /* value types, numbered as in the file */
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64
+                 GGUF_U8,
+                 GGUF_I8,
+                 GGUF_U16,
+                 GGUF_I16,
+                 GGUF_U32,
+                 GGUF_I32,
+                 GGUF_F32,
+                 GGUF_BOOL,
+                 GGUF_STRING,
+                 GGUF_ARRAY,
+                 GGUF_U64,
+                 GGUF_I64,
+                 GGUF_F64
 };
-struct gguf_text { const char *data; size_t size; };
+struct gguf_text {
+    const char *data;
+    size_t size;
+};
 struct gguf_value {
     struct gguf_text key;
     enum gguf_kind kind, item_kind; /* item_kind: of an array's items */
@@ -39,7 +54,8 @@ struct gguf {
  * names the type. */
 status gguf_open(struct gguf *g, const char *path);
 void gguf_release(struct gguf *g);
-/* Looks at the factors of every block of quantised tensors: one that is NaN or infinite is an error that names byte, tensor, row and block. */
+/* Looks at the factors of every block of quantised tensors: one that is NaN or infinite is an error that names byte, tensor, row and block.
+ */
 status gguf_check_scales(const struct gguf *g);
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor_find(const struct gguf *g, const char *name);

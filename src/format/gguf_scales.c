@@ -45,8 +45,10 @@ status gguf_check_scales(const struct gguf *g) {
         const size_t row = t->cols / info->block, blocks = t->rows * row, at = first_bad(t, blocks);
         if (at == blocks) continue;
         const size_t byte = (size_t)((const char *)t->data - (const char *)g->map.data) + at * info->block_bytes;
-        return FAIL(ST_FORMAT, "%s: byte %zu: tensor '%.*s', row %zu, block %zu of its %zu: a %s block with a factor that is NaN or infinite; "
-                    "the file is damaged", g->path, byte, (int)(t->name.size < 100 ? t->name.size : 100), t->name.data, at / row, at % row, row, info->name);
+        return FAIL(ST_FORMAT,
+                    "%s: byte %zu: tensor '%.*s', row %zu, block %zu of its %zu: a %s block with a factor that is NaN or infinite; "
+                    "the file is damaged",
+                    g->path, byte, (int)(t->name.size < 100 ? t->name.size : 100), t->name.data, at / row, at % row, row, info->name);
     }
     return ST_OK;
 }

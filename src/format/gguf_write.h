@@ -1,5 +1,5 @@
-/* gguf_write: a GGUF file, version 3, written front to back: values, then the list of tensors, then their data row by row, so that one row in
- * memory is enough (ggml docs/gguf.md). */
+/* gguf_write: a GGUF file, version 3, written front to back: values, then the list of tensors, then their data row by row, so that one row
+ * in memory is enough (ggml docs/gguf.md). */
 #ifndef RAPT_FORMAT_GGUF_WRITE_H
 #define RAPT_FORMAT_GGUF_WRITE_H
 

@@ -76,7 +76,8 @@ static inline const char *string_stop(const char *at, const char *end, bool asci
 
 /* What a backslash and `c` stand for; 0 when that is no escape (\\u apart). */
 static inline char escape_value(char c) {
-    static const char meaning[256] = {['n'] = '\n', ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['t'] = '\t', ['r'] = '\r', ['b'] = '\b', ['f'] = '\f'};
+    static const char meaning[256] = {['n'] = '\n', ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',
+                                      ['t'] = '\t', ['r'] = '\r', ['b'] = '\b',  ['f'] = '\f'};
     return meaning[(unsigned char)c];
 }
 

@@ -2,9 +2,7 @@
 
 #include <string.h>
 
-struct proto proto_begin(const char *data, size_t size) {
-    return (struct proto){data, data, data + size};
-}
+struct proto proto_begin(const char *data, size_t size) { return (struct proto){data, data, data + size}; }
 
 static size_t where(const struct proto *p) { return (size_t)(p->at - p->start) + 1; }
 

@@ -30,9 +30,12 @@ static size_t scan_value(struct scan *s, bool *done, const char *text, size_t si
     for (size_t i = 0; i < size; i++) {
         const char c = text[i];
         if (s->string) {
-            if (s->escaped) s->escaped = false;
-            else if (c == '\\') s->escaped = true;
-            else if (c == '"') s->string = false;
+            if (s->escaped)
+                s->escaped = false;
+            else if (c == '\\')
+                s->escaped = true;
+            else if (c == '"')
+                s->string = false;
             if (s->string || s->depth) continue;
         } else if (c == '"' && !s->scalar) {
             s->string = true;
@@ -70,8 +73,8 @@ static size_t end_of(const char *text, size_t at, size_t size) {
     return done ? at + took : size;
 }
 
-/* Does the object at `at`, as far as it is in the text, have an array of objects under "data" or "instances"? Then the offset of the array; else 0. Where
- * something stands behind the object, it is a row of JSONL that has such a field. */
+/* Does the object at `at`, as far as it is in the text, have an array of objects under "data" or "instances"? Then the offset of the array;
+ * else 0. Where something stands behind the object, it is a row of JSONL that has such a field. */
 static size_t find_data(const char *text, size_t at, size_t size) {
     size_t found = 0;
     for (at++;;) {
@@ -171,9 +174,12 @@ static void join_lines(char *text, size_t size) {
     bool string = false;
     if (!memchr(text, '\n', size) && !memchr(text, '\r', size)) return;
     for (size_t i = 0; i < size; i++) {
-        if (text[i] == '"') string = !string;
-        else if (text[i] == '\\' && string) i++;
-        else if (!string && (text[i] == '\n' || text[i] == '\r')) text[i] = ' ';
+        if (text[i] == '"')
+            string = !string;
+        else if (text[i] == '\\' && string)
+            i++;
+        else if (!string && (text[i] == '\n' || text[i] == '\r'))
+            text[i] = ' ';
     }
 }
 

@@ -1,5 +1,6 @@
 /* rows: the JSON values of a data file, one by one. Forms, told by the file's first bytes: JSONL, one JSON array of rows, one object that
- * has the array under "data" or "instances" ({"version": "1", "data": [..]}), and Parquet; any of the first three as gzip or zstd (base/input.h).
+ * has the array under "data" or "instances" ({"version": "1", "data": [..]}), and Parquet; any of the first three as gzip or zstd
+ * (base/input.h).
  *
  * Values are found here, not checked: json_parse does that. Memory is the longest row. */
 #ifndef RAPT_FORMAT_ROWS_H

@@ -68,7 +68,8 @@ static status read_entry(struct entry *e, struct json row, size_t data_size) {
     } else {
         element = foreign_bytes(type);
         e->skipped = true;
-        if (element == 0) return FAIL(ST_UNSUPPORTED, "dtype %.*s is not supported; convert to F32, F16 or BF16", (int)type.size, type.text);
+        if (element == 0)
+            return FAIL(ST_UNSUPPORTED, "dtype %.*s is not supported; convert to F32, F16 or BF16", (int)type.size, type.text);
     }
     if (!size_mul(&bytes, elements, element)) return FAIL(ST_FORMAT, "the shape overflows");
     struct json_iter it = json_iter_begin(offsets);
@@ -111,7 +112,8 @@ static status check_cover(struct entries *list, size_t data_size) {
 }
 
 static status read_header(struct entries *list, struct arena *arena, struct json header, size_t data_size) {
-    if (json_kind_of(header) != JSON_OBJECT) return FAIL(ST_FORMAT, "the header is %s, expected an object", json_kind_name(json_kind_of(header)));
+    if (json_kind_of(header) != JSON_OBJECT)
+        return FAIL(ST_FORMAT, "the header is %s, expected an object", json_kind_name(json_kind_of(header)));
     TRY(mem_try_alloc(&list->rows, json_count(header), sizeof *list->rows, "safetensors header"));
     struct json_iter it = json_iter_begin(header);
     struct json key, value;
@@ -354,7 +356,8 @@ void safetensors_add(struct safetensors_writer *w, const char *name, enum dtype 
         w->tensors = mem_resize(w->tensors, w->capacity * sizeof *w->tensors);
     }
     struct st_tensor *t = &w->tensors[w->count++];
-    *t = (struct st_tensor){.name = arena_text(&w->arena, name, strlen(name)), .type = type, .dims = dims, .rows = 1, .cols = 1, .data = data};
+    *t = (struct st_tensor){
+        .name = arena_text(&w->arena, name, strlen(name)), .type = type, .dims = dims, .rows = 1, .cols = 1, .data = data};
     for (size_t d = 0; d < dims; d++) {
         t->shape[d] = shape[d];
         if (d + 1 < dims) t->rows *= shape[d];

@@ -29,13 +29,20 @@ void safetensors_release(struct safetensors *s);
 const struct st_tensor *safetensors_find(const struct safetensors *s, const char *name);
 
 /* Writing: add views, then write. shape is copied. The order in the file is the order of adding. */
-struct safetensors_writer { struct st_tensor *tensors; size_t count, capacity; struct arena arena; };
+struct safetensors_writer {
+    struct st_tensor *tensors;
+    size_t count, capacity;
+    struct arena arena;
+};
 void safetensors_add(struct safetensors_writer *w, const char *name, enum dtype type, const size_t *shape, size_t dims, const void *data);
 /* Header with {"__metadata__": {"format": "pt"}}; temporary, fsync, rename. Releases the writer's own memory either way. */
 status safetensors_write(struct safetensors_writer *w, const char *path);
-/* For tensors that are made one after the other: add them with data NULL, begin (which releases the writer), put their bytes in the order of adding, end with how
- * that went: the file is there only where all of them came. */
-struct safetensors_stream { struct file_out file; size_t left; };
+/* For tensors that are made one after the other: add them with data NULL, begin (which releases the writer), put their bytes in the order
+ * of adding, end with how that went: the file is there only where all of them came. */
+struct safetensors_stream {
+    struct file_out file;
+    size_t left;
+};
 status safetensors_begin(struct safetensors_stream *f, struct safetensors_writer *w, const char *path);
 status safetensors_put(struct safetensors_stream *f, const void *data, size_t bytes);
 status safetensors_end(struct safetensors_stream *f, status so_far);

@@ -11,15 +11,18 @@ static void put_escaped(struct buf *out, const char *text) {
         case '>': buf_append_text(out, "&gt;"); break;
         case '"': buf_append_text(out, "&quot;"); break;
         default:
-            if (c < 0x20) buf_append_char(out, ' ');
-            else buf_append_char(out, *text);
+            if (c < 0x20)
+                buf_append_char(out, ' ');
+            else
+                buf_append_char(out, *text);
         }
     }
 }
 
 void svg_begin(struct buf *out, double width, double height, const char *title) {
     buf_printf(out,
-               "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\" role=\"img\">\n"
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
+               "font-family=\"sans-serif\" role=\"img\">\n"
                "<title>",
                width, height, width, height);
     put_escaped(out, title);
@@ -34,8 +37,8 @@ void svg_rect(struct buf *out, double x, double y, double width, double height, 
 }
 
 void svg_line(struct buf *out, double x1, double y1, double x2, double y2, const char *stroke, double width, bool dashed) {
-    buf_printf(out, "<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" stroke=\"%s\" stroke-width=\"%.2f\"%s/>\n", x1, y1, x2, y2, stroke, width,
-               dashed ? " stroke-dasharray=\"4 3\"" : "");
+    buf_printf(out, "<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" stroke=\"%s\" stroke-width=\"%.2f\"%s/>\n", x1, y1, x2, y2,
+               stroke, width, dashed ? " stroke-dasharray=\"4 3\"" : "");
 }
 
 void svg_circle(struct buf *out, double x, double y, double radius, const char *fill) {

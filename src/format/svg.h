@@ -15,7 +15,8 @@ void svg_text(struct buf *out, double x, double y, const char *anchor, double si
 /* The i-th of a handful of colours that can be told apart. */
 const char *svg_colour(size_t i);
 
-/* Round steps for an axis from low to high (low < high, finite): the first mark at or above low and the distance between marks, about `most` of them. */
+/* Round steps for an axis from low to high (low < high, finite): the first mark at or above low and the distance between marks, about
+ * `most` of them. */
 void svg_marks(double *first, double *step, double low, double high, size_t most);
 
 #endif

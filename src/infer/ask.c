@@ -47,12 +47,15 @@ void goal_asker_release(struct goal_asker *g) {
 }
 
 #define WHY_NO_BEST                                                                                                                        \
-    "--goal best: no best goal is known, since none were compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 --n 4 "  \
-    "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output ADAPTER/goal.json"
+    "--goal best: no best goal is known, since none were compared for this model. On prompts kept aside: rapt generate --goal 2,4,6,8,10 " \
+    "--n 4 "                                                                                                                               \
+    "--input P --output S, rapt score --input S --output T --source NAME, rapt eval goal-curve --samples T --best-output "                 \
+    "ADAPTER/goal.json"
 
 static status check_unbaked(const struct goal_asker *g) {
     if (!g->baked) return ST_OK;
-    return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
+    return FAIL(ST_MISMATCH,
+                "the model's chat template asks for a goal by itself (--bake-goal); leave the goal out, or take the model as it was");
 }
 
 status goal_asker_parse(struct goal *goal, const struct goal_asker *g, const char *text) {
@@ -86,7 +89,8 @@ static void count_trained(struct trained *out, const struct goal_asker *g, struc
         const struct goal printed = goal_printed(&g->style, &trained);
         out->all += count;
         if (goal_equal(&printed, &asked)) out->own += count;
-        if (!out->nearest.count || goal_distance(&g->style, &trained, goal) < goal_distance(&g->style, &out->nearest, goal)) out->nearest = trained;
+        if (!out->nearest.count || goal_distance(&g->style, &trained, goal) < goal_distance(&g->style, &out->nearest, goal))
+            out->nearest = trained;
     }
 }
 
@@ -117,7 +121,10 @@ status infer_model_open(struct model *m, const char *path, const char *dtype) {
     TRY(model_open(m, path, asked || free_choice ? MATMUL_INT8 : matmul_kind_parse(dtype), MODEL_INFER));
     if (!asked || m->int8) return ST_OK;
     model_release(m);
-    return FAIL(ST_USAGE, "--dtype int8: %s has no quantised weights that it could take (of a .gguf: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL)", path);
+    return FAIL(
+        ST_USAGE,
+        "--dtype int8: %s has no quantised weights that it could take (of a .gguf: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL)",
+        path);
 }
 
 status decoder_open(struct decoder *d, struct model *m, const float *theta, const struct decode_options *wanted) {
@@ -127,8 +134,8 @@ status decoder_open(struct decoder *d, struct model *m, const float *theta, cons
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page > 0 && bytes / (size_t)page > (size_t)pages)
         return FAIL(ST_NOMEM,
-                    "%zu sequences of %zu tokens may need %.1f GB and this machine has %.1f GB; lower --batch-size or --max-length", o.batch,
-                    o.length, (double)bytes / 1e9, (double)pages * (double)page / 1e9);
+                    "%zu sequences of %zu tokens may need %.1f GB and this machine has %.1f GB; lower --batch-size or --max-length",
+                    o.batch, o.length, (double)bytes / 1e9, (double)pages * (double)page / 1e9);
     return decoder_init(d, m, theta, &o);
 }
 

@@ -26,14 +26,16 @@ status goal_asker_parse_list(struct goal_list *goals, const struct goal_asker *g
 void goal_asker_note(const struct goal_asker *g, const struct goal *goal);
 
 #define INFER_DTYPE_CHOICES "auto|f32|bf16|int8|reference"
-#define INFER_DTYPE_HELP                                                                                                                   \
-    "arithmetic of matrix products: int8 takes the quantised weights of a .gguf as they are, with inputs rounded to int8, as llama.cpp does; "  \
+#define INFER_DTYPE_HELP                                                                                                                 \
+    "arithmetic of matrix products: int8 takes the quantised weights of a .gguf as they are, with inputs rounded to int8, as llama.cpp " \
+    "does; "                                                                                                                             \
     "auto: that where the file has such weights and the CPU AVX-512 VNNI, else as for train"
 /* Opens a model for generation, as --dtype says. int8 is refused where the file has no weights for it. */
 status infer_model_open(struct model *m, const char *path, const char *dtype);
 /* Opens the sequences' memory for wanted->length tokens each, cut to what the model takes. Refuses what does not fit this machine. */
 status decoder_open(struct decoder *d, struct model *m, const float *theta, const struct decode_options *wanted);
-/* Appends a prompt, messages (JSON) or text, with the goal written in, or as it is without one. ST_FORMAT where a text has no place for it. */
+/* Appends a prompt, messages (JSON) or text, with the goal written in, or as it is without one. ST_FORMAT where a text has no place for it.
+ */
 status ask_put_goal(struct buf *out, const struct goal_style *style, struct json prompt, bool messages, const struct goal *goal);
 /* The response as text: the token that ended it left out, valid UTF-8. */
 void response_text(struct buf *out, const struct tokenizer *t, const struct decode_state *s);

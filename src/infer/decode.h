@@ -28,9 +28,10 @@ struct decode_job {
     void *user;
     const struct sampler_options *sampler; /* NULL: the decoder's */
     /* Only where decode_options.odds, and without decode_calls.pick: */
-    size_t top;                      /* so many of the likeliest are told, at most DECODE_TOP_MAX */
-    struct decode_odds *odds;        /* NULL, or written for each token before calls->token */
-    struct decode_odds *prompt_odds; /* NULL, or [prompt_count] written from 1 on before the first calls->token; the prompt is then computed whole */
+    size_t top;               /* so many of the likeliest are told, at most DECODE_TOP_MAX */
+    struct decode_odds *odds; /* NULL, or written for each token before calls->token */
+    struct decode_odds
+        *prompt_odds; /* NULL, or [prompt_count] written from 1 on before the first calls->token; the prompt is then computed whole */
 };
 enum decode_finish { DECODE_RUNNING, DECODE_STOP, DECODE_LENGTH };
 const char *decode_finish_name(enum decode_finish f); /* "stop", "length" */
@@ -50,7 +51,8 @@ struct decode_calls {
     status (*finish)(void *context, const struct decode_state *s);            /* a job is done; in order of completion */
     status (*token)(void *context, const struct decode_state *s, bool *stop); /* after each token; *stop ends the job. May be NULL */
     status (*pick)(void *context, int32_t *id, const struct decode_state *s, const float *logits); /* instead of the sampler. May be NULL */
-    bool (*gone)(void *context, const struct decode_job *job); /* before each step: is nobody waiting for it? It is then finished. May be NULL */
+    bool (*gone)(void *context,
+                 const struct decode_job *job); /* before each step: is nobody waiting for it? It is then finished. May be NULL */
 };
 
 struct decode_options {
@@ -72,7 +74,7 @@ struct decode_slot {
 };
 struct decode_want {
     size_t row, slot;
-    size_t at;      /* the token of the prompt whose log-prob is wanted; 0: the next token is picked */
+    size_t at; /* the token of the prompt whose log-prob is wanted; 0: the next token is picked */
     int32_t picked;
     status result;
 };

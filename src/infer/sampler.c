@@ -201,8 +201,8 @@ static double block_sum(const float *weights, size_t from, size_t count) {
     return sum;
 }
 
-/* Without filters: the weights of a block of ids are summed side by side, and only the block that holds the draw is looked through. The logits make
- * room for the weights. */
+/* Without filters: the weights of a block of ids are summed side by side, and only the block that holds the draw is looked through. The
+ * logits make room for the weights. */
 static status pick_unfiltered(int32_t *id, float *logits, size_t vocab, float temperature, struct rng *r) {
     float most = -INFINITY;
     double total = 0, sum = 0;

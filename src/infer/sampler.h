@@ -36,7 +36,7 @@ struct sampler {
     struct sampler_item *items; /* [V] */
     float *heap;                /* [heap_size] at least min(top_k, V) */
     size_t heap_size;
-    uint8_t *seen;              /* [V] all zero between calls; NULL while there was no repetition penalty */
+    uint8_t *seen; /* [V] all zero between calls; NULL while there was no repetition penalty */
 };
 status sampler_init(struct sampler *s, const struct sampler_options *o, size_t vocab);
 /* Other options from now on; the memory that they need beyond the earlier ones' is taken here. */

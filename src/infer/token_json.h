@@ -1,5 +1,5 @@
-/* token_json: tokens and their log-probs as the answers of OpenAI's /v1/chat/completions have them. rapt serve gives them, and a judge in this process, which is
- * read like one behind an endpoint. */
+/* token_json: tokens and their log-probs as the answers of OpenAI's /v1/chat/completions have them. rapt serve gives them, and a judge in
+ * this process, which is read like one behind an endpoint. */
 #ifndef RAPT_INFER_TOKEN_JSON_H
 #define RAPT_INFER_TOKEN_JSON_H
 

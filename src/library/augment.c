@@ -31,7 +31,8 @@ static status read_style(struct goal_style *style, const struct rapt_augmentatio
     style->placement = (enum goal_placement)placement;
     if (o->goal_template) goal_style_set_text(style, o->goal_template);
     if (o->scale_low != 0 || o->scale_high != 0) {
-        if (!(o->scale_low < o->scale_high) || !isfinite(o->scale_low) || !isfinite(o->scale_high)) return FAIL(ST_USAGE, "scale_low must lie below scale_high");
+        if (!(o->scale_low < o->scale_high) || !isfinite(o->scale_low) || !isfinite(o->scale_high))
+            return FAIL(ST_USAGE, "scale_low must lie below scale_high");
         style->low = o->scale_low;
         style->high = o->scale_high;
     }
@@ -42,10 +43,13 @@ static status read_style(struct goal_style *style, const struct rapt_augmentatio
 
 /* Members that would have no effect are refused, as the command refuses such options. */
 static status check_effects(const struct rapt_augmentation *o, const struct augment_options *a) {
-    if (a->mode == AUGMENT_PLAIN && (o->goal_dropout != 0 || o->goal_template)) return FAIL(ST_USAGE, "goal_dropout and goal_template have no effect under mode plain");
+    if (a->mode == AUGMENT_PLAIN && (o->goal_dropout != 0 || o->goal_template))
+        return FAIL(ST_USAGE, "goal_dropout and goal_template have no effect under mode plain");
     if (a->mode == AUGMENT_PLAIN && a->ties == AUGMENT_TIES_PLAIN) return FAIL(ST_USAGE, "ties plain has no effect under mode plain");
-    if (a->mode == AUGMENT_SFT && (o->rule || o->on_disagree || o->ties)) return FAIL(ST_USAGE, "rule, on_disagree and ties have no effect under mode sft");
-    if (a->mode == AUGMENT_SHUFFLED && a->on_disagree == AUGMENT_DISAGREE_KEEP) return FAIL(ST_USAGE, "mode shuffled goes with on_disagree drop or relabel");
+    if (a->mode == AUGMENT_SFT && (o->rule || o->on_disagree || o->ties))
+        return FAIL(ST_USAGE, "rule, on_disagree and ties have no effect under mode sft");
+    if (a->mode == AUGMENT_SHUFFLED && a->on_disagree == AUGMENT_DISAGREE_KEEP)
+        return FAIL(ST_USAGE, "mode shuffled goes with on_disagree drop or relabel");
     return ST_OK;
 }
 
@@ -69,7 +73,8 @@ static status read_options(struct augment_options *a, struct goal_style *style, 
     a->map_scores = o.from_low != 0 || o.from_high != 0;
     a->from_low = o.from_low;
     a->from_high = o.from_high;
-    if (a->map_scores && (!(o.from_low < o.from_high) || !isfinite(o.from_low) || !isfinite(o.from_high))) return FAIL(ST_USAGE, "from_low must lie below from_high");
+    if (a->map_scores && (!(o.from_low < o.from_high) || !isfinite(o.from_low) || !isfinite(o.from_high)))
+        return FAIL(ST_USAGE, "from_low must lie below from_high");
     return check_effects(&o, a);
 }
 
@@ -132,7 +137,8 @@ static status text_to_text(char **out, char **counts, const char *rows, size_t s
     return s;
 }
 
-RAPT_API rapt_status rapt_augment(char **rows_out, char **counts, const char *rows, size_t size, const struct rapt_augmentation *augmentation) {
+RAPT_API rapt_status rapt_augment(char **rows_out, char **counts, const char *rows, size_t size,
+                                  const struct rapt_augmentation *augmentation) {
     struct library_turn turn;
     status s = library_enter(&turn, 0);
     if (s != ST_OK) return (rapt_status)s;
@@ -146,7 +152,8 @@ RAPT_API rapt_status rapt_augment_file(const char *output, char **counts, const 
     status s = library_enter(&turn, 0);
     if (s != ST_OK) return (rapt_status)s;
     struct augment_options a = {.input = input, .output = output};
-    s = strcmp(input, "-") == 0 || strcmp(output, "-") == 0 ? FAIL(ST_USAGE, "rapt_augment_file takes files, not -") : run(&a, counts, augmentation);
+    const bool files = strcmp(input, "-") != 0 && strcmp(output, "-") != 0;
+    s = files ? run(&a, counts, augmentation) : FAIL(ST_USAGE, "rapt_augment_file takes files, not -");
     library_leave(&turn);
     return (rapt_status)s;
 }

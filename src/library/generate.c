@@ -32,7 +32,8 @@ static status prepare(struct job *j, size_t prompt) {
     if (s == ST_OK) s = library_prompt_ids(&j->ids, j->m, &record);
     record_release(&record);
     if (s == ST_OK && j->ids.count >= j->m->decoder.options.length)
-        s = FAIL(ST_UNSUPPORTED, "%zu tokens leave no room for a response within the %zu of max_length", j->ids.count, j->m->decoder.options.length);
+        s = FAIL(ST_UNSUPPORTED, "%zu tokens leave no room for a response within the %zu of max_length", j->ids.count,
+                 j->m->decoder.options.length);
     j->ready = s == ST_OK ? prompt + 1 : 0;
     return s == ST_OK ? s : status_note(s, "prompt %zu: ", prompt);
 }
@@ -45,7 +46,12 @@ static status next(void *context, struct decode_job *out, bool *end) {
     it->prompt = j->at / j->g->samples;
     it->sample = j->at % j->g->samples;
     TRY(prepare(j, it->prompt));
-    *out = (struct decode_job){.prompt = j->ids.data, .prompt_count = j->ids.count, .max_new = j->g->max_new_tokens, .row = it->prompt, .sample = it->sample, .user = it};
+    *out = (struct decode_job){.prompt = j->ids.data,
+                               .prompt_count = j->ids.count,
+                               .max_new = j->g->max_new_tokens,
+                               .row = it->prompt,
+                               .sample = it->sample,
+                               .user = it};
     j->at++;
     return ST_OK;
 }
@@ -82,8 +88,12 @@ static status finish(void *context, const struct decode_state *s) {
     struct buf text = {0};
     if (j->g->piece && !it->stopped) hand_over(j, it, it->raw.size);
     response_text(&text, j->m->encoder.tokenizer, s);
-    *r = (struct rapt_response){.text = text.data ? text.data : mem_text(""), .size = text.size, .tokens = s->count,
-                                .finish = it->stopped ? RAPT_FINISH_CALLBACK : s->finish == DECODE_STOP ? RAPT_FINISH_STOP : RAPT_FINISH_LENGTH};
+    *r = (struct rapt_response){.text = text.data ? text.data : mem_text(""),
+                                .size = text.size,
+                                .tokens = s->count,
+                                .finish = it->stopped                ? RAPT_FINISH_CALLBACK
+                                          : s->finish == DECODE_STOP ? RAPT_FINISH_STOP
+                                                                     : RAPT_FINISH_LENGTH};
     return ST_OK;
 }
 
@@ -99,12 +109,17 @@ static status check(struct rapt_generation *g, const struct rapt_generation *giv
     *g = (struct rapt_generation)RAPT_GENERATION_INIT;
     TRY(library_options(g, sizeof *g, given, "rapt_generation"));
     if (!g->max_new_tokens) g->max_new_tokens = 256;
-    *sampler = (struct sampler_options){.temperature = g->temperature, .top_p = g->top_p, .min_p = g->min_p, .repetition_penalty = g->repetition_penalty,
-                                        .top_k = g->top_k, .seed = g->seed};
+    *sampler = (struct sampler_options){.temperature = g->temperature,
+                                        .top_p = g->top_p,
+                                        .min_p = g->min_p,
+                                        .repetition_penalty = g->repetition_penalty,
+                                        .top_k = g->top_k,
+                                        .seed = g->seed};
     TRY(sampler_options_check(sampler));
     if (!g->samples || g->samples > 1 << 20) return FAIL(ST_USAGE, "samples expects 1 to 1048576, not %zu", g->samples);
     if (g->max_new_tokens > 1 << 24) return FAIL(ST_USAGE, "max_new_tokens expects 1 to 16777216, not %zu", g->max_new_tokens);
-    if (g->samples > 1 && g->temperature == 0) return FAIL(ST_USAGE, "samples %zu with temperature 0 would be the same response every time", g->samples);
+    if (g->samples > 1 && g->temperature == 0)
+        return FAIL(ST_USAGE, "samples %zu with temperature 0 would be the same response every time", g->samples);
     return ST_OK;
 }
 
@@ -112,7 +127,9 @@ static status run(struct job *j, const struct sampler_options *sampler) {
     struct rapt_model *m = j->m;
     const struct sampler_options unused = sampler_options_default();
     const struct decode_calls calls = {.context = j, .next = next, .is_end = is_end, .finish = finish, .token = token, .pick = pick};
-    if (!m->decodes) TRY(decoder_open(&m->decoder, &m->scorer.model, m->scorer.theta, &(struct decode_options){.batch = m->batch, .length = m->length, .sampler = unused}));
+    if (!m->decodes)
+        TRY(decoder_open(&m->decoder, &m->scorer.model, m->scorer.theta,
+                         &(struct decode_options){.batch = m->batch, .length = m->length, .sampler = unused}));
     m->decodes = true;
     TRY(sampler_init(&j->sampler, sampler, m->scorer.model.config.vocab));
     TRY(mem_try_alloc(&j->logits, j->sampler.vocab, sizeof *j->logits, "logits"));
@@ -126,7 +143,8 @@ RAPT_API rapt_status rapt_generate(struct rapt_model *m, struct rapt_response *o
     struct library_turn turn;
     struct job j = {.m = m, .g = &g, .prompts = prompts};
     status s = check(&g, generation, &sampler);
-    if (s == ST_OK && !size_mul(&j.count, count, g.samples)) s = FAIL(ST_USAGE, "%zu prompts and %zu samples are too many", count, g.samples);
+    if (s == ST_OK && !size_mul(&j.count, count, g.samples))
+        s = FAIL(ST_USAGE, "%zu prompts and %zu samples are too many", count, g.samples);
     if (s == ST_OK) s = library_enter(&turn, m->threads);
     if (s != ST_OK || !count) {
         if (s == ST_OK) library_leave(&turn);

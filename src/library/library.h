@@ -26,8 +26,8 @@ struct rapt_model {
     size_t length, batch, budget;
     struct encoder encoder;
     struct goal_asker asker;
-    bool asks;             /* asker is open */
-    struct scorer scorer;  /* its model is the model; the rest is made ready by the first log-probs */
+    bool asks;            /* asker is open */
+    struct scorer scorer; /* its model is the model; the rest is made ready by the first log-probs */
     bool scores;
     struct decoder decoder; /* opened by the first generation */
     bool decodes;

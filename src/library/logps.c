@@ -55,9 +55,12 @@ static status take(struct job *j, const char *response, size_t number) {
     TRY(encode_completion(&x->chosen, x, &j->m->encoder, &j->record, &j->completion));
     const size_t prompt = x->common, size = prompt + x->chosen.count;
     if (!prompt) return FAIL(ST_FORMAT, "response %zu: no token stands before it", number);
-    if (size > j->m->length) return FAIL(ST_UNSUPPORTED, "response %zu: %zu tokens with its prompt, more than the %zu of max_length", number, size, j->m->length);
+    if (size > j->m->length)
+        return FAIL(ST_UNSUPPORTED, "response %zu: %zu tokens with its prompt, more than the %zu of max_length", number, size,
+                    j->m->length);
     for (size_t i = 0; i < x->chosen.count; i++)
-        if ((size_t)x->chosen.data[i] >= vocab) return FAIL(ST_MISMATCH, "token id %d is outside the model's vocabulary of %zu", x->chosen.data[i], vocab);
+        if ((size_t)x->chosen.data[i] >= vocab)
+            return FAIL(ST_MISMATCH, "token id %d is outside the model's vocabulary of %zu", x->chosen.data[i], vocab);
     if (j->count == PACK_MAX || j->cost + size > j->m->budget) TRY(flush(j));
     struct pack *p = &j->items[j->count++];
     p->ids.count = 0;
@@ -79,7 +82,8 @@ static status run(struct job *j, const struct rapt_prompt *prompt, const char *c
     return flush(j);
 }
 
-RAPT_API rapt_status rapt_logps(struct rapt_model *m, struct rapt_logps *out, const struct rapt_prompt *prompt, const char *const *responses, size_t count) {
+RAPT_API rapt_status rapt_logps(struct rapt_model *m, struct rapt_logps *out, const struct rapt_prompt *prompt,
+                                const char *const *responses, size_t count) {
     struct library_turn turn;
     status s = library_enter(&turn, m->threads);
     if (s != ST_OK) return (rapt_status)s;

@@ -129,7 +129,8 @@ RAPT_API rapt_status rapt_detokenize(char **text, size_t *size, struct rapt_mode
     struct buf raw = {0}, clean = {0};
     const int32_t vocab = tokenizer_vocab_size(m->encoder.tokenizer);
     for (size_t i = 0; i < count; i++)
-        if (ids[i] < 0 || ids[i] >= vocab) return (rapt_status)FAIL(ST_MISMATCH, "token id %d is outside the vocabulary of %d", ids[i], vocab);
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return (rapt_status)FAIL(ST_MISMATCH, "token id %d is outside the vocabulary of %d", ids[i], vocab);
     tokenizer_decode(m->encoder.tokenizer, &raw, ids, count, skip_special != 0);
     utf8_put_clean(&clean, buf_text(&raw), raw.size);
     buf_release(&raw);

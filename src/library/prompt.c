@@ -15,7 +15,8 @@ status library_prompt_read(struct rapt_prompt *own, const struct rapt_prompt *gi
     *own = (struct rapt_prompt)RAPT_PROMPT_INIT;
     TRY(library_options(own, sizeof *own, given, "rapt_prompt"));
     if (!own->text == !own->messages) return FAIL(ST_USAGE, "a prompt has either text or messages");
-    if (own->raw && (own->messages || own->system)) return FAIL(ST_USAGE, "a raw prompt is text that goes in as it is: it has no messages and no system text");
+    if (own->raw && (own->messages || own->system))
+        return FAIL(ST_USAGE, "a raw prompt is text that goes in as it is: it has no messages and no system text");
     if (isinf(own->goal)) return FAIL(ST_USAGE, "a goal is a number, or RAPT_NO_GOAL");
     return ST_OK;
 }
@@ -26,7 +27,8 @@ status library_prompt_record(struct record *record, struct buf *row, const struc
     if (own->messages) {
         status s = json_parse(&whole, own->messages, strlen(own->messages));
         if (s != ST_OK) return status_note(s, "messages: ");
-        if (json_kind_of(whole) != JSON_ARRAY) return FAIL(ST_FORMAT, "messages: expected an array, found %s", json_kind_name(json_kind_of(whole)));
+        if (json_kind_of(whole) != JSON_ARRAY)
+            return FAIL(ST_FORMAT, "messages: expected an array, found %s", json_kind_name(json_kind_of(whole)));
         buf_append(row, whole.text, whole.size);
     } else {
         json_put_text(row, own->text);
@@ -74,7 +76,8 @@ static status put_goal(struct record *r, struct rapt_model *m, double goal) {
     TRY(library_one_score(m));
     const struct goal asks = goal_of_score(goal);
     const struct goal_style *style = &m->asker.style;
-    if (m->asker.baked) return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (export --bake-goal); leave the goal out");
+    if (m->asker.baked)
+        return FAIL(ST_MISMATCH, "the model's chat template asks for a goal by itself (export --bake-goal); leave the goal out");
     if (r->conversational)
         s = goal_put_messages(&asked, style, (struct json){buf_text(&r->prompt), r->prompt.size}, &asks);
     else if (style->placement == GOAL_SYSTEM)
@@ -127,12 +130,12 @@ RAPT_API rapt_status rapt_render(char **text, struct rapt_model *m, const struct
     if (s != ST_OK) return (rapt_status)s;
     s = library_prompt(&record, m, prompt);
     if (s == ST_OK && record.conversational)
-        s = m->encoder.chat ? chat_render(m->encoder.chat, &out, (struct json){buf_text(&record.prompt), record.prompt.size}, (struct json){0}, (struct json){0}, true)
+        s = m->encoder.chat ? chat_render(m->encoder.chat, &out, (struct json){buf_text(&record.prompt), record.prompt.size},
+                                          (struct json){0}, (struct json){0}, true)
                             : FAIL(ST_UNSUPPORTED, "the prompt is a conversation, but %s", m->encoder.why_no_chat);
     else if (s == ST_OK)
         buf_append(&out, buf_text(&record.prompt), record.prompt.size);
-    if (s == ST_OK)
-        *text = mem_text(buf_text(&out));
+    if (s == ST_OK) *text = mem_text(buf_text(&out));
     buf_release(&out);
     record_release(&record);
     library_leave(&turn);

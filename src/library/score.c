@@ -14,9 +14,11 @@ struct rapt_scorer {
 static status read_options(struct rapt_model_options *o, const struct rapt_model_options *given) {
     *o = (struct rapt_model_options)RAPT_MODEL_OPTIONS_INIT;
     TRY(library_options(o, sizeof *o, given, "rapt_model_options"));
-    if (o->goal_style || o->chat_kwargs || o->batch) return FAIL(ST_USAGE, "goal_style, chat_kwargs and batch have no effect on a reward model");
+    if (o->goal_style || o->chat_kwargs || o->batch)
+        return FAIL(ST_USAGE, "goal_style, chat_kwargs and batch have no effect on a reward model");
     if (!o->dtype) o->dtype = "auto";
-    if (strcmp(o->dtype, "auto") != 0 && strcmp(o->dtype, "reference") != 0 && strcmp(o->dtype, "bf16") != 0 && strcmp(o->dtype, "f32") != 0)
+    if (strcmp(o->dtype, "auto") != 0 && strcmp(o->dtype, "reference") != 0 && strcmp(o->dtype, "bf16") != 0 &&
+        strcmp(o->dtype, "f32") != 0)
         return FAIL(ST_USAGE, "dtype expects auto, f32, bf16 or reference for a reward model, not '%s'", o->dtype);
     if (!o->max_length) o->max_length = 2048;
     if (o->max_length < 16 || o->max_length > 1 << 22) return FAIL(ST_USAGE, "max_length expects 16 to 4194304, not %zu", o->max_length);
@@ -51,7 +53,8 @@ RAPT_API void rapt_scorer_free(struct rapt_scorer *s) {
 }
 
 /* The row as rapt score would read it: a prompt and K responses. */
-static status read_row(struct record *record, struct buf *row, const struct rapt_prompt *prompt, const char *const *responses, size_t count) {
+static status read_row(struct record *record, struct buf *row, const struct rapt_prompt *prompt, const char *const *responses,
+                       size_t count) {
     struct rapt_prompt own;
     struct buf more = {0};
     TRY(library_prompt_read(&own, prompt));
@@ -71,7 +74,8 @@ static status read_row(struct record *record, struct buf *row, const struct rapt
 }
 
 /* Rows of text are conversations to a reward model with a chat template. */
-RAPT_API rapt_status rapt_score(struct rapt_scorer *scorer, double *out, const struct rapt_prompt *prompt, const char *const *responses, size_t count) {
+RAPT_API rapt_status rapt_score(struct rapt_scorer *scorer, double *out, const struct rapt_prompt *prompt, const char *const *responses,
+                                size_t count) {
     struct library_turn turn;
     struct record record = {0};
     struct buf row = {0};

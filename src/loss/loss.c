@@ -59,21 +59,27 @@ const struct loss_row loss_table[] = {
      OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_TAKES_SMOOTHING | LOSS_TAKES_NLL | LOSS_TAKES_GAMMA, loss_simpo_compute},
     {"orpo", "cross-entropy of prompt and chosen, less beta times log sigmoid of the log odds ratio; no reference",
      "Hong et al. 2024 (ORPO), arXiv 2403.07691, eq. 6 and 7; cross-entropy as TRL 1.16",
-     OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_NEEDS_PROMPT,
-     loss_orpo_compute},
+     OF_POLICY | LOSS_OF_MEANS | LOSS_NEEDS_LENGTHS | LOSS_NEEDS_PROMPT, loss_orpo_compute},
     {"odpo", "DPO whose margin must beat --odpo-alpha times the logarithm of the scores' gap (--odpo-offset)",
      "Amini et al. 2024 (ODPO), arXiv 2402.10571, section 4", GAPS | LOSS_TAKES_OFFSET, loss_odpo_compute},
-    {"rpo_bwd_kl", "distance of beta times the margin over the reference from --rpo-eta times the scores' gap: "
+    {"rpo_bwd_kl",
+     "distance of beta times the margin over the reference from --rpo-eta times the scores' gap: "
      "KL of the scores' preference from the policy's",
      "Nvidia 2024 (Nemotron-4 340B), arXiv 2406.11704, section 3.3.2 (RPO)", GAPS | LOSS_TAKES_ETA, loss_rpo_bwd_kl_compute},
     {"rpo_fwd_kl", "the same the other way round", "NeMo-Aligner, preference_loss rpo_fwd_kl; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA,
      loss_rpo_fwd_kl_compute},
-    {"rpo_sq", "the same as a square", "NeMo-Aligner, preference_loss rpo_sq; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA, loss_rpo_sq_compute},
-    {"joint", "one loss for both halves of a pair: -log sigmoid of beta times the difference of the chosen response's margins under the two goals; blind "
+    {"rpo_sq", "the same as a square", "NeMo-Aligner, preference_loss rpo_sq; arXiv 2502.00203", GAPS | LOSS_TAKES_ETA,
+     loss_rpo_sq_compute},
+    {"joint",
+     "one loss for both halves of a pair: -log sigmoid of beta times the difference of the chosen response's margins under the two goals; "
+     "blind "
      "to what does not depend on the goal",
-     "ours; src/loss/loss_joint.c", LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_BATCH | LOSS_NEEDS_HALVES, loss_joint_compute},
-    {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin", "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
-     "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2", LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
+     "ours; src/loss/loss_joint.c", LOSS_NEEDS_REFERENCE | LOSS_NEEDS_PAIRS | LOSS_NEEDS_BETA | LOSS_NEEDS_BATCH | LOSS_NEEDS_HALVES,
+     loss_joint_compute},
+    {"bradley_terry", "-log sigmoid of the difference of the rewards, less the row's margin",
+     "Ouyang et al. 2022, arXiv 2203.02155, eq. 1; "
+     "margin: Touvron et al. 2023, arXiv 2307.09288, eq. 2",
+     LOSS_OF_REWARDS | LOSS_NEEDS_PAIRS | LOSS_TAKES_MARGINS, loss_bradley_terry_compute},
     {"mse", "squared distance of each reward from its response's score", "Wang et al. 2024 (ArmoRM), arXiv 2406.12845, eq. 1",
      LOSS_OF_REWARDS | LOSS_NEEDS_SCORES, loss_mse_compute},
 };
@@ -101,7 +107,8 @@ status loss_check_batch(const struct loss_batch *b, const char *name, unsigned n
     if (b->groups == 0 || (b->k == 0 && !b->first)) return FAIL(ST_MISMATCH, "loss %s: an empty batch", name);
     if (b->first)
         n = loss_first(b, b->groups);
-    else if (!size_mul(&n, b->groups, b->k)) return FAIL(ST_MISMATCH, "loss %s: %zu groups of %zu sequences overflow", name, b->groups, b->k);
+    else if (!size_mul(&n, b->groups, b->k))
+        return FAIL(ST_MISMATCH, "loss %s: %zu groups of %zu sequences overflow", name, b->groups, b->k);
     for (size_t i = 0; b->first && i < b->groups; i++)
         if (b->first[i + 1] <= b->first[i]) return FAIL(ST_MISMATCH, "loss %s: group %zu of the batch is empty", name, i);
     if ((needs & LOSS_NEEDS_PAIRS) && b->k != 2)
@@ -173,13 +180,16 @@ status loss_check_params(const struct loss_row *row, const struct loss_params *p
     if (p->ld && !(p->ld_alpha >= 0 && p->ld_alpha <= 1)) return FAIL(ST_USAGE, "--ld-alpha must be from 0 to 1, it is %g", p->ld_alpha);
     if (!(row->needs & LOSS_TAKES_GAMMA) && p->simpo_gamma != 0) return refuse("simpo-gamma", LOSS_TAKES_GAMMA, row->name);
     if (!(row->needs & LOSS_TAKES_NLL) && p->cpo_alpha != 0) return refuse("cpo-alpha", LOSS_TAKES_NLL, row->name);
-    if (!(row->needs & LOSS_TAKES_OFFSET) && (p->odpo_alpha != 0 || p->odpo_linear)) return refuse("odpo-alpha", LOSS_TAKES_OFFSET, row->name);
+    if (!(row->needs & LOSS_TAKES_OFFSET) && (p->odpo_alpha != 0 || p->odpo_linear))
+        return refuse("odpo-alpha", LOSS_TAKES_OFFSET, row->name);
     if (!(row->needs & LOSS_TAKES_ETA) && p->rpo_eta != 0) return refuse("rpo-eta", LOSS_TAKES_ETA, row->name);
     if (!(p->odpo_alpha >= 0) || !isfinite(p->odpo_alpha))
         return FAIL(ST_USAGE, "--odpo-alpha must be a number of at least 0, it is %g", p->odpo_alpha);
-    if (!(p->rpo_eta >= 0) || !isfinite(p->rpo_eta)) return FAIL(ST_USAGE, "--rpo-eta must be a number of at least 0, it is %g", p->rpo_eta);
+    if (!(p->rpo_eta >= 0) || !isfinite(p->rpo_eta))
+        return FAIL(ST_USAGE, "--rpo-eta must be a number of at least 0, it is %g", p->rpo_eta);
     if (!isfinite(p->simpo_gamma)) return FAIL(ST_USAGE, "--simpo-gamma must be a number, it is %g", p->simpo_gamma);
-    if (!(p->cpo_alpha >= 0) || !isfinite(p->cpo_alpha)) return FAIL(ST_USAGE, "--cpo-alpha must be a number of at least 0, it is %g", p->cpo_alpha);
+    if (!(p->cpo_alpha >= 0) || !isfinite(p->cpo_alpha))
+        return FAIL(ST_USAGE, "--cpo-alpha must be a number of at least 0, it is %g", p->cpo_alpha);
     if (!isfinite(p->alpha_divergence)) return FAIL(ST_USAGE, "--f-alpha-divergence-coef must be a number, it is %g", p->alpha_divergence);
     if (!(p->center_rewards >= 0) || !isfinite(p->center_rewards))
         return FAIL(ST_USAGE, "--center-rewards-coefficient must be a number of at least 0, it is %g", p->center_rewards);

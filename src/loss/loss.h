@@ -14,28 +14,29 @@ enum loss_needs {
     LOSS_NEEDS_LENGTHS = 1 << 2, /* loss_batch.lengths must be there */
     LOSS_NEEDS_PAIRS = 1 << 3,   /* k must be 2: chosen, rejected */
     LOSS_NEEDS_BETA = 1 << 4,    /* loss_params.beta has an effect and must be > 0 */
-    LOSS_TAKES_SMOOTHING = 1 << 5, /* loss_params.label_smoothing has an effect: 0 <= e < 0.5 */
-    LOSS_NEEDS_SMOOTHING = 1 << 6, /* and must be > 0 */
-    LOSS_TAKES_TAU = 1 << 7,       /* loss_params.discopop_tau has an effect */
-    LOSS_OF_REWARDS = 1 << 8,      /* loss_batch.policy holds rewards: a loss of --objective reward and of no other */
-    LOSS_NEEDS_SCORES = 1 << 9,    /* loss_batch.scores must be there */
-    LOSS_TAKES_MARGINS = 1 << 10,  /* loss_batch.margins and loss_params.center_rewards have an effect */
+    LOSS_TAKES_SMOOTHING = 1 << 5,   /* loss_params.label_smoothing has an effect: 0 <= e < 0.5 */
+    LOSS_NEEDS_SMOOTHING = 1 << 6,   /* and must be > 0 */
+    LOSS_TAKES_TAU = 1 << 7,         /* loss_params.discopop_tau has an effect */
+    LOSS_OF_REWARDS = 1 << 8,        /* loss_batch.policy holds rewards: a loss of --objective reward and of no other */
+    LOSS_NEEDS_SCORES = 1 << 9,      /* loss_batch.scores must be there */
+    LOSS_TAKES_MARGINS = 1 << 10,    /* loss_batch.margins and loss_params.center_rewards have an effect */
     LOSS_TAKES_DIVERGENCE = 1 << 11, /* loss_params.divergence has an effect */
-    LOSS_TAKES_OFFSET = 1 << 12,   /* loss_params.odpo_alpha and odpo_linear have an effect */
-    LOSS_TAKES_ETA = 1 << 13,      /* loss_params.rpo_eta has an effect */
-    LOSS_OF_LABELS = 1 << 16,      /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
-    LOSS_NEEDS_HALVES = 1 << 14,   /* groups 2 i and 2 i + 1 are the two halves of a relabelled pair, in one batch: what is chosen in the one is rejected in the other */
-    LOSS_OF_GROUPS = 1 << 15,      /* groups of any size, which may differ, with scores; loss_params.temperature_alpha must be > 0 */
-    LOSS_NEEDS_KL = 1 << 17,       /* loss_batch.kl must be there: the caller scores mismatched pairs too */
+    LOSS_TAKES_OFFSET = 1 << 12,     /* loss_params.odpo_alpha and odpo_linear have an effect */
+    LOSS_TAKES_ETA = 1 << 13,        /* loss_params.rpo_eta has an effect */
+    LOSS_OF_LABELS = 1 << 16,        /* k must be 1 and loss_batch.rejected be there: a loss of --objective kto and of no other */
+    LOSS_NEEDS_HALVES = 1 << 14,  /* groups 2 i and 2 i + 1 are the two halves of a relabelled pair, in one batch: what is chosen in the one
+                                     is rejected in the other */
+    LOSS_OF_GROUPS = 1 << 15,     /* groups of any size, which may differ, with scores; loss_params.temperature_alpha must be > 0 */
+    LOSS_NEEDS_KL = 1 << 17,      /* loss_batch.kl must be there: the caller scores mismatched pairs too */
     LOSS_TAKES_WEIGHTS = 1 << 18, /* loss_batch.weights (WPO) has an effect */
     LOSS_TAKES_TAIL = 1 << 19,    /* loss_params.ld_alpha (LD-DPO) has an effect: the caller weights the sums */
     LOSS_NEEDS_TEXT = 1 << 20,    /* loss_batch.text and text_lengths must be there; the result has a dtext */
     LOSS_NEEDS_PROMPT = 1 << 21,  /* and the chosen's text begins with the prompt */
     LOSS_TAKES_GAMMA = 1 << 22,   /* loss_params.simpo_gamma has an effect */
     LOSS_TAKES_NLL = 1 << 23,     /* loss_params.cpo_alpha has an effect */
-    LOSS_OF_POLICY = 1 << 24,     /* of the policy alone, with a cross-entropy of its own (TRL's CPO and ORPO trainers): stands alone, and its
-                                     rewards are beta times the policy's log-probs */
-    LOSS_OF_MEANS = 1 << 25,      /* looks at log-probs per token, and so do its rewards and what is logged */
+    LOSS_OF_POLICY = 1 << 24, /* of the policy alone, with a cross-entropy of its own (TRL's CPO and ORPO trainers): stands alone, and its
+                                 rewards are beta times the policy's log-probs */
+    LOSS_OF_MEANS = 1 << 25,  /* looks at log-probs per token, and so do its rewards and what is logged */
 };
 
 #define LOSS_DISCOPOP_TAU 0.05
@@ -52,17 +53,17 @@ struct loss_params {
     double discopop_tau;    /* TRL's --discopop-tau; 0 = its default, LOSS_DISCOPOP_TAU */
     double center_rewards;  /* TRL's --center-rewards-coefficient; 0 = none */
     enum loss_divergence divergence;
-    double alpha_divergence; /* TRL's --f-alpha-divergence-coef: a of alpha_divergence */
-    double temperature_alpha; /* of losses of groups: what scores are divided by before their softmax; else 0 */
+    double alpha_divergence;                     /* TRL's --f-alpha-divergence-coef: a of alpha_divergence */
+    double temperature_alpha;                    /* of losses of groups: what scores are divided by before their softmax; else 0 */
     double desirable_weight, undesirable_weight; /* TRL's; of losses of labels, else 0 */
-    bool weighting;          /* TRL's --use-weighting: loss_batch.weights will be there */
-    bool ld;                 /* TRL's --ld-alpha was given: */
-    double ld_alpha;         /* tokens behind the length of the pair's shorter response weigh this much in its sums, 0 to 1 */
-    double simpo_gamma;      /* TRL's --simpo-gamma */
-    double cpo_alpha;        /* TRL's --cpo-alpha */
-    double odpo_alpha;       /* of odpo's offset, */
-    bool odpo_linear;        /* which is alpha times the gap of the scores, else its logarithm */
-    double rpo_eta;          /* NeMo-Aligner's gt_reward_scale: what rpo's gaps are multiplied by */
+    bool weighting;                              /* TRL's --use-weighting: loss_batch.weights will be there */
+    bool ld;                                     /* TRL's --ld-alpha was given: */
+    double ld_alpha;    /* tokens behind the length of the pair's shorter response weigh this much in its sums, 0 to 1 */
+    double simpo_gamma; /* TRL's --simpo-gamma */
+    double cpo_alpha;   /* TRL's --cpo-alpha */
+    double odpo_alpha;  /* of odpo's offset, */
+    bool odpo_linear;   /* which is alpha times the gap of the scores, else its logarithm */
+    double rpo_eta;     /* NeMo-Aligner's gt_reward_scale: what rpo's gaps are multiplied by */
 };
 
 struct loss_batch {
@@ -75,16 +76,18 @@ struct loss_batch {
     const double *scores;    /* [groups * k] or NULL */
     const double *margins;   /* [groups] or NULL */
     const uint8_t *rejected; /* [groups * k] 1 = rejected or undesirable, or NULL */
-    double kl; /* the mean of policy - reference over TRL's micro-batch, each prompt with another's response, at least 0 */
+    double kl;               /* the mean of policy - reference over TRL's micro-batch, each prompt with another's response, at least 0 */
     const double *weights;   /* [groups] what each group's loss is multiplied by, without a gradient, or NULL */
-    /* What cross-entropy is taken over, where a row needs it: log-prob sums of the response's tokens, each counted as 1 whatever it weighs in
-     * `policy`, with LOSS_NEEDS_PROMPT the chosen's with all tokens of its prompt but the first. */
+    /* What cross-entropy is taken over, where a row needs it: log-prob sums of the response's tokens, each counted as 1 whatever it weighs
+     * in `policy`, with LOSS_NEEDS_PROMPT the chosen's with all tokens of its prompt but the first. */
     const double *text;          /* [groups * k] nats */
     const int32_t *text_lengths; /* [groups * k] tokens in it */
 };
 
 /* The index of the first sequence of a group; of group `groups` how many sequences there are. */
-static inline size_t loss_first(const struct loss_batch *b, size_t group) { return b->first ? b->first[group] - b->first[0] : group * b->k; }
+static inline size_t loss_first(const struct loss_batch *b, size_t group) {
+    return b->first ? b->first[group] - b->first[0] : group * b->k;
+}
 
 struct loss_result {
     double value;    /* the mean over groups, as TRL */
@@ -126,7 +129,8 @@ status loss_mix_add(struct loss_mix *m, const struct loss_row *row, double weigh
 struct loss_mix loss_mix_of(const struct loss_row *row);
 /* loss_check_params: a parameter must have an effect on one of them. Takes away from `needs` what is not needed under these. */
 status loss_mix_check(struct loss_mix *m, const struct loss_params *p);
-/* Appends members of a JSON object, "loss": ..., that name everything the value depends on beside the batch: what a checkpoint is held to. */
+/* Appends members of a JSON object, "loss": ..., that name everything the value depends on beside the batch: what a checkpoint is held to.
+ */
 void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p);
 /* scratch: [2 * groups * k]. r->dtext is written where the mix needs text, else it may be NULL. */
 status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const struct loss_batch *b, const struct loss_params *p,

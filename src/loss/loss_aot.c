@@ -49,5 +49,9 @@ static status compute(struct loss_result *r, const struct loss_batch *b, const s
     return ST_OK;
 }
 
-status loss_aot_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return compute(r, b, p, "aot", true); }
-status loss_aot_unpaired_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return compute(r, b, p, "aot_unpaired", false); }
+status loss_aot_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return compute(r, b, p, "aot", true);
+}
+status loss_aot_unpaired_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return compute(r, b, p, "aot_unpaired", false);
+}

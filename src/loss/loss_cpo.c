@@ -28,8 +28,12 @@ static status cpo(struct loss_result *r, const struct loss_batch *b, const struc
     return ST_OK;
 }
 
-status loss_cpo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return cpo(r, b, p, "cpo", false); }
-status loss_simpo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return cpo(r, b, p, "simpo", true); }
+status loss_cpo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return cpo(r, b, p, "cpo", false);
+}
+status loss_simpo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return cpo(r, b, p, "simpo", true);
+}
 
 /* log(1 - e^a), a < 0, without cancellation at either end. */
 static double log1mexp(double a) { return a < -0.6931471805599453 ? log1p(-exp(a)) : log(-expm1(a)); }

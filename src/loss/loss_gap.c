@@ -1,10 +1,10 @@
-/* Losses that know by how much the chosen response was scored higher: gap = score_w - score_l, x = beta (s_w - s_l), s = policy - reference. Under a goal g the
- * loader gives -(g - score)^2 for a score, so that the gap is the reward's, (r_w - r_l)^2 in either half of a pair.
- * odpo (Amini et al. 2024, arXiv 2402.10571, section 4, and the authors' preference_loss): -log sigma(x - offset), offset = alpha log(gap), or
- *   alpha gap (the paper's identity as scaling function).
- * rpo_bwd_kl, rpo_fwd_kl, rpo_sq (Nemotron-4 340B, arXiv 2406.11704, section 3.3.2, reward-aware preference optimization; names and the
- *   other two distances: NeMo-Aligner): the distance of x from t = eta gap: with p = sigma(x), q = sigma(t)
- *   bwd_kl  q log(q / p) + (1 - q) log((1 - q) / (1 - p));  fwd_kl  p log(p / q) + (1 - p) log((1 - p) / (1 - q));  sq  (x - t)^2. */
+/* Losses that know by how much the chosen response was scored higher: gap = score_w - score_l, x = beta (s_w - s_l), s = policy -
+ * reference. Under a goal g the loader gives -(g - score)^2 for a score, so that the gap is the reward's, (r_w - r_l)^2 in either half of a
+ * pair. odpo (Amini et al. 2024, arXiv 2402.10571, section 4, and the authors' preference_loss): -log sigma(x - offset), offset = alpha
+ * log(gap), or alpha gap (the paper's identity as scaling function). rpo_bwd_kl, rpo_fwd_kl, rpo_sq (Nemotron-4 340B, arXiv 2406.11704,
+ * section 3.3.2, reward-aware preference optimization; names and the other two distances: NeMo-Aligner): the distance of x from t = eta
+ * gap: with p = sigma(x), q = sigma(t) bwd_kl  q log(q / p) + (1 - q) log((1 - q) / (1 - p));  fwd_kl  p log(p / q) + (1 - p) log((1 - p) /
+ * (1 - q));  sq  (x - t)^2. */
 #include <math.h>
 
 #include "loss/loss.h"
@@ -46,7 +46,8 @@ static status of_gaps(struct loss_result *r, const struct loss_batch *b, const s
         const double gap = b->scores[i] - b->scores[i + 1];
         double dx = 0;
         if (of_pair == odpo && !p->odpo_linear && !(gap > 0))
-            return FAIL(ST_FORMAT, "loss odpo: the chosen response's score is not above the rejected one's (by %g), their gap has no logarithm", gap);
+            return FAIL(ST_FORMAT,
+                        "loss odpo: the chosen response's score is not above the rejected one's (by %g), their gap has no logarithm", gap);
         total += of_pair(&dx, x, gap, p);
         r->dpolicy[i] = p->beta * dx / groups;
         r->dpolicy[i + 1] = -r->dpolicy[i];
@@ -55,11 +56,15 @@ static status of_gaps(struct loss_result *r, const struct loss_batch *b, const s
     return ST_OK;
 }
 
-status loss_odpo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return of_gaps(r, b, p, "odpo", odpo); }
+status loss_odpo_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return of_gaps(r, b, p, "odpo", odpo);
+}
 status loss_rpo_bwd_kl_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     return of_gaps(r, b, p, "rpo_bwd_kl", bwd_kl);
 }
 status loss_rpo_fwd_kl_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
     return of_gaps(r, b, p, "rpo_fwd_kl", fwd_kl);
 }
-status loss_rpo_sq_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) { return of_gaps(r, b, p, "rpo_sq", sq); }
+status loss_rpo_sq_compute(struct loss_result *r, const struct loss_batch *b, const struct loss_params *p) {
+    return of_gaps(r, b, p, "rpo_sq", sq);
+}

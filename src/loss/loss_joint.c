@@ -1,7 +1,8 @@
-/* joint (ours): the preference that a goal makes, and nothing else. Of a pair's two halves, y_w over y_l under the goal r_w and y_l over y_w under r_l,
- * with m(g) the margin of y_w over y_l under g, policy less reference, the first's margin is m(r_w) and the second's -m(r_l):
- *   x = beta (m(r_w) - m(r_l)) = beta (margin of the one half + margin of the other),   loss = -log sigma(x), the mean over pairs.
- * What a policy adds to m whatever the goal cancels in x, and so in the gradient at every margin; in DPO's loss on the two halves, -log sigma(beta m(r_w))
+/* joint (ours): the preference that a goal makes, and nothing else. Of a pair's two halves, y_w over y_l under the goal r_w and y_l over
+ * y_w under r_l, with m(g) the margin of y_w over y_l under g, policy less reference, the first's margin is m(r_w) and the second's
+ * -m(r_l): x = beta (m(r_w) - m(r_l)) = beta (margin of the one half + margin of the other),   loss = -log sigma(x), the mean over pairs.
+ * What a policy adds to m whatever the goal cancels in x, and so in the gradient at every margin; in DPO's loss on the two halves, -log
+ * sigma(beta m(r_w))
  * - log sigma(-beta m(r_l)), it cancels only where the two margins are equal. Groups 2 i and 2 i + 1 are the halves of one pair. */
 #include "loss/loss.h"
 

@@ -16,7 +16,8 @@ status loss_mix_add(struct loss_mix *m, const struct loss_row *row, double weigh
     if (m->count && (m->needs ^ row->needs) & LOSS_OF_LABELS)
         return FAIL(ST_USAGE, "--loss-type: losses of labels do not stand beside others: %s and %s", m->name, row->name);
     if (m->count && (m->needs | row->needs) & LOSS_OF_POLICY)
-        return FAIL(ST_USAGE, "--loss-type: %s brings a cross-entropy of its own and stands alone", m->needs & LOSS_OF_POLICY ? m->name : row->name);
+        return FAIL(ST_USAGE, "--loss-type: %s brings a cross-entropy of its own and stands alone",
+                    m->needs & LOSS_OF_POLICY ? m->name : row->name);
     const size_t used = strlen(m->name);
     snprintf(m->name + used, sizeof m->name - used, "%s%s", used ? "," : "", row->name);
     m->needs |= row->needs;
@@ -32,9 +33,9 @@ struct loss_mix loss_mix_of(const struct loss_row *row) {
 }
 
 status loss_mix_check(struct loss_mix *m, const struct loss_params *p) {
-    /* A divergence would leave a term over that only cancels in a difference of scores, and a sum whose tokens weigh less is so for all: as in
-     * TRL every loss must take these, but for sft, which has neither scores nor weighted sums. Weights are of pairs: every loss must be too
-     * (TRL 1.16 fails on sft with use_weighting). */
+    /* A divergence would leave a term over that only cancels in a difference of scores, and a sum whose tokens weigh less is so for all: as
+     * in TRL every loss must take these, but for sft, which has neither scores nor weighted sums. Weights are of pairs: every loss must be
+     * too (TRL 1.16 fails on sft with use_weighting). */
     const unsigned all = (p->weighting ? LOSS_TAKES_WEIGHTS : 0) | (p->ld ? LOSS_TAKES_TAIL : 0) |
                          (p->divergence != LOSS_REVERSE_KL ? LOSS_TAKES_DIVERGENCE : 0);
     for (size_t i = 0; i < m->count; i++) {
@@ -43,7 +44,8 @@ status loss_mix_check(struct loss_mix *m, const struct loss_params *p) {
             TRY(loss_check_params(&(struct loss_row){.name = m->rows[i]->name, .needs = m->needs & ~missing}, p));
     }
     TRY(loss_check_params(&(struct loss_row){.name = m->name, .needs = m->needs}, p));
-    if ((m->needs & LOSS_TAKES_NLL) && p->cpo_alpha == 0) m->needs &= ~(unsigned)(LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT); /* a mean over pairs */
+    if ((m->needs & LOSS_TAKES_NLL) && p->cpo_alpha == 0)
+        m->needs &= ~(unsigned)(LOSS_NEEDS_BATCH | LOSS_NEEDS_TEXT); /* a mean over pairs */
     return ST_OK;
 }
 
@@ -74,8 +76,8 @@ status loss_mix_compute(struct loss_result *r, const struct loss_mix *m, const s
 void loss_mix_describe(struct buf *out, const struct loss_mix *m, const struct loss_params *p) {
     buf_printf(out, "\"loss\": \"%s\", \"loss_weights\": [", m->name);
     for (size_t i = 0; i < m->count; i++) buf_printf(out, "%s%.17g", i ? ", " : "", m->weights[i]);
-    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g", p->beta, p->label_smoothing, p->discopop_tau,
-               p->center_rewards, (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha);
-    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight, p->undesirable_weight,
-               p->odpo_alpha, p->odpo_linear, p->rpo_eta, p->temperature_alpha);
+    buf_printf(out, "], \"loss_options\": [%.17g, %.17g, %.17g, %.17g, %d, %.17g, %d, %d, %.17g", p->beta, p->label_smoothing,
+               p->discopop_tau, p->center_rewards, (int)p->divergence, p->alpha_divergence, p->weighting, p->ld, p->ld_alpha);
+    buf_printf(out, ", %.17g, %.17g, %.17g, %.17g, %.17g, %d, %.17g, %.17g]", p->simpo_gamma, p->cpo_alpha, p->desirable_weight,
+               p->undesirable_weight, p->odpo_alpha, p->odpo_linear, p->rpo_eta, p->temperature_alpha);
 }

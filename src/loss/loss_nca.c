@@ -1,8 +1,8 @@
-/* Losses of K scored responses to a prompt (Chen et al. 2024, arXiv 2402.05369, sections 3 and 4; the released reward_trainer.py, nca_loss).
- * With x_i = beta (policy_i - reference_i) and soft labels q = softmax(score / alpha) within the group:
- *   infonca: -sum_i q_i log softmax(x)_i;   nca: -sum_i q_i log sigma(x_i) - 1/K sum_i log sigma(-x_i);   the mean over groups.
- * alpha is --temperature-alpha, the paper's alpha; K may differ from group to group. infonca of two responses with q = (1, 0) is DPO's
- * loss, nca of them nca_pair. The released code adds 0.01 to the first response's score, to break ties; here a tie shares the label. */
+/* Losses of K scored responses to a prompt (Chen et al. 2024, arXiv 2402.05369, sections 3 and 4; the released reward_trainer.py,
+ * nca_loss). With x_i = beta (policy_i - reference_i) and soft labels q = softmax(score / alpha) within the group: infonca: -sum_i q_i log
+ * softmax(x)_i;   nca: -sum_i q_i log sigma(x_i) - 1/K sum_i log sigma(-x_i);   the mean over groups. alpha is --temperature-alpha, the
+ * paper's alpha; K may differ from group to group. infonca of two responses with q = (1, 0) is DPO's loss, nca of them nca_pair. The
+ * released code adds 0.01 to the first response's score, to break ties; here a tie shares the label. */
 #include <math.h>
 
 #include "loss/loss.h"
@@ -21,8 +21,12 @@ static double label_of(const struct group *g, size_t i) { return exp((g->scores[
 
 static struct group group_of(const struct loss_batch *b, const struct loss_params *p, size_t at) {
     const size_t from = loss_first(b, at);
-    struct group g = {.policy = b->policy + from, .reference = b->reference + from, .scores = b->scores + from,
-                      .k = loss_first(b, at + 1) - from, .beta = p->beta, .alpha = p->temperature_alpha};
+    struct group g = {.policy = b->policy + from,
+                      .reference = b->reference + from,
+                      .scores = b->scores + from,
+                      .k = loss_first(b, at + 1) - from,
+                      .beta = p->beta,
+                      .alpha = p->temperature_alpha};
     g.score_most = g.x_most = -INFINITY;
     for (size_t i = 0; i < g.k; i++) {
         g.score_most = fmax(g.score_most, g.scores[i]);

@@ -74,7 +74,8 @@ status block_forward_attend(float *out, struct layer_acts *a, struct run *r, siz
     const struct mat attn = attended(a, t, padded, c->heads * c->head_dim, keep);
     if (l->post1) {
         TRY(linear_forward(a->o_out.f, NULL, a->u_o, attn, &l->o, theta, &r->scratch, padded));
-        rmsnorm_forward_onto(a->mid.f, keep ? a->o_out.h : NULL, a->rstd_post1, a->x.f, a->o_out.f, l->post1, padded, c->hidden, (float)c->norm_eps);
+        rmsnorm_forward_onto(a->mid.f, keep ? a->o_out.h : NULL, a->rstd_post1, a->x.f, a->o_out.f, l->post1, padded, c->hidden,
+                             (float)c->norm_eps);
     } else {
         TRY(linear_forward(a->mid.f, a->x.f, a->u_o, attn, &l->o, theta, &r->scratch, padded));
     }
@@ -101,8 +102,8 @@ status block_backward(struct run *r, size_t layer, const struct seqtree *tree, c
     const struct layer_acts *a = &r->layers[layer];
     const size_t t = (size_t)tree->node_count, hd = c->heads * c->head_dim, stride = l->qkv.out;
     TRY(mlp_backward(r, layer, theta, padded));
-    const struct mat dx = mlp_through_post(r, l->post1, l->post1_offset, a->o_out, a->rstd_post1, padded), attn = attended_again(a, r, padded, hd),
-                     dqkv = {.f = r->dqkv, .ld = stride};
+    const struct mat dx = mlp_through_post(r, l->post1, l->post1_offset, a->o_out, a->rstd_post1, padded),
+                     attn = attended_again(a, r, padded, hd), dqkv = {.f = r->dqkv, .ld = stride};
     TRY(linear_backward(r->dattn, m->params.grad, dx, attn, a->u_o, &l->o, theta, &r->scratch, padded, false));
     const struct attention_shape shape = block_attention_shape(m, layer);
     attention_backward(r->dqkv, r->dattn, a->attn, a->lse, a->qkv, tree, &shape, m->kind == MATMUL_BF16, r->attention_scratch);

@@ -37,7 +37,8 @@ static void bind_part(struct dora *d, const struct linear_part *p, const float *
         const float *b = theta + p->b_offset + i * p->rank;
         double cross = 0;
         for (size_t k = 0; k < p->rank; k++) cross += (double)b[k] * (double)products[k * out + p->row + i];
-        const double square = (double)d->squares[p->row + i] + 2 * s * cross + s * s * quadratic(b, gram, p->rank), norm = sqrt(fmax(square, 0));
+        const double square = (double)d->squares[p->row + i] + 2 * s * cross + s * s * quadratic(b, gram, p->rank),
+                     norm = sqrt(fmax(square, 0));
         d->inverse[p->row + i] = norm > 0 ? (float)(1 / norm) : 0;
         d->gain[p->row + i] = norm > 0 ? (float)((double)theta[p->m_offset + i] / norm) : 0; /* peft: NaN */
     }
@@ -64,9 +65,7 @@ void dora_forward(float *y, const float *init, const float *z, const struct line
         }
 }
 
-static float at(struct mat m, size_t row, size_t col) {
-    return m.f ? m.f[row * m.ld + col] : dtype_bf16_to_float(m.h[row * m.ld + col]);
-}
+static float at(struct mat m, size_t row, size_t col) { return m.f ? m.f[row * m.ld + col] : dtype_bf16_to_float(m.h[row * m.ld + col]); }
 
 /* Each thread owns columns, so rows add up in order. */
 struct mat dora_backward(float *dz, float *grad, struct mat dy, const float *z, const struct linear *l, size_t t) {

@@ -5,8 +5,8 @@
 
 #include "model/linear.h"
 
-/* gain and inverse from theta. |W + s B A|^2 = |W|^2 + 2 s B (A W^T) + s^2 B (A A^T) B^T, row by row: W is read once, by a product with as many
- * rows as the rank, and its own norms are not computed again. products[u_width, out]: scratch. */
+/* gain and inverse from theta. |W + s B A|^2 = |W|^2 + 2 s B (A W^T) + s^2 B (A A^T) B^T, row by row: W is read once, by a product with as
+ * many rows as the rank, and its own norms are not computed again. products[u_width, out]: scratch. */
 status dora_bind(struct linear *l, const float *theta, float *products);
 /* y[T, out] = init + bias + gain z; init NULL = 0, may be y. */
 void dora_forward(float *y, const float *init, const float *z, const struct linear *l, size_t t);

@@ -34,7 +34,8 @@ static status put(struct exporter *x, enum tensor_role role, const char *suffix,
         if (!quant_row(piece, data + at, x->type, n)) {
             char name[NAME_SIZE];
             tensor_name(name, sizeof name, x, role, suffix, layer);
-            return FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name, dtype_table[x->type].name);
+            return FAIL(ST_UNSUPPORTED, "tensor '%s' holds values that are not finite or too large for %s", name,
+                        dtype_table[x->type].name);
         }
         TRY(safetensors_put(x->stream, piece, n * width));
     }
@@ -49,7 +50,8 @@ static void declare(struct exporter *x, enum tensor_role role, const char *suffi
 }
 
 /* data is not looked at the first time. */
-static status add(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows, size_t cols) {
+static status add(struct exporter *x, enum tensor_role role, const char *suffix, size_t layer, const float *data, size_t rows,
+                  size_t cols) {
     if (x->stream) return put(x, role, suffix, layer, data, rows * cols);
     declare(x, role, suffix, layer, rows, cols);
     return ST_OK;
@@ -100,7 +102,8 @@ static void embedding_row(float *out, const struct exporter *x, size_t i) { mode
 static void head_row(float *out, const struct exporter *x, size_t i) { model_head_row(out, x->m, (int32_t)i); }
 
 /* A matrix [vocab, hidden] row by row; the whole of it at once where an adapter is merged into it. */
-static status add_vocabulary(struct exporter *x, enum tensor_role role, void (*row)(float *out, const struct exporter *x, size_t i), const struct linear *merged) {
+static status add_vocabulary(struct exporter *x, enum tensor_role role, void (*row)(float *out, const struct exporter *x, size_t i),
+                             const struct linear *merged) {
     const size_t c = x->m->config.hidden, v = x->m->config.vocab, most = merged ? v : PIECE / c + 1;
     float *rows;
     status s = ST_OK;

@@ -98,7 +98,9 @@ static struct mat logits_operand(const struct run *r, size_t n, bool half) {
     return half ? (struct mat){.h = (const uint16_t *)(const void *)r->logits, .ld = 2 * n} : (struct mat){.f = r->logits, .ld = n};
 }
 
-static void clear_padding(struct run *r, const struct piece *p) { memset(r->logits + p->real * p->n, 0, (p->rows - p->real) * p->n * sizeof(float)); }
+static void clear_padding(struct run *r, const struct piece *p) {
+    memset(r->logits + p->real * p->n, 0, (p->rows - p->real) * p->n * sizeof(float));
+}
 
 void heads_gather(struct run *r, const struct seqtree *tree) {
     const struct model *m = r->m;
@@ -120,7 +122,8 @@ void heads_scatter(struct run *r, size_t padded) {
     for (size_t s = 0; s < slots; s++) memcpy(r->dx + (size_t)r->slot_node[s] * c, dhs + s * c, c * sizeof(float));
 }
 
-/* expected[rows, C] += sum over the panel's columns of e^(l_v - base) W_v (times the soft-cap's slope), which stands in place of the logits. */
+/* expected[rows, C] += sum over the panel's columns of e^(l_v - base) W_v (times the soft-cap's slope), which stands in place of the
+ * logits. */
 static status add_expected(struct run *r, const struct piece *p) {
     const size_t c = r->m->config.hidden;
     float *e = r->expected + p->from * c;
@@ -133,7 +136,8 @@ static status add_expected(struct run *r, const struct piece *p) {
 /* What the sums over all columns give. */
 static void end_rows(struct run *r, const struct piece *p, bool expected) {
     const size_t c = r->m->config.hidden, at = p->from;
-    logp_end(r->lse + at, r->entropy + at, r->argmax + at, r->mean_logit + at, r->log_squares ? r->log_squares + at : NULL, r->sums, p->real, r->m->config.vocab);
+    logp_end(r->lse + at, r->entropy + at, r->argmax + at, r->mean_logit + at, r->log_squares ? r->log_squares + at : NULL, r->sums,
+             p->real, r->m->config.vocab);
     for (int32_t i = p->entry; i < p->entries; i++) r->logp[i] -= r->lse[r->score_slot[i]];
     for (size_t i = 0; expected && i < p->real; i++) {
         const float inverse = (float)(1 / r->sums[i].z);

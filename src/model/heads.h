@@ -1,8 +1,9 @@
-/* heads: final norm and output head on scored positions only, in panels of the vocabulary: of the logits of a batch there are never more than 4 MB at once, and every part
- * of the head is read, or expanded from its file, once.
+/* heads: final norm and output head on scored positions only, in panels of the vocabulary: of the logits of a batch there are never more
+ * than 4 MB at once, and every part of the head is read, or expanded from its file, once.
  *
  * With a frozen head d logp(target) / d h = W[target] - sum_v p_v W_v does not depend on the loss, so forward keeps the second term
- * ("expected") and backward needs no logits: as attention does with keys and values, sums of e^(logit - base) and of their products with W go from panel to panel. A trained head computes its logits a second time. */
+ * ("expected") and backward needs no logits: as attention does with keys and values, sums of e^(logit - base) and of their products with W
+ * go from panel to panel. A trained head computes its logits a second time. */
 #ifndef RAPT_MODEL_HEADS_H
 #define RAPT_MODEL_HEADS_H
 

@@ -168,16 +168,16 @@ static inline __attribute__((always_inline)) void all_values(struct tile *t, con
 }
 
 /* A step for each count of queries. */
-#define BY_COUNT(name, step)                                                                                                               \
-    static void name(struct tile *t, const struct kv_block *b) {                                                                           \
-        if (t->count == 4)                                                                                                                 \
-            step(t, b, 4);                                                                                                                 \
-        else if (t->count == 3)                                                                                                            \
-            step(t, b, 3);                                                                                                                 \
-        else if (t->count == 2)                                                                                                            \
-            step(t, b, 2);                                                                                                                 \
-        else                                                                                                                               \
-            step(t, b, 1);                                                                                                                 \
+#define BY_COUNT(name, step)                                     \
+    static void name(struct tile *t, const struct kv_block *b) { \
+        if (t->count == 4)                                       \
+            step(t, b, 4);                                       \
+        else if (t->count == 3)                                  \
+            step(t, b, 3);                                       \
+        else if (t->count == 2)                                  \
+            step(t, b, 2);                                       \
+        else                                                     \
+            step(t, b, 1);                                       \
     }
 BY_COUNT(scores_avx2, all_scores)
 BY_COUNT(values_avx2, all_values)

@@ -1,8 +1,8 @@
 /* kv_cache: the keys and values of sequences that are being continued, and attention over them.
  *
- * A cache has slots; a slot holds one sequence's positions 0.. of every layer, in fp32 or in halves. Values of a key/value head lie position by position,
- * keys in groups of KV_GROUP positions turned on their side, so that scores of a group are computed side by side. Memory is reserved for
- * slots x positions and becomes resident only where something was written. */
+ * A cache has slots; a slot holds one sequence's positions 0.. of every layer, in fp32 or in halves. Values of a key/value head lie
+ * position by position, keys in groups of KV_GROUP positions turned on their side, so that scores of a group are computed side by side.
+ * Memory is reserved for slots x positions and becomes resident only where something was written. */
 #ifndef RAPT_MODEL_KV_CACHE_H
 #define RAPT_MODEL_KV_CACHE_H
 
@@ -20,7 +20,8 @@ struct kv_cache {
     char *keys;       /* [layers, slots, K, positions / KV_GROUP, D, KV_GROUP] */
     char *values;     /* [layers, slots, K, positions, D] */
 };
-/* Bytes that kv_cache_init reserves; SIZE_MAX when that overflows. half: in F16 where the CPU has AVX-512, whose kernels read it, else in fp32. */
+/* Bytes that kv_cache_init reserves; SIZE_MAX when that overflows. half: in F16 where the CPU has AVX-512, whose kernels read it, else in
+ * fp32. */
 size_t kv_cache_bytes(const struct model_config *c, size_t slots, size_t positions, bool half);
 status kv_cache_init(struct kv_cache *k, const struct model_config *c, size_t slots, size_t positions, bool half);
 void kv_cache_release(struct kv_cache *k);

@@ -75,16 +75,16 @@ INLINE void values(struct tile *t, const struct kv_block *b, int n, bool half) {
 }
 
 /* A step for each count of queries. */
-#define BY_COUNT(name, step, half)                                                                                                         \
-    static void name(struct tile *t, const struct kv_block *b) {                                                                           \
-        if (t->count == 4)                                                                                                                 \
-            step(t, b, 4, half);                                                                                                           \
-        else if (t->count == 3)                                                                                                            \
-            step(t, b, 3, half);                                                                                                           \
-        else if (t->count == 2)                                                                                                            \
-            step(t, b, 2, half);                                                                                                           \
-        else                                                                                                                               \
-            step(t, b, 1, half);                                                                                                           \
+#define BY_COUNT(name, step, half)                               \
+    static void name(struct tile *t, const struct kv_block *b) { \
+        if (t->count == 4)                                       \
+            step(t, b, 4, half);                                 \
+        else if (t->count == 3)                                  \
+            step(t, b, 3, half);                                 \
+        else if (t->count == 2)                                  \
+            step(t, b, 2, half);                                 \
+        else                                                     \
+            step(t, b, 1, half);                                 \
     }
 BY_COUNT(scores_float, scores, false)
 BY_COUNT(scores_half, scores, true)

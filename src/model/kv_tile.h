@@ -1,5 +1,5 @@
-/* kv_tile: a few queries against one head of a cache, block by block; private to model/kv_cache*. The AVX-512 twins do the same operations in the
- * same order as those of kv_cache.c, so both give the same bits. */
+/* kv_tile: a few queries against one head of a cache, block by block; private to model/kv_cache*. The AVX-512 twins do the same operations
+ * in the same order as those of kv_cache.c, so both give the same bits. */
 #ifndef RAPT_MODEL_KV_TILE_H
 #define RAPT_MODEL_KV_TILE_H
 

@@ -93,14 +93,17 @@ static const float *gather_up(const struct linear *l, const float *theta, const 
 }
 
 /* u[m, u_width] = scale * a times b[k, u_width], which becomes `packed`; g has a. */
-static void adapter_product(float *u, const struct gemm_tiles *g, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l) {
+static void adapter_product(float *u, const struct gemm_tiles *g, uint16_t *packed, const float *b, size_t ld, bool transposed,
+                            const struct linear *l) {
     gemm_tiles_pack(packed, b, ld, transposed, g->k, l->u_width, g->planes);
-    gemm_tiles_run(&(struct gemm_tiles){.m = g->m, .n = l->u_width, .k = g->k, .planes = g->planes, .a = g->a, .lda = g->lda, .b = packed, .c = u, .ldc = l->u_width});
+    gemm_tiles_run(&(struct gemm_tiles){
+        .m = g->m, .n = l->u_width, .k = g->k, .planes = g->planes, .a = g->a, .lda = g->lda, .b = packed, .c = u, .ldc = l->u_width});
     scale_parts(u, l, g->m);
 }
 
 /* g's product gets a second: a2 = u[m, u_width], b2 = b[u_width, n], packed. */
-static void add_second(struct gemm_tiles *g, const float *u, uint16_t *packed, const float *b, size_t ld, bool transposed, const struct linear *l, const struct linear_scratch *s) {
+static void add_second(struct gemm_tiles *g, const float *u, uint16_t *packed, const float *b, size_t ld, bool transposed,
+                       const struct linear *l, const struct linear_scratch *s) {
     g->k2 = size_round_up(l->u_width, 32);
     g->lda2 = g->k2 * g->planes;
     if (l->w.split)
@@ -137,7 +140,8 @@ static void backward_pass(struct gemm_tiles *g, struct mat dy, const struct line
 status linear_forward_finish(const struct linear_finish *f, float *u, struct mat x, const struct linear *l, const float *theta,
                              const struct linear_scratch *s, size_t t) {
     CHECK(in_one_pass(l, s, t) && !l->dora);
-    forward_pass(&(struct gemm_tiles){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, u, x, l, theta, s);
+    forward_pass(&(struct gemm_tiles){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, u,
+                 x, l, theta, s);
     return ST_OK;
 }
 
@@ -234,7 +238,8 @@ status linear_backward_finish(const struct linear_finish *f, float *grad, struct
                               const struct linear *l, const float *theta, const struct linear_scratch *s, size_t t) {
     CHECK(in_one_pass(l, s, t) && !l->dora);
     dy = operand(dy, l->out, l->w.kind, s, t);
-    backward_pass(&(struct gemm_tiles){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset}, dy, l, theta, s);
+    backward_pass(&(struct gemm_tiles){.m = t, .finish = f->block, .look = f->look, .context = f->context, .half_offset = f->half_offset},
+                  dy, l, theta, s);
     return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
 }
 
@@ -253,7 +258,8 @@ status linear_backward(float *dx, float *grad, struct mat dy, struct mat x, cons
     if (theta && l->dora) dy = dora_backward(s->dz, grad, dy, u + t * l->u_width, l, t);
     dy = operand(dy, l->out, l->w.kind, s, t);
     if (in_one_pass(l, s, t)) {
-        backward_pass(&(struct gemm_tiles){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta, s);
+        backward_pass(&(struct gemm_tiles){.m = t, .init = accumulate ? dx : NULL, .ld_init = l->in, .c = dx, .ldc = l->in}, dy, l, theta,
+                      s);
         return gradients_after_pass(grad, dy, x, u, l, theta, s, t);
     }
     const size_t at = trained_at(l, theta);

@@ -17,7 +17,8 @@ struct attach {
     status result;
 };
 
-static size_t add_piece(struct attach *a, const struct linear *l, const struct linear_part *p, const char *suffix, size_t rows, size_t cols) {
+static size_t add_piece(struct attach *a, const struct linear *l, const struct linear_part *p, const char *suffix, size_t rows,
+                        size_t cols) {
     char name[TENSOR_NAME_SIZE], full[TENSOR_NAME_SIZE + 24];
     family_tensor_name(name, a->m->config.family, p->role, l->layer, false);
     snprintf(full, sizeof full, "%s.%s", name, suffix);
@@ -72,7 +73,8 @@ static status attach_saved(struct attach *a) {
     struct model *m = a->m;
     const struct model_config *c = &m->config;
     const struct lora_options *o = a->options;
-    if ((o->save_head || o->save_embedding) && c->head != HEAD_LM) return FAIL(ST_UNSUPPORTED, "a reward model has no lm_head or embed_tokens to save beside its adapter");
+    if ((o->save_head || o->save_embedding) && c->head != HEAD_LM)
+        return FAIL(ST_UNSUPPORTED, "a reward model has no lm_head or embed_tokens to save beside its adapter");
     m->embed_offset = m->head.saved_offset = m->score_offset = LINEAR_FROZEN;
     if (o->labels) m->score_offset = params_add(&m->params, "score.weight", o->labels, c->hidden, false);
     if (o->save_embedding) m->embed_offset = params_add(&m->params, "model.embed_tokens.weight", c->vocab, c->hidden, false);
@@ -92,7 +94,8 @@ static status fill_saved(struct model *m) {
     if (head->saved_offset == LINEAR_FROZEN) return ST_OK;
     TRY(checkpoint_tensor(&v, &m->checkpoint, c->tied ? TENSOR_EMBED : TENSOR_HEAD, 0, c->vocab, c->hidden));
     tensor_view_rows(m->params.value + head->saved_offset, &v);
-    return matmul_weight_init(&head->saved, &m->adapter, m->kind, m->params.value + head->saved_offset, head->out, head->in, m->use != MODEL_INFER);
+    return matmul_weight_init(&head->saved, &m->adapter, m->kind, m->params.value + head->saved_offset, head->out, head->in,
+                              m->use != MODEL_INFER);
 }
 
 /* The norms of W's rows, with which m begins. */
@@ -159,7 +162,8 @@ static status check(const struct model *m, const struct lora_options *o) {
         return FAIL(ST_USAGE, "LoRA rank %zu is not in 1..%zu (the model's hidden size)", o->rank, m->config.hidden);
     if (o->labels && (m->config.head != HEAD_SCORE || m->config.labels != o->labels))
         return FAIL(ST_MISMATCH, "the adapter has a reward head of %zu labels, which does not fit this model", o->labels);
-    if (o->init == LORA_PISSA && o->dora) return FAIL(ST_USAGE, "PiSSA and DoRA together have no form in which peft loads the adapter on the original base");
+    if (o->init == LORA_PISSA && o->dora)
+        return FAIL(ST_USAGE, "PiSSA and DoRA together have no form in which peft loads the adapter on the original base");
     if (!(o->dropout >= 0 && o->dropout < 1)) return FAIL(ST_USAGE, "LoRA dropout %g is not in [0, 1)", o->dropout);
     if (!o->target_count) return FAIL(ST_USAGE, "LoRA needs target modules, e.g. all-linear or q_proj,v_proj");
     return ST_OK;
@@ -177,7 +181,8 @@ status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed,
     char known[160];
     family_target_list(known, sizeof known, m->config.family);
     for (size_t i = 0; i < o->target_count; i++)
-        if (!a.used[i]) return FAIL(ST_USAGE, "LoRA target '%s' matches no projection (known: %s, lm_head, all-linear)", o->targets[i], known);
+        if (!a.used[i])
+            return FAIL(ST_USAGE, "LoRA target '%s' matches no projection (known: %s, lm_head, all-linear)", o->targets[i], known);
     if (!m->params.size) return FAIL(ST_USAGE, "LoRA: no projection of the targets lies in the layers asked for");
     TRY(attach_saved(&a));
     TRY(params_allocate(&m->params, with_grad));

@@ -37,13 +37,14 @@ struct lora_options {
 };
 
 /* Marks the targets, lays out the parameter vector (of each projection A, B, and under DoRA m; then what is saved beside) and allocates it
- * with gradients. Initial values are drawn from `seed` and the projection's name; saved modules begin as the checkpoint has them. Under PiSSA
- * they come with model_load, which must follow. A target that matches nothing is an error. */
+ * with gradients. Initial values are drawn from `seed` and the projection's name; saved modules begin as the checkpoint has them. Under
+ * PiSSA they come with model_load, which must follow. A target that matches nothing is an error. */
 status lora_attach(struct model *m, const struct lora_options *o, uint64_t seed, bool with_grad);
-/* Adds scale * B A of every adapted part of `l` to w [out, in], and scales rows under DoRA: what merging means. A saved matrix replaces w. */
+/* Adds scale * B A of every adapted part of `l` to w [out, in], and scales rows under DoRA: what merging means. A saved matrix replaces w.
+ */
 void lora_merge_into(float *w, const struct linear *l, const float *theta);
-/* Is this projection adapted, and with which rank and scale? (peft's check_target_module_exists and get_pattern_key.) used[target_count]: set for
- * targets that matched. ST_FORMAT: a broken pattern. */
+/* Is this projection adapted, and with which rank and scale? (peft's check_target_module_exists and get_pattern_key.) used[target_count]:
+ * set for targets that matched. ST_FORMAT: a broken pattern. */
 status lora_match(bool *adapted, size_t *rank, float *scale, bool *used, const struct lora_options *o, const char *name);
 /* Does the text ask to be read as a regular expression: has it characters that names have not? */
 bool lora_is_pattern(const char *text);

@@ -41,7 +41,8 @@ static status target_match(bool *adapted, bool *used, const struct lora_options 
         return ST_OK;
     }
     for (size_t i = 0; i < o->target_count; i++) {
-        const bool all = strcmp(o->targets[i], "all-linear") == 0 && strcmp(name, "lm_head") != 0; /* peft: every linear but the output head */
+        const bool all =
+            strcmp(o->targets[i], "all-linear") == 0 && strcmp(name, "lm_head") != 0; /* peft: every linear but the output head */
         if (all || ends_in(name, o->targets[i])) used[i] = *adapted = true;
     }
     *adapted = *adapted && in_layers(o, name);

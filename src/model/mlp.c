@@ -47,8 +47,9 @@ static status gate_forward(struct layer_acts *a, struct run *r, const struct lin
     if (r->one_pass) {
         struct glu_floats floats = {r->act, keep ? a->gate_up : NULL, kind_of(r), f};
         struct glu_blocks halves = {.act = r->act_half, .kept = keep ? a->gate_up_half : NULL, .kind = kind_of(r), .f = f};
-        const struct linear_finish finish = r->m->kind == MATMUL_F32 ? (struct linear_finish){glu_forward_floats, glu_forward_floats_look, &floats, f}
-                                                                     : (struct linear_finish){glu_forward_blocks, glu_forward_look, &halves, f};
+        const struct linear_finish finish = r->m->kind == MATMUL_F32
+                                                ? (struct linear_finish){glu_forward_floats, glu_forward_floats_look, &floats, f}
+                                                : (struct linear_finish){glu_forward_blocks, glu_forward_look, &halves, f};
         return linear_forward_finish(&finish, a->u_gate_up, h, l, theta, &r->scratch, padded);
     }
     float *gate_up = a->gate_up ? a->gate_up : r->gate_up;
@@ -63,7 +64,8 @@ status mlp_forward(float *out, struct layer_acts *a, struct run *r, size_t layer
     TRY(gate_forward(a, r, &l->gate_up, h, theta, padded, keep));
     if (!l->post2) return linear_forward(out, a->mid.f, a->u_down, activated(r), &l->down, theta, &r->scratch, padded);
     TRY(linear_forward(a->down_out.f, NULL, a->u_down, activated(r), &l->down, theta, &r->scratch, padded));
-    rmsnorm_forward_onto(out, keep ? a->down_out.h : NULL, a->rstd_post2, a->mid.f, a->down_out.f, l->post2, padded, r->m->config.hidden, (float)r->m->config.norm_eps);
+    rmsnorm_forward_onto(out, keep ? a->down_out.h : NULL, a->rstd_post2, a->mid.f, a->down_out.f, l->post2, padded, r->m->config.hidden,
+                         (float)r->m->config.norm_eps);
     return ST_OK;
 }
 
@@ -75,8 +77,9 @@ static status gate_backward(struct run *r, const struct layer_acts *a, const str
     if (r->one_pass) {
         struct glu_floats floats = {r->act, a->gate_up, kind_of(r), f};
         struct glu_blocks halves = {.act = r->act_half, .kept = a->gate_up_half, .dgate_up = a->gate_up_half, .kind = kind_of(r), .f = f};
-        const struct linear_finish finish = r->m->kind == MATMUL_F32 ? (struct linear_finish){glu_backward_floats, glu_backward_floats_look, &floats, 0}
-                                                                     : (struct linear_finish){glu_backward_blocks, glu_backward_look, &halves, 0};
+        const struct linear_finish finish = r->m->kind == MATMUL_F32
+                                                ? (struct linear_finish){glu_backward_floats, glu_backward_floats_look, &floats, 0}
+                                                : (struct linear_finish){glu_backward_blocks, glu_backward_look, &halves, 0};
         return linear_backward_finish(&finish, grad, dx, activated(r), a->u_down, l, theta, &r->scratch, padded);
     }
     const float *gate_up = a->gate_up ? a->gate_up : r->gate_up;

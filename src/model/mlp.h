@@ -4,8 +4,8 @@
 
 #include "model/run.h"
 
-/* The normed rows of x[T, C] in the form that products read, in r's buffers; rstd[T] out. keep: x.h too, where there is one. `again` makes them from
- * what was kept. */
+/* The normed rows of x[T, C] in the form that products read, in r's buffers; rstd[T] out. keep: x.h too, where there is one. `again` makes
+ * them from what was kept. */
 struct mat mlp_normed(struct run *r, float *rstd, struct kept x, const float *weight, size_t padded, bool keep);
 struct mat mlp_normed_again(struct run *r, struct kept x, const float *rstd, const float *weight, size_t padded);
 /* The gradient of what a half's last projection gave: r->dx, or where a norm stands behind it (weight not NULL; x and rstd as forward kept

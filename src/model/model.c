@@ -46,7 +46,8 @@ static status view_of(struct tensor_view *v, const struct model *m, enum tensor_
 }
 
 static void linear_describe(struct linear *l, const struct model_config *c, size_t layer, const enum tensor_role *roles, size_t count) {
-    *l = (struct linear){.layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN};
+    *l = (struct linear){
+        .layer = layer, .part_count = count, .w_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN};
     for (size_t i = 0; i < count; i++) {
         size_t rows, cols;
         role_shape(&rows, &cols, c, roles[i]);
@@ -161,7 +162,9 @@ static status load_bias(struct linear *l, struct model *m) {
 
 const char *const model_storage_names[STORAGE_KINDS] = {"packed", "as in the file"};
 
-const char *model_storage_name(const struct model *m) { return m->use == MODEL_FULL && m->storage != STORAGE_PACKED ? "in fp32" : model_storage_names[m->storage]; }
+const char *model_storage_name(const struct model *m) {
+    return m->use == MODEL_FULL && m->storage != STORAGE_PACKED ? "in fp32" : model_storage_names[m->storage];
+}
 
 /* Is l packed anew by each product, from its file? */
 static bool is_stored(const struct model *m, const struct linear *l) {
@@ -489,10 +492,13 @@ static void add_weight(struct linear *l, void *context) {
     struct weight_sum *s = context;
     const struct model *m = s->m;
     const bool whole = l != &m->head;
-    const size_t int8 = int8_bytes(m, l), scratch = is_stored(m, l) || matmul_may_split(kind_of(m)) ? matmul_stored_bytes(kind_of(m), l->out, l->in, whole) : 0;
+    const size_t int8 = int8_bytes(m, l),
+                 scratch = is_stored(m, l) || matmul_may_split(kind_of(m)) ? matmul_stored_bytes(kind_of(m), l->out, l->in, whole) : 0;
     if (!int8 && scratch > s->scratch) s->scratch = scratch;
     if (int8 || !is_stored(m, l)) {
-        s->bytes += int8 ? int8 : kind_of(m) == MATMUL_BF16 ? matmul_weight_bytes(kind_of(m), l->out, l->in, m->use != MODEL_INFER) : l->out * l->in * sizeof(float);
+        s->bytes += int8                        ? int8
+                    : kind_of(m) == MATMUL_BF16 ? matmul_weight_bytes(kind_of(m), l->out, l->in, m->use != MODEL_INFER)
+                                                : l->out * l->in * sizeof(float);
         return;
     }
     for (size_t i = 0; i < l->part_count; i++) {

@@ -14,8 +14,8 @@ enum model_use {
     MODEL_FULL     /* every weight is trained, in fp32 */
 };
 
-/* How weights are kept; the further down, the less memory and the more time. Trained ones are there in fp32 anyway: for them it says whether products have copies
- * in bf16 or make them anew (where matmul_packs_tiles). */
+/* How weights are kept; the further down, the less memory and the more time. Trained ones are there in fp32 anyway: for them it says
+ * whether products have copies in bf16 or make them anew (where matmul_packs_tiles). */
 enum model_storage {
     STORAGE_PACKED, /* ready for products */
     STORAGE_FILE,   /* as the file has them, expanded in every product */
@@ -35,18 +35,18 @@ struct model_layer {
 struct model {
     struct checkpoint checkpoint; /* stays open: embedding rows are read from it when frozen */
     struct model_config config;
-    enum matmul_kind kind;      /* never MATMUL_INT8 */
-    bool int8;                  /* opened as MATMUL_INT8, and the file has such weights: kind is that of what lies between products */
+    enum matmul_kind kind; /* never MATMUL_INT8 */
+    bool int8;             /* opened as MATMUL_INT8, and the file has such weights: kind is that of what lies between products */
     enum model_use use;
     enum model_storage storage; /* model_load looks at it */
     struct model_layer *layers;
     struct linear head; /* [V, C]; never adapted by all-linear. HEAD_LM only */
     float *norm;        /* [C] */
     size_t norm_offset;
-    float *score;                      /* [labels, C] the head of a reward model; NULL where a new one is trained as an adapter's part */
-    size_t score_offset;               /* in the parameter vector, or LINEAR_FROZEN */
-    float *score_frozen;               /* owned storage of it */
-    struct gating_head *gating;        /* HEAD_GATED */
+    float *score;               /* [labels, C] the head of a reward model; NULL where a new one is trained as an adapter's part */
+    size_t score_offset;        /* in the parameter vector, or LINEAR_FROZEN */
+    float *score_frozen;        /* owned storage of it */
+    struct gating_head *gating; /* HEAD_GATED */
     struct tensor_view embed_view, head_view; /* frozen rows */
     size_t embed_offset;                      /* the embedding in the parameter vector: full training, or saved beside an adapter */
     struct params params;                     /* LoRA: the adapter; full: everything */
@@ -60,8 +60,8 @@ struct model {
     uint64_t version;                         /* of all trained values; model_changed */
     const float *bound;                       /* what model_bind saw last */
     uint64_t bound_version;
-    bool shared;                              /* made by model_share: weights and tables are another model's */
-    float *rope, *rope_local, *rope_long;     /* [rope_positions, rotary] cos and sin; the last two NULL where not needed */
+    bool shared;                          /* made by model_share: weights and tables are another model's */
+    float *rope, *rope_local, *rope_long; /* [rope_positions, rotary] cos and sin; the last two NULL where not needed */
     size_t rope_positions;
 };
 
@@ -85,8 +85,8 @@ status model_describe(struct model *m, const char *path, enum matmul_kind kind, 
 /* The same, with a new reward head of `labels` labels where the checkpoint has none. */
 status model_describe_scorer(struct model *m, const char *path, enum matmul_kind kind, enum model_use use, size_t labels);
 status model_load(struct model *m);
-/* A second model on the weights of `base`, which is opened for MODEL_INFER and must live on: another adapter can be attached to it. Rotation tables
- * are the base's (model_need_positions comes first, on the base). */
+/* A second model on the weights of `base`, which is opened for MODEL_INFER and must live on: another adapter can be attached to it.
+ * Rotation tables are the base's (model_need_positions comes first, on the base). */
 status model_share(struct model *out, const struct model *base);
 void model_release(struct model *m);
 /* Grows the table of rotations; called by whoever knows the longest sequence. Error past the model's longest position. */

@@ -52,7 +52,8 @@ static status read_saved_modules(struct lora_options *o, struct json modules) {
         else if (json_equals(v, "embed_tokens"))
             o->save_embedding = true;
         else
-            return FAIL(ST_UNSUPPORTED, "'modules_to_save' has %.*s; supported are \"lm_head\", \"embed_tokens\" and \"score\"", (int)v.size, v.text);
+            return FAIL(ST_UNSUPPORTED, "'modules_to_save' has %.*s; supported are \"lm_head\", \"embed_tokens\" and \"score\"",
+                        (int)v.size, v.text);
     }
     return ST_OK;
 }
@@ -66,7 +67,8 @@ static status read_rules(struct lora_rule *rules, size_t *count, struct json con
         if (*count == LORA_RULES_MAX) return FAIL(ST_UNSUPPORTED, "'%s' has more than %d entries", name, LORA_RULES_MAX);
         struct lora_rule *r = &rules[*count];
         if (!json_double(&r->value, v) || (whole && (r->value < 1 || r->value > 65536 || r->value != floor(r->value))))
-            return FAIL(ST_FORMAT, "'%s' should hold %s, has %.*s", name, whole ? "positive whole numbers" : "numbers", (int)v.size, v.text);
+            return FAIL(ST_FORMAT, "'%s' should hold %s, has %.*s", name, whole ? "positive whole numbers" : "numbers", (int)v.size,
+                        v.text);
         r->pattern = mem_keep(json_text(key));
         ++*count;
     }
@@ -79,8 +81,10 @@ static status read_layers(struct lora_options *o, struct json config) {
     if (json_int(&o->layers[0], layers)) o->layer_count = 1;
     struct json_iter it = json_iter_begin(layers);
     while (json_iter_next(&it, &key, &v)) {
-        if (o->layer_count == LORA_LAYERS_MAX) return FAIL(ST_UNSUPPORTED, "'layers_to_transform' has more than %d entries", LORA_LAYERS_MAX);
-        if (!json_int(&o->layers[o->layer_count++], v)) return FAIL(ST_FORMAT, "'layers_to_transform' should hold whole numbers, has %.*s", (int)v.size, v.text);
+        if (o->layer_count == LORA_LAYERS_MAX)
+            return FAIL(ST_UNSUPPORTED, "'layers_to_transform' has more than %d entries", LORA_LAYERS_MAX);
+        if (!json_int(&o->layers[o->layer_count++], v))
+            return FAIL(ST_FORMAT, "'layers_to_transform' should hold whole numbers, has %.*s", (int)v.size, v.text);
     }
     if (json_kind_of(pattern) == JSON_STRING && !json_equals(pattern, "layers") && !json_equals(pattern, ""))
         return FAIL(ST_UNSUPPORTED, "'layers_pattern' is %.*s; decoders here have \"layers\"", (int)pattern.size, pattern.text);
@@ -103,8 +107,9 @@ static status check_init(struct json init) {
 }
 
 static status options_from_json(struct lora_options *o, struct json config) {
-    static const char *const refused[] = {"fan_in_fan_out", "lora_bias", "exclude_modules", "layer_replication", "target_parameters", "trainable_token_indices",
-                                          "use_qalora", "alora_invocation_tokens", "arrow_config", "layers_pattern"};
+    static const char *const refused[] = {
+        "fan_in_fan_out",          "lora_bias",  "exclude_modules",         "layer_replication", "target_parameters",
+        "trainable_token_indices", "use_qalora", "alora_invocation_tokens", "arrow_config",      "layers_pattern"};
     int64_t rank;
     *o = (struct lora_options){0};
     if (!json_equals(json_get(config, "peft_type"), "LORA")) return FAIL(ST_UNSUPPORTED, "'peft_type' is not \"LORA\"");
@@ -160,8 +165,8 @@ status adapter_read_options(struct lora_options *o, const char *folder) {
 
 #define HEAD_COPY PEFT_PREFIX "lm_head.base_layer.weight"
 
-/* Beside an adapter on the head peft keeps the head itself (save_embedding_layers), and puts it back on loading. Here the base's stays, so the
- * two must be the same: up to bf16's rounding, and not looked at where the base is quantised. */
+/* Beside an adapter on the head peft keeps the head itself (save_embedding_layers), and puts it back on loading. Here the base's stays, so
+ * the two must be the same: up to bf16's rounding, and not looked at where the base is quantised. */
 static status check_head_copy(size_t *used, const struct model *m, const struct safetensors *st, const char *path) {
     const struct st_tensor *t = safetensors_find(st, HEAD_COPY);
     const size_t rows = m->config.vocab, cols = m->config.hidden;
@@ -169,7 +174,8 @@ static status check_head_copy(size_t *used, const struct model *m, const struct 
     float *row, largest = 0, off = 0;
     if (!t || !m->head.u_width) return ST_OK;
     if (t->rows != rows || t->cols != cols)
-        return FAIL(ST_MISMATCH, "%s: tensor '" HEAD_COPY "' has shape [%zu, %zu], this model needs [%zu, %zu]", path, t->rows, t->cols, rows, cols);
+        return FAIL(ST_MISMATCH, "%s: tensor '" HEAD_COPY "' has shape [%zu, %zu], this model needs [%zu, %zu]", path, t->rows, t->cols,
+                    rows, cols);
     ++*used;
     TRY(checkpoint_tensor(&v, &m->checkpoint, m->config.tied ? TENSOR_EMBED : TENSOR_HEAD, 0, rows, cols));
     if (dtype_table[v.type].block > 1) return ST_OK;
@@ -184,7 +190,8 @@ static status check_head_copy(size_t *used, const struct model *m, const struct 
     }
     free(row);
     if (off <= largest / 128) return ST_OK;
-    return FAIL(ST_MISMATCH, "%s: the adapter's copy of lm_head differs from this model's by up to %g: it was made for another base", path, (double)off);
+    return FAIL(ST_MISMATCH, "%s: the adapter's copy of lm_head differs from this model's by up to %g: it was made for another base", path,
+                (double)off);
 }
 
 static status fill(struct model *m, const struct safetensors *st, const char *path) {
@@ -386,7 +393,8 @@ static status add_tensor(struct safetensors_writer *w, struct arena *arena, cons
     return ST_OK;
 }
 
-status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const float *start, const char *folder, const char *base) {
+status adapter_save(const struct model *m, const struct lora_options *o, const float *theta, const float *start, const char *folder,
+                    const char *base) {
     TRY(file_make_dirs(folder));
     struct safetensors_writer w = {0};
     struct arena arena = {0};

@@ -1,4 +1,5 @@
-/* pissa: adapters that begin with the largest singular values of W (Meng et al. 2024, arXiv 2404.02948; peft tuners/lora/layer.py, pissa_init). */
+/* pissa: adapters that begin with the largest singular values of W (Meng et al. 2024, arXiv 2404.02948; peft tuners/lora/layer.py,
+ * pissa_init). */
 #ifndef RAPT_MODEL_PISSA_H
 #define RAPT_MODEL_PISSA_H
 

@@ -66,7 +66,8 @@ static void take_kept(struct taker *k, struct kept *x, const struct kept *all, s
 }
 
 /* working: has the fp32 forms where bf16 is kept; else NULL. */
-static void take_layer(struct taker *k, struct layer_acts *a, const struct layer_acts *working, const struct model *m, size_t layer, struct u_widths widths, size_t t, bool train) {
+static void take_layer(struct taker *k, struct layer_acts *a, const struct layer_acts *working, const struct model *m, size_t layer,
+                       struct u_widths widths, size_t t, bool train) {
     const struct model_config *c = &m->config;
     const struct model_layer *l = &m->layers[layer];
     take(k, &a->rstd1, t, sizeof(float));
@@ -110,7 +111,8 @@ static size_t largest_of(const struct model *m, enum what what) {
     return most;
 }
 
-/* The fp32 forms of what layers keep in bf16: heads before their norm are only kept, and the two norms behind projections see one after the other. */
+/* The fp32 forms of what layers keep in bf16: heads before their norm are only kept, and the two norms behind projections see one after the
+ * other. */
 static void take_working(struct taker *k, struct layer_acts *a, const struct model *m, size_t t) {
     take(k, &a->x.f, t * m->config.hidden, sizeof(float));
     take(k, &a->attn.f, t * m->layers[0].o.in, sizeof(float));
@@ -145,7 +147,8 @@ static size_t head_kept(const struct run *r) { return r->m->head.u_width + (r->m
 static void take_head(struct taker *k, struct run *r) {
     const struct model_config *c = &r->m->config;
     const bool frozen = c->head == HEAD_LM && r->m->head.w_offset == LINEAR_FROZEN && !heads_adapted(r->m);
-    const size_t s = run_round(r->plan.scored), behind = s + larger(RUN_UNIT_MOST, r->plan.logits); /* so many may be read behind the last row */
+    const size_t s = run_round(r->plan.scored),
+                 behind = s + larger(RUN_UNIT_MOST, r->plan.logits); /* so many may be read behind the last row */
     take(k, &r->slot_node, s, sizeof(int32_t));
     take(k, &r->score_slot, s, sizeof(int32_t));
     take(k, &r->argmax, s, sizeof(int32_t));
@@ -167,12 +170,15 @@ static void take_head(struct taker *k, struct run *r) {
 
 /* Sizes of the working memory of linears: [rows, width] of the layers, or of the head where an adapter is on it. */
 struct extent {
-    size_t wide, ranks, all_ranks, inputs, rows, operand; /* elements of an operand, of u; the widest u; elements of an input; rows; uint16_t of a made operand of fp32 */
+    size_t wide, ranks, all_ranks, inputs, rows,
+        operand; /* elements of an operand, of u; the widest u; elements of an input; rows; uint16_t of a made operand of fp32 */
 };
 
 static struct extent extent_of(const struct run *r, size_t t) {
     const struct model *m = r->m;
-    struct extent e = {t * largest_of(m, WIDEST), t * largest_of(m, KEPT_RANKS), largest_of(m, KEPT_RANKS), t * largest_of(m, WIDEST_INPUT), t, t * largest_of(m, WIDEST_OPERAND)};
+    struct extent e = {
+        t * largest_of(m, WIDEST),        t * largest_of(m, KEPT_RANKS), largest_of(m, KEPT_RANKS), t * largest_of(m, WIDEST_INPUT), t,
+        t * largest_of(m, WIDEST_OPERAND)};
     if (!heads_adapted(m)) return e;
     e.wide = larger(e.wide, r->chunk * larger(r->panel, m->head.in));
     e.all_ranks = larger(e.all_ranks, m->head.u_width);
@@ -187,11 +193,14 @@ static struct extent extent_of(const struct run *r, size_t t) {
 static void take_operands(struct taker *k, struct run *r, size_t t) {
     const struct model_config *c = &r->m->config;
     const struct extent e = extent_of(r, t);
-    const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks, widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? larger(r->panel, c->hidden) : 0);
-    const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout, split = matmul_may_split(r->m->kind);
+    const size_t gate_up = r->m->layers[0].gate_up.out, u = e.all_ranks,
+                 widest = larger(largest_of(r->m, WIDEST), heads_adapted(r->m) ? larger(r->panel, c->hidden) : 0);
+    const bool half = r->m->kind == MATMUL_BF16, tiles = matmul_packs_tiles(r->m->kind), plain = !half || r->plan.dropout,
+               split = matmul_may_split(r->m->kind);
     const size_t planes = split ? gemm_tiles_fp32() : 1;
     const struct linear *down = &r->m->layers[0].down;
-    const bool finishes = tiles || (r->plan.train && matmul_split_finishes(r->m->kind, down->out, down->in) && matmul_splits(r->m->kind, t, down->out, down->in));
+    const bool finishes = tiles || (r->plan.train && matmul_split_finishes(r->m->kind, down->out, down->in) &&
+                                    matmul_splits(r->m->kind, t, down->out, down->in));
     r->one_pass = finishes && !r->plan.dropout && !r->m->dora && c->ffn % 16 == 0;
     if (plain) take(k, &r->h, t * c->hidden, sizeof(float));
     if (plain) take(k, &r->act, t * c->ffn, sizeof(float));
@@ -241,7 +250,8 @@ static void take_all(struct taker *k, struct run *r) {
     take(k, &r->x, t * c->hidden, sizeof(float));
     take_operands(k, r, t);
     /* layers and the head are never at work at the same time */
-    take(k, &r->attention_scratch, larger(block_attention_scratch(r->m, t, r->plan.train), (r->chunk * r->panel + GEMM_TILES_K) * sizeof(float)), 1);
+    take(k, &r->attention_scratch,
+         larger(block_attention_scratch(r->m, t, r->plan.train), (r->chunk * r->panel + GEMM_TILES_K) * sizeof(float)), 1);
     r->logits = r->attention_scratch;
     if (r->plan.train) {
         take(k, &r->dx, t * c->hidden, sizeof(float));

@@ -11,7 +11,7 @@ static status prepare(struct scorer *s, const struct run_plan *plan, size_t long
 }
 
 static status open_with(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, const struct run_plan *plan,
-    size_t longest) {
+                        size_t longest) {
     *s = (struct scorer){0};
     TRY(adapter_open_model(&s->model, model, adapter, kind, MODEL_INFER));
     if (adapter) s->theta = s->model.params.value;
@@ -32,7 +32,8 @@ status scorer_open(struct scorer *s, const char *model, const char *adapter, enu
     return open_with(s, model, adapter, kind, &plan, longest);
 }
 
-status scorer_open_rewards(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget, size_t sequences) {
+status scorer_open_rewards(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget,
+                           size_t sequences) {
     return open_with(s, model, adapter, kind, &(struct run_plan){.tokens = token_budget, .scored = 2 * sequences, .rewards = true}, 1);
 }
 

@@ -14,7 +14,8 @@ struct scorer {
 /* adapter may be NULL. token_budget: most positions of a pack; sequences up to longest tokens. */
 status scorer_open(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget, size_t longest);
 /* The same of a reward model, for pooled trees (model/reward_head.h) of at most so many sequences with two positions each. */
-status scorer_open_rewards(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget, size_t sequences);
+status scorer_open_rewards(struct scorer *s, const char *model, const char *adapter, enum matmul_kind kind, size_t token_budget,
+                           size_t sequences);
 /* The second half of scorer_open, for a model in s->model that the caller has opened. A failure leaves it open. */
 status scorer_prepare(struct scorer *s, size_t token_budget, size_t longest);
 void scorer_release(struct scorer *s);

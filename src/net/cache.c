@@ -150,7 +150,8 @@ status cache_get(bool *found, struct buf *out, const struct cache *c, const char
     }
     out->data[out->size] = '\0';
     struct json answer;
-    if (json_parse(&answer, out->data + out->size - e->size, (size_t)e->size) != ST_OK) return FAIL(ST_IO, "%s: changed while it was in use", c->path);
+    if (json_parse(&answer, out->data + out->size - e->size, (size_t)e->size) != ST_OK)
+        return FAIL(ST_IO, "%s: changed while it was in use", c->path);
     *found = true;
     return ST_OK;
 }

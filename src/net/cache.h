@@ -20,14 +20,14 @@ struct cache_entry {
 struct cache {
     char *path; /* owned; NULL: no cache, nothing is found or kept */
     int file;
-    uint64_t end; /* of the file */
+    uint64_t end;              /* of the file */
     struct cache_entry *items; /* [room] open addressing; room is a power of two */
     size_t count, room;
     uint64_t torn; /* bytes of a torn last line that were cut off */
 };
 
-/* Opens or makes the file. path NULL: no cache. ST_FORMAT names the line of a file that is no such cache, ST_MISMATCH says that another process
- * has it open. */
+/* Opens or makes the file. path NULL: no cache. ST_FORMAT names the line of a file that is no such cache, ST_MISMATCH says that another
+ * process has it open. */
 status cache_open(struct cache *c, const char *path);
 /* The key of a request. */
 void cache_key(char key[HASH_HEX_SIZE], const void *request, size_t size);

@@ -119,7 +119,9 @@ status http_open(struct http **out, const struct http_options *o) {
     h->waiting.last = &h->waiting.first;
     h->done.last = &h->done.first;
     h->rng = rng_seeded(o->seed);
-    status s = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (h->multi = curl_multi_init()) ? ST_OK : FAIL(ST_NOMEM, "libcurl does not start");
+    status s = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (h->multi = curl_multi_init())
+                   ? ST_OK
+                   : FAIL(ST_NOMEM, "libcurl does not start");
     if (s == ST_OK) s = check_url(h);
     if (s == ST_OK) s = make_headers(h);
     if (s == ST_OK)
@@ -172,7 +174,7 @@ static status begin(struct http *h, struct request *r) {
     r->too_long = false;
     r->problem[0] = '\0';
     CURLcode code = curl_easy_setopt(e, CURLOPT_URL, h->url);
-#define SET(option, value)                                                                                                                 \
+#define SET(option, value) \
     if (code == CURLE_OK) code = curl_easy_setopt(e, option, value)
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->size);
@@ -225,14 +227,29 @@ static status begin_ready(struct http *h, double *next_s) {
 
 static bool may_try_again(const struct request *r, CURLcode result) {
     switch (r->code) {
-    case 408: case 429: case 500: case 502: case 503: case 504: return true;
+    case 408:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504: return true;
     default: break;
     }
     if (r->too_long) return false;
     switch (result) {
-    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_CONNECT: case CURLE_OPERATION_TIMEDOUT: case CURLE_SEND_ERROR: case CURLE_RECV_ERROR:
-    case CURLE_GOT_NOTHING: case CURLE_PARTIAL_FILE: case CURLE_HTTP2: case CURLE_HTTP2_STREAM: case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_BAD_CONTENT_ENCODING: case CURLE_WEIRD_SERVER_REPLY: return true;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_WEIRD_SERVER_REPLY: return true;
     default: return false;
     }
 }
@@ -325,7 +342,11 @@ status http_wait(struct http_answer *a, struct http *h) {
     struct request *r = h->given = h->done.first;
     unlink_at(&h->done, &h->done.first);
     h->pending--;
-    *a = (struct http_answer){.user = r->user, .code = r->code, .body = &r->answer, .problem = r->problem[0] ? r->problem : NULL,
-                              .too_long = r->too_long, .tries = r->tries};
+    *a = (struct http_answer){.user = r->user,
+                              .code = r->code,
+                              .body = &r->answer,
+                              .problem = r->problem[0] ? r->problem : NULL,
+                              .too_long = r->too_long,
+                              .tries = r->tries};
     return ST_OK;
 }

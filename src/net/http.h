@@ -1,23 +1,23 @@
 /* http: JSON posted to one address, several requests under way at a time, through libcurl.
  *
  * A request that meets 429, 408, 500, 502, 503, 504, a broken connection or a time-out is sent again: after what the server asks for
- * (Retry-After, which also holds all other requests back), else after a wait that doubles each time, of which a random half to whole is taken.
- * Everything else is an answer. Redirects are not followed: they would carry the secret to another place. */
+ * (Retry-After, which also holds all other requests back), else after a wait that doubles each time, of which a random half to whole is
+ * taken. Everything else is an answer. Redirects are not followed: they would carry the secret to another place. */
 #ifndef RAPT_NET_HTTP_H
 #define RAPT_NET_HTTP_H
 
 #include "base/buf.h"
 
 struct http_options {
-    const char *url;       /* http or https, without a user or a password */
-    const char *secret;    /* sent as Authorization: Bearer; never in a message. NULL: none */
-    int64_t concurrency;   /* requests under way, 1 .. HTTP_CONCURRENCY_MAX */
-    double per_minute;     /* requests begun, evenly spaced; 0: no limit */
-    int64_t timeout_ms;    /* of one try */
-    int64_t tries;         /* of one request, at least 1 */
-    int64_t wait_ms;       /* before the second try; doubles up to HTTP_WAIT_MAX_MS */
-    size_t answer_max;     /* bytes; a longer answer is broken off */
-    uint64_t seed;         /* of the waits' random part */
+    const char *url;     /* http or https, without a user or a password */
+    const char *secret;  /* sent as Authorization: Bearer; never in a message. NULL: none */
+    int64_t concurrency; /* requests under way, 1 .. HTTP_CONCURRENCY_MAX */
+    double per_minute;   /* requests begun, evenly spaced; 0: no limit */
+    int64_t timeout_ms;  /* of one try */
+    int64_t tries;       /* of one request, at least 1 */
+    int64_t wait_ms;     /* before the second try; doubles up to HTTP_WAIT_MAX_MS */
+    size_t answer_max;   /* bytes; a longer answer is broken off */
+    uint64_t seed;       /* of the waits' random part */
 };
 #define HTTP_CONCURRENCY_MAX 256
 #define HTTP_WAIT_MAX_MS 60000

@@ -42,7 +42,8 @@ status remote_answer_parse(struct remote_answer *out, struct json answer) {
     if (json_kind_of(json_get(answer, "choices")) != JSON_ARRAY || !json_iter_next(&it, &key, &choice))
         return FAIL(ST_FORMAT, "the answer has no choices");
     const struct json message = json_get(choice, "message");
-    if (!json_string(&out->text, message.size ? json_get(message, "content") : json_get(choice, "text"))) return FAIL(ST_FORMAT, "the answer's message has no text");
+    if (!json_string(&out->text, message.size ? json_get(message, "content") : json_get(choice, "text")))
+        return FAIL(ST_FORMAT, "the answer's message has no text");
     out->finish = json_get(choice, "finish_reason");
     out->logprobs = json_get(json_get(choice, "logprobs"), "content");
     if (json_kind_of(out->logprobs) != JSON_ARRAY) out->logprobs = (struct json){0};
@@ -62,8 +63,10 @@ enum remote_goal_as remote_goal_as_parse(const char *name) {
 static void put_goal(struct buf *out, const char *goal) {
     struct json parsed;
     buf_append_text(out, ", \"goal\": ");
-    if (json_parse(&parsed, goal, strlen(goal)) == ST_OK && json_kind_of(parsed) == JSON_NUMBER) buf_append_text(out, goal);
-    else json_put_text(out, goal);
+    if (json_parse(&parsed, goal, strlen(goal)) == ST_OK && json_kind_of(parsed) == JSON_NUMBER)
+        buf_append_text(out, goal);
+    else
+        json_put_text(out, goal);
 }
 
 void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as) {
@@ -89,7 +92,8 @@ static status put_body(struct remote *c, const struct remote_question *q) {
     buf_clear(&c->asked);
     buf_clear(&c->body);
     c->calls->put(c->calls->context, &c->asked, q);
-    if (json_parse(&request, buf_text(&c->asked), c->asked.size) != ST_OK) return status_note(ST_USAGE, "the request to %s: ", http_shown(c->http));
+    if (json_parse(&request, buf_text(&c->asked), c->asked.size) != ST_OK)
+        return status_note(ST_USAGE, "the request to %s: ", http_shown(c->http));
     buf_append_char(&c->body, '{');
     for (struct json_iter it = json_iter_begin(request); json_iter_next(&it, &key, &value);) {
         char *name = json_text(key);
@@ -122,9 +126,14 @@ static status open_http(struct remote *c) {
     /* A token with its 20 likeliest takes 1.5 KiB of JSON. */
     const size_t room = ((size_t)1 << 20) + ((size_t)4096 * (size_t)o->max_tokens), most = (size_t)48 << 20;
     const int64_t seed[2] = {(int64_t)time(NULL), (int64_t)getpid()};
-    status s = http_open(&c->http, &(struct http_options){.url = buf_text(&url), .secret = o->secret, .concurrency = o->concurrency,
-                                                          .per_minute = o->per_minute, .timeout_ms = o->timeout_ms, .tries = o->request_tries,
-                                                          .wait_ms = o->wait_ms, .answer_max = room < most ? room : most,
+    status s = http_open(&c->http, &(struct http_options){.url = buf_text(&url),
+                                                          .secret = o->secret,
+                                                          .concurrency = o->concurrency,
+                                                          .per_minute = o->per_minute,
+                                                          .timeout_ms = o->timeout_ms,
+                                                          .tries = o->request_tries,
+                                                          .wait_ms = o->wait_ms,
+                                                          .answer_max = room < most ? room : most,
                                                           .seed = hash_bytes(seed, sizeof seed, 0)});
     buf_release(&url);
     return s == ST_OK ? s : status_note(s, "--endpoint: ");
@@ -208,8 +217,9 @@ status remote_not_read(struct remote_question *q, struct remote_counts *counts, 
     if (o->stop_on_bad) {
         struct buf why = {0};
         utf8_put_clean(&why, status_message(), strlen(status_message()));
-        status s = FAIL(ST_IO, "%s %llu: after %lld answers of the %s: %s%s%s%s", o->item, (unsigned long long)q->number,
-            (long long)q->tries, o->who, buf_text(&why), o->go_on ? " (" : "", o->go_on ? o->go_on : "", o->go_on ? " goes on)" : "");
+        status s =
+            FAIL(ST_IO, "%s %llu: after %lld answers of the %s: %s%s%s%s", o->item, (unsigned long long)q->number, (long long)q->tries,
+                 o->who, buf_text(&why), o->go_on ? " (" : "", o->go_on ? o->go_on : "", o->go_on ? " goes on)" : "");
         buf_release(&why);
         return s;
     }
@@ -231,7 +241,8 @@ static status refused_before(struct remote *c, struct json kept) {
     json_string(&said, json_get(kept, "said"));
     utf8_put_clean(&clean, buf_text(&said), said.size < 500 ? said.size : 500);
     c->counts.cached++;
-    status s = FAIL(ST_FORMAT, "%s: HTTP %lld before, which is in %s (without that line it is asked again)%s%s", http_shown(c->http), (long long)code, c->cache.path, clean.size ? ": " : "", buf_text(&clean));
+    status s = FAIL(ST_FORMAT, "%s: HTTP %lld before, which is in %s (without that line it is asked again)%s%s", http_shown(c->http),
+                    (long long)code, c->cache.path, clean.size ? ": " : "", buf_text(&clean));
     buf_release(&said);
     buf_release(&clean);
     return s;
@@ -318,7 +329,7 @@ static status refused(const struct remote *c, status code, const struct http_ans
     struct buf said = {0};
     put_said(&said, c, a->body);
     status s = FAIL(code, "%s: %s after %lld %s%s%s", http_shown(c->http), a->problem, (long long)a->tries, a->tries == 1 ? "try" : "tries",
-        said.size ? ": " : "", buf_text(&said));
+                    said.size ? ": " : "", buf_text(&said));
     buf_release(&said);
     return s;
 }

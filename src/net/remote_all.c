@@ -17,8 +17,8 @@ static status ask(struct remote *c, struct progress *bar, void *questions, size_
     return ST_OK;
 }
 
-status remote_ask_all(struct remote_counts *counts, const struct remote_options *o, const struct remote_calls *calls, void *questions, size_t size, size_t count,
-    const char *command, const char *name) {
+status remote_ask_all(struct remote_counts *counts, const struct remote_options *o, const struct remote_calls *calls, void *questions,
+                      size_t size, size_t count, const char *command, const char *name) {
     struct remote *c;
     struct progress bar;
     *counts = (struct remote_counts){0};

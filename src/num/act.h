@@ -38,7 +38,8 @@ void glu_backward_blocks(void *context, const float *block, size_t i, size_t row
 struct tiles_beside;
 void glu_forward_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second);
 void glu_backward_look(void *context, struct tiles_beside *beside, size_t i, size_t j, size_t second);
-/* The same of floats (act_avx512.c; where cpu_has_avx512()). gate_up[T,2F]: forward writes it unless it is NULL; backward reads it and leaves its gradient there. */
+/* The same of floats (act_avx512.c; where cpu_has_avx512()). gate_up[T,2F]: forward writes it unless it is NULL; backward reads it and
+ * leaves its gradient there. */
 struct glu_floats {
     float *act, *gate_up;
     struct glu kind;

@@ -8,7 +8,8 @@
 
 /* sigmoid(a g + b g^3), and the derivative of what is in the brackets. */
 static inline __m512 gate(__m512 *inner, __m512 g, struct glu k) {
-    const __m512 a = _mm512_set1_ps(k.a), square = _mm512_mul_ps(_mm512_mul_ps(g, _mm512_set1_ps(k.b)), g); /* so that it is 0 where b is, however large g */
+    const __m512 a = _mm512_set1_ps(k.a),
+                 square = _mm512_mul_ps(_mm512_mul_ps(g, _mm512_set1_ps(k.b)), g); /* so that it is 0 where b is, however large g */
     *inner = _mm512_fmadd_ps(square, _mm512_set1_ps(3.0f), a);
     return sigmoid16(_mm512_mul_ps(g, _mm512_add_ps(a, square)));
 }

@@ -7,11 +7,12 @@
 
 #define LANES 16
 
-/* 1 / (1 + e^-x), to 2e-7 of it, which is far below what bf16 keeps: 2^t with a polynomial for the fraction of t (minimax on [0, 1), 7.5e-8), and one step of
- * Newton's from the 14 bits of the reciprocal instead of a division. t is bounded so that its power is finite: that step would make NaN of infinity.
- * NaN stays (min returns its second operand). */
+/* 1 / (1 + e^-x), to 2e-7 of it, which is far below what bf16 keeps: 2^t with a polynomial for the fraction of t (minimax on [0,
+ * 1), 7.5e-8), and one step of Newton's from the 14 bits of the reciprocal instead of a division. t is bounded so that its power is finite:
+ * that step would make NaN of infinity. NaN stays (min returns its second operand). */
 static inline __m512 sigmoid16(__m512 x) {
-    const __m512 t = _mm512_min_ps(_mm512_set1_ps(126.0f), _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f))), f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
+    const __m512 t = _mm512_min_ps(_mm512_set1_ps(126.0f), _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504088896341f))),
+                 f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
     __m512 p = _mm512_set1_ps(1.8775766948e-3f);
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(8.9893396944e-3f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5826317519e-2f));

@@ -57,7 +57,8 @@ static void turn_block(uint16_t *out, const uint16_t *in, size_t ld, size_t plan
     const __m512i even = _mm512_loadu_si512(order[0]), odd = _mm512_loadu_si512(order[1]);
     for (size_t p = 0; p < planes; p++, in += 32, out += 32) {
         __m512i lo[16], hi[16];
-        for (size_t i = 0; i < 16; i++) lo[i] = _mm512_loadu_si512(in + i * ld * planes), hi[i] = _mm512_loadu_si512(in + (16 + i) * ld * planes);
+        for (size_t i = 0; i < 16; i++)
+            lo[i] = _mm512_loadu_si512(in + i * ld * planes), hi[i] = _mm512_loadu_si512(in + (16 + i) * ld * planes);
         transpose16(lo);
         transpose16(hi);
         for (size_t i = 0; i < 16; i++) {

@@ -1,4 +1,5 @@
-/* attention_forms_fp32: the layouts of attention_tiles_kernel.h where elements are floats as they are (GEMM_TILES_WHOLE), each in the place of two uint16_t. */
+/* attention_forms_fp32: the layouts of attention_tiles_kernel.h where elements are floats as they are (GEMM_TILES_WHOLE), each in the place
+ * of two uint16_t. */
 #ifndef RAPT_NUM_ATTENTION_FORMS_FP32_H
 #define RAPT_NUM_ATTENTION_FORMS_FP32_H
 
@@ -54,7 +55,8 @@ static void to_along(uint16_t *out, const uint16_t *rows, size_t dp, size_t plan
 static void turn_block(uint16_t *out, const uint16_t *in, size_t ld, size_t planes) {
     (void)planes;
     for (size_t i = 0; i < ATTENTION_BLOCK; i += 16)
-        for (size_t j = 0; j < ATTENTION_BLOCK; j += 16) turn16(floats_at(out) + j * ATTENTION_BLOCK + i, ATTENTION_BLOCK, floats_of(in) + i * ld + j, ld);
+        for (size_t j = 0; j < ATTENTION_BLOCK; j += 16)
+            turn16(floats_at(out) + j * ATTENTION_BLOCK + i, ATTENTION_BLOCK, floats_of(in) + i * ld + j, ld);
 }
 
 #endif

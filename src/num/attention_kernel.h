@@ -1,6 +1,6 @@
-/* attention_kernel: for CPUs without AVX-512. Included by attention_avx2.c, which defines VEC (floats a vector), NV (vectors a tile is wide),
- * vec, vec_fma, vec_load, vec_store, vec_set and KERNELS (the name of the table). All products are C[m, n] += A[m, k] B[k, n] with n a
- * multiple of 16. */
+/* attention_kernel: for CPUs without AVX-512. Included by attention_avx2.c, which defines VEC (floats a vector), NV (vectors a tile is
+ * wide), vec, vec_fma, vec_load, vec_store, vec_set and KERNELS (the name of the table). All products are C[m, n] += A[m, k] B[k, n] with n
+ * a multiple of 16. */
 #include <math.h>
 #include <string.h>
 

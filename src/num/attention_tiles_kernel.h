@@ -1,19 +1,20 @@
-/* attention_tiles_kernel: included by attention_amx.c, attention_bf16.c and attention_avx512.c, which include their layouts (attention_forms_*.h) and unit (tiles.h)
- * and define KERNELS, the name of the table.
+/* attention_tiles_kernel: included by attention_amx.c, attention_bf16.c and attention_avx512.c, which include their layouts
+ * (attention_forms_*.h) and unit (tiles.h) and define KERNELS, the name of the table.
  *
  * Nodes in blocks of 32. Every segment begins a block, so that a row's values do not depend on what it is packed with; only where
- * segments are so many that most blocks would be nearly empty do blocks go on over their ends. Forward, a block of queries meets the key blocks it sees in
- * chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole chunk. Backward, a block of keys meets the query blocks
- * that see it likewise, once for all three gradients: its own, dk and dv, gather over the chunk, and each query block's dq gets this key block's part in memory.
- * Work is cut by query blocks, every n-th to a part, so that no two parts write the same dq; their dk and dv are added up in order at the end.
+ * segments are so many that most blocks would be nearly empty do blocks go on over their ends. Forward, a block of queries meets the key
+ * blocks it sees in chunks: scores of a chunk first, then what they weigh, with the sums in registers over the whole chunk. Backward, a
+ * block of keys meets the query blocks that see it likewise, once for all three gradients: its own, dk and dv, gather over the chunk, and
+ * each query block's dq gets this key block's part in memory. Work is cut by query blocks, every n-th to a part, so that no two parts write
+ * the same dq; their dk and dv are added up in order at the end.
  *
  * Operands are laid out once a call, rounded to bf16, in three ways:
  *   rows   [block][32][dp]              a of a product with the other side
  *   across [block][2][dp/32][16][16][2] b of scores: 16 nodes are columns, pairs of elements rows
  *   along  [block][dp/16][16][16][2]    b of sums over nodes: pairs of nodes are rows
- * In fp32 each is the sum of three bf16 (tiles.h): every 32 columns of rows, and every tile, come three times; or a float as it is: tiles have rows of 16 of them.
- * In bf16 scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the model's log-probs: for them what
- * rounding left over is kept as well, and s = q k + left(q) k + q left(k). */
+ * In fp32 each is the sum of three bf16 (tiles.h): every 32 columns of rows, and every tile, come three times; or a float as it is: tiles
+ * have rows of 16 of them. In bf16 scores of queries and keys go through the exponential, where the rounding of 2^-9 would show in the
+ * model's log-probs: for them what rounding left over is kept as well, and s = q k + left(q) k + q left(k). */
 #include <math.h>
 #include <string.h>
 
@@ -49,7 +50,9 @@ struct operands {
     float *dq, *dk, *dv; /* [heads][blocks][32][dp]; [parts][kv heads][blocks][32][dp] */
 };
 
-static float *sums_at(const struct operands *o, float *sums, size_t head, size_t block) { return sums + (head * o->blocks + block) * BLOCK * o->dp; }
+static float *sums_at(const struct operands *o, float *sums, size_t head, size_t block) {
+    return sums + (head * o->blocks + block) * BLOCK * o->dp;
+}
 
 static uint16_t *block_at(const struct operands *o, uint16_t *const *forms, enum form form, size_t head, size_t block) {
     return forms[form] + head * o->head_size + block * BLOCK * o->dp * o->planes;
@@ -131,7 +134,8 @@ static size_t find_blocks(struct block *out, const struct seqtree *t) {
 
 static struct operands operands_of(const struct attention_args *a, size_t blocks, bool half) {
     const size_t dp = padded_dim(a->shape.head_dim), planes = TILES_PLANES_OF(half), kv = a->shape.kv_heads;
-    return (struct operands){.a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes, .parts = (PIECES + kv - 1) / kv};
+    return (struct operands){
+        .a = a, .blocks = blocks, .dp = dp, .planes = planes, .head_size = blocks * BLOCK * dp * planes, .parts = (PIECES + kv - 1) / kv};
 }
 
 static size_t table_elements(size_t t) { return (capacity(t) * sizeof(struct block) + 63) / 64 * 64 / sizeof(uint16_t); }
@@ -253,7 +257,8 @@ static void add_weighted(float *sum, const uint16_t *p, size_t ld, uint16_t *con
     for (size_t j = 0; j < dp; j += 32) {
         tiles_sums_load(sum + j, dp, BLOCK, 16);
         for (size_t i = 0; i < count; i++)
-            tiles_steps_of(n->planes, p + i * BLOCK * n->planes, ld * n->planes, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, NULL, NULL, 1, BLOCK, NULL);
+            tiles_steps_of(n->planes, p + i * BLOCK * n->planes, ld * n->planes, b[i] + j / 16 * tile, b[i] + (j / 16 + 1) * tile, NULL,
+                           NULL, 1, BLOCK, NULL);
         tiles_sums_store(sum + j, dp, BLOCK, 16);
     }
 }
@@ -280,10 +285,11 @@ static __m512 slope_of(__m512 s, const struct attention_shape *shape) {
 
 #define HEADS_MAX ((size_t)8) /* heads that have their sums beside each other */
 
-/* A block of queries meets the key blocks that it sees, a chunk at a time: `heads` heads from `first` on, which read the same keys, each with sums of its own,
- * `size` bytes apart. */
+/* A block of queries meets the key blocks that it sees, a chunk at a time: `heads` heads from `first` on, which read the same keys, each
+ * with sums of its own, `size` bytes apart. */
 typedef void chunk_fn(void *sums, const struct operands *n, const struct chunk *c, size_t query, size_t head, size_t kv);
-static void meet_keys(const struct operands *n, void *sums, size_t size, chunk_fn *fn, size_t query, size_t first, size_t heads, size_t kv) {
+static void meet_keys(const struct operands *n, void *sums, size_t size, chunk_fn *fn, size_t query, size_t first, size_t heads,
+                      size_t kv) {
     struct chunk c = {0};
     for (size_t key = 0; key <= query; key++) {
         uint32_t seen[BLOCK] = {0};
@@ -304,7 +310,8 @@ struct softmax_sums {
 };
 
 /* The rows' softmax goes on over a chunk of scores: p in bf16, o and sum rescaled to the new maximum. */
-static void softmax_chunk(uint16_t *p, struct softmax_sums *x, const float *s, const struct chunk *c, const struct operands *n, float scale) {
+static void softmax_chunk(uint16_t *p, struct softmax_sums *x, const float *s, const struct chunk *c, const struct operands *n,
+                          float scale) {
     const size_t vectors = c->count * 2, dp = n->dp, planes = n->planes;
     float *most = x->most, *sum = x->sum, *o = x->o;
     for (size_t i = 0; i < BLOCK; i++) {
@@ -428,9 +435,11 @@ static void key_chunk(const struct operands *n, float *dk, float *dv, const stru
 static void backward_part(const struct operands *n, size_t part, size_t kv) {
     const size_t group = n->a->shape.heads / n->a->shape.kv_heads;
     for (size_t query = part; query < n->blocks; query += n->parts)
-        for (size_t head = kv * group; head < (kv + 1) * group; head++) memset(sums_at(n, n->dq, head, query), 0, BLOCK * n->dp * sizeof *n->dq);
+        for (size_t head = kv * group; head < (kv + 1) * group; head++)
+            memset(sums_at(n, n->dq, head, query), 0, BLOCK * n->dp * sizeof *n->dq);
     for (size_t key = 0; key < n->blocks; key++) {
-        float *dk = sums_at(n, n->dk, part * n->a->shape.kv_heads + kv, key), *dv = sums_at(n, n->dv, part * n->a->shape.kv_heads + kv, key);
+        float *dk = sums_at(n, n->dk, part * n->a->shape.kv_heads + kv, key),
+              *dv = sums_at(n, n->dv, part * n->a->shape.kv_heads + kv, key);
         struct chunk c = {0};
         memset(dk, 0, BLOCK * n->dp * sizeof *dk);
         memset(dv, 0, BLOCK * n->dp * sizeof *dv);
@@ -459,7 +468,8 @@ static void gather_block(const struct operands *n, size_t block) {
         for (size_t head = 0; head < heads; head++) memcpy(row + head * d, sums_at(n, n->dq, head, block) + i * n->dp, d * sizeof *row);
         for (size_t kv = 0; kv < kv_heads; kv++)
             for (size_t part = 0; part < n->parts; part++) {
-                const float *dk = sums_at(n, n->dk, part * kv_heads + kv, block) + i * n->dp, *dv = sums_at(n, n->dv, part * kv_heads + kv, block) + i * n->dp;
+                const float *dk = sums_at(n, n->dk, part * kv_heads + kv, block) + i * n->dp,
+                            *dv = sums_at(n, n->dv, part * kv_heads + kv, block) + i * n->dp;
                 float *to_k = row + (heads + kv) * d, *to_v = to_k + kv_heads * d;
                 for (size_t k = 0; k < d; k++) to_k[k] = part ? to_k[k] + dk[k] : dk[k], to_v[k] = part ? to_v[k] + dv[k] : dv[k];
             }

@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* RAPT_ISA=avx2, avx512 or avx512-fp16 hides what is newer, and avx512-bf16 takes its dot products whoever made them: how a test compares the twins on one
- * machine. */
+/* RAPT_ISA=avx2, avx512 or avx512-fp16 hides what is newer, and avx512-bf16 takes its dot products whoever made them: how a test compares
+ * the twins on one machine. */
 static bool limited_to(const char *isa) {
     const char *limit = getenv("RAPT_ISA");
     return limit && strcmp(limit, isa) == 0;
@@ -32,7 +32,8 @@ bool cpu_has_avx512_fp16(void) {
     static int known = -1;
     unsigned a, b, c, d;
     if (known < 0)
-        known = cpu_has_avx512() && !limited_to("avx512") && __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1);
+        known = cpu_has_avx512() && !limited_to("avx512") && __builtin_cpu_supports("avx512bf16") &&
+                __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1);
     return known;
 }
 
@@ -45,7 +46,8 @@ static bool feature_7_edx(unsigned bit) {
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> bit & 1);
 }
 
-/* AMX-BF16 and AMX-TILE; Linux hands out the tile registers' state on request, once for the process: ARCH_REQ_XCOMP_PERM of XFEATURE_XTILEDATA. */
+/* AMX-BF16 and AMX-TILE; Linux hands out the tile registers' state on request, once for the process: ARCH_REQ_XCOMP_PERM of
+ * XFEATURE_XTILEDATA. */
 static bool has_tile_registers(void) { return feature_7_edx(22) && feature_7_edx(24) && syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 static bool has_tile_int8(void) { return feature_7_edx(25); }
 #endif

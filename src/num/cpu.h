@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 
-bool cpu_has_avx512(void);    /* F, BW, DQ, VL */
+bool cpu_has_avx512(void);      /* F, BW, DQ, VL */
 bool cpu_has_avx512_vnni(void); /* AVX-512 with dot products of int8 */
 bool cpu_has_avx512_fp16(void); /* and AVX512-BF16 */
 /* AMX-BF16 and AVX512-BF16. The first call asks the kernel for the tile registers: call it before threads use them. */

@@ -2,12 +2,11 @@
 
 #include "num/dtype_lanes.h"
 
-/* The formulas are gguf-py's (gguf/quants.py), each operation rounded to float once and never fused, so that every result is equal to its to
- * the last bit; the block layouts are ggml's (ggml-common.h). A block has one or two half-precision factors, small integer scales, one for
- * each 16 or 32 elements, that multiply them, and the packed numbers q:
- *   Q2_K, Q4_K, Q5_K    x = (d * scale) * q - (dmin * min)
- *   Q3_K, Q6_K, IQ4_XS  x = (d * scale) * q
- * Bytes are taken 32 at a time; byte l of such a group always belongs to element l of some 32 elements in a row. */
+/* The formulas are gguf-py's (gguf/quants.py), each operation rounded to float once and never fused, so that every result is equal to its
+ * to the last bit; the block layouts are ggml's (ggml-common.h). A block has one or two half-precision factors, small integer scales, one
+ * for each 16 or 32 elements, that multiply them, and the packed numbers q: Q2_K, Q4_K, Q5_K    x = (d * scale) * q - (dmin * min) Q3_K,
+ * Q6_K, IQ4_XS  x = (d * scale) * q Bytes are taken 32 at a time; byte l of such a group always belongs to element l of some 32 elements in
+ * a row. */
 
 /* Q2_K: 16 bytes, a scale in the low and a minimum in the high nibble; 64 bytes of four 2-bit numbers; f16 d, f16 dmin.
  * Bits 2s and 2s + 1 of byte 32h + l are element 128h + 32s + l. */
@@ -56,8 +55,8 @@ void dtype_expand_q3_k(float *restrict out, const void *in, size_t count) {
     }
 }
 
-/* Bytes 0 to 3: scales 0 to 3 in six bits; bytes 4 to 7: minima 0 to 3. Bytes 8 to 11: low nibbles of scales (low) and minima (high) 4 to 7,
- * whose two high bits are the two high bits of bytes 0 to 3 and 4 to 7. */
+/* Bytes 0 to 3: scales 0 to 3 in six bits; bytes 4 to 7: minima 0 to 3. Bytes 8 to 11: low nibbles of scales (low) and minima (high) 4 to
+ * 7, whose two high bits are the two high bits of bytes 0 to 3 and 4 to 7. */
 void dtype_k_scales(uint8_t scale[8], uint8_t min[8], const uint8_t packed[K_SCALE_BYTES]) {
     for (int i = 0; i < 4; i++) {
         scale[i] = packed[i] & 63;

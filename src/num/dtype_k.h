@@ -1,4 +1,5 @@
-/* dtype_k: expansion of ggml's types with two levels of scales (K-quants) and of the types with a table of values (IQ4). Rows of dtype_table. */
+/* dtype_k: expansion of ggml's types with two levels of scales (K-quants) and of the types with a table of values (IQ4). Rows of
+ * dtype_table. */
 #ifndef RAPT_NUM_DTYPE_K_H
 #define RAPT_NUM_DTYPE_K_H
 

@@ -1,4 +1,5 @@
-/* dtype_lanes: packed numbers of quantised blocks to floats, 16 and 32 at a time, for the expansions of num/dtype.h. Loads may be unaligned. */
+/* dtype_lanes: packed numbers of quantised blocks to floats, 16 and 32 at a time, for the expansions of num/dtype.h. Loads may be
+ * unaligned. */
 #ifndef RAPT_NUM_DTYPE_LANES_H
 #define RAPT_NUM_DTYPE_LANES_H
 
@@ -16,8 +17,12 @@ static inline __m256i load32(const uint8_t *at) { return _mm256_loadu_si256((con
 static inline __m256i bytes32(int value) { return _mm256_set1_epi8((char)value); }
 
 /* Each byte shifted right by `by` bits and masked: the bits that come in from the neighbouring byte must lie outside the mask. */
-static inline __m256i bits32(__m256i bytes, int by, int mask) { return _mm256_and_si256(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128(by)), bytes32(mask)); }
-static inline __m256i shifted_up(__m256i bytes, int by) { return _mm256_sll_epi16(bytes, _mm_cvtsi32_si128(by)); } /* as long as none leaves its byte */
+static inline __m256i bits32(__m256i bytes, int by, int mask) {
+    return _mm256_and_si256(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128(by)), bytes32(mask));
+}
+static inline __m256i shifted_up(__m256i bytes, int by) {
+    return _mm256_sll_epi16(bytes, _mm_cvtsi32_si128(by));
+} /* as long as none leaves its byte */
 
 /* out[0..15] = d * q - m, q unsigned */
 static inline void put16_affine(float *out, __m128i q, float d, float m) {

@@ -12,9 +12,10 @@
 #define CHUNK ((size_t)64)     /* products that are summed in fp16 */
 #define TASK_ROWS (8 * ROWS)   /* whose packed a stays in the second-level cache while strips of b pass by */
 #define K_BLOCK ((size_t)2048) /* longer sums are made in parts, so that strips stay in that cache too */
-#define BLOCKS(x, unit) (((x) + (unit)-1) / (unit))
+#define BLOCKS(x, unit) (((x) + (unit) - 1) / (unit))
 
-/* Packed: a as [M/12][K][12] fp16, each twice in a dword, which broadcasts without a shuffle; b as [N/64][K][64] fp16. Inverse scales behind. */
+/* Packed: a as [M/12][K][12] fp16, each twice in a dword, which broadcasts without a shuffle; b as [N/64][K][64] fp16. Inverse scales
+ * behind. */
 struct packed {
     uint32_t *a;
     uint16_t *b;
@@ -93,7 +94,8 @@ static void pack_rows(const struct gemm_fp16 *g, const struct packed *p, size_t 
         scales_of_columns(scale, p->a_scale + i, g->a + i, g->lda, g->k, rows);
         const __m512 by = _mm512_loadu_ps(scale);
         for (size_t k = 0; k < g->k; k++)
-            _mm512_mask_storeu_epi32(out + k * ROWS, below(ROWS), twice(halves_of(_mm512_maskz_loadu_ps(below(rows), g->a + k * g->lda + i), by)));
+            _mm512_mask_storeu_epi32(out + k * ROWS, below(ROWS),
+                                     twice(halves_of(_mm512_maskz_loadu_ps(below(rows), g->a + k * g->lda + i), by)));
         return;
     }
     scales_of_rows(scale, p->a_scale + i, g->a + i * g->lda, g->lda, rows, g->k);
@@ -118,10 +120,12 @@ static void pack_columns(const struct gemm_fp16 *g, const struct packed *p, size
             __m512i r[16];
             if (g->tb) {
                 turned_halves(r, count ? g->b + (j + q) * g->ldb + k : g->b, g->ldb, count, steps, scale + q);
-                for (size_t i = 0; i < steps; i++) _mm256_storeu_si256((__m256i *)(void *)(out + (k + i) * COLS + q), _mm512_cvtepi32_epi16(r[i]));
+                for (size_t i = 0; i < steps; i++)
+                    _mm256_storeu_si256((__m256i *)(void *)(out + (k + i) * COLS + q), _mm512_cvtepi32_epi16(r[i]));
             } else {
                 const __m512 x = _mm512_maskz_loadu_ps(below(count), g->b + k * g->ldb + j + (count ? q : 0));
-                _mm256_storeu_si256((__m256i *)(void *)(out + k * COLS + q), _mm512_cvtepi32_epi16(halves_of(x, _mm512_loadu_ps(scale + q))));
+                _mm256_storeu_si256((__m256i *)(void *)(out + k * COLS + q),
+                                    _mm512_cvtepi32_epi16(halves_of(x, _mm512_loadu_ps(scale + q))));
             }
         }
 }
@@ -161,7 +165,8 @@ static void store_block(const struct gemm_fp16 *g, const struct packed *p, const
         for (size_t q = 0; q < cols; q += 16) {
             const __mmask16 mask = below(cols - q);
             float *c = g->c + (i + r) * g->ldc + j + q;
-            __m512 y = _mm512_mul_ps(_mm512_mul_ps(_mm512_load_ps(sums + r * COLS + q), _mm512_set1_ps(p->a_scale[i + r])), _mm512_maskz_loadu_ps(mask, p->b_scale + j + q));
+            __m512 y = _mm512_mul_ps(_mm512_mul_ps(_mm512_load_ps(sums + r * COLS + q), _mm512_set1_ps(p->a_scale[i + r])),
+                                     _mm512_maskz_loadu_ps(mask, p->b_scale + j + q));
             if (g->accumulate) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, c));
             _mm512_mask_storeu_ps(c, mask, y);
         }

@@ -1,9 +1,10 @@
-/* gemm_fp16: products of floats in fp16 arithmetic, for CPUs with AVX512-FP16, whose multiply-adds of fp16 are twice as fast as those of fp32.
+/* gemm_fp16: products of floats in fp16 arithmetic, for CPUs with AVX512-FP16, whose multiply-adds of fp16 are twice as fast as those of
+ * fp32.
  *
- * Each row of op(a) and each column of op(b) is brought to 8 .. 16 in its largest element by a power of two and rounded to fp16; 64 products at
- * a time are summed in fp16, which cannot overflow (64 x 16 x 16), and those sums in fp32. Against the exact product of the floats the error
- * is near that of operands rounded to bf16 (RMS 1.3e-3 of the products' size, test_gemm_fp16). A row or column with an infinity or NaN gives NaN.
- * Every element is summed in the same order whatever the number of threads. */
+ * Each row of op(a) and each column of op(b) is brought to 8 .. 16 in its largest element by a power of two and rounded to fp16; 64
+ * products at a time are summed in fp16, which cannot overflow (64 x 16 x 16), and those sums in fp32. Against the exact product of the
+ * floats the error is near that of operands rounded to bf16 (RMS 1.3e-3 of the products' size, test_gemm_fp16). A row or column with an
+ * infinity or NaN gives NaN. Every element is summed in the same order whatever the number of threads. */
 #ifndef RAPT_NUM_GEMM_FP16_H
 #define RAPT_NUM_GEMM_FP16_H
 

@@ -15,7 +15,9 @@ void gemm_tiles_run(const struct gemm_tiles *g) {
 size_t gemm_tiles_fp32(void) { return cpu_has_amx_bf16() ? GEMM_TILES_SPLIT : GEMM_TILES_WHOLE; }
 
 /* Rows are read up to whole steps. */
-size_t gemm_tiles_operand_row(size_t cols) { return gemm_tiles_fp32() == GEMM_TILES_WHOLE && cols % GEMM_TILES_K == 0 ? 0 : gemm_tiles_row(cols, gemm_tiles_fp32()); }
+size_t gemm_tiles_operand_row(size_t cols) {
+    return gemm_tiles_fp32() == GEMM_TILES_WHOLE && cols % GEMM_TILES_K == 0 ? 0 : gemm_tiles_row(cols, gemm_tiles_fp32());
+}
 
 void gemm_tiles_operand(struct gemm_tiles *g, uint16_t *into, const float *x, size_t ld, size_t cols) {
     g->planes = gemm_tiles_fp32();
@@ -28,7 +30,9 @@ void gemm_tiles_operand(struct gemm_tiles *g, uint16_t *into, const float *x, si
 }
 
 struct tiles_room tiles_room_of(size_t k) {
-    const size_t whole = k < TILES_FINISHED_K ? k : TILES_FINISHED_K, least = 64 * size_round_up(whole, 32) * sizeof(uint16_t) * GEMM_TILES_SPLIT, tiles = least > TILES_STRIP ? least : TILES_STRIP;
+    const size_t whole = k < TILES_FINISHED_K ? k : TILES_FINISHED_K,
+                 least = 64 * size_round_up(whole, 32) * sizeof(uint16_t) * GEMM_TILES_SPLIT,
+                 tiles = least > TILES_STRIP ? least : TILES_STRIP;
     const size_t used = size_round_up(tiles / TILE_ELEMENTS / sizeof(uint16_t), 64), rows = 32 * size_round_up(k, 32) * sizeof(float);
     return (struct tiles_room){tiles, used, rows, tiles + used + rows};
 }

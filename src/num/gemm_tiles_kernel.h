@@ -1,14 +1,14 @@
-/* gemm_tiles_kernel: included by gemm_amx.c, gemm_bf16.c and gemm_avx512.c, which include their unit (tiles.h) and define GEMM_TILES_RUN. Blocks of 32 x 32 outputs; a strip
- * of b stays in the second-level cache while rows of a pass by. */
+/* gemm_tiles_kernel: included by gemm_amx.c, gemm_bf16.c and gemm_avx512.c, which include their unit (tiles.h) and define GEMM_TILES_RUN.
+ * Blocks of 32 x 32 outputs; a strip of b stays in the second-level cache while rows of a pass by. */
 #include <omp.h>
 #include <string.h>
 
 #include "num/lanes16.h"
 
 #define TASK_ROWS 128
-#define PLAIN_ROWS 256    /* at least, where the task packs b itself */
+#define PLAIN_ROWS 256 /* at least, where the task packs b itself */
 #define PLAIN_COLUMNS 96
-#define STEPS_MOST 128    /* of 32 along K at a time: longer sums are made in even parts */
+#define STEPS_MOST 128 /* of 32 along K at a time: longer sums are made in even parts */
 #define STEPS_MOST_FP32 48
 
 static size_t second_of(const struct gemm_tiles *g, size_t j) { return g->half_offset ? j + g->half_offset : j + 16; }
@@ -28,9 +28,11 @@ static void product_steps(const struct gemm_tiles *g, const struct columns *b, s
     const size_t planes = planes_of(g), tile = planes * TILE_ELEMENTS, extra = g->k2 / 32;
     const size_t t0 = (j - b->origin) / 16 * b->all + from - b->from, t1 = (second - b->second_origin) / 16 * b->all + from - b->from;
     const uint8_t *used0 = b->used ? b->used + t0 : NULL, *used1 = b->used ? b->second_used + t1 : NULL;
-    tiles_steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, b->first + t0 * tile, b->second + t1 * tile, used0, used1, steps, rows, beside);
+    tiles_steps_of(planes, g->a + i * g->lda + from * 32 * planes, g->lda, b->first + t0 * tile, b->second + t1 * tile, used0, used1, steps,
+                   rows, beside);
     if (!last || !g->a2) return;
-    tiles_steps_of(planes, g->a2 + i * g->lda2, g->lda2, g->b2 + j / 16 * extra * tile, g->b2 + second / 16 * extra * tile, NULL, NULL, extra, rows, NULL);
+    tiles_steps_of(planes, g->a2 + i * g->lda2, g->lda2, g->b2 + j / 16 * extra * tile, g->b2 + second / 16 * extra * tile, NULL, NULL,
+                   extra, rows, NULL);
 }
 
 /* c[rows, cols] = or += what the tiles hold, by way of a buffer of their size. Sums over blocks of K are added up apart, in this way: one
@@ -58,7 +60,8 @@ static void finish_beside(struct waiting *w, struct tiles_beside *beside, size_t
     tiles_finish_rows(beside, GEMM_TILES_BLOCK);
     w->used ^= 1;
     tiles_sums_store(w->block[w->used], 32, rows, 16);
-    beside->block = w->block[w->used], beside->i = i, beside->left = rows, beside->j = j, beside->second = second, beside->finish_each = (rows + steps - 1) / steps;
+    beside->block = w->block[w->used], beside->i = i, beside->left = rows, beside->j = j, beside->second = second,
+    beside->finish_each = (rows + steps - 1) / steps;
 }
 
 static void one_block(const struct gemm_tiles *g, const struct columns *b, size_t i, size_t rows, size_t j, size_t from, size_t steps,
@@ -85,7 +88,8 @@ static size_t width_of(const struct gemm_tiles *g) { return g->half_offset ? 16 
 static size_t columns_of(const struct gemm_tiles *g) { return g->half_offset ? g->half_offset : g->n; }
 static size_t all_steps(const struct gemm_tiles *g) { return size_round_up(g->k, 32) / 32; }
 static size_t most_steps(const struct gemm_tiles *g) {
-    const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_FP32, parts = g->finish ? 1 : (all + most - 1) / most;
+    const size_t all = all_steps(g), most = planes_of(g) == 1 ? STEPS_MOST : STEPS_MOST_FP32,
+                 parts = g->finish ? 1 : (all + most - 1) / most;
     return (all + parts - 1) / parts;
 }
 
@@ -93,7 +97,8 @@ static size_t most_steps(const struct gemm_tiles *g) {
 static size_t rows_at(size_t i, size_t to) { return i >= to ? 0 : to - i < 32 ? to - i : 32; }
 
 /* What is touched next at (i, j), where `rows` rows are: the sums of a block, or what the function behind it reads and writes. */
-static void look_ahead(struct tiles_beside *beside, const struct gemm_tiles *g, size_t i, size_t j, size_t rows, size_t from, size_t steps) {
+static void look_ahead(struct tiles_beside *beside, const struct gemm_tiles *g, size_t i, size_t j, size_t rows, size_t from,
+                       size_t steps) {
     beside->count = beside->written = 0, beside->rows = rows, beside->each = (rows + steps - 1) / steps;
     if (!rows) return;
     if (g->finish) {
@@ -101,10 +106,12 @@ static void look_ahead(struct tiles_beside *beside, const struct gemm_tiles *g, 
         return;
     }
     for (size_t line = 0; line < 32; line += 16) tiles_look_at(beside, g->c + i * g->ldc + j + line, g->ldc * sizeof(float), true);
-    for (size_t line = 0; line < 32 && g->init && !from && !g->add; line += 16) tiles_look_at(beside, g->init + i * g->ld_init + j + line, g->ld_init * sizeof(float), false);
+    for (size_t line = 0; line < 32 && g->init && !from && !g->add; line += 16)
+        tiles_look_at(beside, g->init + i * g->ld_init + j + line, g->ld_init * sizeof(float), false);
 }
 
-/* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache. */
+/* Rows [i, to) by columns [j_from, j_to) and steps [from, from + steps): b's strip is read once a row block, from the second-level cache.
+ */
 static void run_rows(const struct gemm_tiles *g, const struct columns *b, size_t i, size_t to, size_t j_from, size_t j_to, size_t from,
                      size_t steps) {
     const bool last = from + steps == all_steps(g);
@@ -135,9 +142,11 @@ static void run_packed(const struct gemm_tiles *g, size_t i, size_t to, size_t j
 
 /* --- b as floats: the thread that takes a strip packs it first, into its own second-level cache --- */
 
-static void pack_columns(const struct gemm_tiles *g, uint16_t *out, uint8_t *used, float *rows, size_t k_from, size_t k, size_t j, size_t n) {
+static void pack_columns(const struct gemm_tiles *g, uint16_t *out, uint8_t *used, float *rows, size_t k_from, size_t k, size_t j,
+                         size_t n) {
     if (g->plain)
-        gemm_tiles_pack_here(out, used, g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j), g->ld_plain, g->transposed, k, n, planes_of(g));
+        gemm_tiles_pack_here(out, used, g->plain + (g->transposed ? j * g->ld_plain + k_from : k_from * g->ld_plain + j), g->ld_plain,
+                             g->transposed, k, n, planes_of(g));
     else
         gemm_tiles_pack_made_here(out, used, g->make, g->source, g->first + j, n, g->k, k_from, k, planes_of(g), rows);
 }
@@ -154,7 +163,14 @@ static void run_plain(const struct gemm_tiles *g, size_t i, size_t to, size_t j_
         const size_t k = g->k - from * 32 < steps * 32 ? g->k - from * 32 : steps * 32;
         uint16_t *second = strip + size_round_up(width, 32) * steps * 32 * planes_of(g);
         const size_t tiles = size_round_up(width, 32) / 16 * steps;
-        struct columns b = {.first = strip, .second = strip, .used = used, .second_used = used, .origin = j_from, .second_origin = j_from, .all = steps, .from = from};
+        struct columns b = {.first = strip,
+                            .second = strip,
+                            .used = used,
+                            .second_used = used,
+                            .origin = j_from,
+                            .second_origin = j_from,
+                            .all = steps,
+                            .from = from};
         pack_columns(g, strip, used, rows, from * 32, k, j_from, width);
         if (g->half_offset) {
             pack_columns(g, second, used + tiles, rows, from * 32, k, j_from + g->half_offset, width);
@@ -164,14 +180,13 @@ static void run_plain(const struct gemm_tiles *g, size_t i, size_t to, size_t j_
     }
 }
 
-
 /* What one thread takes at a time: `rows` by `columns`. */
 struct task {
     size_t rows, columns;
 };
 
-/* Columns: as many as the cache holds. Enough tasks that a core which is slower for a while (its tiles shared with another machine's work, say)
- * holds up nobody; but each packs its strip of b anew, so that not too few rows go by it. */
+/* Columns: as many as the cache holds. Enough tasks that a core which is slower for a while (its tiles shared with another machine's work,
+ * say) holds up nobody; but each packs its strip of b anew, so that not too few rows go by it. */
 static struct task task_of(const struct gemm_tiles *g) {
     const size_t width = width_of(g), columns = columns_of(g), want = 4 * (size_t)omp_get_max_threads();
     size_t strip = TILES_STRIP / (most_steps(g) * 32 * planes_of(g) * sizeof(uint16_t) * (g->half_offset ? 2 : 1)) / 32 * 32;

@@ -1,4 +1,5 @@
-/* kept: what a pass keeps for the way back, in fp32, or rounded to bf16 where h is not NULL. f is then where the layers at work have theirs. */
+/* kept: what a pass keeps for the way back, in fp32, or rounded to bf16 where h is not NULL. f is then where the layers at work have
+ * theirs. */
 #ifndef RAPT_NUM_KEPT_H
 #define RAPT_NUM_KEPT_H
 

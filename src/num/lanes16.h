@@ -15,8 +15,9 @@ static inline __m512 bf16_load(const uint16_t *x) {
 /* 16 floats of lo and of hi as bf16, lo in the lower half. Rounds to nearest even; what is below bf16's normal range becomes 0. */
 static inline __m512i bf16_two(__m512 lo, __m512 hi) { return (__m512i)_mm512_cvtne2ps_pbh(hi, lo); }
 
-/* Part number p of the three bf16 that x is the sum of: the nearest to it, then what is left, cut off behind bf16's bits; the third cut loses
- * nothing. The first is rounded so that the others have either sign: what products of them leave out (tiles.h) has mean 0. Infinities leave NaN. */
+/* Part number p of the three bf16 that x is the sum of: the nearest to it, then what is left, cut off behind bf16's bits; the third cut
+ * loses nothing. The first is rounded so that the others have either sign: what products of them leave out (tiles.h) has mean 0. Infinities
+ * leave NaN. */
 static inline __m512 bf16_part(__m512 x, size_t p) {
     const __m512i bits = _mm512_castps_si512(x), mask = _mm512_set1_epi32((int)0xffff0000u);
     return _mm512_castsi512_ps(_mm512_and_si512(p == 0 ? _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)) : bits, mask));

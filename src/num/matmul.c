@@ -35,10 +35,10 @@ static size_t scratchpad_size;
 struct operand_scratch matmul_scratch_a, matmul_scratch_b, matmul_strips, matmul_split_a;
 static struct operand_scratch fp16; /* of run_fp16 */
 
-#define DNNL_TRY(call)                                                                                                                     \
-    do {                                                                                                                                   \
-        dnnl_status_t dnnl_status_ = (call);                                                                                               \
-        if (dnnl_status_ != dnnl_success) return FAIL(ST_UNSUPPORTED, "oneDNN: %s failed (%s)", #call, dnnl_status2str(dnnl_status_));     \
+#define DNNL_TRY(call)                                                                                                                 \
+    do {                                                                                                                               \
+        dnnl_status_t dnnl_status_ = (call);                                                                                           \
+        if (dnnl_status_ != dnnl_success) return FAIL(ST_UNSUPPORTED, "oneDNN: %s failed (%s)", #call, dnnl_status2str(dnnl_status_)); \
     } while (0)
 
 const char *matmul_kind_name(enum matmul_kind kind) {
@@ -240,15 +240,26 @@ static status run_split(float *c, size_t ldc, struct mat a, bool ta, struct mat 
     TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(k, GEMM_TILES_SPLIT), sizeof(uint16_t)));
     TRY(matmul_grow_operand(&matmul_strips, gemm_tiles_plain_bytes(k), 1, 1));
     gemm_tiles_split(matmul_split_a.data, a.f, a.ld, ta, m, k, GEMM_TILES_SPLIT);
-    const struct gemm_tiles g = {.m = m, .n = n, .k = k, .planes = GEMM_TILES_SPLIT, .a = matmul_split_a.data, .lda = gemm_tiles_row(k, GEMM_TILES_SPLIT),
-                               .plain = b.f, .ld_plain = b.ld, .transposed = tb, .strips = matmul_strips.data,
-                               .init = init, .ld_init = ldc, .c = c, .ldc = ldc};
+    const struct gemm_tiles g = {.m = m,
+                                 .n = n,
+                                 .k = k,
+                                 .planes = GEMM_TILES_SPLIT,
+                                 .a = matmul_split_a.data,
+                                 .lda = gemm_tiles_row(k, GEMM_TILES_SPLIT),
+                                 .plain = b.f,
+                                 .ld_plain = b.ld,
+                                 .transposed = tb,
+                                 .strips = matmul_strips.data,
+                                 .init = init,
+                                 .ld_init = ldc,
+                                 .c = c,
+                                 .ldc = ldc};
     gemm_tiles_run(&g);
     return ST_OK;
 }
 
-/* Products too small to repay packing stay in fp32, as do a few rows by a head; others of a batch in training never have fewer than 16 rows, as
- * with matmul_splits. */
+/* Products too small to repay packing stay in fp32, as do a few rows by a head; others of a batch in training never have fewer than 16
+ * rows, as with matmul_splits. */
 static bool suits_fp16(size_t m, size_t n, size_t k) { return m >= 16 && n >= 64 && k >= 64 && (m >= 512 || n * k <= (size_t)1 << 24); }
 
 static status run_fp16(float *c, size_t ldc, struct mat a, bool ta, struct mat b, bool tb, size_t m, size_t n, size_t k, bool accumulate) {

@@ -11,7 +11,7 @@ struct operand_scratch {
 extern struct operand_scratch matmul_scratch_a, matmul_scratch_b; /* one for each side of a product */
 extern struct operand_scratch matmul_strips;                      /* gemm_tiles_plain_bytes */
 
-extern struct operand_scratch matmul_split_a;                     /* the a operand of products of fp32 on the tiles */
+extern struct operand_scratch matmul_split_a; /* the a operand of products of fp32 on the tiles */
 
 /* At least rows x cols elements of `size` bytes, and what a product in bf16 reads behind them. */
 status matmul_grow_operand(struct operand_scratch *scratch, size_t rows, size_t cols, size_t size);

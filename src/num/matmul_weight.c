@@ -37,7 +37,9 @@ bool matmul_split_finishes(enum matmul_kind kind, size_t n, size_t k) {
     return matmul_may_split(kind) && gemm_tiles_fp32() == GEMM_TILES_WHOLE && split_rows(&(struct matmul_weight){.n = n, .k = k}) >= n;
 }
 
-static status grow_split(const struct matmul_weight *w) { return grow_bytes(&matmul_strips, gemm_tiles_plain_bytes(w->n > w->k ? w->n : w->k)); }
+static status grow_split(const struct matmul_weight *w) {
+    return grow_bytes(&matmul_strips, gemm_tiles_plain_bytes(w->n > w->k ? w->n : w->k));
+}
 
 /* x W^T: rows of W are columns of the result, and each thread makes those it packs. */
 static void run_split_forward(const struct gemm_tiles *g, const struct matmul_weight *w) {
@@ -50,28 +52,34 @@ static void run_split_forward(const struct gemm_tiles *g, const struct matmul_we
 /* Rows [from, from + rows) of w as floats, rounded to bf16 where products are of that kind. */
 static status plain_panel(const float **out, size_t *ld, const struct matmul_weight *w, size_t from, size_t rows) {
     *ld = w->k;
-    if (!w->make) return matmul_as_rounded(out, ld, &matmul_scratch_b, (struct mat){.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k}, rows, w->k);
+    if (!w->make)
+        return matmul_as_rounded(out, ld, &matmul_scratch_b, (struct mat){.h = (const uint16_t *)w->forward + from * w->k, .ld = w->k},
+                                 rows, w->k);
     TRY(matmul_grow_operand(&matmul_scratch_b, rows, w->k, sizeof(float)));
     float *to = matmul_scratch_b.data;
 #pragma omp parallel for schedule(static)
     for (size_t r = 0; r < rows; r++) {
         w->make(to + r * w->k, w->source, w->first + from + r, 1);
-        for (size_t i = 0; w->kind == MATMUL_BF16 && i < w->k; i++) to[r * w->k + i] = dtype_bf16_to_float(dtype_float_to_bf16(to[r * w->k + i]));
+        for (size_t i = 0; w->kind == MATMUL_BF16 && i < w->k; i++)
+            to[r * w->k + i] = dtype_bf16_to_float(dtype_float_to_bf16(to[r * w->k + i]));
     }
     *out = to;
     return ST_OK;
 }
 
-/* dy W: a panel's rows are terms of the sums. `dy`: g's a operand where that is not split yet; then it is, so much of it as a panel needs. */
+/* dy W: a panel's rows are terms of the sums. `dy`: g's a operand where that is not split yet; then it is, so much of it as a panel needs.
+ */
 static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const struct matmul_weight *w) {
     const size_t most = w->make || dy.f ? split_rows(w) : w->n;
     CHECK(!g->finish || most >= w->n);
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
         struct gemm_tiles part = *g;
-        part.planes = gemm_tiles_fp32(), part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from, part.transposed = false;
+        part.planes = gemm_tiles_fp32(), part.strips = matmul_strips.data, part.k = rows, part.add = g->add || from,
+        part.transposed = false;
         if (w->make && part.planes == GEMM_TILES_WHOLE)
-            gemm_tiles_pack_made(panel.data, w->make, w->source, w->first + from, rows, w->k, false, part.planes, strips.data), part.b = panel.data;
+            gemm_tiles_pack_made(panel.data, w->make, w->source, w->first + from, rows, w->k, false, part.planes, strips.data),
+                part.b = panel.data;
         else if (w->make)
             CHECK(plain_panel(&part.plain, &part.ld_plain, w, from, rows) == ST_OK); /* into memory that init took */
         else
@@ -85,9 +93,18 @@ static void run_split_backward(const struct gemm_tiles *g, struct mat dy, const 
     }
 }
 
-static status split_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w, bool backward, size_t m) {
-    struct gemm_tiles g = {.m = m, .n = backward ? w->k : w->n, .k = backward ? w->n : w->k, .init = init, .ld_init = ld_init, .add = backward && init == out, .c = out, .ldc = ldo};
-    if (gemm_tiles_operand_row(g.k)) TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(backward ? split_rows(w) : w->k, gemm_tiles_fp32()), sizeof(uint16_t)));
+static status split_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat x, const struct matmul_weight *w,
+                            bool backward, size_t m) {
+    struct gemm_tiles g = {.m = m,
+                           .n = backward ? w->k : w->n,
+                           .k = backward ? w->n : w->k,
+                           .init = init,
+                           .ld_init = ld_init,
+                           .add = backward && init == out,
+                           .c = out,
+                           .ldc = ldo};
+    if (gemm_tiles_operand_row(g.k))
+        TRY(matmul_grow_operand(&matmul_split_a, m, gemm_tiles_row(backward ? split_rows(w) : w->k, gemm_tiles_fp32()), sizeof(uint16_t)));
     if (backward) {
         run_split_backward(&g, x, w);
         return ST_OK;
@@ -99,7 +116,8 @@ static status split_product(float *out, size_t ldo, const float *init, size_t ld
 
 status matmul_weight_init(struct matmul_weight *w, struct arena *memory, enum matmul_kind kind, const float *plain, size_t n, size_t k,
                           bool with_backward) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
+    *w = (struct matmul_weight){
+        .kind = kind, .n = n, .k = k, .plain = plain, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
     if (w->split) return grow_split(w);
     if (kind != MATMUL_BF16) return ST_OK;
     w->plain = NULL;
@@ -137,13 +155,16 @@ size_t matmul_live_bytes(size_t n, size_t k, bool whole) {
 
 size_t matmul_stored_bytes(enum matmul_kind kind, size_t n, size_t k, bool whole) {
     const struct matmul_weight w = {.kind = kind, .tiles = matmul_packs_tiles(kind), .n = n, .k = k};
-    if (!w.tiles) return panel_rows(&w) * k * sizeof(float) + (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) + gemm_tiles_strip_bytes(k) : 0);
+    if (!w.tiles)
+        return panel_rows(&w) * k * sizeof(float) +
+               (matmul_may_split(kind) ? gemm_tiles_plain_bytes(n > k ? n : k) + gemm_tiles_strip_bytes(k) : 0);
     return matmul_live_bytes(n, k, whole) + gemm_tiles_strip_bytes(k);
 }
 
 status matmul_weight_init_stored(struct matmul_weight *w, enum matmul_kind kind, matmul_rows *make, const void *source, size_t n, size_t k,
                                  bool whole) {
-    *w = (struct matmul_weight){.kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
+    *w = (struct matmul_weight){
+        .kind = kind, .n = n, .k = k, .make = make, .source = source, .tiles = matmul_packs_tiles(kind), .split = matmul_may_split(kind)};
     if (w->split) TRY(grow_split(w));
     if (w->split && gemm_tiles_fp32() == GEMM_TILES_WHOLE) {
         TRY(grow_bytes(&strips, gemm_tiles_strip_bytes(k)));
@@ -181,7 +202,8 @@ struct matmul_weight matmul_weight_rows(const struct matmul_weight *w, size_t fr
     v.n = rows, v.first = w->first + from;
     if (w->plain) v.plain = w->plain + from * w->k;
     if (w->tiles && w->forward) v.forward = (uint16_t *)w->forward + from / 16 * deep * tile;
-    if (w->tiles && w->backward) v.backward = (uint16_t *)w->backward + from / 32 * tile, v.steps = w->steps ? w->steps : size_round_up(w->n, 32) / 32;
+    if (w->tiles && w->backward)
+        v.backward = (uint16_t *)w->backward + from / 32 * tile, v.steps = w->steps ? w->steps : size_round_up(w->n, 32) / 32;
     if (!w->tiles && w->forward) v.forward = (uint16_t *)w->forward + from * w->k;
     return v;
 }
@@ -198,8 +220,10 @@ static bool is_packed(const struct matmul_weight *w) { return !w->make && !w->pl
 
 void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, bool backward) {
     if (w->split) {
-        if (backward) run_split_backward(g, (struct mat){0}, w);
-        else run_split_forward(g, w);
+        if (backward)
+            run_split_backward(g, (struct mat){0}, w);
+        else
+            run_split_forward(g, w);
         return;
     }
     if (is_packed(w)) {
@@ -214,12 +238,23 @@ void gemm_tiles_run_weight(struct gemm_tiles *g, const struct matmul_weight *w, 
 }
 
 /* out[m,n] = init + a[m,k] b, with b as gemm_tiles packed it; steps, add: b_steps and add there. */
-static status tiled_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const void *b, size_t steps, bool add, size_t m, size_t n, size_t k) {
+static status tiled_product(float *out, size_t ldo, const float *init, size_t ld_init, struct mat a, const void *b, size_t steps, bool add,
+                            size_t m, size_t n, size_t k) {
     const uint16_t *ah = NULL;
     size_t lda = 0;
     TRY(matmul_as_half(&ah, &lda, &matmul_scratch_a, a, m, k));
-    gemm_tiles_run(
-        &(struct gemm_tiles){.m = m, .n = n, .k = k, .a = ah, .lda = lda, .b = b, .b_steps = steps, .init = init, .ld_init = ld_init, .add = add, .c = out, .ldc = ldo});
+    gemm_tiles_run(&(struct gemm_tiles){.m = m,
+                                        .n = n,
+                                        .k = k,
+                                        .a = ah,
+                                        .lda = lda,
+                                        .b = b,
+                                        .b_steps = steps,
+                                        .init = init,
+                                        .ld_init = ld_init,
+                                        .add = add,
+                                        .c = out,
+                                        .ldc = ldo});
     return ST_OK;
 }
 
@@ -234,7 +269,17 @@ static status tiled_panels(float *out, size_t ldo, const float *init, size_t ld_
     for (size_t from = 0; from < w->n; from += most) {
         const size_t rows = w->n - from < most ? w->n - from : most;
         pack_rows(panel.data, w, from, rows, forward);
-        struct gemm_tiles g = {.m = m, .n = w->k, .k = rows, .a = ah + from, .lda = lda, .b = panel.data, .init = init, .ld_init = ld_init, .add = !forward && (from || init == out), .c = out, .ldc = ldo};
+        struct gemm_tiles g = {.m = m,
+                               .n = w->k,
+                               .k = rows,
+                               .a = ah + from,
+                               .lda = lda,
+                               .b = panel.data,
+                               .init = init,
+                               .ld_init = ld_init,
+                               .add = !forward && (from || init == out),
+                               .c = out,
+                               .ldc = ldo};
         if (forward) g.n = rows, g.k = w->k, g.a = ah, g.init = init ? init + from : NULL, g.c = out + from;
         gemm_tiles_run(&g);
     }

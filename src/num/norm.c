@@ -23,7 +23,8 @@ static void keep_row(uint16_t *kept, const float *x, size_t c) {
 
 static uint16_t *row_of(uint16_t *half, size_t at) { return half ? half + at : NULL; }
 
-void rmsnorm_forward(float *out, uint16_t *half, uint16_t *kept, float *rstd, const float *x, const float *weight, size_t t, size_t c, float eps) {
+void rmsnorm_forward(float *out, uint16_t *half, uint16_t *kept, float *rstd, const float *x, const float *weight, size_t t, size_t c,
+                     float eps) {
 #pragma omp parallel for schedule(dynamic, 64)
     for (size_t i = 0; i < t; i++) {
         rstd[i] = rstd_of(x + i * c, c, eps);
@@ -33,7 +34,8 @@ void rmsnorm_forward(float *out, uint16_t *half, uint16_t *kept, float *rstd, co
     }
 }
 
-void rmsnorm_forward_onto(float *out, uint16_t *kept, float *rstd, const float *init, const float *x, const float *weight, size_t t, size_t c, float eps) {
+void rmsnorm_forward_onto(float *out, uint16_t *kept, float *rstd, const float *init, const float *x, const float *weight, size_t t,
+                          size_t c, float eps) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < t; i++) {
         const float *xi = x + i * c, *from = init + i * c;
@@ -64,12 +66,14 @@ INLINE void backward_row(float *g, const float *d, struct kept x, const float *w
 }
 
 /* dweight[from, to) = sum over t of dout n. */
-INLINE void weight_columns(float *dweight, const float *dout, struct kept x, const float *rstd, size_t t, size_t c, size_t from, size_t to) {
+INLINE void weight_columns(float *dweight, const float *dout, struct kept x, const float *rstd, size_t t, size_t c, size_t from,
+                           size_t to) {
     for (size_t i = 0; i < t; i++)
         for (size_t j = from; j < to; j++) dweight[j] += dout[i * c + j] * (kept_value(x, i * c + j) * rstd[i]);
 }
 
-void rmsnorm_backward(float *dx, float *dweight, const float *dout, struct kept x, const float *weight, const float *rstd, size_t t, size_t c) {
+void rmsnorm_backward(float *dx, float *dweight, const float *dout, struct kept x, const float *weight, const float *rstd, size_t t,
+                      size_t c) {
 #pragma omp parallel for schedule(dynamic, 64)
     for (size_t i = 0; i < t; i++) {
         const struct kept row = kept_at(x, i * c);

@@ -9,13 +9,16 @@
 
 #define STRIP 32
 
-size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) { return size_round_up(k, 32) * size_round_up(n, 32) * sizeof(uint16_t) * planes; }
+size_t gemm_tiles_bytes(size_t k, size_t n, size_t planes) {
+    return size_round_up(k, 32) * size_round_up(n, 32) * sizeof(uint16_t) * planes;
+}
 
 size_t gemm_tiles_row(size_t k, size_t planes) { return planes == 1 ? k : size_round_up(k, 32) * planes; }
 
 static __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
 
-static const uint16_t turns[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+static const uint16_t turns[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                   8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
 
 /* Rows are the operand's columns: up to 16 rows of `width` elements become the tiles of one column, one below the other. */
 static void pack_column_half(uint16_t *out, const float *rows, size_t ld, size_t count, size_t width) {
@@ -45,7 +48,8 @@ static uint8_t planes_used(const struct left *l) {
 static void put_planes(uint16_t *out, size_t step, __m512 even, __m512 odd, struct left *left) {
     for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) {
         _mm512_storeu_si512(out + p * step, bf16_split_turns(&even, &odd, p));
-        if (p < GEMM_TILES_SPLIT - 1) left->after[p] = _mm512_or_si512(left->after[p], _mm512_or_si512(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
+        if (p < GEMM_TILES_SPLIT - 1)
+            left->after[p] = _mm512_or_si512(left->after[p], _mm512_or_si512(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
     }
 }
 
@@ -60,7 +64,8 @@ static void pack_column(uint16_t *out, uint8_t *used, const float *rows, size_t 
             r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + k));
         transpose16(r);
         uint16_t *at = out + k / 32 * GEMM_TILES_SPLIT * TILE_ELEMENTS + k % 32 / 2 * 32;
-        for (size_t q = 0; q < 16; q += 2, at += 32) put_planes(at, TILE_ELEMENTS, _mm512_castsi512_ps(r[q]), _mm512_castsi512_ps(r[q + 1]), &left);
+        for (size_t q = 0; q < 16; q += 2, at += 32)
+            put_planes(at, TILE_ELEMENTS, _mm512_castsi512_ps(r[q]), _mm512_castsi512_ps(r[q + 1]), &left);
         if (used) used[k / 32] = planes_used(&left);
     }
     if ((width + 15) / 16 % 2) /* the other half of the last tiles */
@@ -73,7 +78,8 @@ static void pack_column_whole(uint16_t *out, const float *rows, size_t ld, size_
     for (size_t k = 0; k < size_round_up(width, 32); k += 16, to += 256) {
         const __mmask16 there = k < width ? first(width - k) : 0;
         __m512i r[16];
-        for (size_t j = 0; j < 16; j++) r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + (there ? k : 0)));
+        for (size_t j = 0; j < 16; j++)
+            r[j] = _mm512_castps_si512(_mm512_maskz_loadu_ps(j < count ? there : 0, rows + (j < count ? j : 0) * ld + (there ? k : 0)));
         transpose16(r);
         for (size_t q = 0; q < 16; q++) _mm512_storeu_si512(to + q * 16, r[q]);
     }
@@ -90,8 +96,8 @@ static void pack_step_whole(uint16_t *out, size_t tiles, const float *rows, size
 }
 
 /* Two rows of up to 16 elements, in turns, as one vector for each plane, `step` vectors of 32 apart. */
-static void pair_planes(uint16_t *out, size_t step, const float *even, const float *odd, __mmask16 even_mask, __mmask16 odd_mask, size_t planes,
-                        struct left *left) {
+static void pair_planes(uint16_t *out, size_t step, const float *even, const float *odd, __mmask16 even_mask, __mmask16 odd_mask,
+                        size_t planes, struct left *left) {
     const __m512 lo = _mm512_maskz_loadu_ps(even_mask, even), hi = _mm512_maskz_loadu_ps(odd_mask, odd);
     if (planes == 1) {
         _mm512_storeu_si512(out, _mm512_permutexvar_epi16(_mm512_loadu_si512(turns), bf16_two(lo, hi)));
@@ -115,8 +121,8 @@ static void pack_step(uint16_t *out, uint8_t *used, size_t tiles, const float *r
 }
 
 /* Strip number s of `count` rows [count, width], as columns of the operand or as its rows. */
-static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows, size_t ld, size_t count, size_t width, size_t all, bool transposed,
-                       size_t planes) {
+static void pack_strip(uint16_t *out, uint8_t *used, size_t s, const float *rows, size_t ld, size_t count, size_t width, size_t all,
+                       bool transposed, size_t planes) {
     const size_t here = count < STRIP ? count : STRIP, tile = planes * TILE_ELEMENTS;
     if (transposed) {
         const size_t tiles = size_round_up(width, 32) / 32;
@@ -155,7 +161,8 @@ void gemm_tiles_pack_here(uint16_t *out, uint8_t *used, const float *plain, size
 
 size_t gemm_tiles_strip_bytes(size_t width) { return (size_t)omp_get_max_threads() * STRIP * width * sizeof(float); }
 
-void gemm_tiles_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed, size_t planes, float *strips) {
+void gemm_tiles_pack_made(uint16_t *out, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, bool transposed,
+                          size_t planes, float *strips) {
 #pragma omp parallel for schedule(static)
     for (size_t s = 0; s < strips_of(rows); s++) {
         float *strip = strips + (size_t)omp_get_thread_num() * STRIP * width;
@@ -165,7 +172,8 @@ void gemm_tiles_pack_made(uint16_t *out, matmul_rows *make, const void *source, 
     }
 }
 
-void gemm_tiles_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width, size_t skip, size_t k, size_t planes, float *strip) {
+void gemm_tiles_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, const void *source, size_t from, size_t rows, size_t width,
+                               size_t skip, size_t k, size_t planes, float *strip) {
     for (size_t s = 0; s < strips_of(rows); s++) {
         const size_t left = rows - s * STRIP, count = left < STRIP ? left : STRIP;
         make(strip, source, from + s * STRIP, count);
@@ -177,7 +185,8 @@ void gemm_tiles_pack_made_here(uint16_t *out, uint8_t *used, matmul_rows *make, 
 
 static void split_row(uint16_t *out, const float *in, size_t cols) {
     for (size_t j = 0; j < cols; j += 32, out += GEMM_TILES_SPLIT * 32) {
-        __m512 lo = _mm512_maskz_loadu_ps(first(cols - j), in + j), hi = _mm512_maskz_loadu_ps(cols - j > 16 ? first(cols - j - 16) : 0, in + j + 16);
+        __m512 lo = _mm512_maskz_loadu_ps(first(cols - j), in + j),
+               hi = _mm512_maskz_loadu_ps(cols - j > 16 ? first(cols - j - 16) : 0, in + j + 16);
         for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) _mm512_storeu_si512(out + p * 32, bf16_split(&lo, &hi, p));
     }
 }
@@ -189,7 +198,8 @@ static void split_columns(uint16_t *out, size_t ldo, const float *in, size_t ldi
     for (size_t j = 0; j < cols; j += 32) {
         for (size_t q = 0; q < 16; q++) {
             const __mmask16 even = j + 2 * q < cols ? first(count) : 0, odd = j + 2 * q + 1 < cols ? first(count) : 0;
-            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even, odd, GEMM_TILES_SPLIT, &unused);
+            pair_planes(tiles + q * 32, TILE_ELEMENTS, in + (even ? (j + 2 * q) * ldi : 0), in + (odd ? (j + 2 * q + 1) * ldi : 0), even,
+                        odd, GEMM_TILES_SPLIT, &unused);
         }
         for (size_t p = 0; p < GEMM_TILES_SPLIT; p++) {
             __m512i r[16];

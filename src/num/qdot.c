@@ -83,7 +83,9 @@ static size_t padded_rows(size_t m) { return (m + 15) / 16 * 16; }
 
 size_t qdot_input_bytes(size_t m, size_t k) {
     size_t bytes;
-    return m < SIZE_MAX - 16 && size_mul(&bytes, padded_rows(m), k) && size_mul(&bytes, bytes, 2) ? bytes : SIZE_MAX; /* k bytes, and 16 for each 32 of them */
+    return m < SIZE_MAX - 16 && size_mul(&bytes, padded_rows(m), k) && size_mul(&bytes, bytes, 2)
+               ? bytes
+               : SIZE_MAX; /* k bytes, and 16 for each 32 of them */
 }
 
 static int32_t sum8(__m256i x) {
@@ -203,8 +205,8 @@ static void plain_strip(const struct qdot_task *t, enum dtype type) {
 }
 
 /* Strip number s of all parts. */
-static void run_strip(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t s,
-                      qdot_kernel *const *kernels) {
+static void run_strip(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
+                      size_t s, qdot_kernel *const *kernels) {
     size_t column = 0;
     for (; s >= strips_of(parts->n); parts++) s -= strips_of(parts->n), column += parts->n;
     column += s * QDOT_ROWS;
@@ -223,8 +225,8 @@ static void run_strip(float *y, size_t ldy, const float *init, size_t ld_init, c
 }
 
 /* kernels: NULL = plain loops. */
-static void product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t count,
-                    qdot_kernel *const *kernels) {
+static void product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
+                    size_t count, qdot_kernel *const *kernels) {
     size_t strips = 0;
     for (size_t i = 0; i < count; i++) strips += strips_of(parts[i].n);
     size_t share = strips / (4 * (size_t)omp_get_max_threads());
@@ -243,7 +245,8 @@ void qdot_product_plain(float *y, size_t ldy, const float *init, size_t ld_init,
     product(y, ldy, init, ld_init, x, parts, count, NULL);
 }
 
-void qdot_product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t count) {
+void qdot_product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
+                  size_t count) {
     const bool tiles = x->m >= QDOT_AMX_LEAST && cpu_has_amx_int8();
     product(y, ldy, init, ld_init, x, parts, count, tiles ? qdot_amx_kernels : cpu_has_avx512_vnni() ? qdot_vnni_kernels : NULL);
 }

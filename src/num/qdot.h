@@ -1,6 +1,6 @@
-/* qdot: products y = x W^T that read quantised weights as they are. x is rounded to int8, 32 elements with one factor; dot products within such a
- * block are exact in integers, the blocks' sums are added up in fp32, one after another. Weights keep the numbers of their file, only in
- * another order: 16 rows side by side, so that a vector holds four elements of each.
+/* qdot: products y = x W^T that read quantised weights as they are. x is rounded to int8, 32 elements with one factor; dot products within
+ * such a block are exact in integers, the blocks' sums are added up in fp32, one after another. Weights keep the numbers of their file,
+ * only in another order: 16 rows side by side, so that a vector holds four elements of each.
  *
  * A result depends on its row of x and its row of W alone: the number of rows, threads and the kernel change no bit. Against the product
  * with x as it is, the error is that of rounding x: at most half a step of max|x| / 127 in each element of a block.
@@ -38,7 +38,8 @@ size_t qdot_input_bytes(size_t m, size_t k);
 void qdot_round(struct qdot_input *out, void *memory, const float *x, size_t ld, size_t m, size_t k);
 
 /* y[m, n of all parts] = init + x W^T, the parts' rows one after another. init: NULL = 0, may be y; ld_init 0: the same for every row. */
-void qdot_product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts, size_t count);
+void qdot_product(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
+                  size_t count);
 /* The same for any CPU, and to test the kernels against. */
 void qdot_product_plain(float *y, size_t ldy, const float *init, size_t ld_init, const struct qdot_input *x, const struct qdot *parts,
                         size_t count);

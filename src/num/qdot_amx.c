@@ -1,6 +1,6 @@
-/* qdot_amx: products of num/qdot.h with tiles, for 16 rows of x at a time. A block's eight vectors of weights are one operand as they stand, with
- * the offset subtracted; x's int8 the other. Sums are the integers of num/qdot_vnni.c, and what follows are its operations in its order, so
- * that both give the same bits. */
+/* qdot_amx: products of num/qdot.h with tiles, for 16 rows of x at a time. A block's eight vectors of weights are one operand as they
+ * stand, with the offset subtracted; x's int8 the other. Sums are the integers of num/qdot_vnni.c, and what follows are its operations in
+ * its order, so that both give the same bits. */
 #include <string.h>
 
 #include "num/qdot_lanes.h"
@@ -19,8 +19,8 @@ void qdot_amx_begin(void) {
 
 void qdot_amx_end(void) { _tile_release(); }
 
-/* Tiles wait for data that was stored just before, and so does who reads what they stored. So weights are unpacked a chunk of blocks at a time,
- * and a block's sums are taken up when the tiles are LAG blocks further. */
+/* Tiles wait for data that was stored just before, and so does who reads what they stored. So weights are unpacked a chunk of blocks at a
+ * time, and a block's sums are taken up when the tiles are LAG blocks further. */
 #define CHUNK 16
 #define LAG 2
 struct chunk {
@@ -29,20 +29,21 @@ struct chunk {
     _Alignas(64) int32_t sums[LAG + 2][2][16 * GROUP];
 };
 
-INLINE void unpack_chunk(struct chunk *c, const uint8_t *numbers, const uint8_t *factors, size_t from, size_t count, int bits, enum qdot_factors kind,
-                         int offset, bool table) {
+INLINE void unpack_chunk(struct chunk *c, const uint8_t *numbers, const uint8_t *factors, size_t from, size_t count, int bits,
+                         enum qdot_factors kind, int offset, bool table) {
     for (size_t b = 0; b < count; b++) {
         const uint8_t *at = numbers + (from + b) * qdot_block_bytes(bits);
         __m512i w[8];
         unpack(w, at, bits, table);
 #pragma GCC unroll 8
-        for (int v = 0; v < 8; v++) _mm512_store_si512(c->weights[b] + 64 * v, offset ? _mm512_sub_epi8(w[v], _mm512_set1_epi8((char)offset)) : w[v]);
+        for (int v = 0; v < 8; v++)
+            _mm512_store_si512(c->weights[b] + 64 * v, offset ? _mm512_sub_epi8(w[v], _mm512_set1_epi8((char)offset)) : w[v]);
         c->by[b] = multipliers_of(factors + (from + b) / qdot_factor_blocks(kind) * qdot_factor_bytes(kind), from + b, kind);
     }
 }
 
 INLINE void run_tiles(struct chunk *c, size_t b, const int8_t *x, size_t k, enum qdot_factors kind) {
-    int32_t(*sums)[16 * GROUP] = c->sums[b % (LAG + 2)];
+    int32_t (*sums)[16 * GROUP] = c->sums[b % (LAG + 2)];
     _tile_zero(0);
     if (kind != QDOT_K16) {
         _tile_loadd(1, x, k);
@@ -67,8 +68,9 @@ INLINE __m512 scaled(__m512 y, const int32_t *sums, __m512 multiplier, float fac
 }
 
 /* y[i] += what block b's sums of row i stand for; factor and total: of x's row 0 in this block, those of the next row `blocks` further. */
-INLINE void add_sums(__m512 y[GROUP], const struct chunk *c, size_t b, const float *factor, const float *total, size_t blocks, enum qdot_factors kind) {
-    const int32_t(*sums)[16 * GROUP] = c->sums[b % (LAG + 2)];
+INLINE void add_sums(__m512 y[GROUP], const struct chunk *c, size_t b, const float *factor, const float *total, size_t blocks,
+                     enum qdot_factors kind) {
+    const int32_t (*sums)[16 * GROUP] = c->sums[b % (LAG + 2)];
     const struct multipliers s = c->by[b];
 #pragma GCC unroll 16
     for (size_t i = 0; i < GROUP; i++) {
@@ -80,8 +82,8 @@ INLINE void add_sums(__m512 y[GROUP], const struct chunk *c, size_t b, const flo
 }
 
 /* Rows [row, row + 16), of which those behind m are padding; blocks [from, from + n), which the chunk holds. y goes on from init. */
-INLINE void group(const struct qdot_task *t, struct chunk *c, size_t row, size_t from, size_t n, const float *init, size_t ld_init, int bits,
-                  enum qdot_factors kind) {
+INLINE void group(const struct qdot_task *t, struct chunk *c, size_t row, size_t from, size_t n, const float *init, size_t ld_init,
+                  int bits, enum qdot_factors kind) {
     const size_t k = t->x->k, blocks = k / QDOT_BLOCK, count = t->x->m - row < GROUP ? t->x->m - row : GROUP;
     const __mmask16 columns = (__mmask16)((1u << t->columns) - 1);
     const int8_t *x = t->x->q + row * k + from * QDOT_BLOCK;
@@ -129,7 +131,7 @@ static void strip_q6_k(const struct qdot_task *t) { strip(t, DTYPE_Q6_K, 6, QDOT
 static void strip_iq4_nl(const struct qdot_task *t) { strip(t, DTYPE_IQ4_NL, 4, QDOT_D, 128, true); }
 
 qdot_kernel *const qdot_amx_kernels[DTYPE_COUNT] = {
-    [DTYPE_Q4_0] = strip_q4_0, [DTYPE_Q4_1] = strip_q4_1, [DTYPE_Q5_0] = strip_q5_0, [DTYPE_Q5_1] = strip_q5_1,
-    [DTYPE_Q8_0] = strip_q8_0, [DTYPE_Q4_K] = strip_q4_k, [DTYPE_Q5_K] = strip_q5_k, [DTYPE_Q6_K] = strip_q6_k,
-    [DTYPE_IQ4_NL] = strip_iq4_nl,
+    [DTYPE_Q4_0] = strip_q4_0, [DTYPE_Q4_1] = strip_q4_1, [DTYPE_Q5_0] = strip_q5_0,
+    [DTYPE_Q5_1] = strip_q5_1, [DTYPE_Q8_0] = strip_q8_0, [DTYPE_Q4_K] = strip_q4_k,
+    [DTYPE_Q5_K] = strip_q5_k, [DTYPE_Q6_K] = strip_q6_k, [DTYPE_IQ4_NL] = strip_iq4_nl,
 };

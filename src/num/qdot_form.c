@@ -71,9 +71,9 @@ static void split_q6_k(uint8_t *q, struct qdot_scales *s, const uint8_t *at) {
 const uint8_t qdot_iq4[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 
 const struct qdot_form qdot_forms[DTYPE_COUNT] = {
-    [DTYPE_Q4_0] = {4, QDOT_D, 8, false, split_q4_0},     [DTYPE_Q4_1] = {4, QDOT_DM, 0, false, split_q4_1},
-    [DTYPE_Q5_0] = {5, QDOT_D, 16, false, split_q5_0},    [DTYPE_Q5_1] = {5, QDOT_DM, 0, false, split_q5_1},
-    [DTYPE_Q8_0] = {8, QDOT_D, 128, false, split_q8_0},   [DTYPE_Q4_K] = {4, QDOT_K, 0, false, split_q4_k},
-    [DTYPE_Q5_K] = {5, QDOT_K, 0, false, split_q5_k},     [DTYPE_Q6_K] = {6, QDOT_K16, 32, false, split_q6_k},
+    [DTYPE_Q4_0] = {4, QDOT_D, 8, false, split_q4_0},    [DTYPE_Q4_1] = {4, QDOT_DM, 0, false, split_q4_1},
+    [DTYPE_Q5_0] = {5, QDOT_D, 16, false, split_q5_0},   [DTYPE_Q5_1] = {5, QDOT_DM, 0, false, split_q5_1},
+    [DTYPE_Q8_0] = {8, QDOT_D, 128, false, split_q8_0},  [DTYPE_Q4_K] = {4, QDOT_K, 0, false, split_q4_k},
+    [DTYPE_Q5_K] = {5, QDOT_K, 0, false, split_q5_k},    [DTYPE_Q6_K] = {6, QDOT_K16, 32, false, split_q6_k},
     [DTYPE_IQ4_NL] = {4, QDOT_D, 128, true, split_q4_0},
 };

@@ -36,8 +36,12 @@ extern const struct qdot_form qdot_forms[DTYPE_COUNT];
 extern const uint8_t qdot_iq4[16]; /* IQ4_NL's values plus their offset */
 
 static inline size_t qdot_block_bytes(int bits) { return bits == 8 ? 512 : bits == 6 ? 384 : bits == 5 ? 320 : 256; }
-static inline size_t qdot_factor_bytes(enum qdot_factors f) { return f == QDOT_D ? 32 : f == QDOT_DM ? 64 : f == QDOT_K ? 64 + 8 * 32 : 32 + 8 * 32; }
-static inline size_t qdot_factor_blocks(enum qdot_factors f) { return f == QDOT_K || f == QDOT_K16 ? 8 : 1; } /* blocks of 32 that they belong to */
+static inline size_t qdot_factor_bytes(enum qdot_factors f) {
+    return f == QDOT_D ? 32 : f == QDOT_DM ? 64 : f == QDOT_K ? 64 + 8 * 32 : 32 + 8 * 32;
+}
+static inline size_t qdot_factor_blocks(enum qdot_factors f) {
+    return f == QDOT_K || f == QDOT_K16 ? 8 : 1;
+} /* blocks of 32 that they belong to */
 static inline size_t qdot_factors_at(const struct qdot_form *f, size_t blocks) { return blocks * qdot_block_bytes(f->bits); }
 static inline size_t qdot_strip_bytes(const struct qdot_form *f, size_t blocks) {
     const size_t bytes = qdot_factors_at(f, blocks) + blocks / qdot_factor_blocks(f->factors) * qdot_factor_bytes(f->factors);
@@ -49,8 +53,8 @@ struct qdot_task {
     const uint8_t *strip;
     const struct qdot_input *x;
     size_t from;
-    float *y;          /* at the strip's first column */
-    const float *init; /* likewise, or NULL */
+    float *y;                     /* at the strip's first column */
+    const float *init;            /* likewise, or NULL */
     size_t ldy, ld_init, columns; /* 1 .. 16 */
 };
 typedef void qdot_kernel(const struct qdot_task *t);

@@ -6,7 +6,8 @@
 
 #include "num/qdot_form.h"
 
-/* A core alone does not ask for memory early enough: numbers are fetched this far ahead, which doubles the speed of a product with one row. */
+/* A core alone does not ask for memory early enough: numbers are fetched this far ahead, which doubles the speed of a product with one row.
+ */
 #define FETCH_AHEAD 8192
 
 #define INLINE static inline __attribute__((always_inline))

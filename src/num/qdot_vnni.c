@@ -71,7 +71,7 @@ static void strip_q6_k(const struct qdot_task *t) { strip(t, 6, QDOT_K16, 32, fa
 static void strip_iq4_nl(const struct qdot_task *t) { strip(t, 4, QDOT_D, 128, true); }
 
 qdot_kernel *const qdot_vnni_kernels[DTYPE_COUNT] = {
-    [DTYPE_Q4_0] = strip_q4_0, [DTYPE_Q4_1] = strip_q4_1, [DTYPE_Q5_0] = strip_q5_0, [DTYPE_Q5_1] = strip_q5_1,
-    [DTYPE_Q8_0] = strip_q8_0, [DTYPE_Q4_K] = strip_q4_k, [DTYPE_Q5_K] = strip_q5_k, [DTYPE_Q6_K] = strip_q6_k,
-    [DTYPE_IQ4_NL] = strip_iq4_nl,
+    [DTYPE_Q4_0] = strip_q4_0, [DTYPE_Q4_1] = strip_q4_1, [DTYPE_Q5_0] = strip_q5_0,
+    [DTYPE_Q5_1] = strip_q5_1, [DTYPE_Q8_0] = strip_q8_0, [DTYPE_Q4_K] = strip_q4_k,
+    [DTYPE_Q5_K] = strip_q5_k, [DTYPE_Q6_K] = strip_q6_k, [DTYPE_IQ4_NL] = strip_iq4_nl,
 };

@@ -122,12 +122,14 @@ struct quant_row_info {
     enum dtype fallback; /* where the block is too long; F16 where that one's is too */
 };
 static const struct quant_row_info quant_table[DTYPE_COUNT] = {
-    [DTYPE_F32] = {write_f32, DTYPE_F32},    [DTYPE_F16] = {write_f16, DTYPE_F16},   [DTYPE_BF16] = {write_bf16, DTYPE_BF16},
-    [DTYPE_Q4_0] = {write_q4_0, DTYPE_F16},  [DTYPE_Q4_1] = {write_q4_1, DTYPE_F16}, [DTYPE_Q5_0] = {write_q5_0, DTYPE_F16},
-    [DTYPE_Q5_1] = {write_q5_1, DTYPE_F16},  [DTYPE_Q8_0] = {write_q8_0, DTYPE_F16},
-    [DTYPE_Q2_K] = {quant_write_q2_k, DTYPE_Q4_0},       [DTYPE_Q3_K] = {quant_write_q3_k, DTYPE_Q4_0},      [DTYPE_Q4_K] = {quant_write_q4_k, DTYPE_Q5_0},
-    [DTYPE_Q5_K] = {quant_write_q5_k, DTYPE_Q5_1},       [DTYPE_Q6_K] = {quant_write_q6_k, DTYPE_Q8_0},
-    [DTYPE_IQ4_NL] = {NULL, DTYPE_F16},      [DTYPE_IQ4_XS] = {NULL, DTYPE_IQ4_NL},
+    [DTYPE_F32] = {write_f32, DTYPE_F32},          [DTYPE_F16] = {write_f16, DTYPE_F16},
+    [DTYPE_BF16] = {write_bf16, DTYPE_BF16},       [DTYPE_Q4_0] = {write_q4_0, DTYPE_F16},
+    [DTYPE_Q4_1] = {write_q4_1, DTYPE_F16},        [DTYPE_Q5_0] = {write_q5_0, DTYPE_F16},
+    [DTYPE_Q5_1] = {write_q5_1, DTYPE_F16},        [DTYPE_Q8_0] = {write_q8_0, DTYPE_F16},
+    [DTYPE_Q2_K] = {quant_write_q2_k, DTYPE_Q4_0}, [DTYPE_Q3_K] = {quant_write_q3_k, DTYPE_Q4_0},
+    [DTYPE_Q4_K] = {quant_write_q4_k, DTYPE_Q5_0}, [DTYPE_Q5_K] = {quant_write_q5_k, DTYPE_Q5_1},
+    [DTYPE_Q6_K] = {quant_write_q6_k, DTYPE_Q8_0}, [DTYPE_IQ4_NL] = {NULL, DTYPE_F16},
+    [DTYPE_IQ4_XS] = {NULL, DTYPE_IQ4_NL},
 };
 
 bool quant_writes(enum dtype type) { return quant_table[type].write != NULL; }

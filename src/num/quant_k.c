@@ -68,8 +68,8 @@ static float take_levels(uint8_t *q, const float *x, const float *w, int n, floa
     return sum8(error);
 }
 
-/* Candidate i of CANDIDATES shifts the number of levels by this: 0, 0.05, -0.05 ... -1. Of equally good ones the first is taken, since it uses
- * the whole range of levels, and with it the smallest scale. */
+/* Candidate i of CANDIDATES shifts the number of levels by this: 0, 0.05, -0.05 ... -1. Of equally good ones the first is taken, since it
+ * uses the whole range of levels, and with it the smallest scale. */
 #define CANDIDATES 41
 #define BETTER (1 - 1e-5f)
 static float candidate(int i) { return 0.05f * (float)(i % 2 ? (i + 1) / 2 : -i / 2); }
@@ -134,8 +134,10 @@ static bool block_fits(const float *x) {
 }
 
 /* Step 3 of an affine group g: the neighbours of its ideal scale and minimum. Returns the error. */
-static float choose_affine(struct affine_block *b, int g, const float *x, const float *w, float scale, float min, const struct affine_kind *k) {
-    const int s0 = clamp((int)lrintf(scale * inverse_of(b->d)), 0, k->top_scale), m0 = clamp((int)lrintf(min * inverse_of(b->dmin)), 0, k->top_scale);
+static float choose_affine(struct affine_block *b, int g, const float *x, const float *w, float scale, float min,
+                           const struct affine_kind *k) {
+    const int s0 = clamp((int)lrintf(scale * inverse_of(b->d)), 0, k->top_scale),
+              m0 = clamp((int)lrintf(min * inverse_of(b->dmin)), 0, k->top_scale);
     float best = INFINITY;
     for (int s = s0 > 0 ? s0 - 1 : 0; s <= s0 + 1 && s <= k->top_scale; s++) {
         for (int m = m0 > 0 ? m0 - 1 : 0; m <= m0 + 1 && m <= k->top_scale; m++) {
@@ -211,7 +213,8 @@ static float fit_even_group(const float *x, const float *w, float half) {
         const float inverse = c < CANDIDATES ? -(half + candidate(c)) / extreme : (half - 1.0f + candidate(c - CANDIDATES)) / extreme;
         __m256 ll = _mm256_setzero_ps(), lx = ll;
         for (int j = 0; j < 16; j += 8) {
-            const __m256 v = _mm256_loadu_ps(x + j), q = nearest(v, inverse, -half, half - 1.0f), wq = _mm256_mul_ps(_mm256_loadu_ps(w + j), q);
+            const __m256 v = _mm256_loadu_ps(x + j), q = nearest(v, inverse, -half, half - 1.0f),
+                         wq = _mm256_mul_ps(_mm256_loadu_ps(w + j), q);
             ll = _mm256_add_ps(ll, _mm256_mul_ps(wq, q));
             lx = _mm256_add_ps(lx, _mm256_mul_ps(wq, v));
         }

@@ -29,7 +29,7 @@ struct builder {
     const int32_t *const *ids;
     const int32_t *sizes, *score_from;
     const uint8_t *const *marks; /* [count], or NULL: score_from says what is scored */
-    const int32_t *pool; /* [count * pools]; NULL: the above */
+    const int32_t *pool;         /* [count * pools]; NULL: the above */
     int32_t pools;
     bool share;
 };

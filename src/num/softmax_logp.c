@@ -84,18 +84,25 @@ void logp_add(struct logp_sums *s, const struct logp_panel *p) {
         float *x = p->logits + r * p->n;
         meet_row(&s[r], x, p->first, p->n);
         if (p->squares) {
-            if (p->weights == LOGP_NONE) add_row(&s[r], x, p, true, LOGP_NONE);
-            else if (p->weights == LOGP_FLOATS) add_row(&s[r], x, p, true, LOGP_FLOATS);
-            else add_row(&s[r], x, p, true, LOGP_HALVES);
+            if (p->weights == LOGP_NONE)
+                add_row(&s[r], x, p, true, LOGP_NONE);
+            else if (p->weights == LOGP_FLOATS)
+                add_row(&s[r], x, p, true, LOGP_FLOATS);
+            else
+                add_row(&s[r], x, p, true, LOGP_HALVES);
         } else {
-            if (p->weights == LOGP_NONE) add_row(&s[r], x, p, false, LOGP_NONE);
-            else if (p->weights == LOGP_FLOATS) add_row(&s[r], x, p, false, LOGP_FLOATS);
-            else add_row(&s[r], x, p, false, LOGP_HALVES);
+            if (p->weights == LOGP_NONE)
+                add_row(&s[r], x, p, false, LOGP_NONE);
+            else if (p->weights == LOGP_FLOATS)
+                add_row(&s[r], x, p, false, LOGP_FLOATS);
+            else
+                add_row(&s[r], x, p, false, LOGP_HALVES);
         }
     }
 }
 
-void logp_end(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const struct logp_sums *s, size_t rows, size_t vocab) {
+void logp_end(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const struct logp_sums *s, size_t rows,
+              size_t vocab) {
     for (size_t r = 0; r < rows; r++) {
         lse[r] = (float)((double)s[r].base + log(s[r].z));
         entropy[r] = (float)(log(s[r].z) - s[r].zx / s[r].z);
@@ -105,11 +112,15 @@ void logp_end(float *lse, float *entropy, int32_t *argmax, float *mean, float *l
     }
 }
 
-void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const float *logits, size_t rows, size_t vocab) {
+void logp_rows(float *lse, float *entropy, int32_t *argmax, float *mean, float *log_squares, const float *logits, size_t rows,
+               size_t vocab) {
     for (size_t r = 0; r < rows; r++) {
         struct logp_sums s;
         logp_begin(&s, 1);
-        logp_add(&s, &(struct logp_panel){.logits = (float *)(uintptr_t)(logits + r * vocab), .rows = 1, .n = vocab, .squares = log_squares != NULL}); /* which reads them only */
+        logp_add(&s, &(struct logp_panel){.logits = (float *)(uintptr_t)(logits + r * vocab),
+                                          .rows = 1,
+                                          .n = vocab,
+                                          .squares = log_squares != NULL}); /* which reads them only */
         logp_end(lse + r, entropy + r, argmax + r, mean + r, log_squares ? log_squares + r : NULL, &s, 1, vocab);
     }
 }

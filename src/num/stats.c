@@ -31,18 +31,18 @@ static int by_place(const void *a, const void *b) {
 static double pairs(size_t n) { return 0.5 * (double)n * ((double)n - 1); }
 
 /* Pairs of equal values among runs of a sorted sequence: same(i) tells whether i equals i - 1. */
-#define TIED_PAIRS(out, n, same)                                                                                                           \
-    do {                                                                                                                                   \
-        size_t run_ = 1;                                                                                                                   \
-        (out) = 0;                                                                                                                         \
-        for (size_t i = 1; i <= (n); i++) {                                                                                                \
-            if (i < (n) && (same)) {                                                                                                       \
-                run_++;                                                                                                                    \
-                continue;                                                                                                                  \
-            }                                                                                                                              \
-            (out) += pairs(run_);                                                                                                          \
-            run_ = 1;                                                                                                                      \
-        }                                                                                                                                  \
+#define TIED_PAIRS(out, n, same)            \
+    do {                                    \
+        size_t run_ = 1;                    \
+        (out) = 0;                          \
+        for (size_t i = 1; i <= (n); i++) { \
+            if (i < (n) && (same)) {        \
+                run_++;                     \
+                continue;                   \
+            }                               \
+            (out) += pairs(run_);           \
+            run_ = 1;                       \
+        }                                   \
     } while (0)
 
 /* Sorts p[n] by y, stably, and returns the exchanges of neighbours that it took: pairs in the other order than x's. */
@@ -106,7 +106,8 @@ static void weighted_ranks(double *rank, const double *x, const uint32_t *weight
     }
 }
 
-double stats_spearman(const double *x, const double *y, const uint32_t *weight, const size_t *order_x, const size_t *order_y, size_t n, double *scratch) {
+double stats_spearman(const double *x, const double *y, const uint32_t *weight, const size_t *order_x, const size_t *order_y, size_t n,
+                      double *scratch) {
     double *a = scratch, *b = scratch + n, total = 0, xy = 0, xx = 0, yy = 0;
     weighted_ranks(a, x, weight, order_x, n);
     weighted_ranks(b, y, weight, order_y, n);

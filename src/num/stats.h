@@ -11,9 +11,10 @@
  * (C - D) / sqrt((n0 - ties of x) (n0 - ties of y)). NaN where x or y is constant or n < 2. ST_NOMEM. */
 status stats_tau_b(double *tau, const double *x, const double *y, size_t n);
 
-/* Spearman's rank correlation with repeated observations: Pearson's of the mean ranks, item i counted weight[i] times. order_x, order_y: indices
- * that sort x, y ascending (stats_order). scratch: [2 n]. NaN where one is constant. */
-double stats_spearman(const double *x, const double *y, const uint32_t *weight, const size_t *order_x, const size_t *order_y, size_t n, double *scratch);
+/* Spearman's rank correlation with repeated observations: Pearson's of the mean ranks, item i counted weight[i] times. order_x, order_y:
+ * indices that sort x, y ascending (stats_order). scratch: [2 n]. NaN where one is constant. */
+double stats_spearman(const double *x, const double *y, const uint32_t *weight, const size_t *order_x, const size_t *order_y, size_t n,
+                      double *scratch);
 /* out[n]: indices that sort x ascending, equal ones by index. ST_NOMEM. */
 status stats_order(size_t *out, const double *x, size_t n);
 

@@ -70,10 +70,12 @@ static void orthonormalise(double *q, size_t l, size_t n, struct rng *r) {
 /* b = q W^T; then, where asked, q = b W. */
 static status multiply(struct work *k, bool back) {
     to_float(k->qf, k->q, k->l * k->n);
-    TRY(matmul(k->bf, k->m, MATMUL_F32, (struct mat){.f = k->qf, .ld = k->n}, false, (struct mat){.f = k->w, .ld = k->n}, true, k->l, k->m, k->n, false));
+    TRY(matmul(k->bf, k->m, MATMUL_F32, (struct mat){.f = k->qf, .ld = k->n}, false, (struct mat){.f = k->w, .ld = k->n}, true, k->l, k->m,
+               k->n, false));
     to_double(k->b, k->bf, k->l * k->m);
     if (!back) return ST_OK;
-    TRY(matmul(k->qf, k->n, MATMUL_F32, (struct mat){.f = k->bf, .ld = k->m}, false, (struct mat){.f = k->w, .ld = k->n}, false, k->l, k->n, k->m, false));
+    TRY(matmul(k->qf, k->n, MATMUL_F32, (struct mat){.f = k->bf, .ld = k->m}, false, (struct mat){.f = k->w, .ld = k->n}, false, k->l, k->n,
+               k->m, false));
     to_double(k->q, k->qf, k->l * k->n);
     return ST_OK;
 }
@@ -129,7 +131,8 @@ static void ritz(struct work *k) {
                 double *x = k->r + i * l, *y = k->r + j * l;
                 const double a = dot(x, x, l), d = dot(y, y, l), g = dot(x, y, l);
                 if (fabs(g) <= 1e-13 * sqrt(a * d) || g == 0) continue;
-                const double zeta = (d - a) / (2 * g), t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta)), c = 1 / sqrt(1 + t * t);
+                const double zeta = (d - a) / (2 * g), t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta)),
+                             c = 1 / sqrt(1 + t * t);
                 rotate(x, y, c, c * t, l);
                 rotate(k->j + i * l, k->j + j * l, c, c * t, l);
                 again = true;
@@ -151,7 +154,8 @@ static status residual(double *worst, struct work *k, size_t rank) {
     *worst = 0;
     if (first <= 0) return ST_OK;
     to_float(k->bf, k->b, k->l * k->m); /* s u */
-    TRY(matmul(k->qf, k->n, MATMUL_F32, (struct mat){.f = k->bf, .ld = k->m}, false, (struct mat){.f = k->w, .ld = k->n}, false, k->l, k->n, k->m, false));
+    TRY(matmul(k->qf, k->n, MATMUL_F32, (struct mat){.f = k->bf, .ld = k->m}, false, (struct mat){.f = k->w, .ld = k->n}, false, k->l, k->n,
+               k->m, false));
     for (size_t i = 0; i < rank; i++) {
         const size_t at = k->order[i];
         const double s = k->value[at];
@@ -184,7 +188,8 @@ static status iterate(struct work *k, size_t rank, size_t steps) {
         if (worst <= RESIDUAL || (worst < 10 * RESIDUAL && worst > 0.9 * before)) return ST_OK; /* or as near as fp32 gets */
         before = worst;
     }
-    return FAIL(ST_UNSUPPORTED, "the %zu largest singular values of a [%zu, %zu] matrix are too near to the next ones to be told apart", rank, k->m, k->n);
+    return FAIL(ST_UNSUPPORTED, "the %zu largest singular values of a [%zu, %zu] matrix are too near to the next ones to be told apart",
+                rank, k->m, k->n);
 }
 
 static status take(struct arena *a, struct work *k) {

@@ -1,5 +1,5 @@
-/* tiles_amx: tiles.h on the tile registers, for files named *_amx.c. _tile_dpbf16ps(c, a, b) adds to c[16,16] (fp32) the product of a tile of a and
- * one of b. */
+/* tiles_amx: tiles.h on the tile registers, for files named *_amx.c. _tile_dpbf16ps(c, a, b) adds to c[16,16] (fp32) the product of a tile
+ * of a and one of b. */
 #ifndef RAPT_NUM_TILES_AMX_H
 #define RAPT_NUM_TILES_AMX_H
 
@@ -49,10 +49,11 @@ static inline void tiles_sums_store(float *c, size_t ld, size_t rows, size_t sec
     _tile_stored(3, c + 16 * ld + second, stride);
 }
 
-/* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. The order of the four
- * products turns round with every step, so that each step begins with two operands that the one before was done with early: they are loaded beside its last
- * products, also where the core's other thread leaves no spare registers to load into. */
-static inline void tiles_steps_both_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct tiles_beside *beside) {
+/* Tiles 0..3 (two rows of two) += a[32, 32 steps] times b0 and b1, each [32 steps, 16] in consecutive tiles; 4 to 7 are used up. The order
+ * of the four products turns round with every step, so that each step begins with two operands that the one before was done with early:
+ * they are loaded beside its last products, also where the core's other thread leaves no spare registers to load into. */
+static inline void tiles_steps_both_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps,
+                                         struct tiles_beside *beside) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
     _tile_loadd(4, a, stride);
@@ -85,7 +86,8 @@ static inline void tiles_steps_both_rows(const uint16_t *a, size_t lda, const ui
 }
 
 /* One row of tiles: 0 and 1 += a[16, 32 steps] times b0 and b1. */
-static inline void tiles_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, struct tiles_beside *beside) {
+static inline void tiles_steps_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps,
+                                       struct tiles_beside *beside) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++) {
         _tile_loadd(4, a + s * 32, stride);
@@ -97,7 +99,8 @@ static inline void tiles_steps_one_row(const uint16_t *a, size_t lda, const uint
     }
 }
 
-static inline void tiles_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, size_t rows, struct tiles_beside *beside) {
+static inline void tiles_steps(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, size_t steps, size_t rows,
+                               struct tiles_beside *beside) {
     (rows > 16 ? tiles_steps_both_rows : tiles_steps_one_row)(a, lda, b0, b1, steps, beside);
 }
 
@@ -126,18 +129,20 @@ static inline void tiles_load_b(const uint16_t *b0, const uint16_t *b1) {
 }
 
 /* tiles_steps for fp32 operands; small products first, so that they round less. */
-static inline void tiles_steps_split_both_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct tiles_beside *beside) {
+static inline void tiles_steps_split_both_rows(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0,
+                                               const uint8_t *used1, size_t steps, struct tiles_beside *beside) {
     const uint16_t *lower = a + 16 * lda;
     const size_t stride = lda * sizeof *a;
-    for (size_t s = 0; s < steps; s++, a += GEMM_TILES_SPLIT * 32, lower += GEMM_TILES_SPLIT * 32, b0 += GEMM_TILES_SPLIT * 512, b1 += GEMM_TILES_SPLIT * 512) {
+    for (size_t s = 0; s < steps;
+         s++, a += GEMM_TILES_SPLIT * 32, lower += GEMM_TILES_SPLIT * 32, b0 += GEMM_TILES_SPLIT * 512, b1 += GEMM_TILES_SPLIT * 512) {
         const size_t parts = tiles_parts(used0, used1, s);
         tiles_load_b(b0, b1);
-        tiles_next_a(a + 64, lower + 64, stride); /* low high */
-        tiles_next_a(a + 32, lower + 32, stride); /* middle high */
-        if (parts > 1) tiles_next_b(b0 + 512, b1 + 512); /* middle middle */
-        tiles_next_a(a, lower, stride); /* high middle; high high where there is no middle */
+        tiles_next_a(a + 64, lower + 64, stride);          /* low high */
+        tiles_next_a(a + 32, lower + 32, stride);          /* middle high */
+        if (parts > 1) tiles_next_b(b0 + 512, b1 + 512);   /* middle middle */
+        tiles_next_a(a, lower, stride);                    /* high middle; high high where there is no middle */
         if (parts > 2) tiles_next_b(b0 + 1024, b1 + 1024); /* high low */
-        if (parts > 1) tiles_next_b(b0, b1); /* high high */
+        if (parts > 1) tiles_next_b(b0, b1);               /* high high */
         tiles_beside(beside);
     }
 }
@@ -152,7 +157,8 @@ static inline void tiles_two_of_b(const uint16_t *b0, const uint16_t *b1) {
     tiles_two();
 }
 
-static inline void tiles_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, struct tiles_beside *beside) {
+static inline void tiles_steps_split_one_row(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0,
+                                             const uint8_t *used1, size_t steps, struct tiles_beside *beside) {
     const size_t stride = lda * sizeof *a;
     for (size_t s = 0; s < steps; s++, a += GEMM_TILES_SPLIT * 32, b0 += GEMM_TILES_SPLIT * 512, b1 += GEMM_TILES_SPLIT * 512) {
         const size_t parts = tiles_parts(used0, used1, s);
@@ -170,11 +176,13 @@ static inline void tiles_steps_split_one_row(const uint16_t *a, size_t lda, cons
     }
 }
 
-static inline void tiles_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
+static inline void tiles_steps_split(const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0,
+                                     const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
     (rows > 16 ? tiles_steps_split_both_rows : tiles_steps_split_one_row)(a, lda, b0, b1, used0, used1, steps, beside);
 }
 
-static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
+static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1,
+                                  const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
     CHECK(planes == 1 || planes == GEMM_TILES_SPLIT);
     if (planes == GEMM_TILES_SPLIT)
         tiles_steps_split(a, lda, b0, b1, used0, used1, steps, rows, beside);
@@ -182,8 +190,8 @@ static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, 
         tiles_steps(a, lda, b0, b1, steps, rows, beside);
 }
 
-/* left(a) b + a b + a left(b), small products first; a tile that two of them want is loaded once. b's two columns of tiles lie `second` elements apart.
- * All 32 rows. */
+/* left(a) b + a b + a left(b), small products first; a tile that two of them want is loaded once. b's two columns of tiles lie `second`
+ * elements apart. All 32 rows. */
 static inline void tiles_steps_left(struct tiles_side a, size_t lda, struct tiles_side b, size_t second, size_t steps) {
     const size_t stride = lda * sizeof *a.main;
     for (size_t s = 0; s < steps; s++) {

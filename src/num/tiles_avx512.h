@@ -8,8 +8,9 @@
 #define TILES_PLANES_OF(half) ((void)(half), (size_t)GEMM_TILES_WHOLE)
 #define TILES_PLANES GEMM_TILES_WHOLE
 #define TILES_RUN 4
-#define TILES_MULTIPLY(s, a, lda, b0, b1, steps, rows) \
-    lanes_fp32(s, (const float *)(const void *)(a), (lda) / 2, (const float *)(const void *)(b0), (const float *)(const void *)(b1), 32 * (steps), rows)
+#define TILES_MULTIPLY(s, a, lda, b0, b1, steps, rows)                                                                               \
+    lanes_fp32(s, (const float *)(const void *)(a), (lda) / 2, (const float *)(const void *)(b0), (const float *)(const void *)(b1), \
+               32 * (steps), rows)
 #include "num/tiles_lanes.h"
 
 #endif

@@ -1,8 +1,8 @@
-/* tiles_lanes: what the units of tiles.h share whose sums lie in memory between the calls and in registers within one: 8 rows by 2 vectors, each pair of b's
- * vectors loaded once for all of them. Included by tiles_bf16.h and tiles_avx512.h, which define
- *   TILES_PLANES                                             what gemm_tiles.h's planes must be
- *   TILES_RUN                                                steps that all rows take before the next: 16 KB of b, in the first-level cache
- *   TILES_MULTIPLY(s, a, lda, b0, b1, steps, rows)           s[rows][2] += a[rows, 32 steps] times b0 and b1; rows is a constant */
+/* tiles_lanes: what the units of tiles.h share whose sums lie in memory between the calls and in registers within one: 8 rows by 2 vectors,
+ * each pair of b's vectors loaded once for all of them. Included by tiles_bf16.h and tiles_avx512.h, which define TILES_PLANES what
+ * gemm_tiles.h's planes must be TILES_RUN                                                steps that all rows take before the next: 16 KB of
+ * b, in the first-level cache TILES_MULTIPLY(s, a, lda, b0, b1, steps, rows)           s[rows][2] += a[rows, 32 steps] times b0 and b1;
+ * rows is a constant */
 #include <string.h>
 
 #define TILES_ROWS 8 /* whose sums are in registers */
@@ -33,7 +33,8 @@ static inline void tiles_sums_store(float *c, size_t ld, size_t rows, size_t sec
 }
 
 /* s[rows][2] += a[rows, k] times b0 and b1, each [k, 16]. */
-static inline __attribute__((always_inline)) void lanes_fp32(__m512 s[][2], const float *a, size_t lda, const float *b0, const float *b1, size_t k, size_t rows) {
+static inline __attribute__((always_inline)) void lanes_fp32(__m512 s[][2], const float *a, size_t lda, const float *b0, const float *b1,
+                                                             size_t k, size_t rows) {
     for (size_t i = 0; i < k; i++) {
         const __m512 left = _mm512_loadu_ps(b0 + i * 16), right = _mm512_loadu_ps(b1 + i * 16);
 #pragma GCC unroll 8
@@ -57,8 +58,8 @@ static inline __attribute__((always_inline)) void lanes_store(float *sums, __m51
     for (size_t r = 0; r < rows; r++) _mm512_store_ps(sums + r * 32, s[r][0]), _mm512_store_ps(sums + r * 32 + 16, s[r][1]);
 }
 
-static inline __attribute__((always_inline)) void tiles_some_rows(float *sums, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1,
-                                                                  size_t steps, size_t rows) {
+static inline __attribute__((always_inline)) void tiles_some_rows(float *sums, const uint16_t *a, size_t lda, const uint16_t *b0,
+                                                                  const uint16_t *b1, size_t steps, size_t rows) {
     __m512 s[TILES_ROWS][2];
     lanes_load(s, sums, rows);
     TILES_MULTIPLY(s, a, lda, b0, b1, steps, rows);
@@ -85,7 +86,8 @@ static inline void tiles_all_rows(const uint16_t *a, size_t lda, const uint16_t 
     tiles_here.zero = false;
 }
 
-static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1, const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
+static inline void tiles_steps_of(size_t planes, const uint16_t *a, size_t lda, const uint16_t *b0, const uint16_t *b1,
+                                  const uint8_t *used0, const uint8_t *used1, size_t steps, size_t rows, struct tiles_beside *beside) {
     (void)rows, (void)used0, (void)used1; /* as begun; of operands that are split */
     CHECK(planes == TILES_PLANES);
     for (size_t s = 0; s < steps; s += TILES_RUN) {

@@ -86,8 +86,10 @@ static status read_factor(struct loader *l, int64_t *out, const char *text, size
     struct buf value = {0};
     const bool digit = size && text[0] >= '0' && text[0] <= '9';
     status s = ST_OK;
-    if (digit) buf_append(&value, text, size);
-    else s = fill_one(l, &value, text, size, line, depth + 1);
+    if (digit)
+        buf_append(&value, text, size);
+    else
+        s = fill_one(l, &value, text, size, line, depth + 1);
     if (s == ST_OK) {
         const char *number = buf_text(&value);
         char *end;
@@ -119,7 +121,8 @@ static status fill_one(struct loader *l, struct buf *out, const char *inside, si
     while (name_size < size && !(inside[name_size] == ':' && name_size + 1 < size && inside[name_size + 1] == '-')) name_size++;
     bool has_default = name_size < size;
     if (!has_default && memchr(inside, '*', size)) return fill_product(l, out, inside, size, line, depth);
-    if (!is_name(inside, name_size)) return AT_LINE(ST_FORMAT, line, "${%.*s}: expected ${NAME}, ${NAME:-default} or ${NAME*NAME}", (int)size, inside);
+    if (!is_name(inside, name_size))
+        return AT_LINE(ST_FORMAT, line, "${%.*s}: expected ${NAME}, ${NAME:-default} or ${NAME*NAME}", (int)size, inside);
     char *name = arena_text(&l->r->arena, inside, name_size);
     struct var *v = find_var(l, name, name_size);
     const char *value = NULL;
@@ -229,7 +232,8 @@ typedef status turn_fn(struct loader *l, const struct yaml_node *node, void *con
 /* A variable that loops give values to; it goes when var_count goes back. */
 static status add_counter(struct loader *l, const char *name, size_t line, const char *loop) {
     if (find_var(l, name, strlen(name)))
-        return AT_LINE(ST_FORMAT, line, "${%s} is what %s counts with; no variable of vars, --set or a loop around can be called so", name, loop);
+        return AT_LINE(ST_FORMAT, line, "${%s} is what %s counts with; no variable of vars, --set or a loop around can be called so", name,
+                       loop);
     return add_var(l, name, "", line);
 }
 
@@ -238,8 +242,10 @@ static void set_counter(struct loader *l, size_t at, const char *value, size_t s
     l->vars[at].state = VAR_DONE;
 }
 
-/* `turn` with node for every combination of the values of the variables each->keys[at ..], the last one's changing first. Values stand between commas. */
-static status each_turn(struct loader *l, const struct yaml_node *each, size_t at, const struct yaml_node *node, turn_fn *turn, void *context) {
+/* `turn` with node for every combination of the values of the variables each->keys[at ..], the last one's changing first. Values stand
+ * between commas. */
+static status each_turn(struct loader *l, const struct yaml_node *each, size_t at, const struct yaml_node *node, turn_fn *turn,
+                        void *context) {
     if (at == each->count) {
         if (++l->turns > TURNS_MAX) return AT_LINE(ST_FORMAT, each->line, "loops of more than %d turns", TURNS_MAX);
         return turn(l, node, context);
@@ -308,7 +314,8 @@ static status read_paths(struct loader *l, struct recipe_paths *out, const struc
 /* ---- a stage's command line ---- */
 
 static bool is_output_option(const char *name) {
-    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 || strcmp(name, "output-path") == 0 || text_ends_with(name, "-output");
+    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 ||
+           strcmp(name, "output-path") == 0 || text_ends_with(name, "-output");
 }
 
 /* Options that are always paths of something to read, in every command that has them. */

@@ -20,7 +20,8 @@
  *   closing: "see ${output}/report.html"  # what to say when all is done; optional
  *
  * A key under `with` is an option's name; true is the bare option, false --no-option, null no option, a list several values.
- * Loops stand in loops. A list (of an option, args, inputs, outputs) may hold loops too: {each: {mode: "own,plain"}, text: "${mode}=runs/${mode}"}.
+ * Loops stand in loops. A list (of an option, args, inputs, outputs) may hold loops too: {each: {mode: "own,plain"}, text:
+ * "${mode}=runs/${mode}"}.
  * ${NAME} is a variable of `vars`, `output`, or the environment's; ${NAME:-text} has a default; ${steps*rounds} is the product
  * of whole numbers, variables or digits; $${ is a plain ${.
  * Which commands exist is the caller's to say: this file knows options, not commands. */

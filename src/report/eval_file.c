@@ -1,5 +1,6 @@
-/* eval_file: what rapt eval TASK --json printed. The runs of the tasks that the page has sections for are groups of estimates two levels deep (kind of figure, stratum,
- * bucket or goal), their differences one level; that is all that is checked, so new strata and figures need no change here. */
+/* eval_file: what rapt eval TASK --json printed. The runs of the tasks that the page has sections for are groups of estimates two levels
+ * deep (kind of figure, stratum, bucket or goal), their differences one level; that is all that is checked, so new strata and figures need
+ * no change here. */
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -135,9 +136,12 @@ static status put_checked(struct buf *out, const char *path, struct json file, c
         buf_append_text(out, "null");
     buf_append_text(out, ", \"data\": ");
     status s = ST_OK;
-    if (bench_is_results(file)) s = bench_put_runs(out, file);
-    else if (harness_is_results(file)) harness_put(out, file, label);
-    else buf_append(out, file.text, file.size);
+    if (bench_is_results(file))
+        s = bench_put_runs(out, file);
+    else if (harness_is_results(file))
+        harness_put(out, file, label);
+    else
+        buf_append(out, file.text, file.size);
     buf_append_char(out, '}');
     return s == ST_OK ? s : status_note(s, "%s: ", path);
 }

@@ -53,7 +53,8 @@ static void put_task(struct buf *out, struct json results, double n) {
 
 /* The model's name as the harness has it (EvaluationTracker's: the adapter, else the model), where the caller gives none. */
 static void put_name(struct buf *out, struct json file, const char *label) {
-    const struct json names[] = {json_get(file, "model_name"), json_get(json_get(file, "config"), "model_name"), json_get(json_get(file, "config"), "model")};
+    const struct json names[] = {json_get(file, "model_name"), json_get(json_get(file, "config"), "model_name"),
+                                 json_get(json_get(file, "config"), "model")};
     if (label) {
         json_put_text(out, label);
         return;

@@ -47,7 +47,8 @@ static void put_quoted(struct buf *out, struct json value) {
 
 static bool is_estimate(struct json v) {
     double number;
-    return json_double(&number, json_get(v, "value")) && json_double(&number, json_get(v, "low")) && json_double(&number, json_get(v, "high"));
+    return json_double(&number, json_get(v, "value")) && json_double(&number, json_get(v, "low")) &&
+           json_double(&number, json_get(v, "high"));
 }
 
 static void put_estimate(struct buf *out, struct json v) {
@@ -277,7 +278,8 @@ static void put_attributes(struct buf *out, struct json runs) {
     struct json key, run, attribute;
     struct buf rows = {0};
     for (struct json_iter it = json_iter_begin(runs); json_iter_next(&it, &key, &run);)
-        for (struct json_iter each = json_iter_begin(json_get(json_get(run, "goal"), "attributes")); json_iter_next(&each, &key, &attribute);) {
+        for (struct json_iter each = json_iter_begin(json_get(json_get(run, "goal"), "attributes"));
+             json_iter_next(&each, &key, &attribute);) {
             static const char *const members[] = {"name", "low", "high", "best"};
             buf_append_text(&rows, "| ");
             put_string(&rows, json_get(run, "label"));

@@ -4,8 +4,8 @@
 
 #include "format/json.h"
 
-/* run_folder.c. Appends {"label", "folder", "date", "manifest", "metrics", "goal"}; date, manifest, metrics and goal (goal.json) are null where the
- * folder has no such file. *found is set when it has one of the first two. */
+/* run_folder.c. Appends {"label", "folder", "date", "manifest", "metrics", "goal"}; date, manifest, metrics and goal (goal.json) are null
+ * where the folder has no such file. *found is set when it has one of the first two. */
 status run_folder_put(struct buf *out, const char *folder, const char *label, bool *found);
 /* The same of metrics.jsonl alone: {"lines", "stride", "summary": {..}, "train": {"step": [..], "loss": [..], ..}, "eval": {..}}. Long
  * files are thinned: a point is the mean of `stride` logged lines. */

@@ -96,7 +96,8 @@ static status add_folder(struct building *b, const struct report_input *folder) 
     TRY(add_found_files(b, folder, &found));
     if (!found)
         return FAIL(ST_MISMATCH,
-                    "%s: holds none of metrics.jsonl, manifest.json, eval*.json, goal-accuracy*.json, midpoint*.json, unlearning*.json, goal-curve*.json, "
+                    "%s: holds none of metrics.jsonl, manifest.json, eval*.json, goal-accuracy*.json, midpoint*.json, unlearning*.json, "
+                    "goal-curve*.json, "
                     "samples*.jsonl",
                     folder->path);
     b->run_count++;

@@ -1,8 +1,8 @@
 /* report: one self-contained HTML page from run folders. The page is web/report.* with Chart.js, all embedded in the program; what was
  * measured goes in as one JSON object, checked here field by field, so that the page's script may rely on its shape.
  *
- * The object: {"title", "generated", "rapt_version", "runs": [run_folder.c], "evals": [eval_file.c, harness_file.c], "counts": [counts_file.c], "samples": [samples.c],
- * "sample_counts": {"rows", "shown", "prompts"}}. */
+ * The object: {"title", "generated", "rapt_version", "runs": [run_folder.c], "evals": [eval_file.c, harness_file.c], "counts":
+ * [counts_file.c], "samples": [samples.c], "sample_counts": {"rows", "shown", "prompts"}}. */
 #ifndef RAPT_REPORT_REPORT_H
 #define RAPT_REPORT_REPORT_H
 
@@ -24,7 +24,8 @@ struct report_options {
     enum report_format format;
 };
 
-/* Writes the page (or the same as Markdown, or the object itself), whole or not at all. A broken line or field fails with file, line and field; ST_MISMATCH when there is nothing to show.
+/* Writes the page (or the same as Markdown, or the object itself), whole or not at all. A broken line or field fails with file, line and
+ * field; ST_MISMATCH when there is nothing to show.
  */
 status report_write(const struct report_options *o);
 

@@ -46,11 +46,14 @@ static status put_style(struct buf *out, const char *path) {
     double number;
     status s = file_read(&text, path);
     if (s == ST_OK && (s = json_parse(&root, buf_text(&text), text.size)) != ST_OK) s = status_note(s, "%s: ", path);
-    if (s == ST_OK && json_kind_of(root) != JSON_OBJECT) s = FAIL(ST_FORMAT, "%s: expected an object, found %s", path, json_kind_name(json_kind_of(root)));
+    if (s == ST_OK && json_kind_of(root) != JSON_OBJECT)
+        s = FAIL(ST_FORMAT, "%s: expected an object, found %s", path, json_kind_name(json_kind_of(root)));
     const struct json list = s == ST_OK ? json_get(root, "attributes") : (struct json){0};
     if (list.size && json_kind_of(list) != JSON_ARRAY) s = field_fail(path, "attributes", "an array", list);
-    for (struct json_iter it = json_iter_begin(json_kind_of(list) == JSON_ARRAY ? list : (struct json){0}); s == ST_OK && json_iter_next(&it, &key, &attribute);)
-        if (json_kind_of(json_get(attribute, "name")) != JSON_STRING || !json_double(&number, json_get(attribute, "low")) || !json_double(&number, json_get(attribute, "high")))
+    for (struct json_iter it = json_iter_begin(json_kind_of(list) == JSON_ARRAY ? list : (struct json){0});
+         s == ST_OK && json_iter_next(&it, &key, &attribute);)
+        if (json_kind_of(json_get(attribute, "name")) != JSON_STRING || !json_double(&number, json_get(attribute, "low")) ||
+            !json_double(&number, json_get(attribute, "high")))
             s = field_fail(path, "attributes", "objects with name, low and high", attribute);
     if (s == ST_OK) buf_append(out, root.text, root.size);
     buf_release(&text);
@@ -58,7 +61,8 @@ static status put_style(struct buf *out, const char *path) {
 }
 
 status run_folder_put(struct buf *out, const char *folder, const char *label, bool *found) {
-    char *manifest = file_join(folder, "manifest.json"), *metrics = file_join(folder, "metrics.jsonl"), *style = file_join(folder, "goal.json");
+    char *manifest = file_join(folder, "manifest.json"), *metrics = file_join(folder, "metrics.jsonl"),
+         *style = file_join(folder, "goal.json");
     bool has_manifest = file_exists(manifest), has_metrics = file_exists(metrics);
     status s = ST_OK;
     if (has_manifest || has_metrics) *found = true;

@@ -1,4 +1,5 @@
-/* samples: generated texts, {"prompt": string or messages, "goal": number or {NAME: number}, "text": string, "model" / "adapter": string}. */
+/* samples: generated texts, {"prompt": string or messages, "goal": number or {NAME: number}, "text": string, "model" / "adapter": string}.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,8 @@ static status check_goal(bool *there, struct json goal, const char *place) {
     double number;
     *there = json_kind_of(goal) != JSON_NONE && json_kind_of(goal) != JSON_NULL;
     if (!*there || json_double(&number, goal)) return ST_OK;
-    if (json_kind_of(goal) != JSON_OBJECT || !json_count(goal)) return field_fail(place, "goal", "a finite number, numbers by attribute, or null", goal);
+    if (json_kind_of(goal) != JSON_OBJECT || !json_count(goal))
+        return field_fail(place, "goal", "a finite number, numbers by attribute, or null", goal);
     while (json_iter_next(&it, &key, &value)) {
         char name[64];
         snprintf(name, sizeof name, "goal.%.*s", key.size > 2 && key.size < 50 ? (int)key.size - 2 : 0, key.text + 1);
@@ -83,8 +85,10 @@ static void put_goal(struct buf *out, struct json goal) {
     struct json_iter it = json_iter_begin(goal);
     double number = 0;
     if (json_kind_of(goal) != JSON_OBJECT) {
-        if (json_double(&number, goal)) json_put_double(out, number);
-        else buf_append_text(out, "null");
+        if (json_double(&number, goal))
+            json_put_double(out, number);
+        else
+            buf_append_text(out, "null");
         return;
     }
     for (size_t i = 0; json_iter_next(&it, &key, &value); i++) {
@@ -97,7 +101,8 @@ static void put_goal(struct buf *out, struct json goal) {
     buf_append_char(out, '}');
 }
 
-static void put_row(struct samples *s, struct json prompt, const struct buf *goal, struct json answer, const char *label, struct json model) {
+static void put_row(struct samples *s, struct json prompt, const struct buf *goal, struct json answer, const char *label,
+                    struct json model) {
     buf_append_text(&s->rows, s->shown++ ? ",\n{\"prompt\": " : "{\"prompt\": ");
     buf_append(&s->rows, prompt.text, prompt.size);
     buf_append_text(&s->rows, ", \"goal\": ");

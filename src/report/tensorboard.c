@@ -23,7 +23,8 @@ static double number_or(struct json row, const char *name, double otherwise) {
 
 static status read_row(struct json *row, struct line *l, const char *text, size_t size, const char *place) {
     if (json_parse(row, text, size) != ST_OK) return status_note(ST_FORMAT, "%s: ", place);
-    if (json_kind_of(*row) != JSON_OBJECT) return FAIL(ST_FORMAT, "%s: expected an object, found %s", place, json_kind_name(json_kind_of(*row)));
+    if (json_kind_of(*row) != JSON_OBJECT)
+        return FAIL(ST_FORMAT, "%s: expected an object, found %s", place, json_kind_name(json_kind_of(*row)));
     const struct json step = json_get(*row, "step");
     if (!json_int(&l->step, step) || l->step < 0) return field_fail(place, "step", "a whole number from 0", step);
     const double tokens = number_or(*row, "num_tokens", (double)NAN), rate = number_or(*row, "tokens_per_second", 0);

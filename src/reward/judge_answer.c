@@ -91,7 +91,8 @@ static bool read_whole(double *value, struct piece *p, const struct judge_scale 
     }
     if (p->end > p->at && p->end[-1] == '.') *p = strip((struct piece){p->at, p->end - 1}, "*\"'`_");
     const int n = snprintf(of, sizeof of, "/%d", scale->high);
-    if (!scale->pairwise && p->end - p->at > n && memcmp(p->end - n, of, (size_t)n) == 0) *p = strip((struct piece){p->at, p->end - n}, "*_");
+    if (!scale->pairwise && p->end - p->at > n && memcmp(p->end - n, of, (size_t)n) == 0)
+        *p = strip((struct piece){p->at, p->end - n}, "*_");
     return read_value(value, p, scale);
 }
 
@@ -120,10 +121,11 @@ status judge_read(double *value, size_t *at, size_t *size, const struct judge_sc
     size_t count;
     bool ok = read_marked(value, &p, &count, scale);
     if (!ok && !count) ok = read_whole(value, &p, scale);
-    if (!ok && scale->pairwise) return FAIL(ST_FORMAT, "expected A, B or C, alone or as [[A]], found '%.*s'", (int)(text_size < 80 ? text_size : 80), text);
+    if (!ok && scale->pairwise)
+        return FAIL(ST_FORMAT, "expected A, B or C, alone or as [[A]], found '%.*s'", (int)(text_size < 80 ? text_size : 80), text);
     if (!ok)
         return FAIL(ST_FORMAT, "expected a number from %d to %d, alone or as [[8]], found '%.*s'", scale->low, scale->high,
-            (int)(text_size < 80 ? text_size : 80), text);
+                    (int)(text_size < 80 ? text_size : 80), text);
     *at = (size_t)(p.at - text);
     *size = (size_t)(p.end - p.at);
     return ST_OK;
@@ -218,8 +220,10 @@ static status part_ten(struct mass *m, const struct judge_scale *scale, struct j
         return ST_OK;
     }
     if (m->of[one] > 0.01 * m->all)
-        return FAIL(ST_FORMAT, "the judge's tokens are digits, and %.3f of the mass lies on a 1 that could begin 10: ask for a scale of one digit "
-            "(--score-range 1,9)", m->of[one] / m->all);
+        return FAIL(ST_FORMAT,
+                    "the judge's tokens are digits, and %.3f of the mass lies on a 1 that could begin 10: ask for a scale of one digit "
+                    "(--score-range 1,9)",
+                    m->of[one] / m->all);
     m->all -= m->of[one];
     m->of[one] = 0;
     return ST_OK;
@@ -242,7 +246,8 @@ status judge_weigh(double *value, bool *there, const struct judge_scale *scale, 
     if (!begins || (held != size && !(one && size == 2))) return ST_OK;
     weigh_place(&m, scale, token);
     if (!(m.all > 0)) return ST_OK;
-    if (m.all < 0.5) return FAIL(ST_FORMAT, "only %.3f of the judge's probability lies on %s", m.all, scale->pairwise ? "A, B and C" : "ratings");
+    if (m.all < 0.5)
+        return FAIL(ST_FORMAT, "only %.3f of the judge's probability lies on %s", m.all, scale->pairwise ? "A, B and C" : "ratings");
     if (!scale->pairwise) TRY(part_ten(&m, scale, after, one));
     *value = 0;
     for (size_t i = 0; i < judge_choices(scale); i++) *value += m.of[i] / m.all * judge_value(scale, (int)i);

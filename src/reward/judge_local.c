@@ -1,5 +1,5 @@
-/* judge_local: a model in this process as the judge. It does not write: the log-probs of every answer that it may give, to the end of its turn,
- * are computed in one pack with the prompt shared, and the likeliest is its answer, or the mean of all is. */
+/* judge_local: a model in this process as the judge. It does not write: the log-probs of every answer that it may give, to the end of its
+ * turn, are computed in one pack with the prompt shared, and the likeliest is its answer, or the mean of all is. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -23,7 +23,9 @@ static status open_local(void **state, struct reward *r, const struct reward_opt
     x->reward = r;
     x->last = &x->first;
     TRY(reward_pack_open(&x->pack, o, false));
-    return x->pack.encoder.chat ? ST_OK : FAIL(ST_UNSUPPORTED, "%s: a judge is asked in a conversation, and %s", o->model, x->pack.encoder.why_no_chat);
+    return x->pack.encoder.chat
+               ? ST_OK
+               : FAIL(ST_UNSUPPORTED, "%s: a judge is asked in a conversation, and %s", o->model, x->pack.encoder.why_no_chat);
 }
 
 static void release(void *state) {
@@ -107,7 +109,8 @@ static status work(void *state, bool all, bool *stuck) {
     while (x->first && x->sums.count >= n) {
         struct judge_question *q = x->first;
         answer(q, x);
-        if (q->remote.state == REMOTE_GIVEN_UP) return FAIL(ST_MISMATCH, "the judge's log-probs are not finite: a broken checkpoint or adapter");
+        if (q->remote.state == REMOTE_GIVEN_UP)
+            return FAIL(ST_MISMATCH, "the judge's log-probs are not finite: a broken checkpoint or adapter");
         x->first = q->next;
         if (!x->first) x->last = &x->first;
         reward_values_drop(&x->sums, n);

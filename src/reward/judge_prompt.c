@@ -6,13 +6,16 @@
 #include "text/places.h"
 
 static const char rating_text[] =
-    "Please act as an impartial judge. Below are an instruction and a response to it. Rate the response: does it do what the instruction asks, is "
+    "Please act as an impartial judge. Below are an instruction and a response to it. Rate the response: does it do what the instruction "
+    "asks, is "
     "what it says true, is it honest about what it does not know, and is it of use to who asked? Its length by itself is no merit.\n\n"
     "[Instruction]\n{prompt}\n[End of instruction]\n\n[Response]\n{response}\n[End of response]\n\n"
     "Answer with one whole number from {a} (worst) to {b} (best) and nothing else.";
 static const char pairwise_text[] =
-    "Please act as an impartial judge. Below are an instruction and two responses to it. Which response is better: which does what the instruction "
-    "asks, is true, is honest about what it does not know, and is of use to who asked? Neither the order in which they stand nor their length by "
+    "Please act as an impartial judge. Below are an instruction and two responses to it. Which response is better: which does what the "
+    "instruction "
+    "asks, is true, is honest about what it does not know, and is of use to who asked? Neither the order in which they stand nor their "
+    "length by "
     "itself is a merit.\n\n"
     "[Instruction]\n{prompt}\n[End of instruction]\n\n[Response A]\n{response_a}\n[End of response A]\n\n"
     "[Response B]\n{response_b}\n[End of response B]\n\n"
@@ -33,7 +36,8 @@ status judge_prompt_open(struct judge_prompt *p, const char *file, const struct 
     struct buf quoted = {0};
     struct json parsed;
     json_put_string(&quoted, buf_text(&text), text.size);
-    status s = memchr(buf_text(&text), '\0', text.size) ? FAIL(ST_FORMAT, "a zero byte") : json_parse(&parsed, buf_text(&quoted), quoted.size);
+    status s =
+        memchr(buf_text(&text), '\0', text.size) ? FAIL(ST_FORMAT, "a zero byte") : json_parse(&parsed, buf_text(&quoted), quoted.size);
     if (s != ST_OK) s = status_note(s, "%s: a judge's prompt is text in UTF-8: ", file);
     buf_release(&quoted);
     if (s == ST_OK) p->text = mem_text_n(buf_text(&text), text.size && text.data[text.size - 1] == '\n' ? text.size - 1 : text.size);
@@ -50,7 +54,7 @@ void judge_prompt_release(struct judge_prompt *p) {
 }
 
 void judge_prompt_put(struct buf *out, const struct judge_prompt *p, const struct judge_scale *scale, const struct buf *prompt,
-    const struct buf *first, const struct buf *second) {
+                      const struct buf *first, const struct buf *second) {
     char low[16], high[16];
     const struct place places[] = {{"{prompt}", buf_text(prompt), prompt->size},
                                    {"{a}", low, (size_t)snprintf(low, sizeof low, "%d", scale->low)},

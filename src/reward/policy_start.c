@@ -33,8 +33,10 @@ static status read(struct policy_start *out, struct json root) {
     out->logps = json_text(json_get(options, "ref-logps"));
     if (json_string(&text, hash) && text.size < sizeof out->model_hash) memcpy(out->model_hash, buf_text(&text), text.size + 1);
     buf_release(&text);
-    if (!out->model || (!out->adapter && json_kind_of(adapter) != JSON_NULL)) return FAIL(ST_FORMAT, "options.model and options.adapter: expected what training started from");
-    if (json_kind_of(json_get(options, "sync-ref-model")) == JSON_BOOL && !json_bool(&out->moved, json_get(options, "sync-ref-model"))) return FAIL(ST_FORMAT, "options.sync-ref-model: expected true or false");
+    if (!out->model || (!out->adapter && json_kind_of(adapter) != JSON_NULL))
+        return FAIL(ST_FORMAT, "options.model and options.adapter: expected what training started from");
+    if (json_kind_of(json_get(options, "sync-ref-model")) == JSON_BOOL && !json_bool(&out->moved, json_get(options, "sync-ref-model")))
+        return FAIL(ST_FORMAT, "options.sync-ref-model: expected true or false");
     out->known = true;
     return ST_OK;
 }

@@ -38,7 +38,7 @@ status quantiles_make(struct quantiles *q, const double *values, size_t n, const
 
 double quantiles_map(const struct quantiles *q, double value) {
     const double same = 1e-5 * (q->at[q->count - 1] - q->at[0]); /* a response computed again, beside others, differs in the last digits */
-    size_t below = 0, upto; /* quantiles under the value; under or at it */
+    size_t below = 0, upto;                                      /* quantiles under the value; under or at it */
     double place;
     if (isnan(value)) return value;
     while (below < q->count && q->at[below] < value - same) below++;

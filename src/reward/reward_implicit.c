@@ -1,9 +1,10 @@
-/* reward_implicit: what a policy trained by DPO thinks of a response, beta (log pi(y|x) - log pi_ref(y|x)) (arXiv 2305.18290, equation 5). It
- * is known up to a number that depends on the prompt, and grows with length: only its order means something. pi_ref is what the policy was trained from: the model, or the model
- * with the adapter that training went on from. A policy may be a model of its own (train --full), which is held against the model.
+/* reward_implicit: what a policy trained by DPO thinks of a response, beta (log pi(y|x) - log pi_ref(y|x)) (arXiv 2305.18290, equation 5).
+ * It is known up to a number that depends on the prompt, and grows with length: only its order means something. pi_ref is what the policy
+ * was trained from: the model, or the model with the adapter that training went on from. A policy may be a model of its own (train --full),
+ * which is held against the model.
  *
- * A policy that has trained on a pair knows its order by heart. Cross-fitted (arXiv 1608.00060), each prompt is scored by a policy that has not
- * seen it: two adapters, trained on the prompts of augment_fold 0 and 1 of 2, each score the other's. */
+ * A policy that has trained on a pair knows its order by heart. Cross-fitted (arXiv 1608.00060), each prompt is scored by a policy that has
+ * not seen it: two adapters, trained on the prompts of augment_fold 0 and 1 of 2, each score the other's. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,11 @@
 
 struct implicit {
     struct reward_pack pack[2];
-    struct scorer reference[2];   /* of each pack, where it is apart: else the pack's own model without its adapter */
+    struct scorer reference[2]; /* of each pack, where it is apart: else the pack's own model without its adapter */
     bool apart[2];
-    size_t packs;                 /* 1, or 2: pack[f] scores the prompts of fold f */
+    size_t packs;                  /* 1, or 2: pack[f] scores the prompts of fold f */
     struct reward_values ready[2]; /* of each pack, those that wait for the other's */
-    uint8_t *fold;                /* [count] whose number is next, then next, .. */
+    uint8_t *fold;                 /* [count] whose number is next, then next, .. */
     size_t count, capacity;
     double beta;
 };
@@ -36,22 +37,35 @@ static status check_model(const struct policy_start *start, const char *policy, 
     if (strcmp(start->model, model) == 0 || !start->model_hash[0]) return ST_OK;
     TRY(hash_path(hash, model));
     if (strcmp(hash, start->model_hash) == 0) return ST_OK;
-    return FAIL(ST_MISMATCH, "%s was trained from %s, which is another model than %s: --reference-adapter says what it is held against, none is --model", policy, start->model, model);
+    return FAIL(ST_MISMATCH,
+                "%s was trained from %s, which is another model than %s: --reference-adapter says what it is held against, none is --model",
+                policy, start->model, model);
 }
 
 /* What the policy's manifest says, or the model. */
-static status find_reference(struct place *out, const struct policy_start *start, const char *policy, bool whole, const struct reward_options *o) {
+static status find_reference(struct place *out, const struct policy_start *start, const char *policy, bool whole,
+                             const struct reward_options *o) {
     *out = (struct place){o->model, NULL};
     if (!start->known) {
-        log_info("%s: no manifest.json says what it was trained from; the reference is %s (--reference-adapter names another)", policy, o->model);
+        log_info("%s: no manifest.json says what it was trained from; the reference is %s (--reference-adapter names another)", policy,
+                 o->model);
         return ST_OK;
     }
-    if (start->moved) return FAIL(ST_USAGE, "%s was trained with --sync-ref-model, whose reference moved: say with --reference-adapter D, or none, what it is held against", policy);
+    if (start->moved)
+        return FAIL(
+            ST_USAGE,
+            "%s was trained with --sync-ref-model, whose reference moved: say with --reference-adapter D, or none, what it is held against",
+            policy);
     if (whole) TRY(check_model(start, policy, o->model));
-    if (start->logps) log_info("%s: its --ref-logps %s are taken as of what it was trained from (--reference-adapter names another)", policy, start->logps);
+    if (start->logps)
+        log_info("%s: its --ref-logps %s are taken as of what it was trained from (--reference-adapter names another)", policy,
+                 start->logps);
     if (!start->adapter) return ST_OK;
     if (!file_exists(start->adapter))
-        return FAIL(ST_USAGE, "%s was trained from the adapter %s, which is not there: say with --reference-adapter D where it is, or none for the base model", policy, start->adapter);
+        return FAIL(ST_USAGE,
+                    "%s was trained from the adapter %s, which is not there: say with --reference-adapter D where it is, or none for the "
+                    "base model",
+                    policy, start->adapter);
     log_info("%s: the reference is %s, which it was trained from", policy, start->adapter);
     out->adapter = start->adapter;
     return ST_OK;
@@ -66,7 +80,8 @@ static status check_tokenizer(const struct reward_pack *pack, const char *policy
     return s;
 }
 
-static status open_reference(struct implicit *x, size_t f, const char *policy, bool whole, const struct place *reference, const struct reward_options *o) {
+static status open_reference(struct implicit *x, size_t f, const char *policy, bool whole, const struct place *reference,
+                             const struct reward_options *o) {
     x->apart[f] = whole || reference->adapter || reference->model != o->model;
     if (!x->apart[f]) return ST_OK;
     if (whole || reference->model != o->model) TRY(check_tokenizer(&x->pack[f], policy, reference->model));
@@ -86,11 +101,14 @@ static status open_policy(struct implicit *x, size_t f, struct buf *setting, con
         s = policy_start_read(&start, policy);
         if (s == ST_OK) s = find_reference(&reference, &start, policy, whole, o);
     } else if (strcmp(o->reference, "none") != 0) {
-        if (adapter_is_model(o->reference)) reference.model = o->reference;
-        else reference.adapter = o->reference;
+        if (adapter_is_model(o->reference))
+            reference.model = o->reference;
+        else
+            reference.adapter = o->reference;
     }
     if (s == ST_OK) s = open_reference(x, f, policy, whole, &reference, o);
-    if (f == 0 && (reference.adapter || reference.model != o->model)) buf_append_text(setting, reference.adapter ? ", against an adapter" : ", against a model");
+    if (f == 0 && (reference.adapter || reference.model != o->model))
+        buf_append_text(setting, reference.adapter ? ", against an adapter" : ", against a model");
     policy_start_release(&start);
     return s;
 }
@@ -103,7 +121,8 @@ status reward_implicit_open(struct reward *r, const struct reward_options *o) {
     x->beta = o->beta;
     x->packs = o->cross_fit[0] ? 2 : 1;
     buf_printf(&setting, "%s, beta %.9g%s", r->source->name, o->beta, x->packs == 2 ? ", cross-fitted" : "");
-    for (size_t f = 0; f < x->packs && s == ST_OK; f++) s = open_policy(x, f, &setting, x->packs == 2 ? o->cross_fit[1 - f] : o->adapter, o);
+    for (size_t f = 0; f < x->packs && s == ST_OK; f++)
+        s = open_policy(x, f, &setting, x->packs == 2 ? o->cross_fit[1 - f] : o->adapter, o);
     r->setting = setting.data;
     return s;
 }
@@ -120,7 +139,8 @@ void reward_implicit_release(struct reward *r) {
 }
 
 /* apart: the reference's own model; NULL: the policy's without its adapter. */
-static status reference_sums(double *out, struct scorer *policy, struct scorer *apart, const int32_t *const *ids, const int32_t *sizes, const int32_t *from, size_t n) {
+static status reference_sums(double *out, struct scorer *policy, struct scorer *apart, const int32_t *const *ids, const int32_t *sizes,
+                             const int32_t *from, size_t n) {
     if (!apart) {
         TRY(run_forward(&policy->run, &policy->tree, NULL, false));
         run_sums(out, &policy->run, &policy->tree);

@@ -1,6 +1,8 @@
-/* reward_judge: scores by a language model that is asked about each response (a rating), or about each two of a row in both orders (who is better).
+/* reward_judge: scores by a language model that is asked about each response (a rating), or about each two of a row in both orders (who is
+ * better).
  *
- * Zheng et al., arXiv 2306.05685: single-answer grading, pairwise comparison, and the swap of positions: where the two orders disagree it is a tie. */
+ * Zheng et al., arXiv 2306.05685: single-answer grading, pairwise comparison, and the swap of positions: where the two orders disagree it
+ * is a tie. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +102,8 @@ static void put_scores(struct reward *r, struct reward_values *out, const struct
     const struct judge *x = r->state;
     const size_t n = row->responses, from = out->count;
     if (!x->scale.pairwise) {
-        for (size_t i = 0; i < n; i++) reward_values_add(out, row->questions[i].remote.state == REMOTE_ANSWERED ? row->questions[i].value : (double)NAN);
+        for (size_t i = 0; i < n; i++)
+            reward_values_add(out, row->questions[i].remote.state == REMOTE_ANSWERED ? row->questions[i].value : (double)NAN);
         return;
     }
     for (size_t i = 0; i < n; i++) reward_values_add(out, 0);

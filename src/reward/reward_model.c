@@ -10,8 +10,8 @@
 struct scored_model {
     struct reward_pack pack;
     int64_t pad;
-    struct ids mark;  /* where ArmoRM's gate reads; empty for other heads */
-    double *weights;  /* [labels] of the score; NULL: the head's own score */
+    struct ids mark;        /* where ArmoRM's gate reads; empty for other heads */
+    double *weights;        /* [labels] of the score; NULL: the head's own score */
     float *rewards, *gates; /* [labels] */
 };
 
@@ -110,7 +110,7 @@ static status put_scores(struct reward_values *out, struct scored_model *x, cons
     for (size_t i = 0; i < n; i++) {
         double score;
         TRY(reward_head_read(&score, x->rewards, x->gates, &x->pack.scorer.run, x->pack.scorer.theta, entry[i * pools],
-            entry[i * pools + pools - 1]));
+                             entry[i * pools + pools - 1]));
         if (x->weights) score = 0;
         for (size_t k = 0; x->weights && k < labels; k++) score += x->weights[k] * (double)x->rewards[k];
         reward_values_add(out, score);

@@ -38,7 +38,8 @@ status reward_pack_push(struct reward_pack *p, const struct ids *prompt, const s
 
 static status add(struct reward_pack *p, const struct ids *prompt, const struct ids *response, size_t number) {
     if (!response->count) return FAIL(ST_FORMAT, "response %zu: no tokens", number + 1);
-    if (!p->encoder.whole && !prompt->count) return FAIL(ST_FORMAT, "field prompt: no tokens; a response needs at least one token before it");
+    if (!p->encoder.whole && !prompt->count)
+        return FAIL(ST_FORMAT, "field prompt: no tokens; a response needs at least one token before it");
     status s = reward_pack_push(p, prompt, response);
     return s == ST_OK ? s : status_note(s, "response %zu: ", number + 1);
 }

@@ -32,8 +32,8 @@ status reward_pack_take(struct reward_pack *p, const struct record *row);
 status reward_pack_push(struct reward_pack *p, const struct ids *prompt, const struct ids *response);
 /* Takes back the last n sequences. */
 void reward_pack_undo(struct reward_pack *p, size_t n);
-/* How many of the first sequences are to be computed now: as many as fit, when more are held than that, or `all`; 0 for none. ids, sizes, from:
- * [REWARD_PACK_MAX], filled for them. */
+/* How many of the first sequences are to be computed now: as many as fit, when more are held than that, or `all`; 0 for none. ids, sizes,
+ * from: [REWARD_PACK_MAX], filled for them. */
 size_t reward_pack_next(const int32_t **ids, int32_t *sizes, int32_t *from, const struct reward_pack *p, bool all);
 /* Log-prob sums of what can be computed now, or of all, in order, done with. Of a language model. */
 status reward_pack_sums(struct reward_values *out, struct reward_pack *p, bool all);

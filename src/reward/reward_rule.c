@@ -113,15 +113,15 @@ static status json_judge(double *value, struct rule *r, const struct record *row
 
 #define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
 const struct rule_row rule_table[] = {
-    {"gsm8k", "the final number of the response is that of the row's answer", OPTIONS("answer-field", "extract"), gsm8k_open, gsm8k_judge, NULL, NULL, NULL,
-     true},
+    {"gsm8k", "the final number of the response is that of the row's answer", OPTIONS("answer-field", "extract"), gsm8k_open, gsm8k_judge,
+     NULL, NULL, NULL, true},
     {"regex", "--pattern matches somewhere in the response", OPTIONS("pattern"), regex_open, regex_judge, NULL, NULL, NULL, false},
     {"length", "--length words or characters are best; the score falls evenly to the lowest at none and at twice as many",
      OPTIONS("length", "unit"), length_open, length_judge, NULL, NULL, NULL, false},
     {"json", "the response is one valid JSON value and nothing else", OPTIONS(NULL), json_open, json_judge, NULL, NULL, NULL, false},
     {"command", "--command judges: it reads a line of JSON for each response and prints a number from 0 to 1 for each",
-     OPTIONS("command", "command-batch", "command-timeout"), rule_command_open, NULL, rule_command_hold, rule_command_flush, rule_command_close,
-     false},
+     OPTIONS("command", "command-batch", "command-timeout"), rule_command_open, NULL, rule_command_hold, rule_command_flush,
+     rule_command_close, false},
 };
 const size_t rule_count = sizeof rule_table / sizeof rule_table[0];
 

@@ -12,7 +12,8 @@ struct rule_row {
     status (*open)(struct rule *r, const struct reward_options *o);
     /* *value 0 .. 1 of a text. ST_FORMAT where the row has not what the rule asks for. */
     status (*judge)(double *value, struct rule *r, const struct record *row, const struct buf *text);
-    /* Or, for a rule that judges many at a time (judge is NULL): takes a text, whose value comes now or with a later one, and all that are left. */
+    /* Or, for a rule that judges many at a time (judge is NULL): takes a text, whose value comes now or with a later one, and all that are
+     * left. */
     status (*hold)(struct rule *r, struct reward_values *out, const struct record *row, const struct buf *text);
     status (*flush)(struct rule *r, struct reward_values *out);
     void (*close)(struct rule *r);
@@ -25,10 +26,10 @@ const struct rule_row *rule_find(const char *name); /* NULL: no such rule */
 struct rule {
     const struct rule_row *row;
     struct pattern pattern;
-    void *match;               /* search area */
-    const char *answer_field;  /* gsm8k */
+    void *match;              /* search area */
+    const char *answer_field; /* gsm8k */
     bool strict;
-    double length;             /* length */
+    double length; /* length */
     bool words;
     struct rule_command *command;
     struct buf text, answer, found; /* scratch */

@@ -1,6 +1,6 @@
-/* reward_self: a goal-conditioned policy as its own judge. With every goal as likely beforehand, Bayes' rule gives P(g | x, y) = pi(y|x,g) /
- * sum over g' of pi(y|x,g'): its likeliest goal, or its mean, is the score. per_token: log pi(y|x,g) is divided by the response's tokens first,
- * which flattens P; the likeliest goal stays. */
+/* reward_self: a goal-conditioned policy as its own judge. With every goal as likely beforehand, Bayes' rule gives P(g | x, y) = pi(y|x,g)
+ * / sum over g' of pi(y|x,g'): its likeliest goal, or its mean, is the score. per_token: log pi(y|x,g) is divided by the response's tokens
+ * first, which flattens P; the likeliest goal stays. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +31,13 @@ static status open_style(struct self *x, const struct reward_options *o) {
     struct json root;
     const struct encoder *e = &x->pack.encoder;
     if (e->tokenizer && goal_is_baked(tokenizer_chat_template(e->tokenizer)))
-        return FAIL(ST_MISMATCH, "%s: its chat template asks for a goal by itself (export --bake-goal); take the model as it was", o->model);
+        return FAIL(ST_MISMATCH, "%s: its chat template asks for a goal by itself (export --bake-goal); take the model as it was",
+                    o->model);
     status s = goal_text_find(&text, o->adapter, o->model);
-    if (s == ST_OK && !text.size)
-        s = FAIL(ST_MISMATCH, "no goal.json: it was not trained under goals, and has nothing to say about them");
+    if (s == ST_OK && !text.size) s = FAIL(ST_MISMATCH, "no goal.json: it was not trained under goals, and has nothing to say about them");
     if (s == ST_OK) s = json_parse(&root, buf_text(&text), text.size);
     if (s == ST_OK) s = goal_style_parse(&x->style, root);
-    if (s == ST_OK && x->style.attribute_count)
-        s = FAIL(ST_UNSUPPORTED, "has several attributes; --source self tries goals of one score");
+    if (s == ST_OK && x->style.attribute_count) s = FAIL(ST_UNSUPPORTED, "has several attributes; --source self tries goals of one score");
     if (s != ST_OK) s = status_note(s, "the goal of %s: ", o->adapter ? o->adapter : o->model);
     buf_release(&text);
     TRY(s);
@@ -54,7 +53,8 @@ static int by_value(const void *a, const void *b) {
 static status open_goals(struct self *x, const struct reward_options *o) {
     const double low = ceil(x->style.low), high = floor(x->style.high);
     if (!o->goal_count && !(high - low >= 1 && high - low <= 100))
-        return FAIL(ST_USAGE, "--goals G,G,... is needed: the scale from %g to %g has no 2 to 101 whole numbers", x->style.low, x->style.high);
+        return FAIL(ST_USAGE, "--goals G,G,... is needed: the scale from %g to %g has no 2 to 101 whole numbers", x->style.low,
+                    x->style.high);
     x->goal_count = o->goal_count ? o->goal_count : (size_t)(high - low) + 1;
     x->goals = mem_zero(x->goal_count, sizeof *x->goals);
     for (size_t i = 0; i < x->goal_count; i++) x->goals[i] = o->goal_count ? o->goals[i] : low + (double)i;
@@ -104,7 +104,8 @@ static void put_turn(struct buf *out, const char *role, const struct buf *text, 
     buf_append_text(out, "}]");
 }
 
-/* As augment writes rows: strings become messages where the goal stands in a turn of its own or behind one, and stay strings before the first. */
+/* As augment writes rows: strings become messages where the goal stands in a turn of its own or behind one, and stay strings before the
+ * first. */
 static status make_row(struct self *x, const struct record *row) {
     struct record *a = &x->asked;
     if (row->chosen_ids.size || row->prompt_ids.size) return FAIL(ST_FORMAT, "the row holds token ids: no goal can be written into them");
@@ -166,7 +167,8 @@ static status work(struct self *x, struct reward_values *out, bool all) {
     for (struct self_row *row; (row = x->first) != NULL && x->sums.count >= row->responses * x->goal_count;) {
         for (size_t i = 0; i < row->responses * x->goal_count; i++)
             if (!isfinite(x->sums.items[i])) return FAIL(ST_MISMATCH, "log-probs are not finite: a broken checkpoint or adapter");
-        for (size_t i = 0; i < row->responses; i++) reward_values_add(out, read_goal(x, x->sums.items + i, row->responses, row->lengths[i]));
+        for (size_t i = 0; i < row->responses; i++)
+            reward_values_add(out, read_goal(x, x->sums.items + i, row->responses, row->lengths[i]));
         reward_values_drop(&x->sums, row->responses * x->goal_count);
         x->first = row->next;
         if (!x->first) x->last = &x->first;

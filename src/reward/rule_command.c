@@ -1,6 +1,7 @@
-/* rule_command: a program of the user's judges. It is started once for so many responses, with `sh -c`, and reads on its standard input a line of
- * JSON for each: {"prompt": text or messages, "response": text, "row": the whole row}. It prints a line for each, in their order: a number from 0,
- * wrong, to 1, right, or null. Then it ends with code 0. Everything else ends the run, with what it wrote to its standard error. */
+/* rule_command: a program of the user's judges. It is started once for so many responses, with `sh -c`, and reads on its standard input a
+ * line of JSON for each: {"prompt": text or messages, "response": text, "row": the whole row}. It prints a line for each, in their order: a
+ * number from 0, wrong, to 1, right, or null. Then it ends with code 0. Everything else ends the run, with what it wrote to its standard
+ * error. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,9 +15,9 @@ struct rule_command {
     const char *line; /* the command */
     size_t batch;
     int64_t timeout_ms;
-    FILE *in;          /* what it will read; NULL: nothing held */
+    FILE *in; /* what it will read; NULL: nothing held */
     size_t held;
-    uint64_t *row;     /* [batch] lines of the rows, for messages */
+    uint64_t *row; /* [batch] lines of the rows, for messages */
     struct buf json, output;
 };
 
@@ -64,8 +65,9 @@ static status read_value(double *value, const struct rule_command *c, size_t i, 
     const bool parsed = json_parse(&v, line, size) == ST_OK;
     if (parsed && json_kind_of(v) == JSON_NULL) return ST_OK;
     if (parsed && json_double(value, v) && *value >= 0 && *value <= 1) return ST_OK;
-    return FAIL(ST_IO, "%s: line %zu of its output (a response of the row of line %llu): expected a number from 0 to 1 or null, found '%.*s'", c->line,
-        i + 1, (unsigned long long)c->row[i], (int)(size < 60 ? size : 60), line);
+    return FAIL(ST_IO,
+                "%s: line %zu of its output (a response of the row of line %llu): expected a number from 0 to 1 or null, found '%.*s'",
+                c->line, i + 1, (unsigned long long)c->row[i], (int)(size < 60 ? size : 60), line);
 }
 
 static status judge_held(struct rule_command *c, struct reward_values *out) {
@@ -108,7 +110,8 @@ status rule_command_hold(struct rule *r, struct reward_values *out, const struct
     buf_append_text(&c->json, ", \"row\": ");
     buf_append(&c->json, row->row.text, row->row.size);
     buf_append_text(&c->json, "}\n");
-    if (fwrite(c->json.data, 1, c->json.size, c->in) != c->json.size) return FAIL(ST_IO, "cannot write a temporary file: %s", strerror(errno));
+    if (fwrite(c->json.data, 1, c->json.size, c->in) != c->json.size)
+        return FAIL(ST_IO, "cannot write a temporary file: %s", strerror(errno));
     c->row[c->held++] = row->line;
     return c->held == c->batch ? rule_command_flush(r, out) : ST_OK;
 }

@@ -66,7 +66,8 @@ static status write_row(struct job *x, const struct score_row *row) {
 /* Writes the rows whose numbers are there; what is left moves to the front. */
 static status write_ready(struct job *x) {
     size_t done = 0;
-    while (done < x->waiting_count && x->values.count - x->used >= x->waiting[done].count * width(x)) TRY(write_row(x, &x->waiting[done++]));
+    while (done < x->waiting_count && x->values.count - x->used >= x->waiting[done].count * width(x))
+        TRY(write_row(x, &x->waiting[done++]));
     if (!done) return ST_OK;
     for (size_t i = done; i < x->waiting_count; i++) {
         const struct score_row spare = x->waiting[i - done];
@@ -75,7 +76,8 @@ static status write_ready(struct job *x) {
     }
     x->waiting_count -= done;
     if (x->pass == PASS_REPLAY) return ST_OK; /* the numbers were all there before */
-    if (x->values.count > x->used) memmove(x->values.items, x->values.items + x->used, (x->values.count - x->used) * sizeof *x->values.items);
+    if (x->values.count > x->used)
+        memmove(x->values.items, x->values.items + x->used, (x->values.count - x->used) * sizeof *x->values.items);
     x->values.count -= x->used;
     x->used = 0;
     return ST_OK;
@@ -195,7 +197,8 @@ status score_run(struct score_counts *counts, const struct score_options *o) {
     *counts = (struct score_counts){0};
     CHECK(o->scale != SCORE_QUANTILES || (o->source->flags & REWARD_RAW));
     status s = reward_open(&x.reward, o->source, &o->reward);
-    if (s == ST_OK && o->as && x.reward.name_count) s = FAIL(ST_USAGE, "--as has no effect: the model gives several numbers, which have names of their own");
+    if (s == ST_OK && o->as && x.reward.name_count)
+        s = FAIL(ST_USAGE, "--as has no effect: the model gives several numbers, which have names of their own");
     if (s == ST_OK) s = work(&x);
     counts->tally = x.reward.tally;
     file_out_abandon(&x.out);

@@ -10,7 +10,8 @@ double score_scaled(const struct score_options *o, const struct quantiles *map, 
     return o->scale == SCORE_QUANTILES ? quantiles_map(map, value) : value;
 }
 
-void score_put(struct buf *out, const struct score_options *o, const struct reward *r, const char *side, double score, const double *attributes) {
+void score_put(struct buf *out, const struct score_options *o, const struct reward *r, const char *side, double score,
+               const double *attributes) {
     const struct goal_style style = {.low = o->low, .high = o->high, .quantum = o->quantum};
     if (o->as) {
         json_put_text(out, o->as);

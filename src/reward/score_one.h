@@ -7,8 +7,10 @@
 /* A source's number on the scale that the options ask for; NaN stays. map: of SCORE_QUANTILES. */
 double score_scaled(const struct score_options *o, const struct quantiles *map, double value);
 /* Appends "score": 7, without one "score": null and where the source has words for it "score_error", and with attributes "scores": {..}.
- * With o->as: that name and the score alone, and the end of the object that holds them. side: "", or "_chosen", "_rejected" behind each key. score is scaled; attributes: [r->name_count]. */
-void score_put(struct buf *out, const struct score_options *o, const struct reward *r, const char *side, double score, const double *attributes);
+ * With o->as: that name and the score alone, and the end of the object that holds them. side: "", or "_chosen", "_rejected" behind each
+ * key. score is scaled; attributes: [r->name_count]. */
+void score_put(struct buf *out, const struct score_options *o, const struct reward *r, const char *side, double score,
+               const double *attributes);
 
 /* An open source of the kind REWARD_LONE, for one caller at a time. */
 struct score_one {
@@ -21,8 +23,8 @@ struct score_one {
 /* ST_MISMATCH when the quantile map is for other numbers. Release it either way. */
 status score_one_open(struct score_one *x, const struct score_options *o);
 void score_one_release(struct score_one *x);
-/* Of a row {"prompt", "completion"}, texts or messages: appends score_put's members. ST_FORMAT and ST_UNSUPPORTED: this response cannot be scored;
- * after any failure the next one can be. */
+/* Of a row {"prompt", "completion"}, texts or messages: appends score_put's members. ST_FORMAT and ST_UNSUPPORTED: this response cannot be
+ * scored; after any failure the next one can be. */
 status score_one(struct buf *out, struct score_one *x, struct json row);
 
 #endif

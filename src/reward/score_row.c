@@ -24,7 +24,8 @@ static status check_named(size_t *replaced, const struct record *r, bool replace
 
 status score_row_check(size_t *replaced, const struct record *r, bool replace, const char *as) {
     *replaced = 0;
-    if (r->kind == RECORD_PROMPT) return FAIL(ST_FORMAT, "expected a row with responses (a pair, several, or a completion), found a prompt");
+    if (r->kind == RECORD_PROMPT)
+        return FAIL(ST_FORMAT, "expected a row with responses (a pair, several, or a completion), found a prompt");
     if (as) return check_named(replaced, r, replace, as);
     if (r->kind == RECORD_RESPONSES)
         for (size_t i = 0; i < r->response_count; i++) *replaced += !isnan(r->responses[i].score) && !r->responses[i].from_rank;
@@ -94,7 +95,8 @@ static void render_in_place(struct score_row *out, const struct record *r, bool 
 /* The response's text stands under one name, whatever its own was; its other members ride along, but for what a new score makes wrong. */
 static void put_response(struct score_row *out, const struct record *r, size_t i, bool replace, bool named, const char *as) {
     const struct response *p = &r->responses[i];
-    static const char *const texts[] = {"text", "messages", "response", "content", "answer", "prompt", "score"}, *const scores[] = {"scores"};
+    static const char *const texts[] = {"text", "messages", "response", "content", "answer", "prompt", "score"};
+    static const char *const scores[] = {"scores"};
     struct json_iter it = json_iter_begin(p->source);
     struct json key, value;
     pair_put_text(&out->text, r->conversational ? "{\"messages\": " : "{\"text\": ", &p->text, r->conversational);

@@ -37,7 +37,7 @@ struct api_call {
     struct serve_target *target;
     struct goal goal;
     bool stream, usage_chunk, usage_always, echo, logprobs; /* usage_always: in every chunk, where there is a usage_chunk */
-    int64_t top, n, max_new, seed; /* max_new -1: not given */
+    int64_t top, n, max_new, seed;                          /* max_new -1: not given */
     bool seeded;
     struct api_prompt *prompts;
     size_t prompt_count;

@@ -11,8 +11,9 @@ void api_put_error(struct buf *out, const struct api_error *e) {
     static const struct {
         unsigned code;
         const char *type;
-    } types[] = {
-        {429, "rate_limit_error"}, {500, "server_error"}, {503, "server_error"}}; /* OpenAI has the other for a wrong key and an unknown model, too */
+    } types[] = {{429, "rate_limit_error"},
+                 {500, "server_error"},
+                 {503, "server_error"}}; /* OpenAI has the other for a wrong key and an unknown model, too */
     const char *type = "invalid_request_error";
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].code == e->code) type = types[i].type;
@@ -353,8 +354,10 @@ static void put_model(struct buf *out, const struct serve_target *t, const struc
     buf_append_text(&id, t->name);
     if (named) {
         buf_append_text(&id, "@goal=");
-        if (named->count) goal_put_name(&id, t->style, named);
-        else buf_append_text(&id, "none");
+        if (named->count)
+            goal_put_name(&id, t->style, named);
+        else
+            buf_append_text(&id, "none");
     }
     buf_append_text(out, "{\"id\": ");
     json_put_string(out, buf_text(&id), id.size);

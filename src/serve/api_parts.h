@@ -12,7 +12,8 @@ struct api_shown {
 };
 
 /* The target of a model's name, and its goal where the name ends in @goal=G (*named). False: e says why. */
-bool api_find_name(struct serve_target **target, struct goal *goal, bool *named, struct api_error *e, const char *name, const struct serve_engine *engine);
+bool api_find_name(struct serve_target **target, struct goal *goal, bool *named, struct api_error *e, const char *name,
+                   const struct serve_engine *engine);
 /* Of a field that nothing reads; key: as it stands in the body. Returns false. */
 bool api_refuse_unknown(struct api_error *e, struct json key);
 /* Appends a message as {"role", "content": text}; at: its place, for errors. */

@@ -31,9 +31,9 @@ static bool put_content(struct buf *out, struct api_error *e, struct json v, siz
 static bool check_member(struct api_error *e, struct json key, struct json v, size_t at) {
     const bool nothing = json_kind_of(v) == JSON_NULL || (json_kind_of(v) == JSON_ARRAY && !json_count(v));
     if (json_equals(key, "role") || json_equals(key, "content") || nothing) return true;
-    if (json_equals(key, "name"))
-        return json_kind_of(v) == JSON_STRING || WRONG("messages", "messages[%zu].name should be a string", at);
-    return WRONG("messages", "messages[%zu].%.*s: this server reads no such field", at, (int)(key.size - 2 < 60 ? key.size - 2 : 60), key.text + 1);
+    if (json_equals(key, "name")) return json_kind_of(v) == JSON_STRING || WRONG("messages", "messages[%zu].name should be a string", at);
+    return WRONG("messages", "messages[%zu].%.*s: this server reads no such field", at, (int)(key.size - 2 < 60 ? key.size - 2 : 60),
+                 key.text + 1);
 }
 
 bool api_put_message(struct buf *out, struct api_error *e, struct json m, size_t at) {
@@ -77,7 +77,8 @@ static bool read_messages(struct api_call *c, struct api_error *e, struct json r
     bool ok = true;
     if (json_kind_of(messages) != JSON_ARRAY || !json_count(messages)) return WRONG("messages", "expected a list of at least one message");
     if (json_count(messages) > c->target->decoder.options.length) /* each is a token at least; templates may take long over many */
-        return WRONG("messages", "%zu messages do not fit %zu tokens (--max-length)", json_count(messages), c->target->decoder.options.length);
+        return WRONG("messages", "%zu messages do not fit %zu tokens (--max-length)", json_count(messages),
+                     c->target->decoder.options.length);
     if (json_kind_of(kwargs) == JSON_NULL) kwargs = (struct json){0};
     if (json_kind_of(kwargs) != JSON_NONE && json_kind_of(kwargs) != JSON_OBJECT)
         return WRONG("chat_template_kwargs", "expected an object, found %s", json_kind_name(json_kind_of(kwargs)));

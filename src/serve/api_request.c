@@ -281,8 +281,10 @@ static bool check_together(struct api_call *c, struct api_error *e, struct json 
 
 /* Models and goals. */
 /* text: the goal as it stands in the model's name; NULL: value is the field. */
-static bool parse_goal(struct goal *goal, struct api_error *e, const char *param, const struct serve_target *t, const char *text, struct json value) {
-    const bool none = text ? strcmp(text, "none") == 0 : json_equals(value, "none"), best = text ? strcmp(text, "best") == 0 : json_equals(value, "best");
+static bool parse_goal(struct goal *goal, struct api_error *e, const char *param, const struct serve_target *t, const char *text,
+                       struct json value) {
+    const bool none = text ? strcmp(text, "none") == 0 : json_equals(value, "none"),
+               best = text ? strcmp(text, "best") == 0 : json_equals(value, "best");
     *goal = (struct goal){0};
     bool ok = false;
     if (none)
@@ -301,13 +303,16 @@ static bool parse_goal(struct goal *goal, struct api_error *e, const char *param
 }
 
 #define GOAL_SUFFIX "@goal="
-bool api_find_name(struct serve_target **target, struct goal *goal, bool *named, struct api_error *e, const char *name, const struct serve_engine *engine) {
+bool api_find_name(struct serve_target **target, struct goal *goal, bool *named, struct api_error *e, const char *name,
+                   const struct serve_engine *engine) {
     const char *suffix = strstr(name, GOAL_SUFFIX);
     const size_t size = suffix ? (size_t)(suffix - name) : strlen(name);
     size_t at = 0;
-    while (at < engine->target_count && (strlen(engine->targets[at].name) != size || memcmp(engine->targets[at].name, name, size) != 0)) at++;
+    while (at < engine->target_count && (strlen(engine->targets[at].name) != size || memcmp(engine->targets[at].name, name, size) != 0))
+        at++;
     if (at == engine->target_count)
-        return api_refuse(e, 404, "model_not_found", "model", "there is no model '%.*s' here; GET /v1/models lists them", (int)(size < 200 ? size : 200), name);
+        return api_refuse(e, 404, "model_not_found", "model", "there is no model '%.*s' here; GET /v1/models lists them",
+                          (int)(size < 200 ? size : 200), name);
     *target = &engine->targets[at];
     *named = suffix != NULL;
     return !suffix || parse_goal(goal, e, "model", *target, suffix + strlen(GOAL_SUFFIX), (struct json){0});

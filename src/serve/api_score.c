@@ -36,7 +36,8 @@ bool api_read_score(struct buf *row, struct api_error *e, const char *body, size
     static const char *const names[] = {"messages", "prompt", "completion"};
     struct json root, key, v, found[3] = {{0}};
     if (json_parse(&root, body, size) != ST_OK) return WRONG("", "the body is no JSON: %s", status_message());
-    if (json_kind_of(root) != JSON_OBJECT) return WRONG("", "the body should be a JSON object, it is %s", json_kind_name(json_kind_of(root)));
+    if (json_kind_of(root) != JSON_OBJECT)
+        return WRONG("", "the body should be a JSON object, it is %s", json_kind_name(json_kind_of(root)));
     for (struct json_iter it = json_iter_begin(root); json_iter_next(&it, &key, &v);) {
         size_t i = 0;
         while (i < 3 && !json_equals(key, names[i])) i++;
@@ -45,7 +46,8 @@ bool api_read_score(struct buf *row, struct api_error *e, const char *body, size
         found[i] = v;
     }
     const bool texts = json_kind_of(found[1]) != JSON_NONE || json_kind_of(found[2]) != JSON_NONE;
-    if (texts == (json_kind_of(found[0]) != JSON_NONE)) return WRONG("messages", "expected either \"messages\" or \"prompt\" and \"completion\"");
+    if (texts == (json_kind_of(found[0]) != JSON_NONE))
+        return WRONG("messages", "expected either \"messages\" or \"prompt\" and \"completion\"");
     return texts ? put_texts(row, e, found[1], found[2]) : put_conversation(row, e, found[0]);
 }
 

@@ -108,7 +108,7 @@ struct serve_engine {
     pthread_cond_t work;
     struct serve_choice *first, **last; /* the queue */
     size_t queued, running;
-    bool draining, ended; /* ended: it has stopped working */
+    bool draining, ended;      /* ended: it has stopped working */
     struct serve_visit *visit; /* NULL: none */
     pthread_cond_t visited;
 };
@@ -126,8 +126,8 @@ void serve_engine_release(struct serve_engine *e);
 /* On the thread that owns the model: works until serve_engine_drain was called and all that was taken is done. */
 void serve_engine_run(struct serve_engine *e);
 
-/* Has run(context) called on the engine's thread between two steps, and waits for that. One caller at a time. False, and it is not called: the engine
- * has ended. */
+/* Has run(context) called on the engine's thread between two steps, and waits for that. One caller at a time. False, and it is not called:
+ * the engine has ended. */
 bool serve_engine_visit(struct serve_engine *e, void (*run)(void *context), void *context);
 
 enum serve_admission { SERVE_TAKEN, SERVE_QUEUE_FULL, SERVE_DRAINING };

@@ -308,8 +308,8 @@ static bool has_key(const struct exchange *x, struct MHD_Connection *c) {
     return !different;
 }
 
-/* May the page that sends this have it done? Any page can have a browser send a form or plain text to a server of its user's, and the browser
- * tells its origin; programs tell none. */
+/* May the page that sends this have it done? Any page can have a browser send a form or plain text to a server of its user's, and the
+ * browser tells its origin; programs tell none. */
 static bool welcome(const struct exchange *x, struct MHD_Connection *c) {
     const char *origin = header(c, "Origin");
     return !origin || serve_origin_own(origin, header(c, "Host")) || serve_origin_listed(&x->http->options.origins, origin);

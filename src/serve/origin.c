@@ -12,10 +12,12 @@ static const char *host_of(const char *origin) {
 status serve_origins_check(const struct serve_origins *o) {
     for (size_t i = 0; i < o->count; i++) {
         const char *item = o->items[i], *host = host_of(item);
-        if (strcmp(item, "*") == 0 && o->count > 1) return FAIL(ST_USAGE, "--allow-origin *: allows all, so no other origin stands beside it");
+        if (strcmp(item, "*") == 0 && o->count > 1)
+            return FAIL(ST_USAGE, "--allow-origin *: allows all, so no other origin stands beside it");
         if (strcmp(item, "*") == 0 || strcmp(item, "null") == 0) continue;
         if (!host || !*host || strpbrk(host, "/*?#@ "))
-            return FAIL(ST_USAGE, "--allow-origin expects origins such as https://chat.example or http://localhost:3000, null, or *; not '%s'", item);
+            return FAIL(ST_USAGE,
+                        "--allow-origin expects origins such as https://chat.example or http://localhost:3000, null, or *; not '%s'", item);
     }
     return ST_OK;
 }

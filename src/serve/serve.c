@@ -47,7 +47,8 @@ static void *watch(void *context) {
     return NULL;
 }
 
-/* After the last token clients read the rest. One that does not is cut after its idle time, one that reads slowly after that of a whole answer. */
+/* After the last token clients read the rest. One that does not is cut after its idle time, one that reads slowly after that of a whole
+ * answer. */
 static void wait_for_readers(struct serve_http *h, double timeout_s) {
     const double until = log_now_s() + timeout_s;
     while (serve_http_open_requests(h) && log_now_s() < until && atomic_load(&signals) < 2)

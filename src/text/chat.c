@@ -77,7 +77,9 @@ static status add_extras(struct jinja_var *vars, size_t *count, char **names, si
     return ST_OK;
 }
 
-static bool is_name_char(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 128; }
+static bool is_name_char(char c) {
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 128;
+}
 
 static bool names_it(const char *source, const char *name) {
     const size_t n = strlen(name);
@@ -89,11 +91,13 @@ static bool names_it(const char *source, const char *name) {
 status chat_set_kwargs(struct chat_template *c, const char *text, size_t size, bool strict) {
     struct json object = {0}, key, value;
     status s = json_parse(&object, text, size);
-    if (s == ST_OK && json_kind_of(object) != JSON_OBJECT) s = FAIL(ST_USAGE, "expected a JSON object, got %s", json_kind_name(json_kind_of(object)));
+    if (s == ST_OK && json_kind_of(object) != JSON_OBJECT)
+        s = FAIL(ST_USAGE, "expected a JSON object, got %s", json_kind_name(json_kind_of(object)));
     if (s != ST_OK) return s;
     for (struct json_iter it = json_iter_begin(object); s == ST_OK && strict && json_iter_next(&it, &key, &value);) {
         char *name = json_text(key);
-        if (!name || !names_it(c->source, name)) s = FAIL(ST_USAGE, "%.*s has no effect: the chat template does not name it", (int)key.size, key.text);
+        if (!name || !names_it(c->source, name))
+            s = FAIL(ST_USAGE, "%.*s has no effect: the chat template does not name it", (int)key.size, key.text);
         free(name);
     }
     struct jinja_var vars[EXTRA_MAX];

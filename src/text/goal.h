@@ -5,17 +5,17 @@
 #include "base/buf.h"
 #include "format/json.h"
 
-#define GOAL_TEMPLATE_DEFAULT                                                                                                              \
-    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "            \
+#define GOAL_TEMPLATE_DEFAULT                                                                                                   \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores " \
     "(on a scale of {a}-{b}, where {a} is lowest and {b} is highest):\nOverall score: {s}."
 
 #define GOAL_LINES "{lines}"
 #define GOAL_SCALED "{scaled}"
-#define GOAL_TEMPLATE_LINES                                                                                                                \
-    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "            \
+#define GOAL_TEMPLATE_LINES                                                                                                     \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores " \
     "(on a scale of {a}-{b}, where {a} is lowest and {b} is highest):\n" GOAL_LINES
-#define GOAL_TEMPLATE_SCALED                                                                                                               \
-    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "            \
+#define GOAL_TEMPLATE_SCALED                                                                                                    \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores " \
     "(each on the scale in brackets, from lowest to highest):\n" GOAL_SCALED
 
 enum goal_placement { GOAL_SYSTEM, GOAL_USER, GOAL_AFTER, GOAL_AUTO };
@@ -43,15 +43,16 @@ struct goal_attribute {
 
 /* What a trained adapter must remember to be asked the same way (goal.json beside the adapter, and the manifest). */
 struct goal_style {
-    char *text; /* template with {s} (the score), {a}, {b} (the scale), {lines}, {scaled} (a line an attribute, without and with its scale); owned */
+    char *text; /* template with {s} (the score), {a}, {b} (the scale), {lines}, {scaled} (a line an attribute, without and with its scale);
+                   owned */
     enum goal_placement placement;
     double low, high; /* the printed scale of a goal of one score, 1 and 10 */
     double quantum;   /* --quantize; 0 = as given */
     char *kwargs;     /* chat_template_kwargs, a JSON object; NULL: none. Written only: data/encode_kwargs.c reads them. Owned */
     struct goal_attribute attributes[GOAL_MAX]; /* [attribute_count] */
     size_t attribute_count;                     /* 0: a goal is one score without a name */
-    struct goal best; /* what --goal best asks for; no goal: not known */
-    char **tokens;      /* [token_count], owned: what {s} prints for low, low + quantum, .., high instead of the number; not with attributes */
+    struct goal best;                           /* what --goal best asks for; no goal: not known */
+    char **tokens; /* [token_count], owned: what {s} prints for low, low + quantum, .., high instead of the number; not with attributes */
     size_t token_count; /* 0: numbers */
 };
 void goal_style_default(struct goal_style *g);

@@ -34,7 +34,8 @@ static status put_with_best(struct buf *out, const struct buf *text, double best
     struct json root, key, value;
     TRY(json_parse(&root, buf_text(text), text->size));
     if (json_kind_of(json_get(root, "placement")) != JSON_STRING) return FAIL(ST_FORMAT, "expected a goal.json, which has a \"placement\"");
-    if (json_kind_of(json_get(root, "attributes")) != JSON_NONE) return FAIL(ST_MISMATCH, "its goals have several attributes, each with a best value of its own (rapt augment --best)");
+    if (json_kind_of(json_get(root, "attributes")) != JSON_NONE)
+        return FAIL(ST_MISMATCH, "its goals have several attributes, each with a best value of its own (rapt augment --best)");
     struct json_iter it = json_iter_begin(root);
     buf_append_char(out, '{');
     while (json_iter_next(&it, &key, &value)) {
@@ -52,8 +53,10 @@ static status put_with_best(struct buf *out, const struct buf *text, double best
 
 status goal_best_store(const char *path, double best) {
     struct buf text = {0}, out = {0};
-    status s = file_exists(path) ? file_read(&text, path)
-                                 : FAIL(ST_MISMATCH, "%s: no such file; the best goal is kept beside an adapter or model that was trained on goals", path);
+    status s =
+        file_exists(path)
+            ? file_read(&text, path)
+            : FAIL(ST_MISMATCH, "%s: no such file; the best goal is kept beside an adapter or model that was trained on goals", path);
     if (s == ST_OK && (s = put_with_best(&out, &text, best)) != ST_OK) s = status_note(s, "%s: ", path);
     if (s == ST_OK) s = file_write(path, out.data, out.size);
     buf_release(&text);

@@ -65,10 +65,12 @@ status goal_style_add(struct goal_style *g, const char *name) {
     bool plain = size > 0 && size <= NAME_MAX_BYTES && strcmp(name, "best") != 0 && utf8_valid_prefix(name, size) == size;
     for (const char *at = name; plain && *at; at++) plain = (unsigned char)*at >= ' ' && *at != 127 && !strchr("=,;\"#{}", *at);
     if (!plain || name[0] == ' ' || name[size - 1] == ' ')
-        return FAIL(ST_USAGE, "'%.80s' is no name for an attribute: 1 to %d bytes of UTF-8, not best, without = , ; # { } and quotes", name, NAME_MAX_BYTES);
+        return FAIL(ST_USAGE, "'%.80s' is no name for an attribute: 1 to %d bytes of UTF-8, not best, without = , ; # { } and quotes", name,
+                    NAME_MAX_BYTES);
     if (g->attribute_count == GOAL_MAX) return FAIL(ST_USAGE, "a goal has at most %d attributes", GOAL_MAX);
     for (size_t i = 0; i < g->attribute_count; i++)
-        if (same_label(g->attributes[i].name, name)) return FAIL(ST_USAGE, "the attributes %s and %s would stand under one name in the goal's text", g->attributes[i].name, name);
+        if (same_label(g->attributes[i].name, name))
+            return FAIL(ST_USAGE, "the attributes %s and %s would stand under one name in the goal's text", g->attributes[i].name, name);
     g->attributes[g->attribute_count++] = (struct goal_attribute){.name = mem_text(name), .low = NAN, .high = NAN};
     return ST_OK;
 }
@@ -90,11 +92,15 @@ void goal_style_set_tokens(struct goal_style *g, const char *list) {
 /* One for each goal of the scale, and no two alike. */
 static status check_tokens(const struct goal_style *g) {
     if (!g->token_count) return ST_OK;
-    const double steps = g->quantum > 0 ? (g->high - g->low) / g->quantum : 0, goals = round(steps) + 1, first = g->quantum > 0 ? g->low / g->quantum : 0;
+    const double steps = g->quantum > 0 ? (g->high - g->low) / g->quantum : 0, goals = round(steps) + 1,
+                 first = g->quantum > 0 ? g->low / g->quantum : 0;
     if (g->attribute_count) return FAIL(ST_USAGE, "goals of attributes have no tokens");
     if (!(steps > 0) || fabs(steps - round(steps)) > 1e-6 || fabs(first - round(first)) > 1e-6)
-        return FAIL(ST_USAGE, "tokens for goals need a scale of whole steps: the scale %g to %g, a quantum of %g", g->low, g->high, g->quantum);
-    if (goals != (double)g->token_count) return FAIL(ST_USAGE, "%zu tokens for the %g goals from %g to %g in steps of %g", g->token_count, goals, g->low, g->high, g->quantum);
+        return FAIL(ST_USAGE, "tokens for goals need a scale of whole steps: the scale %g to %g, a quantum of %g", g->low, g->high,
+                    g->quantum);
+    if (goals != (double)g->token_count)
+        return FAIL(ST_USAGE, "%zu tokens for the %g goals from %g to %g in steps of %g", g->token_count, goals, g->low, g->high,
+                    g->quantum);
     for (size_t i = 0; i < g->token_count; i++) {
         if (!*g->tokens[i]) return FAIL(ST_USAGE, "a goal's token is empty");
         for (size_t j = 0; j < i; j++)
@@ -126,9 +132,11 @@ static status check_attributes(const struct goal_style *g) {
         TRY(check_scale(g->attributes[i].low, g->attributes[i].high, of));
         overall = overall || strcmp(g->attributes[i].name, GOAL_OVERALL) == 0;
     }
-    if (strstr(g->text, "{s}") && !overall) return FAIL(ST_USAGE, "the goal template has {s}, the overall score, but " GOAL_OVERALL " is none of the attributes");
+    if (strstr(g->text, "{s}") && !overall)
+        return FAIL(ST_USAGE, "the goal template has {s}, the overall score, but " GOAL_OVERALL " is none of the attributes");
     if ((strstr(g->text, "{a}") || strstr(g->text, "{b}")) && !one_scale(g))
-        return FAIL(ST_USAGE, "the goal template names one scale, {a} to {b}, but the attributes have different ones: " GOAL_SCALED " writes them");
+        return FAIL(ST_USAGE,
+                    "the goal template names one scale, {a} to {b}, but the attributes have different ones: " GOAL_SCALED " writes them");
     CHECK(g->best.count == g->attribute_count);
     return ST_OK;
 }
@@ -137,7 +145,8 @@ status goal_style_check(const struct goal_style *g) {
     if (g->attribute_count) {
         TRY(check_attributes(g));
     } else {
-        if (g->text == NULL || strstr(g->text, "{s}") == NULL) return FAIL(ST_USAGE, "the goal template has no {s}, the place of the score");
+        if (g->text == NULL || strstr(g->text, "{s}") == NULL)
+            return FAIL(ST_USAGE, "the goal template has no {s}, the place of the score");
         TRY(check_scale(g->low, g->high, ""));
     }
     if (!isfinite(g->quantum) || g->quantum < 0) return FAIL(ST_USAGE, "the goal's quantum must be 0 or more, not %g", g->quantum);
@@ -166,7 +175,8 @@ static status read_attributes(struct goal_style *g, struct json list) {
     struct json_iter it = json_iter_begin(list);
     struct json key, item;
     if (json_kind_of(list) == JSON_NONE) return ST_OK;
-    if (json_kind_of(list) != JSON_ARRAY || !json_count(list)) return FAIL(ST_FORMAT, "\"attributes\" must be a list of {\"name\", \"low\", \"high\", \"best\"}");
+    if (json_kind_of(list) != JSON_ARRAY || !json_count(list))
+        return FAIL(ST_FORMAT, "\"attributes\" must be a list of {\"name\", \"low\", \"high\", \"best\"}");
     g->best = (struct goal){0};
     for (size_t i = 0; json_iter_next(&it, &key, &item); i++) {
         status s = read_attribute(g, item);

@@ -98,7 +98,8 @@ double goal_distance(const struct goal_style *g, const struct goal *a, const str
 static status wrong(const struct goal_style *g, const char *text, const char *what, const char *name) {
     struct buf names = {0};
     for (size_t i = 0; i < g->attribute_count; i++) buf_printf(&names, "%s%s=G", i ? "," : "", g->attributes[i].name);
-    status s = FAIL(ST_USAGE, "goal '%.200s': %s%.80s; expected %s, or best, or best with some of these behind it", text, what, name, buf_text(&names));
+    status s = FAIL(ST_USAGE, "goal '%.200s': %s%.80s; expected %s, or best, or best with some of these behind it", text, what, name,
+                    buf_text(&names));
     buf_release(&names);
     return s;
 }
@@ -114,7 +115,8 @@ struct given {
     bool each[GOAL_MAX], best;
 };
 
-static status set_one(struct goal *out, struct given *given, const struct goal_style *g, const char *text, const char *name, size_t size, double value) {
+static status set_one(struct goal *out, struct given *given, const struct goal_style *g, const char *text, const char *name, size_t size,
+                      double value) {
     char shown[80];
     snprintf(shown, sizeof shown, "%.*s", size < 70 ? (int)size : 70, name);
     const size_t i = find_attribute(g, name, size);
@@ -239,8 +241,10 @@ void goal_counts_add(struct goal_counts *c, const struct goal *goal) {
     const size_t w = c->width;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare(c->goal + middle * w, goal->value, w) < 0) low = middle + 1;
-        else high = middle;
+        if (compare(c->goal + middle * w, goal->value, w) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     if (low < c->size && compare(c->goal + low * w, goal->value, w) == 0) {
         c->count[low]++;

@@ -35,9 +35,9 @@ void jinja_free(struct jinja *t);
  * (raise_exception's text stands in the message), ST_UNSUPPORTED past a limit, ST_NOMEM. limits may be NULL. */
 status jinja_render(const struct jinja *t, struct buf *out, const struct jinja_var *vars, size_t var_count,
                     const struct jinja_limits *limits);
-/* The same, and appends to `spans` a struct text_span for every {% generation %} block, in the order in which they end: as transformers' AssistantTracker
- * has it, characters of what this call appends, and of a block inside a macro or a block that is captured those from where the template's own
- * output had got to. */
+/* The same, and appends to `spans` a struct text_span for every {% generation %} block, in the order in which they end: as transformers'
+ * AssistantTracker has it, characters of what this call appends, and of a block inside a macro or a block that is captured those from where
+ * the template's own output had got to. */
 status jinja_render_marked(const struct jinja *t, struct buf *out, struct buf *spans, const struct jinja_var *vars, size_t var_count,
                            const struct jinja_limits *limits);
 /* Does the template have such a block? */

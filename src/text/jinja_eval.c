@@ -609,7 +609,8 @@ static status render_into(struct jrender *r, const struct jinja *t, const struct
 
 status jinja_render_marked(const struct jinja *t, struct buf *out, struct buf *spans, const struct jinja_var *vars, size_t var_count,
                            const struct jinja_limits *limits) {
-    struct jrender r = {.out = out, .top = out, .counted = out->size, .spans = spans, .line = 1, .limits = limits ? *limits : (struct jinja_limits){0}};
+    struct jrender r = {
+        .out = out, .top = out, .counted = out->size, .spans = spans, .line = 1, .limits = limits ? *limits : (struct jinja_limits){0}};
     size_t before = out->size;
     if (!r.limits.steps) {
         r.limits.steps = 5u * 1000 * 1000;

@@ -4,7 +4,7 @@
 
 #include "text/jinja_value.h"
 
-#define FILTER(name)                                                                                                                       \
+#define FILTER(name) \
     static status name(struct jrender *r, struct jvalue *out, struct jvalue v, const struct jvalue *args, const struct jcall *call)
 #define UNUSED (void)r, (void)args, (void)call
 

@@ -42,7 +42,8 @@ FILTER(filter_batch) {
     }
     if (!part.list->count) return ST_OK;
     if (args[1].kind != JV_ABSENT && args[1].kind != JV_NONE) {
-        if (!jv_is_number(args[0]) || (double)part.list->count < jv_to_double(args[0])) TRY(jc_int(r, &count, args[0], "batch's number of items"));
+        if (!jv_is_number(args[0]) || (double)part.list->count < jv_to_double(args[0]))
+            TRY(jc_int(r, &count, args[0], "batch's number of items"));
         while ((int64_t)part.list->count < count) TRY(jv_append(r, part.list, args[1]));
     }
     return jv_append(r, out->list, part);
@@ -133,7 +134,8 @@ static status put_quoted(struct jrender *r, struct buf *out, struct jvalue v, bo
     for (size_t i = 0; i < s.s->size; i++) {
         const unsigned char c = (unsigned char)s.s->data[i];
         char code[4];
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr(query ? "_.-~" : "_.-~/", c);
+        const bool plain =
+            (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr(query ? "_.-~" : "_.-~/", c);
         if (c && plain) {
             TRY(jr_put(r, out, s.s->data + i, 1));
         } else if (c == ' ' && query) {

@@ -12,7 +12,7 @@ struct method_row {
     const char *name, *parameters; /* NULL: reads the call itself */
     status (*run)(struct jrender *r, struct jvalue *out, struct jvalue self, const struct jvalue *args, const struct jcall *call);
 };
-#define METHOD(name)                                                                                                                       \
+#define METHOD(name) \
     static status name(struct jrender *r, struct jvalue *out, struct jvalue self, const struct jvalue *args, const struct jcall *call)
 
 static bool absent(struct jvalue v) { return v.kind == JV_ABSENT || v.kind == JV_NONE; }

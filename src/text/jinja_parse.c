@@ -474,7 +474,8 @@ static status parse_not(struct parser *p, struct jnode **out) {
 }
 
 /* Operands of one kind with `word` between them, from the left. */
-static status parse_chain(struct parser *p, struct jnode **out, const char *word, enum jnode_kind kind, status (*operand)(struct parser *, struct jnode **)) {
+static status parse_chain(struct parser *p, struct jnode **out, const char *word, enum jnode_kind kind,
+                          status (*operand)(struct parser *, struct jnode **)) {
     TRY(operand(p, out));
     while (skip_name(p, word)) {
         struct jnode *right = NULL;

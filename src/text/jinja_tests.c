@@ -7,11 +7,11 @@
 #include "text/jinja_value.h"
 
 #define TEST(name) static status name(struct jrender *r, bool *out, struct jvalue v, const struct jvalue *args)
-#define PLAIN(name, expression)                                                                                                            \
-    TEST(name) {                                                                                                                           \
-        (void)r, (void)args, (void)v;                                                                                                      \
-        *out = (expression);                                                                                                               \
-        return ST_OK;                                                                                                                      \
+#define PLAIN(name, expression)       \
+    TEST(name) {                      \
+        (void)r, (void)args, (void)v; \
+        *out = (expression);          \
+        return ST_OK;                 \
     }
 
 static bool is_int(struct jvalue v) { return v.kind == JV_INT || v.kind == JV_BIG; }

@@ -68,21 +68,11 @@ const char *jr_text(struct jrender *r, const char *format, ...) {
 
 /* ---- making values ---- */
 
-struct jvalue jv_none(void) {
-    return (struct jvalue){.kind = JV_NONE};
-}
-struct jvalue jv_bool(bool b) {
-    return (struct jvalue){.kind = JV_BOOL, .b = b};
-}
-struct jvalue jv_int(int64_t i) {
-    return (struct jvalue){.kind = JV_INT, .i = i};
-}
-struct jvalue jv_float(double d) {
-    return (struct jvalue){.kind = JV_FLOAT, .d = d};
-}
-struct jvalue jv_undefined(const char *why) {
-    return (struct jvalue){.kind = JV_UNDEFINED, .why = why};
-}
+struct jvalue jv_none(void) { return (struct jvalue){.kind = JV_NONE}; }
+struct jvalue jv_bool(bool b) { return (struct jvalue){.kind = JV_BOOL, .b = b}; }
+struct jvalue jv_int(int64_t i) { return (struct jvalue){.kind = JV_INT, .i = i}; }
+struct jvalue jv_float(double d) { return (struct jvalue){.kind = JV_FLOAT, .d = d}; }
+struct jvalue jv_undefined(const char *why) { return (struct jvalue){.kind = JV_UNDEFINED, .why = why}; }
 
 size_t jv_count_chars(const char *text, size_t size) {
     size_t n = 0;

@@ -111,9 +111,9 @@ struct jcall {
 
 struct jrender {
     struct arena arena;
-    struct buf *out; /* where output goes: the rendering, or a block that is being captured */
-    struct buf *top; /* the rendering */
-    struct buf *spans; /* of generation blocks; NULL: not asked for */
+    struct buf *out;       /* where output goes: the rendering, or a block that is being captured */
+    struct buf *top;       /* the rendering */
+    struct buf *spans;     /* of generation blocks; NULL: not asked for */
     size_t counted, chars; /* bytes of the rendering whose characters are counted, and how many these are */
     struct jinja_limits limits;
     uint64_t steps;

@@ -3,8 +3,9 @@
 #include <string.h>
 
 /* Line ends are \n alone, as in Python's re. */
-static const char *const sources[MARKDOWN_COUNTS] = {"(*LF)(?m)^#{1}\\s", "(*LF)(?m)^#{2}\\s", "(*LF)(?m)^#{3}\\s", "(*LF)(?m)^#{4}\\s", "(*LF)(?m)^#{5}\\s", "(*LF)(?m)^#{6}\\s",
-    "(*LF)(?m)^\\s*\\d+\\.\\s", "(*LF)(?m)^\\s*[-*+]\\s", "\\*\\*[^*\\n]+\\*\\*", "__[^_\\n]+__"};
+static const char *const sources[MARKDOWN_COUNTS] = {
+    "(*LF)(?m)^#{1}\\s", "(*LF)(?m)^#{2}\\s",        "(*LF)(?m)^#{3}\\s",      "(*LF)(?m)^#{4}\\s",    "(*LF)(?m)^#{5}\\s",
+    "(*LF)(?m)^#{6}\\s", "(*LF)(?m)^\\s*\\d+\\.\\s", "(*LF)(?m)^\\s*[-*+]\\s", "\\*\\*[^*\\n]+\\*\\*", "__[^_\\n]+__"};
 
 status markdown_init(struct markdown *m) {
     *m = (struct markdown){.match = pattern_match_new()};
@@ -67,6 +68,6 @@ status markdown_count(size_t counts[MARKDOWN_COUNTS], struct markdown *m, const 
 void markdown_put_metadata(struct buf *out, const size_t counts[MARKDOWN_COUNTS], size_t tokens) {
     buf_printf(out, "\"token_len\": %zu, \"header_count\": {", tokens);
     for (size_t i = 0; i < 6; i++) buf_printf(out, "%s\"h%zu\": %zu", i ? ", " : "", i + 1, counts[i]);
-    buf_printf(out, "}, \"list_count\": {\"ordered\": %zu, \"unordered\": %zu}, \"bold_count\": {\"**\": %zu, \"__\": %zu}", counts[MARKDOWN_ORDERED],
-        counts[MARKDOWN_UNORDERED], counts[MARKDOWN_STARS], counts[MARKDOWN_LINES]);
+    buf_printf(out, "}, \"list_count\": {\"ordered\": %zu, \"unordered\": %zu}, \"bold_count\": {\"**\": %zu, \"__\": %zu}",
+               counts[MARKDOWN_ORDERED], counts[MARKDOWN_UNORDERED], counts[MARKDOWN_STARS], counts[MARKDOWN_LINES]);
 }

@@ -1,5 +1,6 @@
-/* markdown: how many headers, list items and bold marks a text has, as Arena-Hard counts them for its style control (lmarena/arena-hard-auto 196f6b8,
- * utils/add_markdown_info.py: count_markdown_elements behind remove_pattern of the insides of ``` blocks). */
+/* markdown: how many headers, list items and bold marks a text has, as Arena-Hard counts them for its style control
+ * (lmarena/arena-hard-auto 196f6b8, utils/add_markdown_info.py: count_markdown_elements behind remove_pattern of the insides of ```
+ * blocks). */
 #ifndef RAPT_TEXT_MARKDOWN_H
 #define RAPT_TEXT_MARKDOWN_H
 

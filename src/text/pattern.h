@@ -1,5 +1,6 @@
 /* pattern: the regular expressions of tokenizer files, through PCRE2 (UTF, Unicode classes, JIT), with Oniguruma's meaning: \p{...} of
- * Unicode 16 and of scripts without extensions, \s without U+180E, ASCII contractions. Inside a negated class only \P and \S keep PCRE2's. */
+ * Unicode 16 and of scripts without extensions, \s without U+180E, ASCII contractions. Inside a negated class only \P and \S keep PCRE2's.
+ */
 #ifndef RAPT_TEXT_PATTERN_H
 #define RAPT_TEXT_PATTERN_H
 
@@ -8,8 +9,8 @@
 #include "text/split_fast.h"
 
 struct pattern {
-    char *source; /* owned; as the file has it; a literal is escaped */
-    void *code;   /* pcre2_code */
+    char *source;                  /* owned; as the file has it; a literal is escaped */
+    void *code;                    /* pcre2_code */
     const struct split_fast *fast; /* the same matches by hand, or NULL */
 };
 

@@ -11,8 +11,10 @@ static const struct place *place_at(const char *at, const struct place *places, 
 void places_put(struct buf *out, const char *text, const struct place *places, size_t count) {
     while (*text) {
         const struct place *p = place_at(text, places, count);
-        if (p) buf_append(out, p->text, p->size);
-        else buf_append_char(out, *text);
+        if (p)
+            buf_append(out, p->text, p->size);
+        else
+            buf_append_char(out, *text);
         text += p ? strlen(p->name) : 1;
     }
 }

@@ -36,7 +36,7 @@ status pretoken_from_name(struct pretoken *p, const struct pretoken_row **row, c
         if (!name_in(pretoken_table[i].names, name, size)) continue;
         *row = &pretoken_table[i];
         p->byte_level = !((*row)->flags & PRE_CHARS);
-        for (size_t k = 0; k < sizeof (*row)->patterns / sizeof (*row)->patterns[0] && (*row)->patterns[k]; k++)
+        for (size_t k = 0; k < sizeof(*row)->patterns / sizeof(*row)->patterns[0] && (*row)->patterns[k]; k++)
             TRY(add_step(p, (struct pretoken_step){0}, (*row)->patterns[k]));
         return ST_OK;
     }

@@ -33,7 +33,7 @@ void pretoken_release(struct pretoken *p);
 #define PRETOKEN_CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define PRETOKEN_BLANKS "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 /* Llama 3 and what follows it: words with the character before them, runs of digits, marks with the line ends behind them. */
-#define PRETOKEN_LLAMA3(digits)                                                                                                            \
+#define PRETOKEN_LLAMA3(digits) \
     PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" PRETOKEN_BLANKS
 
 /* What comes with a GGUF name besides its cuts. */
@@ -57,8 +57,8 @@ extern const size_t pretoken_count;
 
 /* Compiles the steps of a GGUF name. ST_UNSUPPORTED lists the known names. */
 status pretoken_from_name(struct pretoken *p, const struct pretoken_row **row, const char *name, size_t size);
-/* The row for vocabularies of bytes that cuts a probing text as p does, with this rule for merges; NULL where there is none. One whose normal
- * form is what n does is preferred; *same_form: there was one. */
+/* The row for vocabularies of bytes that cuts a probing text as p does, with this rule for merges; NULL where there is none. One whose
+ * normal form is what n does is preferred; *same_form: there was one. */
 status pretoken_find_row(const struct pretoken_row **row, bool *same_form, const struct pretoken *p, const struct normalizer *n,
                          bool ignore_merges);
 /* Does p leave texts that went through n in one piece? Seen on the same text. */

@@ -6,14 +6,14 @@
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 /* GPT-4o: a word ends where a small letter meets a capital. */
-#define CASED(upper, lower, ending, digits, marks)                                                                                         \
-    "[^\\r\\n\\p{L}\\p{N}]?" upper "*" lower "+" ending "|[^\\r\\n\\p{L}\\p{N}]?" upper "+" lower "*" ending "|" digits                    \
+#define CASED(upper, lower, ending, digits, marks)                                                                      \
+    "[^\\r\\n\\p{L}\\p{N}]?" upper "*" lower "+" ending "|[^\\r\\n\\p{L}\\p{N}]?" upper "+" lower "*" ending "|" digits \
     "| ?[^\\s\\p{L}\\p{N}]+" marks "|" PRETOKEN_BLANKS
 #define HAN_FREE(class) "(?:(?!\\p{Han})" class ")"
 #define HAN_KANA "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+"
 /* DeepSeek V3's main expression; `marks`: what may follow punctuation, and how line ends are taken. */
-#define DEEPSEEK3(marks)                                                                                                                   \
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+" marks            \
+#define DEEPSEEK3(marks)                                                                                                        \
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+" marks \
     "\\s+(?!\\S)|\\s+"
 #define DEEPSEEK_CJK "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
 /* DeepSeek LLM's letters: the cased ones of its Unicode version. */
@@ -32,19 +32,19 @@
     "-"                                                                                                                                    \
     "\\x{fb17}\\x{ff21}-\\x{ff3a}\\x{ff41}-\\x{ff5a}\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}\\x{10c80}-\\x{10cb2}"  \
     "\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
-#define AFMOE_SCRIPTS                                                                                                                      \
-    "[\\x{4e00}-\\x{9fff}\\x{3400}-\\x{4dbf}\\x{f900}-\\x{faff}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}\\x{ff65}-\\x{ff9f}\\x{2f00}-\\x{"    \
-    "2fdf}"                                                                                                                                \
-    "\\x{e40}-\\x{e7f}\\x{e80}-\\x{eff}\\x{1780}-\\x{17ff}\\x{1000}-\\x{109f}\\x{aa60}-\\x{aa7f}\\x{a9e0}-\\x{a9ff}\\x{ac00}-\\x{d7af}"    \
+#define AFMOE_SCRIPTS                                                                                                                   \
+    "[\\x{4e00}-\\x{9fff}\\x{3400}-\\x{4dbf}\\x{f900}-\\x{faff}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}\\x{ff65}-\\x{ff9f}\\x{2f00}-\\x{" \
+    "2fdf}"                                                                                                                             \
+    "\\x{e40}-\\x{e7f}\\x{e80}-\\x{eff}\\x{1780}-\\x{17ff}\\x{1000}-\\x{109f}\\x{aa60}-\\x{aa7f}\\x{a9e0}-\\x{a9ff}\\x{ac00}-\\x{d7af}" \
     "\\x{1100}-\\x{11ff}]+"
-#define YOUTU_SCRIPTS                                                                                                                      \
-    "[\\x{ac00}-\\x{d7a3}\\x{3131}-\\x{318e}]+|[\\x{ff01}\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}\\x{ff1a}\\x{ff1b}\\x{"     \
-    "ff0c}"                                                                                                                                \
+#define YOUTU_SCRIPTS                                                                                                                  \
+    "[\\x{ac00}-\\x{d7a3}\\x{3131}-\\x{318e}]+|[\\x{ff01}\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}\\x{ff1a}\\x{ff1b}\\x{" \
+    "ff0c}"                                                                                                                            \
     "\\x{3001}-\\x{303f}\\x{fe30}-\\x{fe4f}]+|[\\x{3105}-\\x{312f}]+|" HAN_KANA
 #define BLOOM " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
 #define LINES "[^\\n]+|[\\n]+"
-#define BLANKS_512                                                                                                                         \
-    "\\s{512}(?!\\S)|\\s{256}(?!\\S)|\\s{128}(?!\\S)|\\s{64}(?!\\S)|\\s{32}(?!\\S)|\\s{16}(?!\\S)|\\s{8}(?!\\S)|\\s{4}(?!\\S)|"            \
+#define BLANKS_512                                                                                                              \
+    "\\s{512}(?!\\S)|\\s{256}(?!\\S)|\\s{128}(?!\\S)|\\s{64}(?!\\S)|\\s{32}(?!\\S)|\\s{16}(?!\\S)|\\s{8}(?!\\S)|\\s{4}(?!\\S)|" \
     "\\s{1,2}(?!\\S)|\\s{1}"
 
 const struct pretoken_row pretoken_table[] = {
@@ -89,24 +89,37 @@ const struct pretoken_row pretoken_table[] = {
      {"<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", "([\\t\\n]|    |  )", DIGIT, "[\\p{P}!-/:-@\\[-`{-~]", PRETOKEN_GPT2},
      NORMAL_NONE,
      PRE_ADD_BOS},
-    {"gpt-4o,llama4,kanana2,talkie,minimax-m2", {CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")}, NORMAL_NONE, 0},
-    {"granite-embed-multi-97m", {CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")}, NORMAL_NONE, PRE_IGNORE_MERGES},
+    {"gpt-4o,llama4,kanana2,talkie,minimax-m2",
+     {CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")},
+     NORMAL_NONE,
+     0},
+    {"granite-embed-multi-97m",
+     {CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")},
+     NORMAL_NONE,
+     PRE_IGNORE_MERGES},
     {"tiny_aya,cohere2moe",
      {"\\d{1,3}(?=(?:\\d{3})*\\b)", CASED(UPPER, LOWER, PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n/]*")},
      NORMAL_NONE,
      0},
-    {"kimi-k2", {"\\p{Han}+|" CASED(HAN_FREE(UPPER), HAN_FREE(LOWER), PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n]*")}, NORMAL_NONE, 0},
+    {"kimi-k2",
+     {"\\p{Han}+|" CASED(HAN_FREE(UPPER), HAN_FREE(LOWER), PRETOKEN_CONTRACTION "?", "\\p{N}{1,3}", "[\\r\\n]*")},
+     NORMAL_NONE,
+     0},
     {"superbpe", {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}, NORMAL_NONE, 0},
     {"bailingmoe,bailingmoe2,llada-moe",
      {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"},
      NORMAL_NONE,
      0},
-    {"seed-coder", {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" PRETOKEN_BLANKS}, NORMAL_NONE, 0},
+    {"seed-coder",
+     {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" PRETOKEN_BLANKS},
+     NORMAL_NONE,
+     0},
     {"ufakzeka", {"[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" PRETOKEN_BLANKS}, NORMAL_NONE, 0},
     {"laguna", {LINES, PRETOKEN_LLAMA3(DIGIT)}, NORMAL_NONE, 0},
     {"exaone-moe",
-     {PRETOKEN_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|"
-                  "\\s+(?!\\S)|\\s+"},
+     {PRETOKEN_CONTRACTION
+      "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|"
+      "\\s+(?!\\S)|\\s+"},
      NORMAL_NONE,
      0},
     {"minicpm5", {"\\p{N}{1,3}", PRETOKEN_LLAMA3("\\p{N}+")}, NORMAL_NONE, PRE_IGNORE_MERGES},

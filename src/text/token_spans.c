@@ -1,9 +1,9 @@
 /* token_spans: the text of the tokens is laid beside the text they were made of, character by character. What differs is a blank's mark
  * (U+2581), a blank put in front, blanks that an added token takes along, and characters that a normal form composes.
  *
- * Offsets follow tokenizers (tokenizer/normalizer.rs, pre_tokenizer.rs, pre_tokenizers/byte_level.rs process_offsets): a token that holds some
- * bytes of a character has the whole of it, a mark put in front has the character behind it, and a ByteLevel post-processor with trim_offsets
- * takes blanks off both ends. */
+ * Offsets follow tokenizers (tokenizer/normalizer.rs, pre_tokenizer.rs, pre_tokenizers/byte_level.rs process_offsets): a token that holds
+ * some bytes of a character has the whole of it, a mark put in front has the character behind it, and a ByteLevel post-processor with
+ * trim_offsets takes blanks off both ends. */
 #include "text/token_spans.h"
 
 #include <stdlib.h>
@@ -63,7 +63,8 @@ static status put_texts(struct walk *w) {
     return w->made.size < INT32_MAX ? ST_OK : FAIL(ST_UNSUPPORTED, "a text of more than 2 GiB");
 }
 
-/* The tokens that have bytes [from, to) of the tokens' text have characters [first, last); *token: where to look, kept for the next call. */
+/* The tokens that have bytes [from, to) of the tokens' text have characters [first, last); *token: where to look, kept for the next call.
+ */
 static void give(struct walk *w, size_t *token, size_t from, size_t to, int32_t first, int32_t last) {
     while (w->starts[*token + 1] <= from) ++*token;
     for (size_t i = *token; i < w->count && w->starts[i] < to; i++) {
@@ -106,7 +107,8 @@ static void composed(size_t *bytes, size_t *used, const struct walk *w, const ch
     for (int i = 0; i < COMPOSED_MAX && !*used && w->at + n < w->end; i++) {
         n += utf8_size(w->at + n, w->end);
         buf_clear(&form);
-        if (normalizer_run(&w->t->normalizer, &form, w->at, n) == ST_OK && form.size && form.size <= size && memcmp(form.data, made, form.size) == 0)
+        if (normalizer_run(&w->t->normalizer, &form, w->at, n) == ST_OK && form.size && form.size <= size &&
+            memcmp(form.data, made, form.size) == 0)
             *used = form.size;
     }
     *bytes = n;
@@ -214,7 +216,11 @@ static status follow(struct walk *w) {
 
 static status owner_of(int32_t *token, const struct walk *w, size_t character) {
     *token = character < (size_t)w->characters ? w->owner[character] : -1;
-    return *token == -2 ? FAIL(ST_UNSUPPORTED, "character %zu, where a marked part of the text begins or ends, is rewritten together with others by the tokenizer", character) : ST_OK;
+    return *token == -2
+               ? FAIL(ST_UNSUPPORTED,
+                      "character %zu, where a marked part of the text begins or ends, is rewritten together with others by the tokenizer",
+                      character)
+               : ST_OK;
 }
 
 static status mark(uint8_t *mask, const struct walk *w, const struct text_span *spans, size_t count) {

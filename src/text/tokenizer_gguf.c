@@ -23,7 +23,8 @@ static void add_token(struct tokenizer *t, int32_t id, int64_t type) {
     t->is_added[id] = 1;
     t->is_special[id] = a->special;
     if (a->special || !t->bpe.chars || !memchr(a->content, ' ', a->size)) return;
-    /* The file has blanks where SentencePiece's model has marks, which it looks for in text whose blanks are marks: Gemma's runs of blanks. */
+    /* The file has blanks where SentencePiece's model has marks, which it looks for in text whose blanks are marks: Gemma's runs of blanks.
+     */
     struct buf marked = {0};
     for (size_t i = 0; i < a->size; i++)
         if (a->content[i] == ' ')

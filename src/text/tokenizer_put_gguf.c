@@ -198,8 +198,8 @@ static size_t count_cuts(const struct tokenizer *t, int32_t id) {
     return n;
 }
 
-/* Scores that make SentencePiece merge in the order of the merges: less by 1 with every token that merges lead to. That is possible where all
- * merges into a token stand together and leave none of its cuts out, as in lists that were made from scores. */
+/* Scores that make SentencePiece merge in the order of the merges: less by 1 with every token that merges lead to. That is possible where
+ * all merges into a token stand together and leave none of its cuts out, as in lists that were made from scores. */
 static status scores_of_merges(struct vocabulary *v, const struct tokenizer *t) {
     const struct bpe_merge **merges = NULL;
     size_t count = 0, group = 0;
@@ -212,8 +212,10 @@ static status scores_of_merges(struct vocabulary *v, const struct tokenizer *t) 
             n += !t->is_added[l] && !t->is_added[r];
         }
         if (v->scores[id] != 0 || n != count_cuts(t, id))
-            s = FAIL(ST_UNSUPPORTED, "GGUF: the merges of this tokenizer.json are no list made from SentencePiece's scores (token %d), and "
-                                     "there is no tokenizer.model beside it", id);
+            s = FAIL(ST_UNSUPPORTED,
+                     "GGUF: the merges of this tokenizer.json are no list made from SentencePiece's scores (token %d), and "
+                     "there is no tokenizer.model beside it",
+                     id);
         v->scores[id] = -(float)++group;
     }
     free(merges);
@@ -234,7 +236,8 @@ static status fill_llama(struct vocabulary *v, const struct tokenizer *t, const 
     if (!model) TRY(scores_of_merges(v, t));
     for (int32_t id = 0; model && id < model->bpe.count; id++) {
         if (!model->bpe.text[id] || !model->types[id] || (model != t && t->is_added[id])) continue;
-        if (id >= t->bpe.count || !t->bpe.text[id] || model->bpe.size[id] != t->bpe.size[id] || memcmp(model->bpe.text[id], t->bpe.text[id], t->bpe.size[id]) != 0)
+        if (id >= t->bpe.count || !t->bpe.text[id] || model->bpe.size[id] != t->bpe.size[id] ||
+            memcmp(model->bpe.text[id], t->bpe.text[id], t->bpe.size[id]) != 0)
             return FAIL(ST_MISMATCH, "tokenizer.model and tokenizer.json differ at token %d", id);
         v->scores[id] = model->scores[id];
         v->types[id] = model->types[id];
@@ -263,7 +266,8 @@ static status put_llama(struct gguf_writer *w, struct vocabulary *v, const struc
     TRY(space_prefix(&prefix, t));
     for (int byte = 0; byte < 256; byte++)
         if (!t->bpe.byte_fallback || t->bpe.byte_ids[byte] < 0)
-            return FAIL(ST_UNSUPPORTED, "GGUF: a SentencePiece vocabulary without tokens for single bytes (<0x00> to <0xFF>) has no form there");
+            return FAIL(ST_UNSUPPORTED,
+                        "GGUF: a SentencePiece vocabulary without tokens for single bytes (<0x00> to <0xFF>) has no form there");
     TRY(open_scores(&beside, t));
     status s = fill_llama(v, t, t->scores ? t : beside);
     tokenizer_free(beside);
@@ -307,8 +311,10 @@ static void warn_of_flags(const struct tokenizer *t) {
     for (size_t i = 0; i < t->added_count; i++) {
         const struct added_token *a = &t->added[i];
         if (!a->single_word && !a->lstrip && !a->rstrip) continue;
-        log_warn("GGUF cannot say that '%.*s' (and maybe more tokens) takes the blanks beside it along, or is a word of its own only: texts with it may "
-                 "have other ids there", (int)a->size, a->content);
+        log_warn("GGUF cannot say that '%.*s' (and maybe more tokens) takes the blanks beside it along, or is a word of its own only: "
+                 "texts with it may "
+                 "have other ids there",
+                 (int)a->size, a->content);
         return;
     }
 }
@@ -317,7 +323,8 @@ status tokenizer_put_gguf(const struct tokenizer *t, struct gguf_writer *w, size
     struct vocabulary v = {0};
     if ((size_t)t->bpe.count > vocab)
         return FAIL(ST_MISMATCH, "the tokenizer has %d tokens, the model's embedding only %zu rows", t->bpe.count, vocab);
-    if (t->model == &token_model_unigram) return FAIL(ST_UNSUPPORTED, "GGUF: a unigram tokenizer has no form that llama.cpp reads in decoders");
+    if (t->model == &token_model_unigram)
+        return FAIL(ST_UNSUPPORTED, "GGUF: a unigram tokenizer has no form that llama.cpp reads in decoders");
     status s = vocabulary_init(&v, vocab);
     if (s == ST_OK) s = t->model == &token_model_bytes ? put_gpt2(w, &v, t) : put_llama(w, &v, t);
     vocabulary_release(&v);

@@ -38,7 +38,7 @@ struct tokenizer {
     struct unigram unigram;
     const float *scores;  /* [bpe.count] of a tokenizer.model, else NULL */
     const uint8_t *types; /* the same: its piece types, which are GGUF's token types */
-    struct trie keep; /* user-defined symbols of a tokenizer.model */
+    struct trie keep;     /* user-defined symbols of a tokenizer.model */
     const struct token_model *model;
     struct normalizer normalizer;
     struct pretoken pretoken;

@@ -1,4 +1,5 @@
-/* unicode: general categories of Unicode 16, which tokenizers' Oniguruma knows: utf8proc's and PCRE2's tables with what their versions lack. */
+/* unicode: general categories of Unicode 16, which tokenizers' Oniguruma knows: utf8proc's and PCRE2's tables with what their versions
+ * lack. */
 #ifndef RAPT_TEXT_UNICODE_H
 #define RAPT_TEXT_UNICODE_H
 

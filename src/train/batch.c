@@ -9,7 +9,8 @@ size_t batch_row_tokens(const struct loaded *data, size_t row, bool share) {
         const struct loaded_response *x = loaded_response(data, row, j);
         n += (size_t)x->count + (size_t)x->prompt;
         /* What is shared is told by the tokens when the tree is built; here by what cannot be wrong. */
-        if (j && share && x->prompt == r->prompt && memcmp(loaded_sequence(data, row, j), loaded_sequence(data, row, 0), prompt) == 0) n -= (size_t)x->prompt;
+        if (j && share && x->prompt == r->prompt && memcmp(loaded_sequence(data, row, j), loaded_sequence(data, row, 0), prompt) == 0)
+            n -= (size_t)x->prompt;
         prompt = (size_t)r->prompt * sizeof(int32_t);
     }
     return n;
@@ -67,8 +68,8 @@ static size_t fill(struct filling *f, size_t row) {
 
 #define SHARED_LITTLE 32 /* positions, a chat template's opening */
 
-/* The first of the rows, as many as fit. Where some are left over, the cut goes between two rows that have little in common, so that the two goals of a
- * pair, or the rows of a prompt, stay together. */
+/* The first of the rows, as many as fit. Where some are left over, the cut goes between two rows that have little in common, so that the
+ * two goals of a pair, or the rows of a prompt, stay together. */
 static size_t fill_all(struct filling *f, const uint32_t *rows, size_t count, size_t token_budget) {
     size_t taken = 0, cut = 0, least = SIZE_MAX;
     int32_t sequences = 0; /* up to the cut */
@@ -98,7 +99,8 @@ status batch_pack(struct seqtree *tree, size_t *taken, const struct loaded *data
     *taken = fill_all(&f, rows, count, token_budget);
     const size_t first = *taken == 1 ? batch_row_tokens(data, rows[0], share) : 0;
     if (first > token_budget)
-        return FAIL(ST_UNSUPPORTED, "the row of line %llu needs %zu positions, a micro-batch holds %zu; raise --micro-batch-tokens or lower --max-length",
+        return FAIL(ST_UNSUPPORTED,
+                    "the row of line %llu needs %zu positions, a micro-batch holds %zu; raise --micro-batch-tokens or lower --max-length",
                     (unsigned long long)data->rows[rows[0]].line, first, token_budget);
     if (data->pooled) return seqtree_build_pooled(tree, f.ids, f.sizes, f.last, 1, f.sequences, share);
     if (data->marks.size) return seqtree_build_marked(tree, f.ids, f.sizes, f.marks, f.sequences, share);

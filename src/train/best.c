@@ -5,7 +5,8 @@
 bool best_is_greater(const char *metric) { return !text_ends_with(metric, "loss"); }
 
 bool best_meet(struct best *b, const struct best_options *o, uint64_t step, double value) {
-    const bool first = b->step == 0 && isfinite(value), better = first || (b->step && isfinite(value) && (o->greater ? value > b->value : value < b->value));
+    const bool first = b->step == 0 && isfinite(value),
+               better = first || (b->step && isfinite(value) && (o->greater ? value > b->value : value < b->value));
     b->idle = first || (better && fabs(value - b->value) > o->threshold) ? 0 : b->idle + 1;
     if (better) b->step = step, b->value = value;
     return better;
@@ -24,7 +25,9 @@ bool best_read(struct best *b, struct json from) {
     int64_t at, idle;
     *b = (struct best){0};
     if (!step.size) return true;
-    if (!json_int(&at, step) || !json_double(&b->value, json_get(from, "best_metric")) || !json_int(&idle, json_get(from, "evaluations_without_improvement")) || at < 0 || idle < 0) return false;
+    if (!json_int(&at, step) || !json_double(&b->value, json_get(from, "best_metric")) ||
+        !json_int(&idle, json_get(from, "evaluations_without_improvement")) || at < 0 || idle < 0)
+        return false;
     b->step = (uint64_t)at, b->idle = (uint64_t)idle;
     return true;
 }

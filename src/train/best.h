@@ -1,5 +1,5 @@
-/* best: which of a run's evaluations was the best so far, for the weights that are kept at its end and for ending early (transformers' load_best_model_at_end and
- * EarlyStoppingCallback, whose rules these are). The evaluation before the first step does not count. */
+/* best: which of a run's evaluations was the best so far, for the weights that are kept at its end and for ending early (transformers'
+ * load_best_model_at_end and EarlyStoppingCallback, whose rules these are). The evaluation before the first step does not count. */
 #ifndef RAPT_TRAIN_BEST_H
 #define RAPT_TRAIN_BEST_H
 
@@ -10,10 +10,10 @@
 #include "format/json.h"
 
 struct best_options {
-    bool keep;          /* the weights of the best evaluation are what the run leaves */
-    bool greater;       /* is better; else less is */
-    uint64_t patience;  /* evaluations in a row without improvement that end the run; 0: none do */
-    double threshold;   /* an improvement is more than this */
+    bool keep;         /* the weights of the best evaluation are what the run leaves */
+    bool greater;      /* is better; else less is */
+    uint64_t patience; /* evaluations in a row without improvement that end the run; 0: none do */
+    double threshold;  /* an improvement is more than this */
 };
 struct best {
     uint64_t step; /* of the best evaluation; 0: there was none yet */

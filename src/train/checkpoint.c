@@ -38,17 +38,21 @@ void checkpoint_identity(struct buf *out, const struct trainer *t) {
     const struct train_options *o = t->o;
     char hex[HASH_HEX_SIZE];
     hash_hex(hex, t->train.ids.data, t->train.ids.count * sizeof(int32_t));
-    buf_printf(out,
-               "{\"model\": \"%s\", \"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
-               "\"total_steps\": %llu",
-               t->model_hash, hex, t->model.params.size, o->batch, t->micros_per_step, (int)t->order_kind, (unsigned long long)o->seed,
-               (unsigned long long)t->total_steps);
+    buf_printf(
+        out,
+        "{\"model\": \"%s\", \"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
+        "\"total_steps\": %llu",
+        t->model_hash, hex, t->model.params.size, o->batch, t->micros_per_step, (int)t->order_kind, (unsigned long long)o->seed,
+        (unsigned long long)t->total_steps);
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
     if (t->with_scores || t->with_margins) buf_printf(out, ", \"data_file\": \"%s\"", t->data_hash); /* the numbers beside the ids */
     if (o->objective == OBJECTIVE_SFT && !o->completion_only) buf_append_text(out, ", \"completion_only_loss\": false");
-    if (o->assistant_only) buf_printf(out, ", \"assistant_only_loss\": \"%016llx\"", (unsigned long long)hash_bytes(t->train.marks.data, t->train.marks.size, 0));
-    if (o->ref_sync_steps) buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
+    if (o->assistant_only)
+        buf_printf(out, ", \"assistant_only_loss\": \"%016llx\"",
+                   (unsigned long long)hash_bytes(t->train.marks.data, t->train.marks.size, 0));
+    if (o->ref_sync_steps)
+        buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->compat != FIT_TRL_1) buf_printf(out, ", \"compat\": %d", (int)o->compat);
     if (o->objective == OBJECTIVE_KTO) buf_printf(out, ", \"kto_threshold\": \"%.17g\"", o->kto_threshold);
     buf_printf(out, ", \"schedule\": \"%s\", \"schedule_options\": [", o->schedule.name);
@@ -60,15 +64,16 @@ void checkpoint_identity(struct buf *out, const struct trainer *t) {
     if (t->schedule.row->watch) buf_printf(out, "], \"metric_for_best_model\": [\"%s\"", o->watched);
     buf_printf(out, "], \"warmup_steps\": %llu, \"learning_rate\": %.17g", (unsigned long long)t->schedule.warmup_steps, o->schedule.peak);
     const struct optim_params *p = &o->optim;
-    buf_printf(out, ", \"optimizer\": \"%s\", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %d, %d]", o->optimizer->name,
-               p->beta1, p->beta2, p->eps, p->weight_decay, p->momentum, p->dampening, p->ns_steps, p->min_8bit_size, (int)p->nesterov, p->adjust_lr_fn);
+    buf_printf(out, ", \"optimizer\": \"%s\", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %d, %d]",
+               o->optimizer->name, p->beta1, p->beta2, p->eps, p->weight_decay, p->momentum, p->dampening, p->ns_steps, p->min_8bit_size,
+               (int)p->nesterov, p->adjust_lr_fn);
     buf_printf(out, ", \"max_grad_norm\": %.17g", o->max_grad_norm);
     if (o->full)
         buf_append_text(out, ", \"full\": true}");
     else
-        buf_printf(out, ", \"lora\": [%zu, %.17g, %.17g, %d, %d, %d, %zu, %d, %d], \"loraplus_lr_ratio\": %.17g}", o->lora.rank, o->lora.alpha,
-                   o->lora.dropout, (int)o->lora.rslora, (int)o->lora.dora, (int)o->lora.init, o->lora.pissa_steps, (int)o->lora.save_head,
-                   (int)o->lora.save_embedding, o->loraplus_ratio);
+        buf_printf(out, ", \"lora\": [%zu, %.17g, %.17g, %d, %d, %d, %zu, %d, %d], \"loraplus_lr_ratio\": %.17g}", o->lora.rank,
+                   o->lora.alpha, o->lora.dropout, (int)o->lora.rslora, (int)o->lora.dora, (int)o->lora.init, o->lora.pissa_steps,
+                   (int)o->lora.save_head, (int)o->lora.save_embedding, o->loraplus_ratio);
 }
 
 static void machine_of(struct buf *out, const struct trainer *t, int64_t threads, int64_t ranks) {
@@ -219,8 +224,10 @@ status checkpoint_save(struct trainer *t) {
 
 void checkpoint_drop_best(const struct trainer *t, uint64_t step) {
     if (t->comm.rank > 0) return;
-    if (step_due(step, t->o->save_steps)) prune(t); /* it was beside --save-total-limit's */
-    else remove_checkpoint(t, step);
+    if (step_due(step, t->o->save_steps))
+        prune(t); /* it was beside --save-total-limit's */
+    else
+        remove_checkpoint(t, step);
 }
 
 /* In pieces, whose pages of the file are given back: a run that goes on takes no more memory than before. */
@@ -272,8 +279,8 @@ static status check_identity(const struct trainer *t, struct json state) {
     json_int(&ranks, json_get(v, "ranks"));
     if (ranks != t->comm.size) { /* then threads differ too, and only the bits were promised to the same number */
         json_int(&threads, json_get(v, "threads"));
-        log_info("the checkpoint was made by %lld rank%s, this run has %d: losses will differ in the sixth digit", (long long)ranks, ranks == 1 ? "" : "s",
-                 t->comm.size);
+        log_info("the checkpoint was made by %lld rank%s, this run has %d: losses will differ in the sixth digit", (long long)ranks,
+                 ranks == 1 ? "" : "s", t->comm.size);
     }
     machine_of(&want, t, threads, ranks);
     if (s == ST_OK && !same(v, &want) && !t->o->allow_drift)
@@ -341,7 +348,9 @@ status checkpoint_clear(const struct trainer *t) {
     status s = ST_OK;
     for (long n; s == ST_OK && (n = newest(t->o->output_dir, -1)) >= 0;) {
         if (!t->o->overwrite) {
-            s = FAIL(ST_USAGE, "%s holds checkpoints of an earlier run: --resume goes on from checkpoint-%ld, --overwrite-output-dir removes them", t->o->output_dir, n);
+            s = FAIL(ST_USAGE,
+                     "%s holds checkpoints of an earlier run: --resume goes on from checkpoint-%ld, --overwrite-output-dir removes them",
+                     t->o->output_dir, n);
             break;
         }
         buf_clear(&path);
@@ -393,7 +402,8 @@ status manifest_write(struct trainer *t, bool finished) {
     buf_printf(&b,
                "  \"rows\": {\"read\": %zu, \"trained\": %zu, \"dropped_too_long\": %zu, \"dropped_with_partner\": %zu, \"cut\": %zu, "
                "\"cut_prompt\": %zu, \"prefix_mismatch\": %zu},\n",
-               t->train.read, t->train.count, t->train.dropped_long, t->train.dropped_partner, t->train.cut, t->train.cut_prompt, t->train.mismatched);
+               t->train.read, t->train.count, t->train.dropped_long, t->train.dropped_partner, t->train.cut, t->train.cut_prompt,
+               t->train.mismatched);
     buf_printf(&b,
                "  \"steps\": %llu,\n  \"total_steps\": %llu,\n  \"trained_parameters\": %zu,\n  \"machine\": ", (unsigned long long)t->step,
                (unsigned long long)t->total_steps, t->model.params.size);

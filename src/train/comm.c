@@ -13,10 +13,10 @@
 #include "base/log.h"
 #include "train/comm_ops.h"
 
-#define LANES 2               /* pieces on their way at a time: while one waits for the network the other's numbers are added */
-#define NAP_US 50             /* between two looks at the network while the cores compute */
-#define SPINS 2000            /* looks without a nap when nothing but the network is waited for */
-#define NOTICE_S 0.4          /* behind a signal; mpirun kills a second after its own */
+#define LANES 2      /* pieces on their way at a time: while one waits for the network the other's numbers are added */
+#define NAP_US 50    /* between two looks at the network while the cores compute */
+#define SPINS 2000   /* looks without a nap when nothing but the network is waited for */
+#define NOTICE_S 0.4 /* behind a signal; mpirun kills a second after its own */
 #define BYTES_AT_A_TIME ((size_t)1 << 26)
 
 static int number(const char *name, int otherwise) {
@@ -46,7 +46,8 @@ struct patience {
     int spins;
 };
 
-/* One look was in vain: waits a little, or gives up on the others. A rank that died leaves the rest waiting; mpirun then sends them a signal. */
+/* One look was in vain: waits a little, or gives up on the others. A rank that died leaves the rest waiting; mpirun then sends them a
+ * signal. */
 static status wait_a_little(struct patience *p, const struct comm *c) {
     if (p->spins++ < SPINS)
         sched_yield();
@@ -56,10 +57,14 @@ static status wait_a_little(struct patience *p, const struct comm *c) {
     const double now = log_now_s();
     if (p->since_s <= 0) p->since_s = now;
     if (now - p->since_s < NOTICE_S) return ST_OK;
-    if (!p->told) log_info("stopping; waiting for the other ranks. If one of them died, the run ends here, and --resume goes on from its newest checkpoint");
+    if (!p->told)
+        log_info("stopping; waiting for the other ranks. If one of them died, the run ends here, and --resume goes on from its newest "
+                 "checkpoint");
     p->told = true;
     if (now - p->since_s < c->patience_s) return ST_OK;
-    return FAIL(ST_IO, "the other ranks were waited for for %.0f seconds after the signal to stop: one of them is gone; --resume goes on from the newest checkpoint",
+    return FAIL(ST_IO,
+                "the other ranks were waited for for %.0f seconds after the signal to stop: one of them is gone; --resume goes on from the "
+                "newest checkpoint",
                 c->patience_s);
 }
 
@@ -75,7 +80,8 @@ static void *sum_pieces(void *context) {
         bool moved = false;
         while (!over && c->taken < c->begun && !lanes[c->taken % LANES].busy) {
             const struct comm_piece *p = &c->queue[c->taken % COMM_QUEUE];
-            CHECK(comm_ops_ring_begin(&lanes[c->taken % LANES], c, p->x, p->n, (int)(c->taken % LANES)) == ST_OK); /* 4 MB at most, once a lane */
+            CHECK(comm_ops_ring_begin(&lanes[c->taken % LANES], c, p->x, p->n, (int)(c->taken % LANES)) ==
+                  ST_OK); /* 4 MB at most, once a lane */
             c->taken++;
         }
         pthread_mutex_unlock(&c->lock);
@@ -105,8 +111,10 @@ status comm_begin(struct comm *c) {
     if (launched == 1) return ST_OK;
     TRY(comm_ops_begin(c));
     if (launched > 1 && launched != c->size)
-        return FAIL(ST_UNSUPPORTED, "%d processes were started together, and the MPI that this build was linked with sees %d: start them with its own mpirun", launched,
-                    c->size);
+        return FAIL(
+            ST_UNSUPPORTED,
+            "%d processes were started together, and the MPI that this build was linked with sees %d: start them with its own mpirun",
+            launched, c->size);
     if (c->size == 1) return ST_OK;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, NULL);
@@ -134,7 +142,8 @@ void comm_abort(struct comm *c) {
 
 /* mpirun's own choice of a core a rank, which it makes for up to two ranks, leaves the others idle. */
 static bool bound_by_default(void) {
-    return getenv("OMPI_MCA_orte_bound_at_launch") && !getenv("OMPI_MCA_hwloc_base_binding_policy") && !getenv("OMPI_MCA_rmaps_base_mapping_policy");
+    return getenv("OMPI_MCA_orte_bound_at_launch") && !getenv("OMPI_MCA_hwloc_base_binding_policy") &&
+           !getenv("OMPI_MCA_rmaps_base_mapping_policy");
 }
 
 /* The place-th of `parts` equal parts of a set of cores. */
@@ -262,7 +271,9 @@ status comm_same(struct comm *c, const char *text, const char *what) {
     status s = comm_broadcast(c, first, size);
     first[size] = '\0';
     if (s == ST_OK)
-        s = comm_agree(c, strcmp(first, text) == 0 ? ST_OK : FAIL(ST_MISMATCH, "it has another %s than rank 0: %s, and rank 0 has %s", what, text, first));
+        s = comm_agree(c, strcmp(first, text) == 0
+                              ? ST_OK
+                              : FAIL(ST_MISMATCH, "it has another %s than rank 0: %s, and rank 0 has %s", what, text, first));
     free(first);
     return s;
 }

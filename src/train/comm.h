@@ -2,9 +2,9 @@
  * function here returns at once. The trainer sees nothing of MPI; comm_mpi.c is the only file that does.
  *
  * Gradients are summed behind the backward pass: comm_start hands a piece over, a thread moves it while layers below are computed,
- * comm_finish waits for all. The sum is a ring (Patarasuk and Yuan 2009, doi 10.1016/j.jpdc.2008.09.002): each segment is added up from rank
- * to rank in one fixed order and then handed round, so that all ranks get the same bits, and the same number of ranks gives the same bits
- * again whatever the network. All ranks must make the same calls in the same order. */
+ * comm_finish waits for all. The sum is a ring (Patarasuk and Yuan 2009, doi 10.1016/j.jpdc.2008.09.002): each segment is added up from
+ * rank to rank in one fixed order and then handed round, so that all ranks get the same bits, and the same number of ranks gives the same
+ * bits again whatever the network. All ranks must make the same calls in the same order. */
 #ifndef RAPT_TRAIN_COMM_H
 #define RAPT_TRAIN_COMM_H
 
@@ -26,9 +26,10 @@ struct comm {
     int local_rank, local_size; /* of this machine */
     char host[64];
     const volatile sig_atomic_t *stop; /* not 0: a signal asked the run to stop; NULL: nothing will */
-    double patience_s; /* after such a signal: how long others are waited for before they count as gone; they may be in the middle of a step */
-    bool together;     /* all ranks end now, each knows; else a rank that fails must end the others (comm_abort) */
-    bool silent;       /* and another one says why: this one leaves as if all were well, since mpirun kills the rest behind the first bad exit */
+    double
+        patience_s; /* after such a signal: how long others are waited for before they count as gone; they may be in the middle of a step */
+    bool together;  /* all ranks end now, each knows; else a rank that fails must end the others (comm_abort) */
+    bool silent; /* and another one says why: this one leaves as if all were well, since mpirun kills the rest behind the first bad exit */
     /* of the thread that sums; guarded by lock */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -52,8 +53,8 @@ void comm_end(struct comm *c);
 /* Ends all ranks at once, without their leave. Returns only for one process. */
 void comm_abort(struct comm *c);
 
-/* Divides the cores of this machine among its ranks and sets the number of threads, unless `given` (by --threads or OMP_NUM_THREADS). mpirun
- * binds each rank to one core where nothing was said: that is undone. */
+/* Divides the cores of this machine among its ranks and sets the number of threads, unless `given` (by --threads or OMP_NUM_THREADS).
+ * mpirun binds each rank to one core where nothing was said: that is undone. */
 status comm_share_cores(struct comm *c, bool given);
 
 /* x[n] becomes the sum over all ranks, in place, in the background; x must be left alone until comm_finish. Pieces are summed in the order

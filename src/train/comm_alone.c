@@ -3,7 +3,9 @@
 
 status comm_ops_begin(struct comm *c) {
     (void)c;
-    return FAIL(ST_UNSUPPORTED, "several ranks were started, and this build has no MPI: install libopenmpi-dev, configure and build again (docs/many-machines.md)");
+    return FAIL(
+        ST_UNSUPPORTED,
+        "several ranks were started, and this build has no MPI: install libopenmpi-dev, configure and build again (docs/many-machines.md)");
 }
 
 /* None of these is reached: comm.c calls them where comm_ops_begin went well. */

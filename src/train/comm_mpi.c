@@ -41,10 +41,12 @@ void comm_ops_abort(void) { MPI_Abort(MPI_COMM_WORLD, 1); }
 void comm_ops_gather_local(void *out, const void *in, size_t n) { MPI_Allgather(in, (int)n, MPI_BYTE, out, (int)n, MPI_BYTE, machine); }
 
 /* Where segment i begins. */
-static size_t begin_of(const struct comm_ring *r, const struct comm *c, int i) { return r->n / (size_t)c->size * (size_t)i + r->n % (size_t)c->size * (size_t)i / (size_t)c->size; }
+static size_t begin_of(const struct comm_ring *r, const struct comm *c, int i) {
+    return r->n / (size_t)c->size * (size_t)i + r->n % (size_t)c->size * (size_t)i / (size_t)c->size;
+}
 
-/* In round k < size - 1 a rank sends segment rank - k on and receives rank - k - 1, to which it adds its own; after these it holds the whole
- * sum of segment rank + 1, and in the second half of the rounds sums are handed on the same way. */
+/* In round k < size - 1 a rank sends segment rank - k on and receives rank - k - 1, to which it adds its own; after these it holds the
+ * whole sum of segment rank + 1, and in the second half of the rounds sums are handed on the same way. */
 static int segment_of(const struct comm *c, int round, bool sent) {
     const int half = c->size - 1, k = round < half ? round : round - half, first = c->rank + (round < half ? 0 : 1);
     return ((first - k - (sent ? 0 : 1)) % c->size + c->size) % c->size;

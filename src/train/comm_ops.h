@@ -1,5 +1,5 @@
-/* comm_ops: what comm.c asks of the library that connects ranks: comm_mpi.c, or comm_alone.c in a build without one; private to src/train. One
- * thread at a time calls in. */
+/* comm_ops: what comm.c asks of the library that connects ranks: comm_mpi.c, or comm_alone.c in a build without one; private to src/train.
+ * One thread at a time calls in. */
 #ifndef RAPT_TRAIN_COMM_OPS_H
 #define RAPT_TRAIN_COMM_OPS_H
 

@@ -25,7 +25,9 @@ status train_goal_check_tokens(const struct train_options *o, const struct encod
     struct goal_tokens tokens;
     status s = goal_tokens_read(&tokens, e, path);
     if (s == ST_OK && tokens.missing)
-        log_warn("the goals' token %s is none of %s's, which will read it as several: rapt augment --goal-tokens takes tokens that the model has", tokens.missing, o->model);
+        log_warn("the goals' token %s is none of %s's, which will read it as several: rapt augment --goal-tokens takes tokens that the "
+                 "model has",
+                 tokens.missing, o->model);
     else if (s == ST_OK && tokens.count && !embeddings_trained)
         log_info("the embeddings of the goals' tokens stay as they are: --modules-to-save embed_tokens trains them");
     free(tokens.missing);

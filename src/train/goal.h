@@ -5,10 +5,11 @@
 #include "data/encode.h"
 #include "train/trainer.h"
 
-/* goal.json, which rapt augment writes beside the data, goes beside the weights trained on them, so that generate and chat ask the same way. Data without one: an
- * adapter that is trained on keeps its own. */
+/* goal.json, which rapt augment writes beside the data, goes beside the weights trained on them, so that generate and chat ask the same
+ * way. Data without one: an adapter that is trained on keeps its own. */
 status train_goal_copy(const struct train_options *o);
-/* Warns of goals' tokens (augment --goal-tokens) that are not tokens of this model, and says so where none of them can learn. After train_goal_copy. */
+/* Warns of goals' tokens (augment --goal-tokens) that are not tokens of this model, and says so where none of them can learn. After
+ * train_goal_copy. */
 status train_goal_check_tokens(const struct train_options *o, const struct encoder *e, bool embeddings_trained);
 
 #endif

@@ -47,7 +47,8 @@ status kwargs_read(const struct kwargs *k, void *values, const char *owner, cons
         if (!mark) return FAIL(ST_USAGE, "%s expects key=value, not '%s'", k->option, items[i]);
         const size_t size = (size_t)(mark - items[i]);
         if (word_at(takes, ' ', items[i], size) < 0)
-            return FAIL(ST_USAGE, "%s: %s has no setting '%.*s'; it takes: %s", k->option, owner, (int)size, items[i], takes[0] ? takes : "none");
+            return FAIL(ST_USAGE, "%s: %s has no setting '%.*s'; it takes: %s", k->option, owner, (int)size, items[i],
+                        takes[0] ? takes : "none");
         for (size_t j = 0; j < k->count; j++)
             if (strlen(k->all[j].name) == size && memcmp(k->all[j].name, items[i], size) == 0) found = &k->all[j];
         CHECK(found);

@@ -23,8 +23,8 @@ struct kwargs {
     size_t count;
 };
 
-/* Reads items such as "num_cycles=2" into `values`. owner: the row that takes them, takes: the names it takes, separated by blanks, "" = none.
- * ST_USAGE names a setting that is unknown, not taken, given twice, or has no valid value. */
+/* Reads items such as "num_cycles=2" into `values`. owner: the row that takes them, takes: the names it takes, separated by blanks, "" =
+ * none. ST_USAGE names a setting that is unknown, not taken, given twice, or has no valid value. */
 status kwargs_read(const struct kwargs *k, void *values, const char *owner, const char *takes, const char *const *items, size_t count);
 
 #endif

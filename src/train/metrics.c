@@ -5,7 +5,8 @@
 
 #include "format/json.h"
 
-void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected, const int32_t *prompts) {
+void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected,
+                     const int32_t *prompts) {
     for (int32_t i = 0; i < tree->score_count; i++) {
         const struct seqtree_score *e = &tree->scores[i];
         const int32_t slot = r->score_slot[i];
@@ -24,8 +25,8 @@ void token_stats_add(struct token_stats *s, const struct run *r, const struct se
 
 static double per(double sum, int64_t count) { return count ? sum / (double)count : 0; }
 
-void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy, const double *reference,
-                 const uint32_t *first, size_t rows, double beta) {
+void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy,
+                 const double *reference, const uint32_t *first, size_t rows, double beta) {
     m->count++;
     m->loss += loss->value;
     m->nll += loss->nll;
@@ -121,7 +122,11 @@ struct value {
 
 /* Those of these kinds, all; a side that no row was on has count 0. */
 static size_t values_of(struct value out[VALUES_MAX], const struct metrics *m, unsigned kinds) {
-    enum { PAIRS = METRICS_PAIRS_ALONE | METRICS_PAIRS, LABELS = METRICS_LABELS | METRICS_LABELS_KL, TOKENS = METRICS_SFT | PAIRS | LABELS };
+    enum {
+        PAIRS = METRICS_PAIRS_ALONE | METRICS_PAIRS,
+        LABELS = METRICS_LABELS | METRICS_LABELS_KL,
+        TOKENS = METRICS_SFT | PAIRS | LABELS
+    };
     const bool labels = (kinds & LABELS) != 0;
     const double every = (double)m->count, chosen = labels ? m->with_chosen : every, rejected = labels ? m->with_rejected : every;
     const double both = labels ? m->with_both : every;
@@ -149,7 +154,8 @@ static size_t values_of(struct value out[VALUES_MAX], const struct metrics *m, u
         {{"max_reward", m->reward_max, every}, METRICS_REWARDS},
         {{"accuracy", m->reward_accuracy, every}, METRICS_REWARDS},
         {{"margin", m->reward_margin, every}, METRICS_REWARDS},
-        {{"shared_positions", m->alone - m->positions, m->alone}, TOKENS | METRICS_REWARDS}, /* not TRL's: the part that trees did not compute */
+        {{"shared_positions", m->alone - m->positions, m->alone},
+         TOKENS | METRICS_REWARDS}, /* not TRL's: the part that trees did not compute */
     };
     size_t n = 0;
     _Static_assert(sizeof all / sizeof all[0] <= VALUES_MAX, "values");

@@ -61,8 +61,10 @@ static status sgd_apply(const struct optim_update *u, const struct optim_params 
 }
 
 static status sgd_check(const struct optim_params *p) {
-    if (!(p->momentum >= 0 && p->momentum < 1)) return FAIL(ST_USAGE, "--optim-args: momentum must be at least 0 and below 1, it is %g", p->momentum);
-    if (p->nesterov && (p->momentum == 0 || p->dampening != 0)) return FAIL(ST_USAGE, "--optim-args: nesterov needs momentum and no dampening, as in torch");
+    if (!(p->momentum >= 0 && p->momentum < 1))
+        return FAIL(ST_USAGE, "--optim-args: momentum must be at least 0 and below 1, it is %g", p->momentum);
+    if (p->nesterov && (p->momentum == 0 || p->dampening != 0))
+        return FAIL(ST_USAGE, "--optim-args: nesterov needs momentum and no dampening, as in torch");
     if (p->dampening != 0 && p->momentum == 0) return FAIL(ST_USAGE, "--optim-args: dampening has no effect without momentum");
     return ST_OK;
 }
@@ -90,15 +92,18 @@ static status lion_apply(const struct optim_update *u, const struct optim_params
 
 #define ADAM "adam-beta1 adam-beta2 adam-epsilon"
 const struct optim_row optim_table[] = {
-    {"adamw_torch", "adamw adamw_torch_fused", "Adam with decoupled weight decay, bias-corrected", "Loshchilov and Hutter 2017, arXiv 1711.05101; torch.optim.AdamW",
-     ADAM, "", 0.999, optim_adamw_state, NULL, optim_adamw, NULL},
-    {"adamw_8bit", "adamw_bnb_8bit", "AdamW with moments of 8 bits: a quarter of its state's memory", "Dettmers et al. 2021, arXiv 2110.02861; bitsandbytes AdamW8bit", ADAM,
-     "min_8bit_size", 0.999, optim_adamw_8bit_state, NULL, optim_adamw_8bit, NULL},
-    {"sgd", "", "gradient descent, with momentum where asked for", "torch.optim.SGD", "", "momentum dampening nesterov", 0.999, sgd_state, NULL, sgd_apply, sgd_check},
-    {"lion_32bit", "lion", "the sign of a momentum; wants a rate 3 to 10 times below AdamW's", "Chen et al. 2023, arXiv 2302.06675; bitsandbytes Lion",
-     "adam-beta1 adam-beta2", "", 0.99, lion_state, NULL, lion_apply, NULL},
-    {"muon", "", "orthogonalised momentum for hidden matrices, AdamW for the rest", "Jordan et al. 2024, kellerjordan.github.io/posts/muon; torch.optim.Muon", ADAM,
-     "momentum nesterov ns_steps adjust_lr_fn", 0.999, optim_muon_state, optim_muon_work, optim_muon, optim_muon_check},
+    {"adamw_torch", "adamw adamw_torch_fused", "Adam with decoupled weight decay, bias-corrected",
+     "Loshchilov and Hutter 2017, arXiv 1711.05101; torch.optim.AdamW", ADAM, "", 0.999, optim_adamw_state, NULL, optim_adamw, NULL},
+    {"adamw_8bit", "adamw_bnb_8bit", "AdamW with moments of 8 bits: a quarter of its state's memory",
+     "Dettmers et al. 2021, arXiv 2110.02861; bitsandbytes AdamW8bit", ADAM, "min_8bit_size", 0.999, optim_adamw_8bit_state, NULL,
+     optim_adamw_8bit, NULL},
+    {"sgd", "", "gradient descent, with momentum where asked for", "torch.optim.SGD", "", "momentum dampening nesterov", 0.999, sgd_state,
+     NULL, sgd_apply, sgd_check},
+    {"lion_32bit", "lion", "the sign of a momentum; wants a rate 3 to 10 times below AdamW's",
+     "Chen et al. 2023, arXiv 2302.06675; bitsandbytes Lion", "adam-beta1 adam-beta2", "", 0.99, lion_state, NULL, lion_apply, NULL},
+    {"muon", "", "orthogonalised momentum for hidden matrices, AdamW for the rest",
+     "Jordan et al. 2024, kellerjordan.github.io/posts/muon; torch.optim.Muon", ADAM, "momentum nesterov ns_steps adjust_lr_fn", 0.999,
+     optim_muon_state, optim_muon_work, optim_muon, optim_muon_check},
 };
 const size_t optim_count = sizeof optim_table / sizeof optim_table[0];
 
@@ -143,7 +148,8 @@ void optim_list(char *out, size_t size) {
 }
 
 static status check_params(const struct optim_row *row, const struct optim_params *p) {
-    if (!(p->weight_decay >= 0) || !isfinite(p->weight_decay)) return FAIL(ST_USAGE, "--weight-decay must be at least 0, it is %g", p->weight_decay);
+    if (!(p->weight_decay >= 0) || !isfinite(p->weight_decay))
+        return FAIL(ST_USAGE, "--weight-decay must be at least 0, it is %g", p->weight_decay);
     if (!(p->beta1 >= 0 && p->beta1 < 1)) return FAIL(ST_USAGE, "--adam-beta1 must be at least 0 and below 1, it is %g", p->beta1);
     if (!(p->beta2 >= 0 && p->beta2 < 1)) return FAIL(ST_USAGE, "--adam-beta2 must be at least 0 and below 1, it is %g", p->beta2);
     if (!(p->eps >= 0) || !isfinite(p->eps)) return FAIL(ST_USAGE, "--adam-epsilon must be at least 0, it is %g", p->eps);
@@ -165,7 +171,8 @@ static bool layout(size_t *state_bytes, size_t *work_floats, size_t *offset, con
 
 size_t optim_bytes(const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices, size_t count) {
     size_t state, work, all;
-    if (!layout(&state, &work, NULL, row, p, slices, count) || !size_mul(&work, work, sizeof(float)) || !size_add(&all, state, work)) return SIZE_MAX;
+    if (!layout(&state, &work, NULL, row, p, slices, count) || !size_mul(&work, work, sizeof(float)) || !size_add(&all, state, work))
+        return SIZE_MAX;
     return all;
 }
 
@@ -181,7 +188,8 @@ static status take_memory(struct optim *o, const struct optim_slice *slices) {
     return work ? mem_try_whole(&o->work, work, sizeof(float), "the optimizer's working memory") : ST_OK;
 }
 
-status optim_init(struct optim *o, const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices, size_t count) {
+status optim_init(struct optim *o, const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices,
+                  size_t count) {
     *o = (struct optim){.row = row, .params = *p, .slice_count = count};
     TRY(check_params(row, p));
     for (size_t i = 0; i < count; i++) {

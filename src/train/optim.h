@@ -73,7 +73,8 @@ struct optim {
 };
 
 /* ST_USAGE for parameters out of range, ST_NOMEM for the states. All memory is taken here, none in a step. */
-status optim_init(struct optim *o, const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices, size_t count);
+status optim_init(struct optim *o, const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices,
+                  size_t count);
 void optim_release(struct optim *o);
 /* Bytes that optim_init would take for states and work: from shapes alone. SIZE_MAX where the sum overflows. */
 size_t optim_bytes(const struct optim_row *row, const struct optim_params *p, const struct optim_slice *slices, size_t count);

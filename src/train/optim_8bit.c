@@ -4,7 +4,7 @@
 
 #include "train/optim_apply.h"
 
-#define BLOCK ((size_t)256)     /* numbers that share a scale */
+#define BLOCK ((size_t)256) /* numbers that share a scale */
 
 /* torch.linspace(0.1, 1, n) in fp32: from both ends towards the middle, each rounded once. */
 static float linspace(size_t i, size_t n) {
@@ -46,8 +46,8 @@ static unsigned char encode(const struct coder *c, float x) {
     return (unsigned char)(at < 255 && c->map[at + 1] - x < x - c->map[at] ? at + 1 : at);
 }
 
-struct state { /* views of the bytes of one slice */
-    float *scale1, *scale2;        /* [blocks] the largest magnitude of each */
+struct state {                    /* views of the bytes of one slice */
+    float *scale1, *scale2;       /* [blocks] the largest magnitude of each */
     unsigned char *code1, *code2; /* [count] */
 };
 

@@ -8,8 +8,8 @@
 size_t optim_adamw_state(const struct optim_slice *slice, const struct optim_params *p);
 status optim_adamw(const struct optim_update *u, const struct optim_params *p);
 
-/* AdamW with m and v in 8 bits (arXiv 2110.02861): blocks of 256 share one scale, codes are those of the dynamic map. Operation by operation
- * as bitsandbytes' AdamW8bit on the CPU; as there, slices below min_8bit_size numbers keep 32 bits. */
+/* AdamW with m and v in 8 bits (arXiv 2110.02861): blocks of 256 share one scale, codes are those of the dynamic map. Operation by
+ * operation as bitsandbytes' AdamW8bit on the CPU; as there, slices below min_8bit_size numbers keep 32 bits. */
 size_t optim_adamw_8bit_state(const struct optim_slice *slice, const struct optim_params *p);
 status optim_adamw_8bit(const struct optim_update *u, const struct optim_params *p);
 /* The dynamic map, rising: signed or not. bitsandbytes functional.py, create_dynamic_map. */

@@ -92,6 +92,7 @@ status optim_muon(const struct optim_update *u, const struct optim_params *p) {
 }
 
 status optim_muon_check(const struct optim_params *p) {
-    if (!(p->momentum >= 0 && p->momentum < 1)) return FAIL(ST_USAGE, "--optim-args: momentum must be at least 0 and below 1, it is %g", p->momentum);
+    if (!(p->momentum >= 0 && p->momentum < 1))
+        return FAIL(ST_USAGE, "--optim-args: momentum must be at least 0 and below 1, it is %g", p->momentum);
     return ST_OK;
 }

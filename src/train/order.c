@@ -34,7 +34,8 @@ static void groups_release(struct groups *g) {
     *g = (struct groups){0};
 }
 
-/* Rows alone have no other goal. Of more than two, only pairs: responses that are trained on one by one may share their source_row as well. */
+/* Rows alone have no other goal. Of more than two, only pairs: responses that are trained on one by one may share their source_row as well.
+ */
 static bool is_group(const struct groups *g, const struct group *x, const struct loaded *data) {
     const struct keyed *first = g->rows + x->first;
     if (first->source < 0 || x->count < 2) return false;
@@ -91,7 +92,8 @@ static struct group take_next(const struct groups *g, uint32_t *index, size_t at
 static status order_paired(uint32_t *out, const struct loaded *data, struct rng *r, size_t step_rows) {
     struct groups g;
     if (!groups_of(&g, data))
-        return FAIL(ST_USAGE, "--order paired needs relabelled data, two rows or more of each source_row (rapt augment --mode own writes them); use --order shuffled");
+        return FAIL(ST_USAGE, "--order paired needs relabelled data, two rows or more of each source_row (rapt augment --mode own writes "
+                              "them); use --order shuffled");
     uint32_t *index = mem_alloc(g.count * sizeof *index);
     for (size_t i = 0; i < g.count; i++) index[i] = (uint32_t)i;
     rng_shuffle(r, index, g.count);
@@ -126,8 +128,11 @@ status order_check_halves(const struct loaded *data, const uint32_t *order, cons
         const bool halves = a != b && x->source_row >= 0 && x->source_row == y->source_row && x->responses == 2 && y->responses == 2 &&
                             same_response(data, a, 0, b, 1) && same_response(data, a, 1, b, 0);
         if (!halves)
-            return FAIL(ST_MISMATCH, "%s:%" PRIu64 ": this loss takes the two halves of a pair together, and the row has no other half beside it: of the same "
-                                     "source_row, with the responses swapped (rapt augment --mode own writes both)", path, x->line);
+            return FAIL(ST_MISMATCH,
+                        "%s:%" PRIu64
+                        ": this loss takes the two halves of a pair together, and the row has no other half beside it: of the same "
+                        "source_row, with the responses swapped (rapt augment --mode own writes both)",
+                        path, x->line);
     }
     return ST_OK;
 }

@@ -7,7 +7,9 @@
 bool pack_scores_prompts(const struct trainer *t) { return t->o->score_prompts || (t->o->loss->needs & LOSS_NEEDS_PROMPT) != 0; }
 
 /* An entry's place in its response, 0 = the first token; below 0 in the prompt. */
-static int32_t place_of(const struct seqtree *tree, int32_t entry, int32_t prompt) { return tree->depth[tree->scores[entry].node] + 1 - prompt; }
+static int32_t place_of(const struct seqtree *tree, int32_t entry, int32_t prompt) {
+    return tree->depth[tree->scores[entry].node] + 1 - prompt;
+}
 
 status pack_rows(struct trainer *t, size_t *taken, const struct loaded *data, const uint32_t *rows, size_t count) {
     struct seqtree *tree = &t->tree;
@@ -41,7 +43,8 @@ static void text_sums(struct trainer *t, size_t at) {
     }
 }
 
-/* WPO (arXiv 2406.11827, eq. 2): exp of the mean over a response's tokens of log p(token) - log sum over v of p_v^2, chosen times rejected. */
+/* WPO (arXiv 2406.11827, eq. 2): exp of the mean over a response's tokens of log p(token) - log sum over v of p_v^2, chosen times rejected.
+ */
 static void pair_weights(struct trainer *t, size_t from, size_t taken) {
     const struct seqtree *tree = &t->tree;
     double sum[SEQTREE_SEQUENCES_MAX] = {0};

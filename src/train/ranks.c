@@ -91,7 +91,8 @@ static void take_metrics(struct metrics *m, const double *in) {
     m->count = (int64_t)in[MEANS];
 }
 
-status ranks_sum_step(struct comm *c, struct metrics *m, int64_t *tokens, bool *stop, double *values, float *cache, const uint32_t *index, size_t count) {
+status ranks_sum_step(struct comm *c, struct metrics *m, int64_t *tokens, bool *stop, double *values, float *cache, const uint32_t *index,
+                      size_t count) {
     if (c->size == 1) return ST_OK;
     put_metrics(values, m);
     values[MEANS + 1] = (double)*tokens;

@@ -47,8 +47,8 @@ status reference_fill_batch(struct trainer *t, float *cache, const struct loaded
     return ST_OK;
 }
 
-/* The sums of `count` rows, all of them where rows is NULL; packed as batches of training are, so that a policy equal to its reference has the same sums to the
- * last bit: what rows share decides in which order their sums round. */
+/* The sums of `count` rows, all of them where rows is NULL; packed as batches of training are, so that a policy equal to its reference has
+ * the same sums to the last bit: what rows share decides in which order their sums round. */
 static status precompute(struct trainer *t, float *cache, const struct loaded *data, const uint32_t *rows, size_t count, const char *what) {
     uint32_t some[BATCH_ROWS_MAX];
     struct progress bar;
@@ -68,7 +68,8 @@ status reference_precompute(struct trainer *t) {
     const uint32_t *rows = NULL;
     size_t count = t->train.count, n;
     TRY(step_rows(t, &rows, &n, 0)); /* the first epoch's, in its order */
-    if (t->total_steps < t->steps_per_epoch) count = (size_t)t->total_steps * t->rows_per_step; /* --max-steps: the rows behind those are never seen */
+    if (t->total_steps < t->steps_per_epoch)
+        count = (size_t)t->total_steps * t->rows_per_step; /* --max-steps: the rows behind those are never seen */
     return precompute(t, t->train_ref, &t->train, rows, count, "reference");
 }
 
@@ -91,8 +92,9 @@ static status take_line(float *cache, const struct loaded *data, size_t row, con
     for (size_t j = 0; j < 2; j++) {
         const int32_t scored = loaded_response(data, row, j)->count;
         if (json_double(&n, json_get(v, j ? "tokens_rejected" : "tokens_chosen")) && (int32_t)n != scored)
-            return FAIL(ST_MISMATCH, "scored %d tokens of %s, training scores %d: made with another tokenizer, template, --max-length or data",
-                        (int)n, j ? "rejected" : "chosen", scored);
+            return FAIL(ST_MISMATCH,
+                        "scored %d tokens of %s, training scores %d: made with another tokenizer, template, --max-length or data", (int)n,
+                        j ? "rejected" : "chosen", scored);
         cache[data->rows[row].first + j] = (float)(j ? rejected : chosen);
     }
     return ST_OK;
@@ -119,7 +121,8 @@ static status check_meta(const struct trainer *t, struct json meta) {
     if (!json_int(&length, json_get(meta, "max_length")) || length != (int64_t)o->max_length)
         return FAIL(ST_MISMATCH, "max_length: made with %lld, this run has %zu", (long long)length, o->max_length);
     if (!json_bool(&adapter, json_get(meta, "adapter")) || adapter != (o->adapter != NULL))
-        return FAIL(ST_MISMATCH, "adapter: made %s an adapter, and the reference of this run is %s", adapter ? "with" : "without", o->adapter ? "--adapter" : "the base model");
+        return FAIL(ST_MISMATCH, "adapter: made %s an adapter, and the reference of this run is %s", adapter ? "with" : "without",
+                    o->adapter ? "--adapter" : "the base model");
     if (o->allow_drift) return ST_OK;
     TRY(same_text(meta, "dtype", matmul_kind_name(o->kind), drift));
     cpu_describe(&cpu);

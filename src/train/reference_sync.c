@@ -1,6 +1,6 @@
-/* reference_sync: a reference that follows the policy (TR-DPO, Gorbatovski et al. 2024, arXiv 2404.09656, eq. 4; TRL's SyncRefModelCallback):
- * after every --ref-model-sync-steps steps reference <- (1 - alpha) reference + alpha policy, in fp32. What is mixed is the vector of trained
- * parameters: all weights under --full, the adapter's matrices under LoRA.
+/* reference_sync: a reference that follows the policy (TR-DPO, Gorbatovski et al. 2024, arXiv 2404.09656, eq. 4; TRL's
+ * SyncRefModelCallback): after every --ref-model-sync-steps steps reference <- (1 - alpha) reference + alpha policy, in fp32. What is mixed
+ * is the vector of trained parameters: all weights under --full, the adapter's matrices under LoRA.
  *
  * Sums known so far are forgotten then. Under LoRA new ones are computed as rows come, with the reference's adapter. Under --full the
  * model holds one set of weights: for the steps up to the next synchronisation or the end of the epoch the two sets change places once,
@@ -81,7 +81,9 @@ status reference_ready_for_evaluation(struct trainer *t) {
     uint32_t rows[BATCH_ROWS_MAX];
     status s = ST_OK;
     const struct span mine = evaluation_share(t);
-    if (!t->o->ref_sync_steps || !t->o->full || !t->needs_reference || (mine.first < mine.end && !isnan(t->eval_ref[t->eval.rows[mine.first].first]))) return ST_OK;
+    if (!t->o->ref_sync_steps || !t->o->full || !t->needs_reference ||
+        (mine.first < mine.end && !isnan(t->eval_ref[t->eval.rows[mine.first].first])))
+        return ST_OK;
     TRY(exchange(t));
     for (size_t from = mine.first, n; s == ST_OK && from < mine.end; from += n) {
         n = mine.end - from < t->o->eval_batch ? mine.end - from : t->o->eval_batch;

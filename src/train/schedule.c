@@ -99,7 +99,8 @@ static status complete_restarts(struct schedule *s) {
 static status complete_min_lr(struct schedule *s) {
     struct schedule_args *a = &s->args;
     if (isnan(a->min_lr) == isnan(a->min_lr_rate))
-        return FAIL(ST_USAGE, "--lr-scheduler-type %s needs one of min_lr and min_lr_rate, e.g. --lr-scheduler-kwargs min_lr_rate=0.1", s->row->name);
+        return FAIL(ST_USAGE, "--lr-scheduler-type %s needs one of min_lr and min_lr_rate, e.g. --lr-scheduler-kwargs min_lr_rate=0.1",
+                    s->row->name);
     if (isnan(a->min_lr_rate)) a->min_lr_rate = s->peak > 0 ? a->min_lr / s->peak : 0;
     return complete_cosine(s);
 }
@@ -108,7 +109,8 @@ static status complete_polynomial(struct schedule *s) {
     schedule_preset(&s->args.lr_end, 1e-7);
     schedule_preset(&s->args.power, 1);
     if (s->peak > s->args.lr_end) return ST_OK;
-    return FAIL(ST_USAGE, "--lr-scheduler-type polynomial ends at the rate lr_end=%g, which must be below --learning-rate %g", s->args.lr_end, s->peak);
+    return FAIL(ST_USAGE, "--lr-scheduler-type polynomial ends at the rate lr_end=%g, which must be below --learning-rate %g",
+                s->args.lr_end, s->peak);
 }
 
 static status complete_inverse_sqrt(struct schedule *s) {
@@ -118,7 +120,8 @@ static status complete_inverse_sqrt(struct schedule *s) {
 
 static status complete_stable(struct schedule *s) {
     struct schedule_args *a = &s->args;
-    if (isnan(a->num_decay_steps)) return FAIL(ST_USAGE, "--lr-scheduler-type %s needs --lr-scheduler-kwargs num_decay_steps=N", s->row->name);
+    if (isnan(a->num_decay_steps))
+        return FAIL(ST_USAGE, "--lr-scheduler-type %s needs --lr-scheduler-kwargs num_decay_steps=N", s->row->name);
     schedule_preset(&a->num_cycles, 0.5);
     schedule_preset(&a->min_lr_ratio, 0);
     schedule_preset(&a->num_stable_steps, s->total - s->warmup - a->num_decay_steps);
@@ -127,21 +130,26 @@ static status complete_stable(struct schedule *s) {
 
 const struct schedule_row schedule_table[] = {
     {"linear", "rises linearly over the warm-up, then falls linearly to 0", "", true, linear, NULL, NULL},
-    {"cosine", "rises linearly over the warm-up, then falls along a cosine, half a wave to 0", "num_cycles", true, cosine, complete_cosine, NULL},
-    {"cosine_with_restarts", "as cosine, starting again num_cycles times", "num_cycles", true, cosine_with_restarts, complete_restarts, NULL},
-    {"polynomial", "rises linearly over the warm-up, then falls to lr_end as (1 - progress)^power", "lr_end power", true, polynomial, complete_polynomial, NULL},
+    {"cosine", "rises linearly over the warm-up, then falls along a cosine, half a wave to 0", "num_cycles", true, cosine, complete_cosine,
+     NULL},
+    {"cosine_with_restarts", "as cosine, starting again num_cycles times", "num_cycles", true, cosine_with_restarts, complete_restarts,
+     NULL},
+    {"polynomial", "rises linearly over the warm-up, then falls to lr_end as (1 - progress)^power", "lr_end power", true, polynomial,
+     complete_polynomial, NULL},
     {"constant", "the peak rate at every step", "", false, constant, NULL, NULL},
     {"constant_with_warmup", "rises linearly over the warm-up, then stays", "", true, constant_with_warmup, NULL, NULL},
-    {"inverse_sqrt", "rises linearly over the warm-up, then falls with 1/sqrt(step)", "timescale", true, inverse_sqrt, complete_inverse_sqrt, NULL},
+    {"inverse_sqrt", "rises linearly over the warm-up, then falls with 1/sqrt(step)", "timescale", true, inverse_sqrt,
+     complete_inverse_sqrt, NULL},
     {"cosine_with_min_lr", "as cosine, down to min_lr", "num_cycles min_lr min_lr_rate", true, cosine, complete_min_lr, NULL},
-    {"cosine_warmup_with_min_lr", "the same with steps counted from 1 and a warm-up that may start above 0", "num_cycles min_lr min_lr_rate warmup_lr_rate", true,
-     cosine_warmup_with_min_lr, complete_min_lr, NULL},
+    {"cosine_warmup_with_min_lr", "the same with steps counted from 1 and a warm-up that may start above 0",
+     "num_cycles min_lr min_lr_rate warmup_lr_rate", true, cosine_warmup_with_min_lr, complete_min_lr, NULL},
     {"warmup_stable_decay", "rises over the warm-up, stays, and falls over the last num_decay_steps",
      "num_decay_steps num_stable_steps warmup_type decay_type min_lr_ratio num_cycles", true, warmup_stable_decay, complete_stable, NULL},
     {"reduce_lr_on_plateau", "the peak rate, multiplied by factor where evaluation no longer improves",
      "mode factor patience threshold threshold_mode cooldown min_lr eps", false, NULL, plateau_complete, plateau_watch},
     {"greedy", "multiplied by factor where evaluation no longer improves, divided by it where it keeps improving",
-     "mode factor patience threshold threshold_mode cooldown warmup min_lr max_lr eps smooth window_size reset_start", false, NULL, greedy_complete, greedy_watch},
+     "mode factor patience threshold threshold_mode cooldown warmup min_lr max_lr eps smooth window_size reset_start", false, NULL,
+     greedy_complete, greedy_watch},
 };
 const size_t schedule_count = sizeof schedule_table / sizeof schedule_table[0];
 
@@ -192,9 +200,11 @@ status schedule_init(struct schedule *s, const struct schedule_options *o, uint6
     *s = (struct schedule){.row = schedule_find(o->name), .peak = o->peak, .total_steps = total_steps};
     if (!s->row) return unknown(o->name);
     if (!(o->peak >= 0) || !isfinite(o->peak)) return FAIL(ST_USAGE, "--learning-rate must be a number of at least 0, it is %g", o->peak);
-    if (!(o->warmup_ratio >= 0 && o->warmup_ratio <= 1)) return FAIL(ST_USAGE, "--warmup-ratio must lie in 0 .. 1, it is %g", o->warmup_ratio);
+    if (!(o->warmup_ratio >= 0 && o->warmup_ratio <= 1))
+        return FAIL(ST_USAGE, "--warmup-ratio must lie in 0 .. 1, it is %g", o->warmup_ratio);
     if (!s->row->warms_up && (o->warmup_steps > 0 || o->warmup_ratio > 0))
-        return FAIL(ST_USAGE, "warm-up has no effect with --lr-scheduler-type %s: %s", o->name, s->row->watch ? "leave it out" : "use constant_with_warmup or leave it out");
+        return FAIL(ST_USAGE, "warm-up has no effect with --lr-scheduler-type %s: %s", o->name,
+                    s->row->watch ? "leave it out" : "use constant_with_warmup or leave it out");
     s->warmup_steps = o->warmup_steps ? o->warmup_steps : (uint64_t)ceil((double)total_steps * o->warmup_ratio);
     s->warmup = (double)s->warmup_steps;
     s->total = (double)total_steps;

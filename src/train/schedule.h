@@ -1,5 +1,5 @@
-/* schedule: the learning rate of each optimizer step, by transformers' get_scheduler formulas (optimization.py): as a function of the step, or
- * (schedule_watch.h) as what evaluation measured so far asks for. */
+/* schedule: the learning rate of each optimizer step, by transformers' get_scheduler formulas (optimization.py): as a function of the step,
+ * or (schedule_watch.h) as what evaluation measured so far asks for. */
 #ifndef RAPT_TRAIN_SCHEDULE_H
 #define RAPT_TRAIN_SCHEDULE_H
 
@@ -43,9 +43,9 @@ const struct schedule_row *schedule_find(const char *name);
 
 struct schedule {
     const struct schedule_row *row;
-    double peak;                       /* --learning-rate */
+    double peak; /* --learning-rate */
     uint64_t warmup_steps, total_steps;
-    double warmup, total, span;        /* the first two as numbers; max(1, total - warmup) */
+    double warmup, total, span; /* the first two as numbers; max(1, total - warmup) */
     struct schedule_args args;
     struct schedule_state state;
 };

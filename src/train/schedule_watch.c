@@ -11,7 +11,8 @@ static bool better(const struct schedule *s, double now) {
 }
 
 static void begin(struct schedule *s) {
-    s->state = (struct schedule_state){.rate = s->peak, .best = s->args.mode == MODE_MIN ? INFINITY : -INFINITY, .reset_start = s->args.reset_start};
+    s->state = (struct schedule_state){
+        .rate = s->peak, .best = s->args.mode == MODE_MIN ? INFINITY : -INFINITY, .reset_start = s->args.reset_start};
 }
 
 static void reduce(struct schedule *s) {
@@ -34,7 +35,8 @@ static status complete(struct schedule *s, double factor, double threshold, int 
     schedule_preset(&a->cooldown, 0);
     schedule_preset(&a->min_lr, min_lr);
     schedule_preset(&a->eps, 1e-8);
-    if (!(a->factor > 0 && a->factor < 1)) return FAIL(ST_USAGE, "--lr-scheduler-kwargs: factor must be above 0 and below 1, it is %g", a->factor);
+    if (!(a->factor > 0 && a->factor < 1))
+        return FAIL(ST_USAGE, "--lr-scheduler-kwargs: factor must be above 0 and below 1, it is %g", a->factor);
     return ST_OK;
 }
 

@@ -6,10 +6,13 @@
 
 /* Embedding and output heads are matrices that look one row up or stand at the end: what Muon's authors leave to AdamW. */
 static bool is_hidden(const struct param *p) {
-    return !p->vector && p->rows > 1 && !text_ends_with(p->name, "embed_tokens.weight") && !text_ends_with(p->name, "lm_head.weight") && !text_ends_with(p->name, "score.weight");
+    return !p->vector && p->rows > 1 && !text_ends_with(p->name, "embed_tokens.weight") && !text_ends_with(p->name, "lm_head.weight") &&
+           !text_ends_with(p->name, "score.weight");
 }
 
-static bool is_up(const struct param *p) { return text_ends_with(p->name, ".lora_B.weight") || text_ends_with(p->name, ".lora_magnitude_vector"); }
+static bool is_up(const struct param *p) {
+    return text_ends_with(p->name, ".lora_B.weight") || text_ends_with(p->name, ".lora_magnitude_vector");
+}
 
 struct optim_slice *slices_of(const struct model *m, double loraplus_ratio) {
     const struct params *p = &m->params;

@@ -77,14 +77,15 @@ static void add_stats(struct token_stats *stats, const struct trainer *t, size_t
     token_stats_add(stats, &t->run, &t->tree, t->rejected + t->first[from], t->prompts + t->first[from]);
 }
 
-static void count_positions(struct token_stats *stats, const struct trainer *t, const struct loaded *data, const uint32_t *rows, size_t taken) {
+static void count_positions(struct token_stats *stats, const struct trainer *t, const struct loaded *data, const uint32_t *rows,
+                            size_t taken) {
     stats->positions += t->tree.node_count;
     for (size_t i = 0; i < taken; i++) stats->alone += (int64_t)batch_row_tokens(data, rows[i], false);
 }
 
 /* Each pack's rows are a batch of their own: right for losses that are means over rows. */
-static status separable(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
-                        bool train, double weight, struct token_stats *stats) {
+static status separable(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows,
+                        size_t count, bool train, double weight, struct token_stats *stats) {
     *total = (struct loss_result){0};
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         struct loss_result r;
@@ -104,8 +105,8 @@ static status separable(struct loss_result *total, struct trainer *t, const stru
 }
 
 /* A loss that looks at the whole batch: all log-probs first, then every pack again for its gradient. */
-static status whole(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count,
-                    bool train, double weight, struct token_stats *stats) {
+static status whole(struct loss_result *total, struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows,
+                    size_t count, bool train, double weight, struct token_stats *stats) {
     for (size_t from = 0, taken = 0; from < count; from += taken) {
         TRY(forward_pack(t, data, cache, rows, from, count, &taken, false));
         add_stats(stats, t, from);
@@ -119,7 +120,8 @@ static status whole(struct loss_result *total, struct trainer *t, const struct l
     return ST_OK;
 }
 
-/* Of a loss of the policy alone, rewards are beta times its log-probs, as over a reference of 0; of a loss of means, log-probs are means. */
+/* Of a loss of the policy alone, rewards are beta times its log-probs, as over a reference of 0; of a loss of means, log-probs are means.
+ */
 static void add_metrics(struct metrics *m, struct trainer *t, const struct loss_result *r, const struct token_stats *stats, size_t count) {
     const unsigned needs = t->o->loss->needs;
     for (size_t i = 0; i < t->first[count]; i++) {
@@ -139,12 +141,14 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
     if (t->o->loss->needs & LOSS_NEEDS_KL) TRY(mismatched_kl(&t->kl, t, data, rows, count));
-    status s = (t->o->loss->needs & LOSS_NEEDS_BATCH) && !batch_fits(data, rows, count, t->run.plan.tokens, t->share, pack_scores_prompts(t))
-                   ? whole(&r, t, data, cache, rows, count, train, weight, &stats)
-                   : separable(&r, t, data, cache, rows, count, train, weight, &stats);
+    status s =
+        (t->o->loss->needs & LOSS_NEEDS_BATCH) && !batch_fits(data, rows, count, t->run.plan.tokens, t->share, pack_scores_prompts(t))
+            ? whole(&r, t, data, cache, rows, count, train, weight, &stats)
+            : separable(&r, t, data, cache, rows, count, train, weight, &stats);
     TRY(s);
     for (size_t i = 0; i < count && train; i++)
-        for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++) t->tokens_seen += loaded_response(data, rows[i], at - t->first[i])->prompt + t->lengths[at];
+        for (uint32_t at = t->first[i]; at < t->first[i + 1]; at++)
+            t->tokens_seen += loaded_response(data, rows[i], at - t->first[i])->prompt + t->lengths[at];
     m->positions += (double)stats.positions;
     m->alone += (double)stats.alone;
     if (t->run.plan.rewards)

@@ -29,7 +29,9 @@ static status check_scores(const struct trainer *t, const struct loaded *d, size
     if (!isfinite(chosen) || !isfinite(rejected))
         return FAIL(ST_FORMAT, "%s:%llu: score_chosen and score_rejected are needed, one of them is missing", path, line);
     if (t->o->loss->needs & LOSS_TAKES_OFFSET && !t->o->loss_params.odpo_linear && !(chosen > rejected))
-        return FAIL(ST_FORMAT, "%s:%llu: --loss-type odpo takes the logarithm of score_chosen - score_rejected, which is %g - %g; drop such rows, or give --odpo-offset gap",
+        return FAIL(ST_FORMAT,
+                    "%s:%llu: --loss-type odpo takes the logarithm of score_chosen - score_rejected, which is %g - %g; drop such rows, or "
+                    "give --odpo-offset gap",
                     path, line, chosen, rejected);
     return ST_OK;
 }
@@ -45,7 +47,8 @@ static status check_numbers(struct trainer *t, const struct loaded *d, const cha
         if (scores) TRY(check_scores(t, d, i, path));
     }
     if (with && with < d->count)
-        return FAIL(ST_FORMAT, "%s: %zu of %zu rows have a margin; all or none should (--margin none passes over them)", path, with, d->count);
+        return FAIL(ST_FORMAT, "%s: %zu of %zu rows have a margin; all or none should (--margin none passes over them)", path, with,
+                    d->count);
     t->with_scores = (o->loss->needs & LOSS_NEEDS_SCORES) != 0;
     t->with_margins = with > 0 || (scores && !t->with_scores);
     return ST_OK;
@@ -60,10 +63,11 @@ static void report_balance(const struct trainer *t) {
     const double ratio = desirable * p->desirable_weight / (undesirable * p->undesirable_weight);
     log_info("%s: %.0f desirable rows, %.0f undesirable", t->o->train_data, (double)t->train.count - rejected, rejected);
     if (p->desirable_weight > 0 && p->undesirable_weight > 0 && !(ratio > 0.99 && ratio < 1.34))
-        log_warn("the desirable rows weigh %.2f times the undesirable ones, 1 to 1.33 is advised: --desirable-weight %.2f to %.2f would do it, "
-                 "or --undesirable-weight %.2f to %.2f", ratio, undesirable * p->undesirable_weight / desirable,
-                 1.33 * undesirable * p->undesirable_weight / desirable, desirable * p->desirable_weight / undesirable / 1.33,
-                 desirable * p->desirable_weight / undesirable);
+        log_warn(
+            "the desirable rows weigh %.2f times the undesirable ones, 1 to 1.33 is advised: --desirable-weight %.2f to %.2f would do it, "
+            "or --undesirable-weight %.2f to %.2f",
+            ratio, undesirable * p->undesirable_weight / desirable, 1.33 * undesirable * p->undesirable_weight / desirable,
+            desirable * p->desirable_weight / undesirable / 1.33, desirable * p->desirable_weight / undesirable);
 }
 
 /* The template's variables, which go into goal.json too, so that an export has them; the manifest has them anyhow. */
@@ -80,14 +84,18 @@ static status set_kwargs(struct trainer *t) {
     return s;
 }
 
-/* TRL's SFTTrainer puts a template of its own in place of some known ones without generation blocks; here the model's own has to have them. */
+/* TRL's SFTTrainer puts a template of its own in place of some known ones without generation blocks; here the model's own has to have them.
+ */
 static status set_assistants(struct trainer *t) {
     struct encoder *e = &t->encoder;
     e->assistants = t->o->assistant_only;
     if (!e->assistants) return ST_OK;
     if (!e->chat) return FAIL(ST_UNSUPPORTED, "--assistant-only-loss: %s: %s", t->o->model, e->why_no_chat);
     if (!chat_has_generation(e->chat))
-        return FAIL(ST_UNSUPPORTED, "--assistant-only-loss: %s: the chat template does not say what the assistant writes: it has no {%% generation %%} block", t->o->model);
+        return FAIL(
+            ST_UNSUPPORTED,
+            "--assistant-only-loss: %s: the chat template does not say what the assistant writes: it has no {%% generation %%} block",
+            t->o->model);
     return ST_OK;
 }
 
@@ -97,7 +105,9 @@ static void warn_of_ends(const struct trainer *t) {
     for (size_t i = 0; i < d->marks.size; i++)
         if (d->marks.data[i] && tokenizer_is_end(t->encoder.tokenizer, d->ids.data[i])) return;
     if (d->marks.size)
-        log_warn("%s: no answer's end is trained on, so the model may not learn to stop: the chat template's generation blocks end before it", t->o->train_data);
+        log_warn(
+            "%s: no answer's end is trained on, so the model may not learn to stop: the chat template's generation blocks end before it",
+            t->o->train_data);
 }
 
 /* Why rows are dropped for their length. */
@@ -143,10 +153,11 @@ static status load_data(struct trainer *t) {
     log_info("%s: %zu rows, %zu dropped (%s), %zu dropped with their partner, %zu cut", o->train_data, t->train.count,
              t->train.dropped_long, too_long(&lo, o->assistant_only), t->train.dropped_partner, t->train.cut);
     warn_of_ends(t);
-    if (t->train.cut_prompt) log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
+    if (t->train.cut_prompt)
+        log_warn("%s: %zu prompts lost their beginning, as --compat asks; a goal may stand there", o->train_data, t->train.cut_prompt);
     if (t->train.mismatched)
-        log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; these begin where the two diverge, as in TRL", o->train_data,
-                 t->train.mismatched);
+        log_warn("%s: in %zu rows the prompt's tokens are no prefix of prompt + response; these begin where the two diverge, as in TRL",
+                 o->train_data, t->train.mismatched);
     if (lo.unpaired) report_balance(t);
     if (!o->eval_data) return check_numbers(t, &t->train, o->train_data);
     lo.paired_drop = false;
@@ -228,11 +239,15 @@ static status plan_memory(struct trainer *t) {
             if ((size_t)d->rows[i].responses > most) most = (size_t)d->rows[i].responses;
         }
     }
-    struct run_plan plan = {
-        .train = true, .usual = t->train.count ? sum / t->train.count * o->batch : 0, .recompute_layers = o->recompute ? RUN_ALL_LAYERS : 0,
-        .dropout = o->lora.dropout > 0, .squares = o->loss_params.weighting, .rewards = o->objective == OBJECTIVE_REWARD};
+    struct run_plan plan = {.train = true,
+                            .usual = t->train.count ? sum / t->train.count * o->batch : 0,
+                            .recompute_layers = o->recompute ? RUN_ALL_LAYERS : 0,
+                            .dropout = o->lora.dropout > 0,
+                            .squares = o->loss_params.weighting,
+                            .rewards = o->objective == OBJECTIVE_REWARD};
     const size_t states = train_state_bytes(&t->model, o->optimizer, &o->optim);
-    const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0, all = o->memory ? o->memory : model_memory_auto() / (size_t)t->comm.local_size;
+    const size_t synced = o->ref_sync_steps ? t->model.params.size * sizeof(float) : 0,
+                 all = o->memory ? o->memory : model_memory_auto() / (size_t)t->comm.local_size;
     plan_tokens(t, &plan, longest, states, all > synced ? all - synced : 0);
     const size_t budget = plan.tokens;
     TRY(train_memory_fit(&t->model, &plan, states, all > synced ? all - synced : 0));
@@ -278,7 +293,8 @@ static status check_watched(const struct trainer *t) {
     if (!t->schedule.row->watch && !o->best.keep) return ST_OK;
     if (!o->eval_steps || o->eval_steps >= t->total_steps)
         return FAIL(ST_USAGE, "%s%s follows what evaluation measures: it needs --eval-data and --eval-steps below the run's %llu steps",
-                    o->best.keep ? "--load-best-model-at-end" : "--lr-scheduler-type ", o->best.keep ? "" : t->schedule.row->name, (unsigned long long)t->total_steps);
+                    o->best.keep ? "--load-best-model-at-end" : "--lr-scheduler-type ", o->best.keep ? "" : t->schedule.row->name,
+                    (unsigned long long)t->total_steps);
     status s = metrics_value(&unused, &t->metrics, o->watched, metrics_kinds(t));
     return s == ST_OK ? s : status_note(s, "--metric-for-best-model: ");
 }
@@ -306,7 +322,8 @@ static float *unknown_reference(size_t n) {
 }
 
 static status prepare_reference(struct trainer *t) {
-    const bool before = t->o->full && !t->o->ref_sync_steps; /* full training: the weights move, so all that is asked of the reference is asked now */
+    const bool before =
+        t->o->full && !t->o->ref_sync_steps; /* full training: the weights move, so all that is asked of the reference is asked now */
     if (!t->needs_reference) return ST_OK;
     t->train_ref = unknown_reference(t->train.response_count);
     t->eval_ref = unknown_reference(t->eval.response_count + 1);
@@ -316,7 +333,8 @@ static status prepare_reference(struct trainer *t) {
         TRY(reference_precompute(t));
     if (before) TRY(reference_precompute_evaluation(t));
     if (!(t->o->loss->needs & LOSS_NEEDS_KL)) return ST_OK;
-    const uint64_t epochs = t->mismatched_epochs = t->order_kind == ORDER_FILE ? 1 : (t->total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
+    const uint64_t epochs = t->mismatched_epochs =
+        t->order_kind == ORDER_FILE ? 1 : (t->total_steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
     size_t n;
     if (!size_mul(&n, (size_t)epochs, t->train.count)) return FAIL(ST_NOMEM, "%llu epochs are too many", (unsigned long long)epochs);
     t->train_mismatched = unknown_reference(n);
@@ -330,7 +348,8 @@ static struct rusage usage(void) {
     return u;
 }
 
-/* The peak of resident memory, and page faults without disk, a step since the last line: after the first steps there should be next to none. */
+/* The peak of resident memory, and page faults without disk, a step since the last line: after the first steps there should be next to
+ * none. */
 static void put_usage(struct buf *out, struct trainer *t) {
     const struct rusage u = usage();
     const int64_t faults = (int64_t)u.ru_minflt - t->faults_logged;
@@ -374,7 +393,8 @@ static status log_step(struct trainer *t, double rate) {
     return s;
 }
 
-/* Schedules follow what is measured while there are steps ahead; which is the best is asked from the first step on (not before: transformers' eval_on_start). */
+/* Schedules follow what is measured while there are steps ahead; which is the best is asked from the first step on (not before:
+ * transformers' eval_on_start). */
 enum evaluation { AT_START, UNDER_WAY, AT_END };
 
 static status heed(struct trainer *t, const struct metrics *m, enum evaluation when) {
@@ -442,7 +462,8 @@ static status loop(struct trainer *t) {
         TRY(take_step(t));
         snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);
         if (step_due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, UNDER_WAY));
-        if ((step_due(t->step, t->o->save_steps) || stopping(t)) && t->best.step != t->step) TRY(checkpoint_save(t)); /* the best is saved already */
+        if ((step_due(t->step, t->o->save_steps) || stopping(t)) && t->best.step != t->step)
+            TRY(checkpoint_save(t)); /* the best is saved already */
         progress_update(&bar, t->step, extra);
     }
     progress_end(&bar, t->step, NULL);
@@ -480,7 +501,9 @@ static status check_halves(const struct trainer *t) {
         return FAIL(ST_USAGE, "--loss-type %s takes the two halves of a pair together: --order paired", o->loss->name);
     }
     if (o->batch % 2 || (t->eval.count && o->eval_batch % 2))
-        return FAIL(ST_USAGE, "--loss-type %s takes the two halves of a pair together: --per-device-train-batch-size and --per-device-eval-batch-size must be even",
+        return FAIL(ST_USAGE,
+                    "--loss-type %s takes the two halves of a pair together: --per-device-train-batch-size and "
+                    "--per-device-eval-batch-size must be even",
                     o->loss->name);
     TRY(order_check_halves(&t->train, t->order, o->train_data));
     return t->eval.count ? order_check_halves(&t->eval, NULL, o->eval_data) : ST_OK;
@@ -498,7 +521,8 @@ static status prepare(struct trainer *t) {
     t->order_kind = t->o->order;
     if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) {
         t->order_kind = ORDER_SHUFFLED;
-        if (order_any_relabelled(&t->train)) log_info("%s: not every row has its pair's other goal in the file, so rows are shuffled", t->o->train_data);
+        if (order_any_relabelled(&t->train))
+            log_info("%s: not every row has its pair's other goal in the file, so rows are shuffled", t->o->train_data);
     }
     TRY(order_epoch(t->order, &t->train, t->order_kind, t->o->seed, 0, t->rows_per_step));
     TRY(check_halves(t));
@@ -531,12 +555,13 @@ static status check_ranks(struct trainer *t) {
 /* Behind the last step; and the weights that the run leaves. */
 static status end_evaluation(struct trainer *t) {
     if (t->step < t->total_steps)
-        log_info("step %llu of %llu: no better %s in %llu evaluations, so the run ends here", (unsigned long long)t->step, (unsigned long long)t->total_steps, t->o->watched,
-                 (unsigned long long)t->best.idle);
+        log_info("step %llu of %llu: no better %s in %llu evaluations, so the run ends here", (unsigned long long)t->step,
+                 (unsigned long long)t->total_steps, t->o->watched, (unsigned long long)t->best.idle);
     else if (t->eval.count)
         TRY(evaluate(t, AT_END));
     if (!t->o->best.keep || t->best.step == 0 || t->best.step == t->step) return ST_OK;
-    log_info("step %llu had the best %s of evaluation, %.4g: its weights are saved", (unsigned long long)t->best.step, t->o->watched, t->best.value);
+    log_info("step %llu had the best %s of evaluation, %.4g: its weights are saved", (unsigned long long)t->best.step, t->o->watched,
+             t->best.value);
     return checkpoint_take_best(t);
 }
 

@@ -1,7 +1,7 @@
 /* trainer: the loop. Rows -> micro-batches -> log-probs -> loss -> gradients -> optimizer, with evaluation, metrics and checkpoints.
  *
- * An optimizer step is per_device_batch x accumulation x ranks (train/ranks.h) rows, normalised as TRL does it: the mean over rows of each micro-batch, then the
- * mean over micro-batches; the last ones may be short. Under sft: the mean over the step's response tokens. */
+ * An optimizer step is per_device_batch x accumulation x ranks (train/ranks.h) rows, normalised as TRL does it: the mean over rows of each
+ * micro-batch, then the mean over micro-batches; the last ones may be short. Under sft: the mean over the step's response tokens. */
 #ifndef RAPT_TRAIN_TRAINER_H
 #define RAPT_TRAIN_TRAINER_H
 
@@ -25,9 +25,9 @@ struct train_options {
     enum margin_source margins;
     double kto_threshold; /* a score of at least this makes a response desirable; NaN: the rows say it */
     bool full;
-    bool score_prompts;   /* sft: the loss is over prompts too (TRL's completion_only_loss=False), or over what the rows' marks say */
-    bool completion_only; /* sft: nothing of a prompt that a row has apart is in the loss */
-    bool assistant_only;  /* sft: the loss is over what the template's generation blocks hold (TRL's assistant_only_loss) */
+    bool score_prompts;      /* sft: the loss is over prompts too (TRL's completion_only_loss=False), or over what the rows' marks say */
+    bool completion_only;    /* sft: nothing of a prompt that a row has apart is in the loss */
+    bool assistant_only;     /* sft: the loss is over what the template's generation blocks hold (TRL's assistant_only_loss) */
     uint64_t ref_sync_steps; /* the reference follows the policy every so many steps; 0 = never */
     double ref_mixup_alpha;  /* by this much */
     const struct loss_mix *loss; /* under sft: sft */
@@ -42,8 +42,8 @@ struct train_options {
     const struct optim_row *optimizer;
     struct optim_params optim;
     double loraplus_ratio; /* the rate of B over that of A */
-    size_t memory; /* bytes the run may take; 0 = model_memory_auto() */
-    int threads;   /* --threads: how many the caller has set; 0: all cores, which ranks on one machine divide */
+    size_t memory;         /* bytes the run may take; 0 = model_memory_auto() */
+    int threads;           /* --threads: how many the caller has set; 0: all cores, which ranks on one machine divide */
     size_t batch, accumulation, eval_batch, max_length;
     size_t token_budget; /* positions of a micro-batch; 0: from the data and the memory */
     enum order_kind order;
@@ -53,15 +53,15 @@ struct train_options {
     uint64_t logging_steps, save_steps, eval_steps, save_limit;
     enum fit_compat compat;
     size_t max_prompt, max_completion; /* of compat other than FIT_TRL_1 */
-    const struct source_map *map; /* of the columns of train_data and eval_data; NULL: none */
+    const struct source_map *map;      /* of the columns of train_data and eval_data; NULL: none */
     bool resume, overwrite, skip_bad, recompute, allow_drift;
     enum matmul_kind kind;
     const char *options_json; /* resolved options, for the manifest */
     const char *command;      /* the command line as a shell reads it, likewise; NULL: not known */
 };
 
-/* Runs to the end, or to the next step after trainer_interrupt. Under mpirun as one of several ranks, of which the first writes and tells what all
- * of them do (log_set_level); where all fail together one of them returns why, the others ST_OK. */
+/* Runs to the end, or to the next step after trainer_interrupt. Under mpirun as one of several ranks, of which the first writes and tells
+ * what all of them do (log_set_level); where all fail together one of them returns why, the others ST_OK. */
 status trainer_run(const struct train_options *o);
 /* Asks the loop to finish its step, save and stop; may be called from a signal handler. */
 void trainer_interrupt(void);

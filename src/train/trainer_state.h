@@ -22,43 +22,43 @@ struct trainer {
     struct optim optim;
     struct schedule schedule;
     bool needs_reference, share;
-    float *start;            /* PiSSA: the adapter as it began, which is part of the base model; else NULL */
-    float *initial;          /* the reference's trained parameters: the adapter as it was given under --adapter; NULL = adapter off, or
-                              * under --full sums known beforehand */
-    uint64_t reference_until; /* full training with a reference that moves: its sums are known for the steps before this one */
+    float *start;                /* PiSSA: the adapter as it began, which is part of the base model; else NULL */
+    float *initial;              /* the reference's trained parameters: the adapter as it was given under --adapter; NULL = adapter off, or
+                                  * under --full sums known beforehand */
+    uint64_t reference_until;    /* full training with a reference that moves: its sums are known for the steps before this one */
     float *train_ref, *eval_ref; /* [responses] cached reference sums, NaN = not computed yet */
     float *train_mismatched, *eval_mismatched; /* the same of KTO's mismatched pairs: [epochs or 1, rows], [rows] */
     uint64_t mismatched_epochs;
-    int32_t *mismatched_ids; /* [tokens of a pack] their sequences */
-    double kl;               /* loss_batch.kl of the micro-batch */
-    uint32_t *order;         /* [train rows] of the current epoch */
+    int32_t *mismatched_ids;    /* [tokens of a pack] their sequences */
+    double kl;                  /* loss_batch.kl of the micro-batch */
+    uint32_t *order;            /* [train rows] of the current epoch */
     enum order_kind order_kind; /* what is really done */
-    int64_t order_epoch;     /* whose order that is; -1 none */
+    int64_t order_epoch;        /* whose order that is; -1 none */
     uint64_t step, total_steps, steps_per_epoch;
     size_t micros_per_step, rows_per_step; /* of all ranks */
-    bool last_micro;         /* of this rank in this step: gradients are complete as its backward pass leaves them */
-    bool stop;               /* a signal asked this rank or another to stop behind this step */
-    uint32_t *step_responses; /* [responses of a step] whose reference sums ranks tell each other */
-    double *step_numbers;    /* [RANKS_NUMBERS + responses of a step] */
+    bool last_micro;                       /* of this rank in this step: gradients are complete as its backward pass leaves them */
+    bool stop;                             /* a signal asked this rank or another to stop behind this step */
+    uint32_t *step_responses;              /* [responses of a step] whose reference sums ranks tell each other */
+    double *step_numbers;                  /* [RANKS_NUMBERS + responses of a step] */
     double longest_step_s;
-    int64_t tokens_seen;     /* TRL's num_tokens: every sequence with its prompt */
-    struct metrics metrics;  /* since the last log, of all ranks */
+    int64_t tokens_seen;         /* TRL's num_tokens: every sequence with its prompt */
+    struct metrics metrics;      /* since the last log, of all ranks */
     struct metrics step_metrics; /* of the last step: while it runs of this rank's part */
     double norm_last;
-    struct best best;        /* of the evaluations so far */
+    struct best best; /* of the evaluations so far */
     FILE *log;
     char *log_path;
     double started_s;
-    uint64_t step_logged;    /* of the last line of metrics, and the page faults until then */
+    uint64_t step_logged; /* of the last line of metrics, and the page faults until then */
     int64_t faults_logged;
     int64_t tokens_at_start;
     /* Of a micro-batch: by sequence, those of its first row first; first[i] is where row i's begin, [BATCH_ROWS_MAX + 1]. */
     uint32_t *first;
     double *policy, *reference, *dpolicy, *scores, *text, *dtext;
-    double *loss_scratch; /* two of them */
-    double *margins, *weights; /* by row */
-    uint8_t *rejected; /* by sequence: on which side metrics count it */
-    bool with_scores, with_margins; /* the loss looks at them */
+    double *loss_scratch;                      /* two of them */
+    double *margins, *weights;                 /* by row */
+    uint8_t *rejected;                         /* by sequence: on which side metrics count it */
+    bool with_scores, with_margins;            /* the loss looks at them */
     int32_t *lengths, *text_lengths, *prompts; /* tokens, by sequence */
     float *dlogp;
 };
@@ -107,7 +107,8 @@ struct span step_share(const struct trainer *t, size_t count);
 status step_gradients(struct trainer *t);
 
 /* step.c: one micro-batch of rows: forward, loss, and (train) backward with gradients scaled by `weight`. */
-status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight, struct metrics *m);
+status step_micro(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t count, bool train, double weight,
+                  struct metrics *m);
 status step_evaluate(struct trainer *t, struct metrics *m);
 /* This rank's rows of the evaluation data. */
 struct span evaluation_share(const struct trainer *t);
@@ -118,7 +119,8 @@ void checkpoint_identity(struct buf *out, const struct trainer *t);
 /* ST_MISMATCH on all ranks where their parameters are not the same. */
 status checkpoint_same_parameters(struct trainer *t);
 status checkpoint_save(struct trainer *t);
-/* A fresh run in a folder with checkpoints: refused, or under overwrite they are removed, so that no later --resume takes them for its own. */
+/* A fresh run in a folder with checkpoints: refused, or under overwrite they are removed, so that no later --resume takes them for its own.
+ */
 status checkpoint_clear(const struct trainer *t);
 /* The checkpoint of what was the best evaluation goes away where --save-steps would not have left it. */
 void checkpoint_drop_best(const struct trainer *t, uint64_t step);

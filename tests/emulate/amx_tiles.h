@@ -1,6 +1,7 @@
-/* amx_tiles: the tile registers in memory, so that machines without AMX run what is written for it: the build option RAPT_EMULATE_AMX puts this before
- * every file named *_amx.c, whose intrinsics become these functions. What the processor would refuse (no configuration, shapes that do not fit each other) ends the
- * program. Source: Intel Architecture Instruction Set Extensions Programming Reference, chapter 3, operations of TILELOADD, TDPBF16PS, TDPBSSD. */
+/* amx_tiles: the tile registers in memory, so that machines without AMX run what is written for it: the build option RAPT_EMULATE_AMX puts
+ * this before every file named *_amx.c, whose intrinsics become these functions. What the processor would refuse (no configuration, shapes
+ * that do not fit each other) ends the program. Source: Intel Architecture Instruction Set Extensions Programming Reference, chapter 3,
+ * operations of TILELOADD, TDPBF16PS, TDPBSSD. */
 #ifndef RAPT_TESTS_AMX_TILES_H
 #define RAPT_TESTS_AMX_TILES_H
 
@@ -41,7 +42,9 @@ EMULATED void emulated_loadconfig(const void *config) {
     emulated_tiles.configured = 1;
 }
 
-EMULATED void emulated_used(int t) { emulated_must(emulated_tiles.configured && emulated_tiles.rows[t] && emulated_tiles.bytes[t], "a tile that is not configured"); }
+EMULATED void emulated_used(int t) {
+    emulated_must(emulated_tiles.configured && emulated_tiles.rows[t] && emulated_tiles.bytes[t], "a tile that is not configured");
+}
 
 EMULATED void emulated_zero(int t) {
     emulated_used(t);
@@ -50,12 +53,14 @@ EMULATED void emulated_zero(int t) {
 
 EMULATED void emulated_loadd(int t, const void *base, size_t stride) {
     emulated_zero(t);
-    for (size_t r = 0; r < emulated_tiles.rows[t]; r++) memcpy(emulated_tiles.data[t][r], (const char *)base + r * stride, emulated_tiles.bytes[t]);
+    for (size_t r = 0; r < emulated_tiles.rows[t]; r++)
+        memcpy(emulated_tiles.data[t][r], (const char *)base + r * stride, emulated_tiles.bytes[t]);
 }
 
 EMULATED void emulated_stored(int t, void *base, size_t stride) {
     emulated_used(t);
-    for (size_t r = 0; r < emulated_tiles.rows[t]; r++) memcpy((char *)base + r * stride, emulated_tiles.data[t][r], emulated_tiles.bytes[t]);
+    for (size_t r = 0; r < emulated_tiles.rows[t]; r++)
+        memcpy((char *)base + r * stride, emulated_tiles.data[t][r], emulated_tiles.bytes[t]);
 }
 
 /* c[M, N] of 4 bytes, a[M, K] and b[K, N] of 4 bytes that hold pairs or fours. */
@@ -77,8 +82,10 @@ EMULATED void emulated_dpbf16ps(int c, int a, int b) {
             uint32_t pair;
             memcpy(&pair, emulated_tiles.data[a][m] + 4 * k, sizeof pair);
             const __m512i row = _mm512_load_si512(emulated_tiles.data[b][k]);
-            even = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_set1_epi32((int)(pair << 16))), _mm512_castsi512_ps(_mm512_slli_epi32(row, 16)), even);
-            odd = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_set1_epi32((int)(pair & 0xffff0000u))), _mm512_castsi512_ps(_mm512_and_si512(row, high)), odd);
+            even = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_set1_epi32((int)(pair << 16))),
+                                   _mm512_castsi512_ps(_mm512_slli_epi32(row, 16)), even);
+            odd = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_set1_epi32((int)(pair & 0xffff0000u))),
+                                  _mm512_castsi512_ps(_mm512_and_si512(row, high)), odd);
         }
         float *sums = (float *)(void *)emulated_tiles.data[c][m];
         const __mmask16 there = (__mmask16)((1u << (emulated_tiles.bytes[c] / 4)) - 1);
@@ -93,7 +100,8 @@ EMULATED void emulated_dpbssd(int c, int a, int b) {
             int32_t sum;
             memcpy(&sum, emulated_tiles.data[c][m] + 4 * n, sizeof sum);
             for (size_t k = 0; k < emulated_tiles.rows[b]; k++)
-                for (size_t i = 0; i < 4; i++) sum += (int8_t)emulated_tiles.data[a][m][4 * k + i] * (int8_t)emulated_tiles.data[b][k][4 * n + i];
+                for (size_t i = 0; i < 4; i++)
+                    sum += (int8_t)emulated_tiles.data[a][m][4 * k + i] * (int8_t)emulated_tiles.data[b][k][4 * n + i];
             memcpy(emulated_tiles.data[c][m] + 4 * n, &sum, sizeof sum);
         }
 }

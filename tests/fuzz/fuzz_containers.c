@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size) return 0;
     if (source_open(&source, path, SOURCE_SKIP, NULL) != ST_OK) return 0;
-    while (source_next(&source, &record, &end) == ST_OK && !end) {}
+    while (source_next(&source, &record, &end) == ST_OK && !end) {
+    }
     source_release(&source);
     return 0;
 }

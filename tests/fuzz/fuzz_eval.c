@@ -62,7 +62,8 @@ static void read_verdicts(struct json row) {
 static void read_results(struct json file) {
     struct buf out = {0};
     struct json runs;
-    if (bench_is_results(file) && bench_put_runs(&out, file) == ST_OK) CHECK(json_parse(&runs, buf_text(&out), out.size) == ST_OK && json_kind_of(json_get(runs, "runs")) == JSON_ARRAY);
+    if (bench_is_results(file) && bench_put_runs(&out, file) == ST_OK)
+        CHECK(json_parse(&runs, buf_text(&out), out.size) == ST_OK && json_kind_of(json_get(runs, "runs")) == JSON_ARRAY);
     buf_release(&out);
 }
 

@@ -1,5 +1,5 @@
-/* Fuzz target: any bytes as what a judge's endpoint answers: the JSON, its text, the log-probs; and the same bytes as the text itself. What is
- * taken lies where it is said to, and on the scale. */
+/* Fuzz target: any bytes as what a judge's endpoint answers: the JSON, its text, the log-probs; and the same bytes as the text itself. What
+ * is taken lies where it is said to, and on the scale. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* kept_rows: a weight's rows that are made when a product wants them (matmul_weight.make, gemm_tiles.make), here copied from a matrix that is kept. */
+/* kept_rows: a weight's rows that are made when a product wants them (matmul_weight.make, gemm_tiles.make), here copied from a matrix that
+ * is kept. */
 #ifndef RAPT_TESTS_KEPT_ROWS_H
 #define RAPT_TESTS_KEPT_ROWS_H
 

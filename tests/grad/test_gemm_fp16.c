@@ -1,5 +1,5 @@
-/* Products in fp16 arithmetic against double: their error, edges of blocks, transposed operands, sums onto a matrix, rows and columns of any size,
- * what is not finite, and the same bits on one thread and two. Skips, saying so, where the CPU has no AVX512-FP16. */
+/* Products in fp16 arithmetic against double: their error, edges of blocks, transposed operands, sums onto a matrix, rows and columns of
+ * any size, what is not finite, and the same bits on one thread and two. Skips, saying so, where the CPU has no AVX512-FP16. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,15 +55,18 @@ static void run(float *c, const float *a, const float *b, const struct shape *s)
 static void errors_are_small(void **state) {
     (void)state;
     static const struct shape shapes[] = {
-        {16, 64, 64, false, false, false}, {100, 130, 576, false, true, false}, {97, 576, 100, false, false, true}, {129, 200, 1536, true, false, false},
-        {61, 65, 67, true, true, true},    {16, 1536, 97, false, true, true},   {193, 64, 4096, true, true, false},
+        {16, 64, 64, false, false, false},    {100, 130, 576, false, true, false}, {97, 576, 100, false, false, true},
+        {129, 200, 1536, true, false, false}, {61, 65, 67, true, true, true},      {16, 1536, 97, false, true, true},
+        {193, 64, 4096, true, true, false},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const struct shape *s = &shapes[i];
-        float *a = filled(s->m * s->k, 2 * i + 1), *b = filled(s->n * s->k, 2 * i + 2), *before = filled(s->m * s->n, i + 50), *c = filled(s->m * s->n, i + 50);
+        float *a = filled(s->m * s->k, 2 * i + 1), *b = filled(s->n * s->k, 2 * i + 2), *before = filled(s->m * s->n, i + 50),
+              *c = filled(s->m * s->n, i + 50);
         run(c, a, b, s);
         const double error = error_of(c, before, a, b, s);
-        print_message("%zu x %zu x %zu%s%s%s: %.2e\n", s->m, s->n, s->k, s->ta ? " ta" : "", s->tb ? " tb" : "", s->accumulate ? " +=" : "", error);
+        print_message("%zu x %zu x %zu%s%s%s: %.2e\n", s->m, s->n, s->k, s->ta ? " ta" : "", s->tb ? " tb" : "", s->accumulate ? " +=" : "",
+                      error);
         assert_true(error < 1.6e-3); /* operands rounded to bf16: 2.3e-3 */
         test_free(a), test_free(b), test_free(before), test_free(c);
     }

@@ -92,14 +92,15 @@ static void keep_few_bits(float *x, size_t n) {
 static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) {
     const bool init = how & INIT, transposed = how & TRANSPOSED;
     const size_t k2 = how & SECOND ? 32 : 0, lda = gemm_tiles_row(k, planes), lda2 = gemm_tiles_row(32, planes);
-    float *a = filled_for(planes, m * k, 1), *b = filled_for(planes, k * n, 2), *a2 = filled_for(planes, m * 32, 3), *b2 = filled_for(planes, 32 * n, 4),
-          *c = filled(m * n, 5), *c0 = filled(m * n, 5);
+    float *a = filled_for(planes, m * k, 1), *b = filled_for(planes, k * n, 2), *a2 = filled_for(planes, m * 32, 3),
+          *b2 = filled_for(planes, 32 * n, 4), *c = filled(m * n, 5), *c0 = filled(m * n, 5);
     if (how & FEW_BITS) keep_few_bits(b, k * n);
     uint16_t *ah = operand_of(a, m, k, planes, how & TURNED), *a2h = operand_of(a2, m, 32, planes, how & TURNED),
              *bp = packed(b, transposed ? k : n, transposed, k, n, planes), *b2p = packed(b2, n, false, 32, n, planes);
     void *strips = aligned_alloc(64, gemm_tiles_plain_bytes(k));
     struct blocks kept = {c, n};
-    struct gemm_tiles g = {.m = m, .n = n, .k = k, .planes = planes, .a = ah, .lda = lda, .c = c, .ldc = n, .init = init ? c : NULL, .ld_init = n};
+    struct gemm_tiles g = {
+        .m = m, .n = n, .k = k, .planes = planes, .a = ah, .lda = lda, .c = c, .ldc = n, .init = init ? c : NULL, .ld_init = n};
     if (how & PLAIN)
         g.plain = b, g.ld_plain = transposed ? k : n, g.transposed = transposed, g.strips = strips;
     else
@@ -121,11 +122,13 @@ static void check_product(size_t m, size_t n, size_t k, size_t planes, int how) 
                 const double x = (double)a2[i * 32 + p] * (double)b2[p * n + j];
                 want += x, size += fabs(x);
             }
-            const double least = 4e-7, chain = planes == GEMM_TILES_WHOLE ? 6e-8 * (double)(k + k2 + 1) : 0; /* of fp32 multiply-adds, at worst */
+            const double least = 4e-7,
+                         chain = planes == GEMM_TILES_WHOLE ? 6e-8 * (double)(k + k2 + 1) : 0; /* of fp32 multiply-adds, at worst */
             if (!(fabs(want - (double)c[i * n + j]) <= (chain > least ? chain : least) * size))
                 fail_msg("%zux%zux%zu planes %zu how %d: [%zu,%zu] is %g, want %g", m, n, k, planes, how, i, j, (double)c[i * n + j], want);
         }
-    test_free(a), test_free(b), test_free(a2), test_free(b2), test_free(c), test_free(c0), drop_operand(ah, planes), drop_operand(a2h, planes);
+    test_free(a), test_free(b), test_free(a2), test_free(b2), test_free(c), test_free(c0), drop_operand(ah, planes),
+        drop_operand(a2h, planes);
     free(bp), free(b2p), free(strips);
 }
 
@@ -180,7 +183,8 @@ static void parts_counted(void **state) {
     (void)state;
     if (!cpu_has_amx_bf16()) skip();
     enum { M = 50, N = 96, K = 320, TILES = K / 32 * (N / 16) };
-    float *a = filled_for(3, M * K, 1), *b = filled_for(3, K * N, 2), *all = test_calloc(M * N, sizeof *all), *few = test_calloc(M * N, sizeof *few);
+    float *a = filled_for(3, M * K, 1), *b = filled_for(3, K * N, 2), *all = test_calloc(M * N, sizeof *all),
+          *few = test_calloc(M * N, sizeof *few);
     keep_few_bits(b, K * N);
     uint16_t *ah = operand_of(a, M, K, 3, false), *bp = packed(b, N, false, K, N, 3);
     uint8_t *used = test_calloc(TILES, 1);
@@ -211,7 +215,8 @@ static void pack_one_by_one(uint16_t *out, const float *plain, size_t ld, bool t
     memset(out, 0, gemm_tiles_bytes(k, n, planes));
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < k && planes == GEMM_TILES_WHOLE; i++)
-            ((float *)(void *)out)[(j / 16 * steps + i / 32) * 512 + i % 32 * 16 + j % 16] = transposed ? plain[j * ld + i] : plain[i * ld + j];
+            ((float *)(void *)out)[(j / 16 * steps + i / 32) * 512 + i % 32 * 16 + j % 16] =
+                transposed ? plain[j * ld + i] : plain[i * ld + j];
     for (size_t j = 0; j < n && planes != GEMM_TILES_WHOLE; j++)
         for (size_t i = 0; i < k; i++) {
             uint16_t *at = out + (j / 16 * steps + i / 32) * planes * 512 + i % 32 / 2 * 32 + j % 16 * 2 + i % 2;
@@ -233,8 +238,8 @@ static void packing(void **state) {
     static const size_t shapes[][2] = {{1, 1}, {16, 16}, {17, 15}, {31, 33}, {32, 64}, {100, 70}, {257, 129}};
     for (size_t i = 0; i < 6 * sizeof shapes / sizeof shapes[0]; i++) {
         const bool transposed = i & 1;
-        const size_t k = shapes[i / 6][0], n = shapes[i / 6][1], rows = transposed ? n : k, width = transposed ? k : n, planes = 1 + i / 2 % 3,
-                     bytes = gemm_tiles_bytes(k, n, planes);
+        const size_t k = shapes[i / 6][0], n = shapes[i / 6][1], rows = transposed ? n : k, width = transposed ? k : n,
+                     planes = 1 + i / 2 % 3, bytes = gemm_tiles_bytes(k, n, planes);
         if (planes != GEMM_TILES_WHOLE && !cpu_has_tiles()) continue;
         struct rng r = rng_seeded(i);
         float *x = test_calloc(k * n, sizeof *x), *strips = test_calloc(1, gemm_tiles_strip_bytes(width));
@@ -263,7 +268,8 @@ static void describe(struct linear *l) {
     size_t row = 0, b = PARTS * RANK * IN;
     *l = (struct linear){.in = IN, .out = OUT, .part_count = PARTS, .w_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN};
     for (size_t i = 0; i < PARTS; i++) {
-        l->part[i] = (struct linear_part){.row = row, .rows = part_rows[i], .adapted = i != 1, .rank = RANK, .scale = 1.5f, .u_col = l->u_width, .b_offset = b};
+        l->part[i] = (struct linear_part){
+            .row = row, .rows = part_rows[i], .adapted = i != 1, .rank = RANK, .scale = 1.5f, .u_col = l->u_width, .b_offset = b};
         row += part_rows[i];
         if (i != 1) b += part_rows[i] * RANK, l->u_width += RANK;
     }
@@ -310,7 +316,8 @@ static void linear_in_one_pass(void **state) {
         if (half && !cpu_has_tiles()) continue;
         const size_t planes = half ? 1 : GEMM_TILES_SPLIT;
         const double u_most = half ? 1e-5 : 1e-6, most = half ? 3e-3 : 1e-6; /* u and du are rounded to bf16 on their way */
-        float *w = filled_for(planes, OUT * IN, 6), *x = filled_for(planes, T * IN, 7), *dy = filled_for(planes, T * OUT, 8), *theta = filled_for(planes, THETA, 9);
+        float *w = filled_for(planes, OUT * IN, 6), *x = filled_for(planes, T * IN, 7), *dy = filled_for(planes, T * OUT, 8),
+              *theta = filled_for(planes, THETA, 9);
         memset(&tiles, 0, sizeof tiles), memset(&plain, 0, sizeof plain);
         run_side(&tiles, half ? MATMUL_BF16 : MATMUL_F32, w, x, dy, theta, accumulate);
         run_side(&plain, MATMUL_REFERENCE, w, x, dy, theta, accumulate);
@@ -364,8 +371,8 @@ static void near_floats(const float *x, const float *want, size_t n) {
 
 static void check_activation_floats(enum glu_kind kind, size_t F) {
     enum { ROWS = 37, K = 64 };
-    float *a = filled_for(2, ROWS * K, 10), *b = filled_for(2, K * 2 * F, 11), *d = filled_for(2, K * F, 12), *y = filled(ROWS * 2 * F, 0), *dact = filled(ROWS * F, 0),
-          *act = filled(ROWS * F, 0), *kept = filled(ROWS * 2 * F, 0), *act2 = filled(ROWS * F, 0);
+    float *a = filled_for(2, ROWS * K, 10), *b = filled_for(2, K * 2 * F, 11), *d = filled_for(2, K * F, 12), *y = filled(ROWS * 2 * F, 0),
+          *dact = filled(ROWS * F, 0), *act = filled(ROWS * F, 0), *kept = filled(ROWS * 2 * F, 0), *act2 = filled(ROWS * F, 0);
     for (size_t i = 0; i < ROWS * K; i++) a[i] /= 64; /* gates of a few units */
     uint16_t *bp = packed(b, 2 * F, false, K, 2 * F, GEMM_TILES_WHOLE), *dp = packed(d, F, false, K, F, GEMM_TILES_WHOLE);
     struct glu_floats s = {act, kept, glu_of(kind), F};
@@ -392,7 +399,8 @@ static void check_activation_floats(enum glu_kind kind, size_t F) {
 static void activation_of_floats(void **state) {
     (void)state;
     if (!cpu_has_avx512()) skip();
-    for (int kind = 0; kind < GLU_KINDS; kind++) check_activation_floats((enum glu_kind)kind, 48), check_activation_floats((enum glu_kind)kind, 128);
+    for (int kind = 0; kind < GLU_KINDS; kind++)
+        check_activation_floats((enum glu_kind)kind, 48), check_activation_floats((enum glu_kind)kind, 128);
 }
 
 /* Gates far from 0, where e^-x leaves the range of floats, and NaN. */
@@ -430,14 +438,9 @@ static void activation_behind(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products),
-        cmocka_unit_test(split_products),
-        cmocka_unit_test(whole_products),
-        cmocka_unit_test(packing), cmocka_unit_test(parts_counted),
-        cmocka_unit_test(linear_in_one_pass),
-        cmocka_unit_test(activation_behind),
-        cmocka_unit_test(activation_of_floats),
-        cmocka_unit_test(activation_of_extremes),
+        cmocka_unit_test(products),          cmocka_unit_test(split_products),       cmocka_unit_test(whole_products),
+        cmocka_unit_test(packing),           cmocka_unit_test(parts_counted),        cmocka_unit_test(linear_in_one_pass),
+        cmocka_unit_test(activation_behind), cmocka_unit_test(activation_of_floats), cmocka_unit_test(activation_of_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,10 +19,13 @@
 static const uint8_t some_labels[SEQUENCES_MAX] = {0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 1};
 
 /* Groups of how many a loss takes. */
-static size_t size_for(const struct loss_row *row, size_t any) { return row->needs & LOSS_NEEDS_PAIRS ? 2 : row->needs & LOSS_OF_LABELS ? 1 : any; }
+static size_t size_for(const struct loss_row *row, size_t any) {
+    return row->needs & LOSS_NEEDS_PAIRS ? 2 : row->needs & LOSS_OF_LABELS ? 1 : any;
+}
 
 /* Differences of the value by every entry of `at`, a member of the batch, against d. */
-static void check_slopes(const struct loss_row *row, const struct loss_batch *b, const struct loss_params *p, double *at, const double *d, const char *what) {
+static void check_slopes(const struct loss_row *row, const struct loss_batch *b, const struct loss_params *p, double *at, const double *d,
+                         const char *what) {
     double unused[2][SEQUENCES_MAX];
     struct loss_result up = {.dpolicy = unused[0], .dtext = unused[1]}, down = up;
     for (size_t i = 0; i < loss_first(b, b->groups); i++) {
@@ -68,13 +71,21 @@ static void gradients_are_the_slopes(void **state) {
             policy[i] = -20 - 10 * rng_uniform(&rng);
             /* forward KL goes with the exponential of the log-ratio */
             reference[i] = policy[i] + (row->needs & LOSS_TAKES_DIVERGENCE && trial % 4 ? 0.7 : 5) * rng_normal(&rng);
-            scores[i] = row->needs & LOSS_TAKES_OFFSET && i % 2 ? scores[i - 1] - 3 * rng_uniform(&rng) - 0.1 : policy[i] + rng_normal(&rng);
+            scores[i] =
+                row->needs & LOSS_TAKES_OFFSET && i % 2 ? scores[i - 1] - 3 * rng_uniform(&rng) - 0.1 : policy[i] + rng_normal(&rng);
             text[i] = policy[i] - 3 * rng_uniform(&rng);
             weights[i] = rng_uniform(&rng);
             lengths[i] = 1 + (int32_t)rng_below(&rng, 40);
         }
         const struct loss_params p = random_params(row, &rng, trial);
-        struct loss_batch b = {.groups = groups, .k = k, .policy = policy, .reference = reference, .lengths = lengths, .scores = scores, .text = text, .text_lengths = lengths};
+        struct loss_batch b = {.groups = groups,
+                               .k = k,
+                               .policy = policy,
+                               .reference = reference,
+                               .lengths = lengths,
+                               .scores = scores,
+                               .text = text,
+                               .text_lengths = lengths};
         b.rejected = some_labels, b.kl = 0.7;
         uint32_t first[SEQUENCES_MAX] = {3}; /* groups of 1 to 4, counted from a row in the middle of a micro-batch */
         for (size_t i = 0; i < groups; i++) first[i + 1] = first[i] + 1 + (uint32_t)rng_below(&rng, 4);
@@ -109,9 +120,7 @@ static double number(struct json c, const char *key) {
 }
 
 /* [n] or NULL. */
-static const double *numbers(double *out, struct json c, const char *key) {
-    return read_numbers(out, json_get(c, key)) ? out : NULL;
-}
+static const double *numbers(double *out, struct json c, const char *key) { return read_numbers(out, json_get(c, key)) ? out : NULL; }
 
 static void take_losses(struct loss_mix *m, bool *seen, struct json c) {
     double weights[LOSS_MIX_MAX];
@@ -143,13 +152,15 @@ static struct loss_params params_of(struct json c) {
                             .undesirable_weight = number(c, "undesirable_weight")};
     struct json d = json_get(c, "divergence");
     for (int i = 0; i < 4; i++)
-        if (json_equals(d, (const char *[]){"reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"}[i])) p.divergence = (enum loss_divergence)i;
+        if (json_equals(d, (const char *[]){"reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"}[i]))
+            p.divergence = (enum loss_divergence)i;
     return p;
 }
 
 /* A case without text means that of the responses: its derivative is part of the whole. */
 static void golden(struct json c, bool *seen) {
-    double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], text_lengths[SEQUENCES_MAX], want[2][SEQUENCES_MAX], d[2][SEQUENCES_MAX];
+    double policy[SEQUENCES_MAX], reference[SEQUENCES_MAX], lengths[SEQUENCES_MAX], text_lengths[SEQUENCES_MAX], want[2][SEQUENCES_MAX],
+        d[2][SEQUENCES_MAX];
     double scores[SEQUENCES_MAX], margins[SEQUENCES_MAX], weights[SEQUENCES_MAX], text[SEQUENCES_MAX], scratch[2 * SEQUENCES_MAX], value;
     int32_t tokens[SEQUENCES_MAX], text_tokens[SEQUENCES_MAX];
     struct loss_mix mix;
@@ -164,9 +175,16 @@ static void golden(struct json c, bool *seen) {
     const bool own_text = numbers(text, c, "text") && numbers(text_lengths, c, "text_lengths") && numbers(want[1], c, "dtext");
     memset(d, 0, sizeof d);
     for (size_t i = 0; i < n; i++) tokens[i] = (int32_t)lengths[i], text_tokens[i] = own_text ? (int32_t)text_lengths[i] : tokens[i];
-    struct loss_batch b = {.groups = k ? n / k : 0, .k = k, .policy = policy, .reference = reference, .lengths = tokens,
-                           .scores = numbers(scores, c, "scores"), .margins = numbers(margins, c, "margins"), .weights = numbers(weights, c, "pair_weights"),
-                           .text = own_text ? text : policy, .text_lengths = text_tokens};
+    struct loss_batch b = {.groups = k ? n / k : 0,
+                           .k = k,
+                           .policy = policy,
+                           .reference = reference,
+                           .lengths = tokens,
+                           .scores = numbers(scores, c, "scores"),
+                           .margins = numbers(margins, c, "margins"),
+                           .weights = numbers(weights, c, "pair_weights"),
+                           .text = own_text ? text : policy,
+                           .text_lengths = text_tokens};
     double labels[SEQUENCES_MAX];
     uint8_t rejected[SEQUENCES_MAX];
     if (numbers(labels, c, "rejected")) b.rejected = rejected;
@@ -174,16 +192,19 @@ static void golden(struct json c, bool *seen) {
     b.kl = number(c, "kl");
     double begins[SEQUENCES_MAX];
     uint32_t first[SEQUENCES_MAX];
-    for (size_t i = 0; !k && i < read_numbers(begins, json_get(c, "first")); i++) first[i] = (uint32_t)begins[i], b.groups = i, b.first = first;
+    for (size_t i = 0; !k && i < read_numbers(begins, json_get(c, "first")); i++)
+        first[i] = (uint32_t)begins[i], b.groups = i, b.first = first;
     assert_true(k > 0 || loss_first(&b, b.groups) == n);
     struct loss_result r = {.dpolicy = d[0], .dtext = d[1]};
     assert_int_equal(loss_mix_compute(&r, &mix, &b, &p, scratch), ST_OK);
     if (!near(r.value, value)) fail_msg("%s: value %.17g, golden %.17g", mix.name, r.value, value);
     for (size_t i = 0; i < n && !own_text; i++) d[0][i] += d[1][i];
     for (size_t i = 0; i < n * (own_text ? 2 : 1); i++)
-        if (!near(d[i / n][i % n], want[i / n][i % n])) fail_msg("%s: d%s[%zu] %.17g, golden %.17g", mix.name, i < n ? "policy" : "text", i % n, d[i / n][i % n], want[i / n][i % n]);
+        if (!near(d[i / n][i % n], want[i / n][i % n]))
+            fail_msg("%s: d%s[%zu] %.17g, golden %.17g", mix.name, i < n ? "policy" : "text", i % n, d[i / n][i % n], want[i / n][i % n]);
     if (!(mix.needs & LOSS_OF_POLICY)) return;
-    assert_true(near(r.nll, number(c, "nll")) && near(r.log_odds_ratio, number(c, "log_odds_ratio")) && near(r.log_odds_chosen, number(c, "log_odds_chosen")));
+    assert_true(near(r.nll, number(c, "nll")) && near(r.log_odds_ratio, number(c, "log_odds_ratio")) &&
+                near(r.log_odds_chosen, number(c, "log_odds_chosen")));
 }
 
 static void goldens(void **state) {
@@ -210,7 +231,8 @@ static void refusals(void **state) {
         const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0, alpha = l->needs & LOSS_OF_GROUPS ? 1 : 0;
         const size_t k = size_for(l, 2), n = l->needs & LOSS_NEEDS_HALVES ? 4 : 2;
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.1}), smoothing ? ST_OK : ST_USAGE);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.1}),
+                         smoothing ? ST_OK : ST_USAGE);
         assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.5}), ST_USAGE);
         assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = NAN}), ST_USAGE);
         if (l->needs & LOSS_NEEDS_BETA) {
@@ -220,15 +242,28 @@ static void refusals(void **state) {
         assert_int_equal(
             loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .discopop_tau = 0.1}),
             l->needs & LOSS_TAKES_TAU ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0, .divergence = LOSS_FORWARD_KL}),
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0,
+                                                                    .divergence = LOSS_FORWARD_KL}),
                          l->needs & LOSS_TAKES_DIVERGENCE ? ST_OK : ST_USAGE);
-        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1}), l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
+        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1}),
+                         l->needs & LOSS_NEEDS_SMOOTHING ? ST_USAGE : ST_OK);
         const struct {
             struct loss_params p;
             unsigned taken_by;
-        } options[] = {{{.weighting = true}, LOSS_TAKES_WEIGHTS}, {{.ld = true, .ld_alpha = 0.5}, LOSS_TAKES_TAIL}, {{.simpo_gamma = 0.1}, LOSS_TAKES_GAMMA},
-                       {{.cpo_alpha = 0.1}, LOSS_TAKES_NLL}, {{.odpo_alpha = 0.1}, LOSS_TAKES_OFFSET}, {{.odpo_linear = true}, LOSS_TAKES_OFFSET}, {{.rpo_eta = 0.1}, LOSS_TAKES_ETA},
-                       {{.odpo_alpha = -1}, 0}, {{.odpo_alpha = INFINITY}, 0}, {{.rpo_eta = -1}, 0}, {{.rpo_eta = INFINITY}, 0}, {{.ld = true, .ld_alpha = 1.5}, 0}, {{.simpo_gamma = INFINITY}, 0}, {{.cpo_alpha = -1}, 0}};
+        } options[] = {{{.weighting = true}, LOSS_TAKES_WEIGHTS},
+                       {{.ld = true, .ld_alpha = 0.5}, LOSS_TAKES_TAIL},
+                       {{.simpo_gamma = 0.1}, LOSS_TAKES_GAMMA},
+                       {{.cpo_alpha = 0.1}, LOSS_TAKES_NLL},
+                       {{.odpo_alpha = 0.1}, LOSS_TAKES_OFFSET},
+                       {{.odpo_linear = true}, LOSS_TAKES_OFFSET},
+                       {{.rpo_eta = 0.1}, LOSS_TAKES_ETA},
+                       {{.odpo_alpha = -1}, 0},
+                       {{.odpo_alpha = INFINITY}, 0},
+                       {{.rpo_eta = -1}, 0},
+                       {{.rpo_eta = INFINITY}, 0},
+                       {{.ld = true, .ld_alpha = 1.5}, 0},
+                       {{.simpo_gamma = INFINITY}, 0},
+                       {{.cpo_alpha = -1}, 0}};
         for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
             struct loss_params p = options[i].p;
             p.temperature_alpha = alpha, p.desirable_weight = p.undesirable_weight = weight;
@@ -240,10 +275,18 @@ static void refusals(void **state) {
         struct loss_params p = {NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
         struct loss_result r = {.dpolicy = d, .dtext = dtext};
         const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
-        assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
-                         l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
-        struct loss_batch b = {.groups = n / k, .k = k, .policy = policy, .reference = policy, .lengths = lengths, .scores = scores, .rejected = some_labels,
-                               .text = policy, .text_lengths = lengths};
+        assert_int_equal(
+            loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
+            l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
+        struct loss_batch b = {.groups = n / k,
+                               .k = k,
+                               .policy = policy,
+                               .reference = policy,
+                               .lengths = lengths,
+                               .scores = scores,
+                               .rejected = some_labels,
+                               .text = policy,
+                               .text_lengths = lengths};
         const struct loss_batch whole = b;
         assert_int_equal(l->compute(&r, &b, &p), ST_OK);
         b.scores = NULL;
@@ -295,7 +338,8 @@ static status mix(const char *first, const char *second, double weight, struct l
 /* A parameter must have an effect on one of the losses; a divergence must make sense for all; losses of rewards stand alone. */
 static void combinations(void **state) {
     (void)state;
-    const struct loss_params plain = {.beta = 0.1}, smooth = {.beta = 0.1, .label_smoothing = 0.1}, js = {.beta = 0.1, .divergence = LOSS_JS_DIVERGENCE};
+    const struct loss_params plain = {.beta = 0.1}, smooth = {.beta = 0.1, .label_smoothing = 0.1},
+                             js = {.beta = 0.1, .divergence = LOSS_JS_DIVERGENCE};
     assert_int_equal(mix("sigmoid", "sft", 0.2, plain), ST_OK);
     assert_int_equal(mix("hinge", "sigmoid", 1, smooth), ST_OK);
     assert_int_equal(mix("hinge", "ipo", 1, smooth), ST_USAGE);
@@ -331,7 +375,11 @@ static void combinations(void **state) {
     double certain[2] = {0, -1}, d[4];
     int32_t lengths[2] = {1, 1};
     struct loss_result r = {.dpolicy = d, .dtext = d + 2};
-    assert_int_equal(loss_orpo_compute(&r, &(struct loss_batch){.groups = 1, .k = 2, .policy = certain, .lengths = lengths, .text = certain, .text_lengths = lengths}, &plain), ST_FORMAT);
+    assert_int_equal(
+        loss_orpo_compute(
+            &r, &(struct loss_batch){.groups = 1, .k = 2, .policy = certain, .lengths = lengths, .text = certain, .text_lengths = lengths},
+            &plain),
+        ST_FORMAT);
 }
 
 int main(void) {

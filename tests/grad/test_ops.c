@@ -115,7 +115,8 @@ static void rmsnorm_of_halves(void **state) {
 static void headnorm_of_halves(void **state) {
     (void)state;
     enum { T = 4, H = 3, K = 2, D = 10, STRIDE = (H + 2 * K) * D, RAW = T * (H + K) * D };
-    static float qkv[T * STRIDE], other[T * STRIDE], q_norm[D], k_norm[D], plain[RAW], rstd[T * (H + K)], dqkv[2][T * STRIDE], dq[2][D], dk[2][D];
+    static float qkv[T * STRIDE], other[T * STRIDE], q_norm[D], k_norm[D], plain[RAW], rstd[T * (H + K)], dqkv[2][T * STRIDE], dq[2][D],
+        dk[2][D];
     static uint16_t kept[RAW];
     const struct head_norm n = {q_norm, k_norm, H, K, D, STRIDE, 1e-6f};
     fill(qkv, T * STRIDE, 1), fill(q_norm, D, 2), fill(k_norm, D, 3), fill(dqkv[0], T * STRIDE, 4);
@@ -292,7 +293,8 @@ static void softcap_gradient(void **state) {
     check_slopes("softcap", k.raw.logits, grad, ROWS * VOCAB, softcap_objective, &k);
 }
 
-/* In panels, one of which has a logit far above all before it: the same as in one piece; and what is left in place of the logits makes, followed up, the probabilities. */
+/* In panels, one of which has a logit far above all before it: the same as in one piece; and what is left in place of the logits makes,
+ * followed up, the probabilities. */
 static void check_panels(float cap, enum logp_weights weights) {
     enum { PANEL = 256 };
     static float logits[ROWS * VOCAB], whole[ROWS * VOCAB], probs[ROWS * VOCAB], panel[ROWS * PANEL + 64], sums[ROWS * VOCAB];
@@ -300,7 +302,8 @@ static void check_panels(float cap, enum logp_weights weights) {
     float lse[2][ROWS], entropy[2][ROWS], mean[2][ROWS], squares[2][ROWS];
     int32_t argmax[2][ROWS];
     fill(logits, ROWS * VOCAB, 31);
-    logits[700] = 50, logits[VOCAB + 300] = 35, logits[VOCAB + 301] = 35, logits[VOCAB + 1202] = 80; /* of the second row the base moves twice */
+    logits[700] = 50, logits[VOCAB + 300] = 35, logits[VOCAB + 301] = 35,
+    logits[VOCAB + 1202] = 80; /* of the second row the base moves twice */
     memcpy(whole, logits, sizeof whole);
     logp_rows(lse[0], entropy[0], argmax[0], mean[0], squares[0], whole, ROWS, VOCAB);
     softmax_rows(probs, whole, lse[0], NULL, cap, ROWS, VOCAB);
@@ -312,17 +315,20 @@ static void check_panels(float cap, enum logp_weights weights) {
         for (size_t r = 0; r < ROWS; r++) {
             const uint16_t *half = (const uint16_t *)(const void *)(panel + r * n);
             for (size_t i = 0; i < first; i++) sums[r * VOCAB + i] *= s[r].again;
-            for (size_t i = 0; i < n; i++) sums[r * VOCAB + first + i] = weights == LOGP_HALVES ? dtype_bf16_to_float(half[i]) : panel[r * n + i];
+            for (size_t i = 0; i < n; i++)
+                sums[r * VOCAB + first + i] = weights == LOGP_HALVES ? dtype_bf16_to_float(half[i]) : panel[r * n + i];
             if (weights == LOGP_HALVES && n >= 32) assert_true(half[n] == 0 && half[n + 31] == 0); /* a product reads them */
         }
     }
     logp_end(lse[1], entropy[1], argmax[1], mean[1], squares[1], s, ROWS, VOCAB);
     for (size_t r = 0; r < ROWS; r++) {
         assert_true(fabs((double)lse[0][r] - (double)lse[1][r]) < 1e-5 && fabs((double)entropy[0][r] - (double)entropy[1][r]) < 1e-5);
-        assert_true(argmax[0][r] == argmax[1][r] && fabs((double)mean[0][r] - (double)mean[1][r]) < 1e-5 && fabs((double)squares[0][r] - (double)squares[1][r]) < 1e-5);
+        assert_true(argmax[0][r] == argmax[1][r] && fabs((double)mean[0][r] - (double)mean[1][r]) < 1e-5 &&
+                    fabs((double)squares[0][r] - (double)squares[1][r]) < 1e-5);
         for (size_t i = 0; weights != LOGP_NONE && i < VOCAB; i++) {
             const double want = (double)probs[r * VOCAB + i], got = (double)sums[r * VOCAB + i] / s[r].z;
-            if (!(fabs(got - want) <= 1e-30 + (weights == LOGP_HALVES ? 0x1p-8 : 3e-6) * fabs(want))) fail_msg("row %zu, %zu: %g, want %g", r, i, got, want);
+            if (!(fabs(got - want) <= 1e-30 + (weights == LOGP_HALVES ? 0x1p-8 : 3e-6) * fabs(want)))
+                fail_msg("row %zu, %zu: %g, want %g", r, i, got, want);
         }
     }
 }
@@ -457,7 +463,8 @@ static void stored_weights(void **state) {
     test_free(w), test_free(x), test_free(dy), test_free(y), test_free(dx);
 }
 
-/* Views of rows of a weight, packed or made: their forward products are columns of the whole one's, their backward products add up to it. */
+/* Views of rows of a weight, packed or made: their forward products are columns of the whole one's, their backward products add up to it.
+ */
 static void views_of_weights(void **state) {
     (void)state;
     enum { M = 32, N = 200, K = 96 };
@@ -475,7 +482,8 @@ static void views_of_weights(void **state) {
         ok(matmul_weight_forward(y[0], N, NULL, 0, (struct mat){.f = x, .ld = K}, &whole, M));
         ok(matmul_weight_backward(dx[0], K, NULL, 0, (struct mat){.f = dy, .ld = N}, &whole, M));
         for (size_t from = 0; from < N; from += 64) {
-            const struct matmul_weight all_but_last = matmul_weight_rows(&whole, from < 64 ? 0 : 64, from < 64 ? N - 8 : N - 64); /* a view of a view */
+            const struct matmul_weight all_but_last =
+                matmul_weight_rows(&whole, from < 64 ? 0 : 64, from < 64 ? N - 8 : N - 64); /* a view of a view */
             const size_t rows = from + 64 < N ? 64 : N - from;
             const struct matmul_weight view = matmul_weight_rows(&all_but_last, from < 64 ? from : from - 64, rows);
             ok(matmul_weight_forward(y[1] + from, N, NULL, 0, (struct mat){.f = x, .ld = K}, &view, M));
@@ -519,11 +527,23 @@ static void check_linear(enum matmul_kind kind, float dropout, bool full, bool a
                           .saved_offset = LINEAR_FROZEN,
                           .u_width = adapters ? 2 * RANK : 0,
                           .a_offset = OUT * IN};
-    k.l.part[0] =
-        (struct linear_part){.role = TENSOR_Q, .row = 0, .rows = 5, .adapted = adapters, .rank = RANK, .scale = 1.75f, .u_col = 0, .b_offset = OUT * IN + 2 * RANK * IN};
+    k.l.part[0] = (struct linear_part){.role = TENSOR_Q,
+                                       .row = 0,
+                                       .rows = 5,
+                                       .adapted = adapters,
+                                       .rank = RANK,
+                                       .scale = 1.75f,
+                                       .u_col = 0,
+                                       .b_offset = OUT * IN + 2 * RANK * IN};
     k.l.part[1] = (struct linear_part){.role = TENSOR_K, .row = 5, .rows = 3};
-    k.l.part[2] = (struct linear_part){
-        .role = TENSOR_V, .row = 8, .rows = 4, .adapted = adapters, .rank = RANK, .scale = 0.5f, .u_col = RANK, .b_offset = OUT * IN + 2 * RANK * IN + 5 * RANK};
+    k.l.part[2] = (struct linear_part){.role = TENSOR_V,
+                                       .row = 8,
+                                       .rows = 4,
+                                       .adapted = adapters,
+                                       .rank = RANK,
+                                       .scale = 0.5f,
+                                       .u_col = RANK,
+                                       .b_offset = OUT * IN + 2 * RANK * IN + 5 * RANK};
     k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = dropout, .key = 77}};
     struct arena memory = {0};
     ok(matmul_weight_init(&k.l.w, &memory, kind, full ? k.theta : k.w, OUT, IN, true));
@@ -562,8 +582,13 @@ static void dropout_mask(void **state) {
     for (uint64_t key = 0; key < 200; key++) {
         memset(&k, 0, sizeof k);
         fill(k.theta, THETA, 20), fill(k.x, T_LINEAR * IN, 22);
-        k.l = (struct linear){
-            .in = IN, .out = OUT, .part_count = 1, .w_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN, .u_width = RANK, .a_offset = 0};
+        k.l = (struct linear){.in = IN,
+                              .out = OUT,
+                              .part_count = 1,
+                              .w_offset = LINEAR_FROZEN,
+                              .saved_offset = LINEAR_FROZEN,
+                              .u_width = RANK,
+                              .a_offset = 0};
         k.l.part[0] = (struct linear_part){.rows = OUT, .adapted = true, .rank = RANK, .scale = 1, .b_offset = RANK * IN};
         k.scratch = (struct linear_scratch){.du = k.du, .dropped = k.dropped, .dropout = {.p = 0.25f, .key = key}};
         struct arena memory = {0};
@@ -585,14 +610,26 @@ static void dropout_mask(void **state) {
     assert_true(fabs((double)changed / (double)all - 0.375) < 0.04); /* 2 p (1 - p): keys are independent */
 }
 
-/* Rows of a linear as one of their own, with an adapter, its norms under DoRA, and a bias: columns of the whole one's y, parts of its gradients. */
+/* Rows of a linear as one of their own, with an adapter, its norms under DoRA, and a bias: columns of the whole one's y, parts of its
+ * gradients. */
 static void check_rows_of_linear(bool dora) {
     enum { T = 20, N = 160, K = 40, R = 3, A = R * K, B = A + N * R, COUNT = B + N };
-    static float w[N * K], bias[N], theta[COUNT], grad[2][COUNT], x[T * K], dy[T * N], y[2][T * N], u[T * (R + N)], dx[2][T * K], du[T * R], dz[T * N], part[T * N], dpart[T * N];
+    static float w[N * K], bias[N], theta[COUNT], grad[2][COUNT], x[T * K], dy[T * N], y[2][T * N], u[T * (R + N)], dx[2][T * K], du[T * R],
+        dz[T * N], part[T * N], dpart[T * N];
     static float squares[N], gain[N], inverse[N], products[(R + 1) * N + R * R];
     struct dora norms = {squares, gain, inverse};
     const struct linear_scratch scratch = {.du = du, .dz = dz};
-    struct linear l = {.in = K, .out = N, .part_count = 1, .u_width = R, .a_offset = 0, .w_offset = LINEAR_FROZEN, .saved_offset = LINEAR_FROZEN, .bias_offset = LINEAR_FROZEN, .biased = true, .bias = bias, .dora = dora ? &norms : NULL};
+    struct linear l = {.in = K,
+                       .out = N,
+                       .part_count = 1,
+                       .u_width = R,
+                       .a_offset = 0,
+                       .w_offset = LINEAR_FROZEN,
+                       .saved_offset = LINEAR_FROZEN,
+                       .bias_offset = LINEAR_FROZEN,
+                       .biased = true,
+                       .bias = bias,
+                       .dora = dora ? &norms : NULL};
     l.part[0] = (struct linear_part){.rows = N, .adapted = true, .rank = R, .scale = 2, .b_offset = A, .m_offset = B};
     fill(w, N * K, 61), fill(bias, N, 62), fill(theta, COUNT, 63), fill(x, T * K, 64), fill(dy, T * N, 65);
     memset(grad, 0, sizeof grad);
@@ -606,10 +643,13 @@ static void check_rows_of_linear(bool dora) {
         n = from + 64 < N ? 64 : N - from;
         const struct linear view = linear_rows(&l, from, n, &own);
         ok(linear_forward(part, NULL, u, (struct mat){.f = x, .ld = K}, &view, theta, &scratch, T));
-        for (size_t i = 0; i < T; i++) memcpy(y[1] + i * N + from, part + i * n, n * sizeof *part), memcpy(dpart + i * n, dy + i * N + from, n * sizeof *dpart);
-        ok(linear_backward(dx[1], grad[1], (struct mat){.f = dpart, .ld = n}, (struct mat){.f = x, .ld = K}, u, &view, theta, &scratch, T, from > 0));
+        for (size_t i = 0; i < T; i++)
+            memcpy(y[1] + i * N + from, part + i * n, n * sizeof *part), memcpy(dpart + i * n, dy + i * N + from, n * sizeof *dpart);
+        ok(linear_backward(dx[1], grad[1], (struct mat){.f = dpart, .ld = n}, (struct mat){.f = x, .ld = K}, u, &view, theta, &scratch, T,
+                           from > 0));
     }
-    assert_true(largest_gap(y[0], y[1], T * N) < 1e-4 && largest_gap(dx[0], dx[1], T * K) < 1e-3 && largest_gap(grad[0], grad[1], COUNT) < 1e-3);
+    assert_true(largest_gap(y[0], y[1], T * N) < 1e-4 && largest_gap(dx[0], dx[1], T * K) < 1e-3 &&
+                largest_gap(grad[0], grad[1], COUNT) < 1e-3);
     assert_true(grad[0][0] != 0 && grad[0][B - 1] != 0 && (!dora || grad[0][COUNT - 1] != 0));
 }
 
@@ -621,12 +661,12 @@ static void rows_of_a_linear(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(rmsnorm_of_halves), cmocka_unit_test(headnorm_of_halves), cmocka_unit_test(glu_gradient),
-        cmocka_unit_test(rope_gradient),    cmocka_unit_test(softmax_logp_gradient),
+        cmocka_unit_test(rmsnorm_gradient), cmocka_unit_test(rmsnorm_of_halves), cmocka_unit_test(headnorm_of_halves),
+        cmocka_unit_test(glu_gradient),     cmocka_unit_test(rope_gradient),     cmocka_unit_test(softmax_logp_gradient),
         cmocka_unit_test(softcap_gradient), cmocka_unit_test(softmax_in_panels), cmocka_unit_test(exponentials),
-        cmocka_unit_test(products),         cmocka_unit_test(weights),
-        cmocka_unit_test(stored_weights), cmocka_unit_test(views_of_weights), cmocka_unit_test(rows_of_a_linear),
-        cmocka_unit_test(linear_gradient),  cmocka_unit_test(dropout_mask),
+        cmocka_unit_test(products),         cmocka_unit_test(weights),           cmocka_unit_test(stored_weights),
+        cmocka_unit_test(views_of_weights), cmocka_unit_test(rows_of_a_linear),  cmocka_unit_test(linear_gradient),
+        cmocka_unit_test(dropout_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,13 @@
-/* judge_server PORT_FILE LOG [MODE]: an HTTP server with /v1/chat/completions (and /v1/completions, without echo) for the tests of rapt score --source judge and rapt eval judge. It answers by a rule, and
- * as real ones do it fails, drops connections, asks to wait, is late, and talks nonsense.
+/* judge_server PORT_FILE LOG [MODE]: an HTTP server with /v1/chat/completions (and /v1/completions, without echo) for the tests of rapt
+ * score --source judge and rapt eval judge. It answers by a rule, and as real ones do it fails, drops connections, asks to wait, is late,
+ * and talks nonsense.
  *
- * A response that holds SCORE=n is rated n; of two the higher is better, but where the prompt holds BIAS the first always is. Benchmarks' questions are known by
- * their texts. What else happens is
- * chosen by a hash of the request's body, so that it is the same in every run. Each answer is a line of LOG: seconds, hash of the body, what.
+ * A response that holds SCORE=n is rated n; of two the higher is better, but where the prompt holds BIAS the first always is. Benchmarks'
+ * questions are known by their texts. What else happens is chosen by a hash of the request's body, so that it is the same in every run.
+ * Each answer is a line of LOG: seconds, hash of the body, what.
  *
- * MODE: fair (no trouble), mixed (all of it, once each), or one thing always: nonsense, 500, 401, 400, long (429 for hours), huge, slow, key. */
+ * MODE: fair (no trouble), mixed (all of it, once each), or one thing always: nonsense, 500, 401, 400, long (429 for hours), huge, slow,
+ * key. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <microhttpd.h>
@@ -50,18 +52,24 @@ static void put_goal(struct buf *out, const char *body) {
 static void put_message(struct buf *out, const char *body, const char *content, int rating, bool logprobs) {
     const double high = log(0.75), low = log(0.25);
     if (strstr(body, "\"prompt\": ")) { /* of /v1/completions: without echo, whose log-probs are of the answer alone */
-        buf_printf(out, "{\"choices\": [{\"index\": 0, \"text\": \"%s\", \"logprobs\": {\"tokens\": [\"%s\"], \"token_logprobs\": [-0.5], \"top_logprobs\": [{\"%s\": -0.5}], "
-                        "\"text_offset\": [0]}, \"finish_reason\": \"stop\"}]}", content, content, content);
+        buf_printf(out,
+                   "{\"choices\": [{\"index\": 0, \"text\": \"%s\", \"logprobs\": {\"tokens\": [\"%s\"], \"token_logprobs\": [-0.5], "
+                   "\"top_logprobs\": [{\"%s\": -0.5}], "
+                   "\"text_offset\": [0]}, \"finish_reason\": \"stop\"}]}",
+                   content, content, content);
         return;
     }
     buf_append_text(out, "{\"id\": \"x\", \"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"");
     buf_append_text(out, content);
     buf_append_text(out, "\"}, \"finish_reason\": \"stop\"");
     if (logprobs) {
-        buf_printf(out, ", \"logprobs\": {\"content\": [{\"token\": \"%s\", \"bytes\": null, \"logprob\": %.9f, \"top_logprobs\": [", content, high);
+        buf_printf(out, ", \"logprobs\": {\"content\": [{\"token\": \"%s\", \"bytes\": null, \"logprob\": %.9f, \"top_logprobs\": [",
+                   content, high);
         if (rating >= 0)
-            buf_printf(out, "{\"token\": \"%d\", \"logprob\": %.9f}, {\"token\": \" %d\", \"logprob\": %.9f}, {\"token\": \"10\", \"logprob\": -40}", rating, high,
-                       rating - 1, low);
+            buf_printf(
+                out,
+                "{\"token\": \"%d\", \"logprob\": %.9f}, {\"token\": \" %d\", \"logprob\": %.9f}, {\"token\": \"10\", \"logprob\": -40}",
+                rating, high, rating - 1, low);
         else
             buf_printf(out, "{\"token\": \"%s\", \"logprob\": %.9f}, {\"token\": \"C\", \"logprob\": %.9f}", content, high, low);
         buf_append_text(out, "]}]}");
@@ -77,17 +85,25 @@ static bool of_mt(const char *body) { return strstr(body, "[[rating]]") != NULL;
 static bool of_mt_pair(const char *body) { return strstr(body, "[[C]]") != NULL; }
 static bool of_arena(const char *body) { return strstr(body, "[[A>>B]]") != NULL; }
 
-/* Of benchmarks: m or M with 3/4 on the better; a grade, the last response's; a verdict, strong from 4 apart. Of two answers the first's first score and the
- * second's last one count. */
+/* Of benchmarks: m or M with 3/4 on the better; a grade, the last response's; a verdict, strong from 4 apart. Of two answers the first's
+ * first score and the second's last one count. */
 static void put_bench_answer(struct buf *out, const char *body, const char *a) {
     const char *last = a;
     for (const char *at = a; at; at = strstr(at + 1, "SCORE=")) last = at;
     const int x = a ? atoi(a + 6) : 1, y = last ? atoi(last + 6) : 1;
     char text[64];
     if (of_alpaca(body)) {
-        buf_printf(out, "{\"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"m\"}, \"logprobs\": {\"content\": [{\"token\": \"m\", \"logprob\": -1, "
-                        "\"top_logprobs\": [{\"token\": \"m\", \"logprob\": %.17g}, {\"token\": \"M\", \"logprob\": %.17g}]}]}}], \"usage\": {\"prompt_tokens\": 100, \"completion_tokens\": 1}}",
-            log(x > y ? 0.75 : x < y ? 0.25 : 0.5), log(x > y ? 0.25 : x < y ? 0.75 : 0.5));
+        buf_printf(out,
+                   "{\"choices\": [\n{\"index\": 0, \"message\": {\"role\": \"assistant\", \"content\": \"m\"}, \"logprobs\": "
+                   "{\"content\": [{\"token\": \"m\", \"logprob\": -1, "
+                   "\"top_logprobs\": [{\"token\": \"m\", \"logprob\": %.17g}, {\"token\": \"M\", \"logprob\": %.17g}]}]}}], \"usage\": "
+                   "{\"prompt_tokens\": 100, \"completion_tokens\": 1}}",
+                   log(x > y   ? 0.75
+                       : x < y ? 0.25
+                               : 0.5),
+                   log(x > y   ? 0.25
+                       : x < y ? 0.75
+                               : 0.5));
         return;
     }
     if (of_mt(body))
@@ -95,7 +111,12 @@ static void put_bench_answer(struct buf *out, const char *body, const char *a) {
     else if (of_mt_pair(body))
         snprintf(text, sizeof text, "So it is [[%c]]", x > y ? 'A' : x < y ? 'B' : 'C');
     else
-        snprintf(text, sizeof text, "My final verdict is: [[%s]]", x - y >= 4 ? "A>>B" : x > y ? "A>B" : x == y ? "A=B" : y - x >= 4 ? "B>>A" : "B>A");
+        snprintf(text, sizeof text, "My final verdict is: [[%s]]",
+                 x - y >= 4   ? "A>>B"
+                 : x > y      ? "A>B"
+                 : x == y     ? "A=B"
+                 : y - x >= 4 ? "B>>A"
+                              : "B>A");
     put_message(out, body, text, -1, false);
 }
 
@@ -169,8 +190,8 @@ static struct reply decide(struct buf *out, const char *body, size_t size, const
     return r;
 }
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *data,
-                              size_t *size, void **state) {
+static enum MHD_Result answer(void *context, struct MHD_Connection *c, const char *url, const char *method, const char *version,
+                              const char *data, size_t *size, void **state) {
     struct buf *body = *state, out = {0};
     (void)context, (void)version;
     if (!body) {

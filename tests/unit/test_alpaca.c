@@ -1,4 +1,5 @@
-/* AlpacaEval's win rates beside the alpaca_eval package on made annotations (tests/oracle/eval_alpaca.py), and what its files may not hold. */
+/* AlpacaEval's win rates beside the alpaca_eval package on made annotations (tests/oracle/eval_alpaca.py), and what its files may not hold.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +36,8 @@ static const struct bootstrap_params params = {2000, 0.95, 0};
 
 /* A bootstrap's interval of a mean of a hundred values is about that of the normal distribution with the package's standard error. */
 static void is_normal(const char *who, const struct estimate *e, double value, double error) {
-    if (!(fabs(e->value - value) < 1e-9 && fabs(e->low - (value - 1.96 * error)) < 0.4 * error + 1e-9 && fabs(e->high - (value + 1.96 * error)) < 0.4 * error + 1e-9))
+    if (!(fabs(e->value - value) < 1e-9 && fabs(e->low - (value - 1.96 * error)) < 0.4 * error + 1e-9 &&
+          fabs(e->high - (value + 1.96 * error)) < 0.4 * error + 1e-9))
         fail_msg("%s: %g [%g, %g], expected %g +- 1.96 * %g", who, e->value, e->low, e->high, value, error);
 }
 
@@ -60,7 +62,8 @@ static void one_model(const char *name, struct json expected, const struct alpac
     near(name, "avg_length", r.average_length, number(expected, "avg_length"), 1e-9, NULL);
     ok(alpaca_intervals(&intervals, &set, &params));
     is_normal(name, &intervals.win_rate, r.win_rate, r.standard_error);
-    assert_true(fabs(intervals.length.value - r.average_length) < 1e-9 && intervals.length.low < r.average_length && r.average_length < intervals.length.high);
+    assert_true(fabs(intervals.length.value - r.average_length) < 1e-9 && intervals.length.low < r.average_length &&
+                r.average_length < intervals.length.high);
     for (size_t i = 0; i < alpaca_glm_count; i++) {
         struct alpaca_lc lc;
         const struct json row = json_get(expected, alpaca_glm_table[i].name);
@@ -100,7 +103,8 @@ static void as_alpaca_eval(void **state) {
     buf_release(&text);
 }
 
-static void controlled(struct alpaca_lc *lc, const struct alpaca_set *set, const struct alpaca_gamed *gamed, struct json expected, const char *who) {
+static void controlled(struct alpaca_lc *lc, const struct alpaca_set *set, const struct alpaca_gamed *gamed, struct json expected,
+                       const char *who) {
     ok(alpaca_length_controlled(lc, set, &alpaca_glm_table[0], gamed, &params));
     near(who, "length_controlled_winrate", lc->win_rate, number(expected, "length_controlled_winrate"), 0.01, NULL);
     near(who, "lc_standard_error", lc->standard_error, number(expected, "lc_standard_error"), 0.01, NULL);
@@ -135,32 +139,35 @@ static void answers_are_missing(void **state) {
     buf_release(&text);
 }
 
-#define ROW(preference) "{\"output_1\": \"a\", \"generator_1\": \"b\", \"output_2\": \"c\", \"generator_2\": \"m\", \"preference\": " preference "}"
+#define ROW(preference) \
+    "{\"output_1\": \"a\", \"generator_1\": \"b\", \"output_2\": \"c\", \"generator_2\": \"m\", \"preference\": " preference "}"
 
 static void bad_annotations(void **state) {
     (void)state;
     static const struct {
         const char *text, *message;
-    } cases[] = {{"[]", "no rows"},
-                 {"3", "expected an object"},
-                 {ROW("3"), "expected 1 to 2"},
-                 {ROW("0.5"), "expected 1 to 2"},
-                 {ROW("\"2\""), "expected a number or null"},
-                 {"{\"output_1\": \"a\"}", "field generator_1: expected a string"},
-                 {"{\"output_1\": \"a\", \"generator_1\": \"b\", \"generator_2\": \"m\", \"output_2\": null}", "field output_2: expected a string"},
-                 {ROW("1") "\n{\"generator_1\": \"other\"}", "another model than 'b'"},
-                 {ROW("1, \"index\": -1"), "field index: expected a whole number"},
-                 {ROW("1, \"index\": \"3\""), "field index: expected a whole number"},
-                 {ROW("1, \"index\": 3") "\n" ROW("1"), "expected in all rows or in none, and here it is missing"},
-                 {ROW("1") "\n" ROW("1, \"index\": 3"), "and here it is given"},
-                 {"{\"generator_1\":", "expected"}};
+    } cases[] = {
+        {"[]", "no rows"},
+        {"3", "expected an object"},
+        {ROW("3"), "expected 1 to 2"},
+        {ROW("0.5"), "expected 1 to 2"},
+        {ROW("\"2\""), "expected a number or null"},
+        {"{\"output_1\": \"a\"}", "field generator_1: expected a string"},
+        {"{\"output_1\": \"a\", \"generator_1\": \"b\", \"generator_2\": \"m\", \"output_2\": null}", "field output_2: expected a string"},
+        {ROW("1") "\n{\"generator_1\": \"other\"}", "another model than 'b'"},
+        {ROW("1, \"index\": -1"), "field index: expected a whole number"},
+        {ROW("1, \"index\": \"3\""), "field index: expected a whole number"},
+        {ROW("1, \"index\": 3") "\n" ROW("1"), "expected in all rows or in none, and here it is missing"},
+        {ROW("1") "\n" ROW("1, \"index\": 3"), "and here it is given"},
+        {"{\"generator_1\":", "expected"}};
     char path[] = "/tmp/rapt_alpaca_XXXXXX";
     assert_true(mkstemp(path) >= 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct alpaca_set set;
         ok(file_write(path, cases[i].text, strlen(cases[i].text)));
         if (alpaca_load(&set, path) == ST_OK) fail_msg("%s was taken", cases[i].text);
-        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path)) fail_msg("%s: %s", cases[i].text, status_message());
+        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path))
+            fail_msg("%s: %s", cases[i].text, status_message());
     }
     remove(path);
 }
@@ -192,7 +199,8 @@ static void bad_gamed(void **state) {
         struct alpaca_gamed gamed;
         ok(file_write(path, cases[i].text, strlen(cases[i].text)));
         if (alpaca_gamed_load(&gamed, path) == ST_OK) fail_msg("%s was taken", cases[i].text);
-        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path)) fail_msg("%s: %s", cases[i].text, status_message());
+        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path))
+            fail_msg("%s: %s", cases[i].text, status_message());
     }
     remove(path);
 }
@@ -221,7 +229,8 @@ static void no_fit(void **state) {
 
 static void csv_fields(void **state) {
     (void)state;
-    static const char text[] = "\xef\xbb\xbf" "a,\"b,\"\"\"\r\n1,\"x\ny\"\r\n\n,\n3,4";
+    static const char text[] = "\xef\xbb\xbf"
+                               "a,\"b,\"\"\"\r\n1,\"x\ny\"\r\n\n,\n3,4";
     struct csv c;
     bool end;
     double value;
@@ -244,7 +253,9 @@ static void csv_fields(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_alpaca_eval), cmocka_unit_test(answers_are_missing), cmocka_unit_test(bad_annotations), cmocka_unit_test(bad_gamed), cmocka_unit_test(no_fit), cmocka_unit_test(csv_fields),
+        cmocka_unit_test(as_alpaca_eval),  cmocka_unit_test(answers_are_missing),
+        cmocka_unit_test(bad_annotations), cmocka_unit_test(bad_gamed),
+        cmocka_unit_test(no_fit),          cmocka_unit_test(csv_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Arena-Hard beside its own scripts on made judgements, draw by draw of the bootstrap (tests/oracle/eval_arena.py); and files that are none. */
+/* Arena-Hard beside its own scripts on made judgements, draw by draw of the bootstrap (tests/oracle/eval_arena.py); and files that are
+ * none. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,13 +27,17 @@ static struct arena_set make_set_of(enum arena_version version, const char *cate
     ok(yaml_parse(&prompts, "prompts", bench_prompts_arena(), strlen(bench_prompts_arena())));
     const char *baseline = arena_hard_baseline(&prompts, version, category);
     assert_non_null(baseline);
-    const struct arena_set set = {.version = version, .baseline = mem_text(baseline), .category = version == ARENA_V2 ? mem_text(category) : NULL, .keep_questions = style};
+    const struct arena_set set = {.version = version,
+                                  .baseline = mem_text(baseline),
+                                  .category = version == ARENA_V2 ? mem_text(category) : NULL,
+                                  .keep_questions = style};
     yaml_release(&prompts);
     return set;
 }
 static struct arena_set make_set(enum arena_version version, bool style) { return make_set_of(version, "hard_prompt", style); }
 
-/* v0.1 shows two decimals. v2 fits in float: of the 100 fits of this golden its own in double differ by up to 8e-4 in a coefficient, 0.02 points. */
+/* v0.1 shows two decimals. v2 fits in float: of the 100 fits of this golden its own in double differ by up to 8e-4 in a coefficient, 0.02
+ * points. */
 static void compare(const char *name, struct json root, enum arena_version version, bool style, double tolerance) {
     static const char answers[] = GOLDEN "answers.jsonl";
     const char *paths[] = {answers};
@@ -58,7 +63,8 @@ static void compare(const char *name, struct json root, enum arena_version versi
         assert_int_equal(json_count(theirs), 3);
         for (size_t k = 0; json_iter_next(&it, &key, &item); k++) {
             assert_true(json_double(&value, item));
-            if (!(fabs(ours[k] - value) <= tolerance)) fail_msg("%s, %s, number %zu: %.5f, theirs %.5f", name, set.models[scores[i].model], k, ours[k], value);
+            if (!(fabs(ours[k] - value) <= tolerance))
+                fail_msg("%s, %s, number %zu: %.5f, theirs %.5f", name, set.models[scores[i].model], k, ours[k], value);
             worst = fmax(worst, fabs(ours[k] - value));
         }
         if (i) assert_true(scores[i].score <= scores[i - 1].score);
@@ -84,7 +90,8 @@ static void as_their_scripts(void **state) {
     compare("v2", root, ARENA_V2, false, 1e-9);
     compare("v2_style", root, ARENA_V2, true, 0.02);
     compare("creative", root, ARENA_V2, false, 1e-9);
-    compare("creative_style", root, ARENA_V2, true, 0.025); /* their own fits in double differ from theirs by 0.0234 here, on a fifth of the battles */
+    compare("creative_style", root, ARENA_V2, true,
+            0.025); /* their own fits in double differ from theirs by 0.0234 here, on a fifth of the battles */
     buf_release(&text);
 }
 
@@ -117,7 +124,8 @@ static void bad_judgements(void **state) {
                  {ARENA_V01, "{\"question_id\": \"q\", \"games\": [{}, {}], \"model\": \"gpt-4-0314\"}", "is the baseline"},
                  {ARENA_V2, V01("[{}, {}]"), "field category: expected a string"},
                  {ARENA_V2, V2("[{\"score\": \"A>B\"}, {\"score\": \"A>>>B\"}]"), "the score of game 2 is no verdict"},
-                 {ARENA_V2, V2("[{}, {}], \"baseline\": \"gpt-4-0314\""), "field baseline: judged against \"gpt-4-0314\", and the baseline is o3-mini-2025-01-31"},
+                 {ARENA_V2, V2("[{}, {}], \"baseline\": \"gpt-4-0314\""),
+                  "field baseline: judged against \"gpt-4-0314\", and the baseline is o3-mini-2025-01-31"},
                  {ARENA_V2, "{\"uid\":", "expected"}};
     char path[] = "/tmp/rapt_arena_XXXXXX";
     assert_true(mkstemp(path) >= 0);
@@ -125,7 +133,8 @@ static void bad_judgements(void **state) {
         struct arena_set set = make_set(cases[i].version, false);
         ok(file_write(path, cases[i].row, strlen(cases[i].row)));
         if (arena_hard_load(&set, path) == ST_OK) fail_msg("%s was taken", cases[i].row);
-        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path)) fail_msg("%s: %s", cases[i].row, status_message());
+        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path))
+            fail_msg("%s: %s", cases[i].row, status_message());
         arena_hard_release(&set);
     }
     remove(path);
@@ -142,7 +151,8 @@ static void bad_answers(void **state) {
                  {ANSWER("{\"token_len\": -1}"), "field metadata.token_len: expected a whole number"},
                  {ANSWER("{\"token_len\": 1.5}"), "field metadata.token_len: expected a whole number"},
                  {ANSWER("{\"token_len\": 1, \"header_count\": {\"h1\": \"x\"}}"), "field metadata.header_count: expected whole numbers"},
-                 {ANSWER("{\"token_len\": 1, \"header_count\": 0, \"list_count\": 0, \"bold_count\": 0}"), "no answer of o3-mini-2025-01-31 to question q"}};
+                 {ANSWER("{\"token_len\": 1, \"header_count\": 0, \"list_count\": 0, \"bold_count\": 0}"),
+                  "no answer of o3-mini-2025-01-31 to question q"}};
     char path[] = "/tmp/rapt_arena_XXXXXX";
     const char *paths[] = {path};
     struct arena_set set = make_set(ARENA_V2, true);

@@ -27,8 +27,7 @@ static void expect_plan(const struct augment_emits *e, const struct augment_emit
     }
 }
 
-#define EMIT(swap, goal, of)                                                                                                               \
-    { swap, {1, {goal}}, GOAL_OF_##of }
+#define EMIT(swap, goal, of) {swap, {1, {goal}}, GOAL_OF_##of}
 static void modes_plan_as_defined(void **state) {
     (void)state;
     const struct goal s[2] = {{1, {8}}, {1, {3}}};
@@ -120,7 +119,8 @@ static void dropout_leaves_one_plain_row(void **state) {
 }
 
 /* goal: two numbers, NaN none. */
-static enum augment_fate judge(struct augment_counts *c, const struct augment_options *o, const double score[2], const double goal[2], bool test) {
+static enum augment_fate judge(struct augment_counts *c, const struct augment_options *o, const double score[2], const double goal[2],
+                               bool test) {
     struct goal g[2] = {{0}};
     for (int i = 0; i < 2; i++)
         if (goal[i] == goal[i]) g[i] = goal_of_score(goal[i]);
@@ -168,13 +168,13 @@ static void expect_rows(const struct augment_options *o, const char *input, cons
     expect_file(o->output, want);
 }
 
-#define SYS(s)                                                                                                                             \
-    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores (on a "      \
+#define SYS(s)                                                                                                                        \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores (on a " \
     "scale of 1-10, where 1 is lowest and 10 is highest):\\nOverall score: " s "."
 #define GOAL_TURN(s) "{\"role\": \"system\", \"content\": \"" SYS(s) "\"}"
 #define Q "{\"role\": \"user\", \"content\": \"q\\n\"}"
 #define A(text) "[{\"role\": \"assistant\", \"content\": \"" text "\"}]"
-#define ROW                                                                                                                                \
+#define ROW \
     "{\"id\":1.0,\"prompt\":\"q\\n\",\"chosen\":\"w\",\"rejected\":\"l\",\"score_chosen\":8.5,\"score_rejected\":3,\"x\":{\"y\": [1]}}\n"
 #define REST ", \"source_row\": 0, \"id\": 1.0, \"x\": {\"y\": [1]}}\n"
 
@@ -213,8 +213,9 @@ static void numbers_of_one_side_stay_behind(void **state) {
     struct augment_counts c;
     struct buf text = {0};
     o.style = &user;
-    run_text(&c, &o, "{\"prompt\":\"q\",\"chosen\":\"w\",\"rejected\":\"l\",\"score_chosen\":8,\"score_rejected\":3,"
-                     "\"scores_chosen\":{\"help\":4},\"attributes_rejected\":{\"help\":1},\"scores\":[8,3],\"id\":7}\n");
+    run_text(&c, &o,
+             "{\"prompt\":\"q\",\"chosen\":\"w\",\"rejected\":\"l\",\"score_chosen\":8,\"score_rejected\":3,"
+             "\"scores_chosen\":{\"help\":4},\"attributes_rejected\":{\"help\":1},\"scores\":[8,3],\"id\":7}\n");
     assert_int_equal(c.rows_written, 2);
     assert_int_equal(file_read(&text, o.output), ST_OK);
     assert_null(strstr(buf_text(&text), "help"));
@@ -240,9 +241,10 @@ static void strings_stay_strings_in_user_turns(void **state) {
     o.goals = AUGMENT_GOALS_LIST;
     o.goal_list = &(const struct goal){1, {4}};
     o.goal_count = 1;
-    expect_rows(&o, ROW,
-                "{\"prompt\": [{\"role\": \"user\", \"content\": \"q\\n\\n\\n" SYS("4") "\"}], \"chosen\": " A("l") ", \"rejected\": " A(
-                    "w") ", \"goal\": 4, \"score_chosen\": 3, \"score_rejected\": 8.5" REST); /* at the end of a turn: strings become messages */
+    expect_rows(
+        &o, ROW,
+        "{\"prompt\": [{\"role\": \"user\", \"content\": \"q\\n\\n\\n" SYS("4") "\"}], \"chosen\": " A("l") ", \"rejected\": " A(
+            "w") ", \"goal\": 4, \"score_chosen\": 3, \"score_rejected\": 8.5" REST); /* at the end of a turn: strings become messages */
 }
 
 /* Whatever form a pair or its responses came in, the rows made of it are read again, with the goal in their prompt: no other name of the
@@ -266,7 +268,8 @@ static void rows_of_every_form_are_read_again(void **state) {
         bool end = false;
         assert_int_equal(source_open(&out, "out.jsonl", SOURCE_STOP, NULL), ST_OK);
         for (size_t rows = 0; !end; rows++) {
-            if (source_next(&out, &r, &end) != ST_OK) fail_msg("%s, %s: %s", form->name, goal_placement_name(placed.placement), status_message());
+            if (source_next(&out, &r, &end) != ST_OK)
+                fail_msg("%s, %s: %s", form->name, goal_placement_name(placed.placement), status_message());
             if (end) {
                 assert_int_equal(rows, c.rows_written);
                 break;

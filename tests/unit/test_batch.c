@@ -1,4 +1,5 @@
-/* Rows to packs: what rows have in common counts once, pairs of rows that share their prompt stay together, and nothing exceeds its room. */
+/* Rows to packs: what rows have in common counts once, pairs of rows that share their prompt stay together, and nothing exceeds its room.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,9 +9,9 @@
 
 #include "train/batch.h"
 
-#define OPENING 8  /* ids that all rows begin with */
-#define PROMPT 60  /* then those of a prompt, which two rows share */
-#define GOAL 2     /* then a row's own */
+#define OPENING 8   /* ids that all rows begin with */
+#define PROMPT 60   /* then those of a prompt, which two rows share */
+#define GOAL 2      /* then a row's own */
 #define RESPONSE 20 /* two a row, the same texts for both rows of a prompt */
 #define ROWS 6
 
@@ -38,9 +39,15 @@ static void make(struct rows *r) {
         put(&at, 1000 + row / 2 * 100, PROMPT);
         put(&at, 5000 + row * 10, GOAL);
         put(&at, 9000 + i % 2 * 100, RESPONSE);
-        r->row[row] = (struct loaded_row){.first = (size_t)row * 2, .responses = 2, .prompt = OPENING + PROMPT + GOAL, .line = (uint64_t)row + 1};
+        r->row[row] =
+            (struct loaded_row){.first = (size_t)row * 2, .responses = 2, .prompt = OPENING + PROMPT + GOAL, .line = (uint64_t)row + 1};
     }
-    r->data = (struct loaded){.ids = {.data = r->ids, .count = 2 * ROWS * LENGTH}, .rows = r->row, .count = ROWS, .responses = r->response, .response_count = 2 * ROWS, .longest = LENGTH};
+    r->data = (struct loaded){.ids = {.data = r->ids, .count = 2 * ROWS * LENGTH},
+                              .rows = r->row,
+                              .count = ROWS,
+                              .responses = r->response,
+                              .response_count = 2 * ROWS,
+                              .longest = LENGTH};
 }
 
 static const uint32_t all[ROWS] = {0, 1, 2, 3, 4, 5};

@@ -1,5 +1,5 @@
-/* What benchmarks' judges are asked and how their answers are read, against the benchmarks' own programs (tests/oracle/eval_judge_*.py): each request is one
- * that they made too, each answer that they got gives what they made of it. */
+/* What benchmarks' judges are asked and how their answers are read, against the benchmarks' own programs (tests/oracle/eval_judge_*.py):
+ * each request is one that they made too, each answer that they got gives what they made of it. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +55,8 @@ static bool same_messages(struct json a, struct json b) {
     struct json key, m, n;
     if (json_count(a) != json_count(b)) return false;
     while (json_iter_next(&x, &key, &m) && json_iter_next(&y, &key, &n))
-        if (!same_text(json_get(m, "role"), json_get(n, "role")) || !same_text(json_get(m, "content"), json_get(n, "content"))) return false;
+        if (!same_text(json_get(m, "role"), json_get(n, "role")) || !same_text(json_get(m, "content"), json_get(n, "content")))
+            return false;
     return true;
 }
 
@@ -160,16 +161,40 @@ static void asks_and_reads_as_theirs(void **state) {
     const struct {
         const char *name, *asked, *expected;
         struct bench_options o;
-    } cases[] = {
-        {"alpaca", GOLDEN "alpaca_asked.jsonl", GOLDEN "alpaca_expected.json", {.answers = GOLDEN "alpaca_own.json", .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1}},
-        {"mt-bench", GOLDEN "mt_single_asked.jsonl", GOLDEN "mt_single_expected.jsonl",
-         {.answers = GOLDEN "mt_own.jsonl", .questions = GOLDEN "mt_question.jsonl", .references = GOLDEN "mt_reference.jsonl", .seconds = 1.5}},
-        {"mt-bench-pair", GOLDEN "mt_pair_asked.jsonl", GOLDEN "mt_pair_expected.jsonl",
-         {.answers = GOLDEN "mt_own.jsonl", .questions = GOLDEN "mt_question.jsonl", .references = GOLDEN "mt_reference.jsonl", .baselines = {GOLDEN "mt_base.jsonl"}, .baseline_count = 1, .seconds = 1.5}},
-        {"arena-hard-v0.1", GOLDEN "arena_v01_asked.jsonl", GOLDEN "arena_v01_expected.jsonl",
-         {.answers = GOLDEN "arena_v01_own.jsonl", .questions = GOLDEN "arena_v01_question.jsonl", .baselines = {GOLDEN "arena_v01_base.jsonl"}, .baseline_count = 1}},
-        {"arena-hard-v2", GOLDEN "arena_v2_asked.jsonl", GOLDEN "arena_v2_expected.jsonl",
-         {.answers = GOLDEN "arena_v2_own.jsonl", .questions = GOLDEN "arena_v2_question.jsonl", .baselines = {GOLDEN "arena_v2_base.jsonl", GOLDEN "arena_v2_base_creative.jsonl"}, .baseline_count = 2}}};
+    } cases[] = {{"alpaca",
+                  GOLDEN "alpaca_asked.jsonl",
+                  GOLDEN "alpaca_expected.json",
+                  {.answers = GOLDEN "alpaca_own.json", .baselines = {GOLDEN "alpaca_base.json"}, .baseline_count = 1}},
+                 {"mt-bench",
+                  GOLDEN "mt_single_asked.jsonl",
+                  GOLDEN "mt_single_expected.jsonl",
+                  {.answers = GOLDEN "mt_own.jsonl",
+                   .questions = GOLDEN "mt_question.jsonl",
+                   .references = GOLDEN "mt_reference.jsonl",
+                   .seconds = 1.5}},
+                 {"mt-bench-pair",
+                  GOLDEN "mt_pair_asked.jsonl",
+                  GOLDEN "mt_pair_expected.jsonl",
+                  {.answers = GOLDEN "mt_own.jsonl",
+                   .questions = GOLDEN "mt_question.jsonl",
+                   .references = GOLDEN "mt_reference.jsonl",
+                   .baselines = {GOLDEN "mt_base.jsonl"},
+                   .baseline_count = 1,
+                   .seconds = 1.5}},
+                 {"arena-hard-v0.1",
+                  GOLDEN "arena_v01_asked.jsonl",
+                  GOLDEN "arena_v01_expected.jsonl",
+                  {.answers = GOLDEN "arena_v01_own.jsonl",
+                   .questions = GOLDEN "arena_v01_question.jsonl",
+                   .baselines = {GOLDEN "arena_v01_base.jsonl"},
+                   .baseline_count = 1}},
+                 {"arena-hard-v2",
+                  GOLDEN "arena_v2_asked.jsonl",
+                  GOLDEN "arena_v2_expected.jsonl",
+                  {.answers = GOLDEN "arena_v2_own.jsonl",
+                   .questions = GOLDEN "arena_v2_question.jsonl",
+                   .baselines = {GOLDEN "arena_v2_base.jsonl", GOLDEN "arena_v2_base_creative.jsonl"},
+                   .baseline_count = 2}}};
     assert_int_equal(sizeof cases / sizeof cases[0], bench_protocol_count); /* a new row needs its golden */
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct asked rows = {0};
@@ -204,7 +229,8 @@ static void markdown_is_counted_as_theirs(void **state) {
         markdown_put_metadata(&mine, counts, 7);
         buf_append_char(&mine, '}');
         ok(json_parse(&ours, mine.data, mine.size));
-        if (!same_value(ours, theirs)) fail_msg("%.*s: %s, theirs %.*s", (int)source.size, source.text, buf_text(&mine), (int)theirs.size, theirs.text);
+        if (!same_value(ours, theirs))
+            fail_msg("%.*s: %s, theirs %.*s", (int)source.size, source.text, buf_text(&mine), (int)theirs.size, theirs.text);
     }
     assert_true(n >= 50);
     markdown_release(&m);
@@ -261,10 +287,17 @@ static void files_are_checked(void **state) {
     (void)state;
     static const struct {
         const char *own, *message;
-    } cases[] = {{"[{\"instruction\": \"x\", \"output\": \"y\"}]", "field generator"}, {"[{\"instruction\": 7}]", "field instruction"}, {"[3]", "expected an object"},
-                 {"[]", "no answers"}, {"[{\"instruction\": \"x\", \"output\": \"y\", \"generator\": \"z\"}]", "none of its instructions"},
-                 {"[{\"instruction\": \"Do number 1.\", \"output\": \"y\", \"generator\": \"z\"}, {\"instruction\": \"x\", \"output\": \"y\", \"generator\": \"z\"}]", "1 of its instructions are none of"},
-                 {"[{\"instruction\": \"Do number 1.\", \"output\": \"y\", \"generator\": \"z\"}, {\"instruction\": \"Do number 2.\", \"output\": \"y\", \"generator\": \"a\"}]", "one file a model"}};
+    } cases[] = {{"[{\"instruction\": \"x\", \"output\": \"y\"}]", "field generator"},
+                 {"[{\"instruction\": 7}]", "field instruction"},
+                 {"[3]", "expected an object"},
+                 {"[]", "no answers"},
+                 {"[{\"instruction\": \"x\", \"output\": \"y\", \"generator\": \"z\"}]", "none of its instructions"},
+                 {"[{\"instruction\": \"Do number 1.\", \"output\": \"y\", \"generator\": \"z\"}, {\"instruction\": \"x\", \"output\": "
+                  "\"y\", \"generator\": \"z\"}]",
+                  "1 of its instructions are none of"},
+                 {"[{\"instruction\": \"Do number 1.\", \"output\": \"y\", \"generator\": \"z\"}, {\"instruction\": \"Do number 2.\", "
+                  "\"output\": \"y\", \"generator\": \"a\"}]",
+                  "one file a model"}};
     char path[] = "/tmp/rapt_bench_XXXXXX";
     close(mkstemp(path));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

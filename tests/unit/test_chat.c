@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "text/chat.h"
 
-#define CHATML                                                                                                                             \
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"                         \
+#define CHATML                                                                                                     \
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}" \
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 static struct json parsed(const char *text) {

@@ -34,12 +34,13 @@ static void compare_row(const struct loaded *d, size_t row, struct json want, si
         int64_t from, id;
         assert_true(json_int(&from, item(json_get(want, "from"), side)));
         if (x->prompt != from || (size_t)(x->prompt + x->count) != json_count(list))
-            fail_msg("case %zu, row %zu, side %zu: %d + %d tokens, want %lld of %zu before the response", case_at, row, side, x->prompt, x->count,
-                     (long long)from, json_count(list));
+            fail_msg("case %zu, row %zu, side %zu: %d + %d tokens, want %lld of %zu before the response", case_at, row, side, x->prompt,
+                     x->count, (long long)from, json_count(list));
         struct json_iter it = json_iter_begin(list);
         struct json key, value;
         for (size_t i = 0; json_iter_next(&it, &key, &value); i++)
-            if (!json_int(&id, value) || id != ids[i]) fail_msg("case %zu, row %zu, side %zu: token %zu is %d, want %lld", case_at, row, side, i, ids[i], (long long)id);
+            if (!json_int(&id, value) || id != ids[i])
+                fail_msg("case %zu, row %zu, side %zu: token %zu is %d, want %lld", case_at, row, side, i, ids[i], (long long)id);
     }
 }
 
@@ -47,7 +48,10 @@ static void compare_case(struct json one, size_t case_at, const char *rows) {
     char *name = json_text(json_get(one, "compat"));
     struct encoder e;
     struct loaded d;
-    struct loader_options o = {.max_length = number(one, "max_length"), .max_prompt = number(one, "max_prompt"), .max_completion = number(one, "max_completion"), .skip_bad = true};
+    struct loader_options o = {.max_length = number(one, "max_length"),
+                               .max_prompt = number(one, "max_prompt"),
+                               .max_completion = number(one, "max_completion"),
+                               .skip_bad = true};
     assert_int_equal(encoder_open(&e, folder), ST_OK);
     e.compat = fit_compat_parse(name);
     assert_int_equal(loaded_read(&d, rows, &e, &o), ST_OK);

@@ -55,8 +55,12 @@ static void bench_open(struct bench *b, const char *path, enum matmul_kind kind,
     *b = (struct bench){0};
     if (model_open(&b->model, path, kind, MODEL_INFER) != ST_OK) fail_msg("%s", status_message());
     if (adapter) {
-        const struct lora_options o = {
-            .rank = 4, .alpha = 8, .dora = kind == MATMUL_F32 || kind == MATMUL_INT8, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
+        const struct lora_options o = {.rank = 4,
+                                       .alpha = 8,
+                                       .dora = kind == MATMUL_F32 || kind == MATMUL_INT8,
+                                       .save_embedding = true,
+                                       .targets = {"all-linear", "lm_head"},
+                                       .target_count = 2};
         assert_int_equal(lora_attach(&b->model, &o, 9, false), ST_OK);
         struct rng r = rng_seeded(4);
         for (size_t i = 0; i < b->model.params.size; i++) b->model.params.value[i] = 0.1f * (float)rng_normal(&r);
@@ -132,9 +136,10 @@ static void full(struct bench *b, struct run *run, struct seqtree *tree, const s
     assert_int_equal(run_forward(run, tree, b->theta, false), ST_OK);
 }
 
-/* A log-prob is a difference of logits, which are rounded to a part of their size. The measure is therefore the difference to the full forward
- * as a part of the logits' range, as the families' own is (docs/numerics.md). Gemma 3's tiny model has a range of 61: against transformers in
- * double precision its log-probs of about 1 are 1.2e-5 off here and 0.5e-5 in the full forward, which is 2e-7 and 1e-7 of the range. */
+/* A log-prob is a difference of logits, which are rounded to a part of their size. The measure is therefore the difference to the full
+ * forward as a part of the logits' range, as the families' own is (docs/numerics.md). Gemma 3's tiny model has a range of 61: against
+ * transformers in double precision its log-probs of about 1 are 1.2e-5 off here and 0.5e-5 in the full forward, which is 2e-7 and 1e-7 of
+ * the range. */
 static void compare_full(struct bench *b, size_t first, bool greedy, double tolerance) {
     const struct run_plan plan = {.tokens = 256, .scored = 256};
     struct run run;
@@ -291,8 +296,8 @@ static void test_cache_lives_on(void **state) {
     free(b);
 }
 
-/* Jobs with options and log-probs of their own, in one batch: the odds of the prompt's and of the drawn tokens are the full forward's, under any
- * sampling, and the samples are those of a decoder that has these options for all. */
+/* Jobs with options and log-probs of their own, in one batch: the odds of the prompt's and of the drawn tokens are the full forward's,
+ * under any sampling, and the samples are those of a decoder that has these options for all. */
 struct asked {
     struct decode_odds odds, prompt[PROMPT_MAX], drawn[NEW_MAX];
     struct sampler_options sampler;
@@ -357,7 +362,8 @@ static void test_odds(void **state) {
     struct run run;
     struct seqtree tree;
     struct job first[JOBS];
-    const struct decode_options options = {.batch = 5, .length = PROMPT_MAX + NEW_MAX + 8, .rows = 24, .sampler = sampler_options_default(), .odds = true};
+    const struct decode_options options = {
+        .batch = 5, .length = PROMPT_MAX + NEW_MAX + 8, .rows = 24, .sampler = sampler_options_default(), .odds = true};
     const struct decode_calls calls = {.context = o, .next = next_asked, .finish = finish_asked, .token = keep_odds, .gone = is_gone};
     bench_open(b, folder, MATMUL_REFERENCE, true);
     o->b = b;
@@ -415,14 +421,16 @@ static void test_shared_weights(void **state) {
     assert_int_equal(model_share(&other, &base), ST_OK);
     assert_int_equal(lora_attach(&other, &lora, 1, false), ST_OK);
     assert_int_equal(model_share(&shared->model, &base), ST_OK);
-    const struct lora_options o = {.rank = 4, .alpha = 8, .dora = true, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
+    const struct lora_options o = {
+        .rank = 4, .alpha = 8, .dora = true, .save_embedding = true, .targets = {"all-linear", "lm_head"}, .target_count = 2};
     assert_int_equal(lora_attach(&shared->model, &o, 9, false), ST_OK);
     memcpy(shared->model.params.value, alone->model.params.value, shared->model.params.size * sizeof(float));
     model_changed(&shared->model);
     shared->theta = shared->model.params.value;
     make_jobs(shared);
     decode(shared, (struct decode_calls){0}, 4, 0, &sampler);
-    for (size_t i = 0; i < JOBS; i++) assert_memory_equal(shared->jobs[i].response, alone->jobs[i].response, alone->jobs[i].count * sizeof(int32_t));
+    for (size_t i = 0; i < JOBS; i++)
+        assert_memory_equal(shared->jobs[i].response, alone->jobs[i].response, alone->jobs[i].count * sizeof(int32_t));
     assert_int_equal(base.params.size, 0);
     assert_int_equal(base.layers[0].qkv.u_width, 0);
     model_release(&shared->model);
@@ -483,7 +491,8 @@ static void test_int8(void **state) {
     free(again);
 }
 
-/* Root mean square difference to fp32 of a log-prob, in nats: with quantised weights everywhere, with plain ones between them, with an adapter. */
+/* Root mean square difference to fp32 of a log-prob, in nats: with quantised weights everywhere, with plain ones between them, with an
+ * adapter. */
 static void test_int8_error(void **state) {
     (void)state;
     for (int i = 0; i < 3; i++) {
@@ -495,8 +504,13 @@ static void test_int8_error(void **state) {
         assert_true(b->model.int8);
         assert_true((b->model.layers[0].o.w.int8 != NULL) == (i != 1) && b->model.head.w.int8);
         for (size_t k = 0; k < JOBS; k++)
-            for (size_t t = 0; t < b->jobs[k].count; t++, count++) squares += pow((double)b->jobs[k].logp[t] - (double)exact->jobs[k].logp[t], 2);
-        print_message("int8%s: log-probs differ from fp32's by %.4f nats RMS\n", i == 0 ? "" : i == 1 ? " beside F16" : " with an adapter", sqrt(squares / count));
+            for (size_t t = 0; t < b->jobs[k].count; t++, count++)
+                squares += pow((double)b->jobs[k].logp[t] - (double)exact->jobs[k].logp[t], 2);
+        print_message("int8%s: log-probs differ from fp32's by %.4f nats RMS\n",
+                      i == 0   ? ""
+                      : i == 1 ? " beside F16"
+                               : " with an adapter",
+                      sqrt(squares / count));
         assert_true(squares > 0 && sqrt(squares / count) < 0.05);
         model_release(&b->model);
         model_release(&exact->model);
@@ -538,8 +552,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_families),         cmocka_unit_test(test_forced_f32),     cmocka_unit_test(test_forced_adapter),
         cmocka_unit_test(test_forced_reference), cmocka_unit_test(test_forced_bf16),    cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_samples),          cmocka_unit_test(test_cache_lives_on), cmocka_unit_test(test_odds), cmocka_unit_test(test_shared_weights), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_int8),             cmocka_unit_test(test_int8_error),     cmocka_unit_test(test_int8_without),
+        cmocka_unit_test(test_samples),          cmocka_unit_test(test_cache_lives_on), cmocka_unit_test(test_odds),
+        cmocka_unit_test(test_shared_weights),   cmocka_unit_test(test_errors),         cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_int8_error),       cmocka_unit_test(test_int8_without),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -35,8 +35,8 @@ static void pairs_begin_where_trl_has_it(void **state) {
     for (; json_iter_next(&it, &key, &row); seen++) {
         struct json only, prompt = json_get(row, "prompt"), chosen = json_get(row, "chosen"), rejected = json_get(row, "rejected");
         buf_clear(&plain); /* without the ids, which would be taken as they are */
-        buf_printf(&plain, "{\"prompt\": %.*s, \"chosen\": %.*s, \"rejected\": %.*s}", (int)prompt.size, prompt.text, (int)chosen.size, chosen.text,
-                   (int)rejected.size, rejected.text);
+        buf_printf(&plain, "{\"prompt\": %.*s, \"chosen\": %.*s, \"rejected\": %.*s}", (int)prompt.size, prompt.text, (int)chosen.size,
+                   chosen.text, (int)rejected.size, rejected.text);
         assert_int_equal(json_parse(&only, plain.data, plain.size), ST_OK);
         assert_int_equal(source_read_row(&r, only), ST_OK);
         assert_int_equal(encode_record(&x, &e, &r), ST_OK);

@@ -73,15 +73,17 @@ static void same_model(const char *name, const char *a, const char *adapter, con
     log_probs(x, a, adapter, ids, LENGTH, VOCAB);
     log_probs(y, b, NULL, ids, LENGTH, VOCAB);
     for (size_t i = 0; i < upto * VOCAB; i++)
-        if (!(fabs(x[i] - y[i]) <= tolerance * fmax(1, fabs(x[i])))) fail_msg("%s: log-prob %zu is %.9g, exported %.9g", name, i, x[i], y[i]);
+        if (!(fabs(x[i] - y[i]) <= tolerance * fmax(1, fabs(x[i]))))
+            fail_msg("%s: log-prob %zu is %.9g, exported %.9g", name, i, x[i], y[i]);
 }
 
 /* window: where the architecture has no sliding window in GGUF, so much is the same. */
 static const struct {
     const char *name;
     size_t window;
-} families[] = {{"llama_tiny", 0}, {"llama_untied", 0}, {"llama3", 0},  {"llama_bias", 0}, {"mistral", 7}, {"qwen2", 0}, {"qwen2_window", 5},
-                {"qwen3", 0},      {"smollm3", 0},      {"gemma2", 0},  {"gemma3", 0},     {"phi3", 0},    {"phi3_long", 0}};
+} families[] = {{"llama_tiny", 0}, {"llama_untied", 0}, {"llama3", 0},   {"llama_bias", 0}, {"mistral", 7},
+                {"qwen2", 0},      {"qwen2_window", 5}, {"qwen3", 0},    {"smollm3", 0},    {"gemma2", 0},
+                {"gemma3", 0},     {"phi3", 0},         {"phi3_long", 0}};
 static const char *const made_by_rules[] = {"llama_tiny", "llama3", "qwen2", "qwen3", "smollm3", "gemma2", "gemma3", "phi3"};
 
 static void families_come_back(void **state) {
@@ -142,8 +144,8 @@ static void lora_is_the_difference(void **state) {
         assert_true(gguf_text_of(&type, &lora, "adapter.type") && type.size == 4 && memcmp(type.data, "lora", 4) == 0);
         assert_true(gguf_double(&alpha, &lora, "adapter.lora.alpha") && alpha == 8);
         for (size_t k = 0; k < base.tensor_count; k++) {
-            const struct gguf_tensor *w = &base.tensors[k], *sum = tensor_of(&merged, w->name, ""), *a = tensor_of(&lora, w->name, ".lora_a"),
-                                     *b = tensor_of(&lora, w->name, ".lora_b");
+            const struct gguf_tensor *w = &base.tensors[k], *sum = tensor_of(&merged, w->name, ""),
+                                     *a = tensor_of(&lora, w->name, ".lora_a"), *b = tensor_of(&lora, w->name, ".lora_b");
             assert_int_equal(!a, !b);
             if (!a) continue;
             assert_int_equal(a->cols, w->cols);
@@ -169,8 +171,8 @@ static void lora_is_the_difference(void **state) {
 /* Windows that are not the family's usual ones are in the metadata, and so is the base of the local layers' rotations. */
 static void other_windows_come_back(void **state) {
     (void)state;
-    static const char *const from[] = {"\"query_pre_attn_scalar\": 12", "\"rope_theta\": 10000.0"},
-                      *const to[] = {"\"query_pre_attn_scalar\": 8", "\"rope_theta\": 500.0"};
+    static const char *const from[] = {"\"query_pre_attn_scalar\": 12", "\"rope_theta\": 10000.0"};
+    static const char *const to[] = {"\"query_pre_attn_scalar\": 8", "\"rope_theta\": 500.0"};
     struct buf config = {0}, changed = {0};
     ok(file_read(&config, GOLDEN "gemma3_types/config.json"));
     const char *rest = buf_text(&config);
@@ -195,7 +197,8 @@ static void other_windows_come_back(void **state) {
 }
 
 static void same_tensor(const struct gguf_tensor *want, const struct gguf_tensor *got) {
-    const bool computed = want->name.size == 17 && memcmp(want->name.data, "rope_freqs.weight", 17) == 0; /* in another order of roundings */
+    const bool computed =
+        want->name.size == 17 && memcmp(want->name.data, "rope_freqs.weight", 17) == 0; /* in another order of roundings */
     if (!got) fail_msg("tensor %.*s is missing", (int)want->name.size, want->name.data);
     assert_int_equal(got->type, want->type);
     assert_int_equal(got->dims, want->dims);
@@ -222,8 +225,8 @@ static void same_value(const struct gguf_value *want, const struct gguf_value *g
         const size_t bytes = gguf_kind_bytes(want->item_kind);
         if (want->item_kind == GGUF_STRING) {
             if (got->texts[i].size != want->texts[i].size || memcmp(got->texts[i].data, want->texts[i].data, want->texts[i].size) != 0)
-                fail_msg("%s[%zu] is '%.*s', expected '%.*s'", key, i, (int)got->texts[i].size, got->texts[i].data, (int)want->texts[i].size,
-                         want->texts[i].data);
+                fail_msg("%s[%zu] is '%.*s', expected '%.*s'", key, i, (int)got->texts[i].size, got->texts[i].data,
+                         (int)want->texts[i].size, want->texts[i].data);
         } else if (memcmp(got->bytes + i * bytes, want->bytes + i * bytes, bytes) != 0)
             fail_msg("%s[%zu] differs", key, i);
     }
@@ -329,7 +332,8 @@ static void refusals(void **state) {
     refuses("gguf", GOLDEN "gemma3_types", NULL, OUT, "query_pre_attn_scalar is 12");
     refuses("gguf", GOLDEN "llama_tiny", NULL, "export.bin", "the name of a .gguf file is wanted");
     refuses("gguf", GOLDEN "llama_tiny_gguf/model.gguf", NULL, GOLDEN "llama_tiny_gguf/model.gguf", "--output is the model itself");
-    refuses("gguf-lora", GOLDEN "reward_tiny", GOLDEN "reward_tiny_lora", OUT, "'score.weight' has no form in a GGUF adapter, which holds A and B only; merge it into the model");
+    refuses("gguf-lora", GOLDEN "reward_tiny", GOLDEN "reward_tiny_lora", OUT,
+            "'score.weight' has no form in a GGUF adapter, which holds A and B only; merge it into the model");
     assert_false(file_exists(OUT));
 }
 
@@ -369,8 +373,13 @@ static void tokenizers_travel(void **state) {
     (void)state;
     static const struct {
         const char *name, *refused;
-    } kinds[] = {{"gpt2", NULL},   {"smollm", "pre-tokenizer"}, {"llama3", NULL}, {"llama2", "no list made from SentencePiece's scores"},
-                 {"gemma", "no list made from"},  {"metaspace", "GGUF:"}, {"mixed", "GGUF:"}};
+    } kinds[] = {{"gpt2", NULL},
+                 {"smollm", "pre-tokenizer"},
+                 {"llama3", NULL},
+                 {"llama2", "no list made from SentencePiece's scores"},
+                 {"gemma", "no list made from"},
+                 {"metaspace", "GGUF:"},
+                 {"mixed", "GGUF:"}};
     struct buf text = {0};
     struct json root, key, row;
     ok(file_read(&text, GOLDEN "tokenizer/cases.json"));
@@ -471,8 +480,9 @@ static void names_of_json(void **state) {
     static const struct {
         const char *name, *pre_tokenizer;
     } cases[] = {
-        {"smollm", "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", \"individual_digits\": true}, {\"type\": \"ByteLevel\", "
-                   "\"add_prefix_space\": false, \"use_regex\": true}]}"},
+        {"smollm",
+         "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", \"individual_digits\": true}, {\"type\": \"ByteLevel\", "
+         "\"add_prefix_space\": false, \"use_regex\": true}]}"},
         {"gpt-2", "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": true}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -495,10 +505,12 @@ int main(void) {
     char folder[] = "/tmp/rapt_export_gguf_XXXXXX";
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(families_come_back), cmocka_unit_test(adapters_are_merged),   cmocka_unit_test(equals_gguf_py),
-        cmocka_unit_test(lora_is_the_difference), cmocka_unit_test(other_windows_come_back),
-        cmocka_unit_test(half_types),         cmocka_unit_test(mixtures_are_llama_cpps), cmocka_unit_test(refusals),              cmocka_unit_test(tokenizers_travel),
-        cmocka_unit_test(sentencepiece_travels), cmocka_unit_test(names_are_found), cmocka_unit_test(names_of_json),
+        cmocka_unit_test(families_come_back),      cmocka_unit_test(adapters_are_merged),
+        cmocka_unit_test(equals_gguf_py),          cmocka_unit_test(lora_is_the_difference),
+        cmocka_unit_test(other_windows_come_back), cmocka_unit_test(half_types),
+        cmocka_unit_test(mixtures_are_llama_cpps), cmocka_unit_test(refusals),
+        cmocka_unit_test(tokenizers_travel),       cmocka_unit_test(sentencepiece_travels),
+        cmocka_unit_test(names_are_found),         cmocka_unit_test(names_of_json),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(OUT);

@@ -197,7 +197,9 @@ static void safetensors_shards(void **state) {
     assert_int_equal(s.map_count, 2);
     assert_memory_equal(safetensors_find(&s, "y")->data, x + 2, 8);
     safetensors_release(&s);
-    static const struct { const char *json, *message; } lies[] = {
+    static const struct {
+        const char *json, *message;
+    } lies[] = {
         {"{\"weight_map\":{\"x\":\"../a.safetensors\"}}", "is not a file name"},
         {"{\"weight_map\":{\"x\":\"c.safetensors\"}}", "cannot open"},
         {"{\"weight_map\":{\"z\":\"a.safetensors\"}}", "which no shard holds"},
@@ -272,7 +274,8 @@ static void expands_every_half(void **state) {
 /* tests/golden/gguf_types: one tensor of every type and gguf-py's expansion of it (tests/oracle). */
 static void agrees_with_gguf_py(void **state) {
     (void)state;
-    const char *path = TEST_SOURCE_DIR "/golden/gguf_types/types.gguf", *want_path = TEST_SOURCE_DIR "/golden/gguf_types/expected.safetensors";
+    const char *path = TEST_SOURCE_DIR "/golden/gguf_types/types.gguf",
+               *want_path = TEST_SOURCE_DIR "/golden/gguf_types/expected.safetensors";
     if (!file_exists(path)) {
         print_message("skipped: %s is absent\n", path);
         skip();
@@ -304,8 +307,9 @@ static void agrees_with_gguf_py(void **state) {
 int main(void) {
     if (!mkdtemp(folder)) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf_reads_every_kind), cmocka_unit_test(safetensors_round_trip), cmocka_unit_test(safetensors_stream), cmocka_unit_test(safetensors_shards),
-        cmocka_unit_test(expands_blocks),        cmocka_unit_test(expands_every_half),     cmocka_unit_test(agrees_with_gguf_py),
+        cmocka_unit_test(gguf_reads_every_kind), cmocka_unit_test(safetensors_round_trip), cmocka_unit_test(safetensors_stream),
+        cmocka_unit_test(safetensors_shards),    cmocka_unit_test(expands_blocks),         cmocka_unit_test(expands_every_half),
+        cmocka_unit_test(agrees_with_gguf_py),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     static const char *const files[] = {"kinds.gguf", "model.safetensors.index.json", "a.safetensors", "b.safetensors"};

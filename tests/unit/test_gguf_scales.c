@@ -25,8 +25,8 @@ static status checked(const struct buf *file) {
     return s;
 }
 
-/* Tensors of every type (tests/oracle/make_gguf_types.py): the first and last block, each factor, each bad number. The expansion of a spoiled block
- * is what says that the table's places are the factors'. */
+/* Tensors of every type (tests/oracle/make_gguf_types.py): the first and last block, each factor, each bad number. The expansion of a
+ * spoiled block is what says that the table's places are the factors'. */
 static void every_factor_is_seen(void **state) {
     (void)state;
     static const uint16_t bad[] = {0x7c00, 0xfc00, 0x7e01, 0xffff};

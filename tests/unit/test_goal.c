@@ -12,8 +12,8 @@
 
 #include "text/goal.h"
 
-#define BLOCK_8                                                                                                                            \
-    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores "           \
+#define BLOCK_8                                                                                                                 \
+    "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores " \
     "(on a scale of 1-10, where 1 is lowest and 10 is highest):\nOverall score: 8."
 
 static void default_block_is_two_lines(void **state) {
@@ -34,10 +34,13 @@ static void default_block_is_two_lines(void **state) {
 
 static void scores_are_shortest(void **state) {
     (void)state;
-    static const struct { double score, quantum; const char *text; } cases[] = {
-        {8, 0, "8"}, {8.5, 0, "8.5"}, {7.25, 0, "7.25"}, {10, 0, "10"}, {-3, 0, "-3"}, {-0.0, 0, "0"}, {0.1, 0, "0.1"}, {100, 0, "100"},
-        {7.3333333, 0.01, "7.33"}, {7.26, 0.5, "7.5"}, {7.25, 0.5, "7.5"}, {7.2, 0.5, "7"}, {7.3, 0.1, "7.3"}, {0.35, 0.1, "0.4"},
-        {-0.001, 0.01, "0"}, {8.6, 1, "9"}, {12, 5, "10"}, {9.999, 0.01, "10"},
+    static const struct {
+        double score, quantum;
+        const char *text;
+    } cases[] = {
+        {8, 0, "8"},       {8.5, 0, "8.5"},    {7.25, 0, "7.25"},         {10, 0, "10"},      {-3, 0, "-3"},      {-0.0, 0, "0"},
+        {0.1, 0, "0.1"},   {100, 0, "100"},    {7.3333333, 0.01, "7.33"}, {7.26, 0.5, "7.5"}, {7.25, 0.5, "7.5"}, {7.2, 0.5, "7"},
+        {7.3, 0.1, "7.3"}, {0.35, 0.1, "0.4"}, {-0.001, 0.01, "0"},       {8.6, 1, "9"},      {12, 5, "10"},      {9.999, 0.01, "10"},
     };
     struct goal_style g;
     goal_style_default(&g);
@@ -86,10 +89,12 @@ static void placements(void **state) {
     expect_placed(GOAL_SYSTEM, "[" USER "]", "[{\"role\": \"system\", \"content\": \"<\\n8>\"}, " USER "]");
     expect_placed(GOAL_SYSTEM, "[{\"role\":\"system\",\"content\":\"be\\tkind\",\"name\":1e2}," USER "]",
                   "[{\"role\": \"system\", \"content\": \"<\\n8>\\n\\nbe\\tkind\", \"name\": 1e2}, " USER "]");
-    expect_placed(GOAL_SYSTEM, "[{\"role\":\"system\",\"content\":\"\"}," USER "]", "[{\"role\": \"system\", \"content\": \"<\\n8>\"}, " USER "]");
+    expect_placed(GOAL_SYSTEM, "[{\"role\":\"system\",\"content\":\"\"}," USER "]",
+                  "[{\"role\": \"system\", \"content\": \"<\\n8>\"}, " USER "]");
     expect_placed(GOAL_SYSTEM, "[{\"role\":\"system\"}]", "[{\"role\": \"system\", \"content\": \"<\\n8>\"}]");
-    expect_placed(GOAL_SYSTEM, "[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"t\"}]}]",
-                  "[{\"role\": \"system\", \"content\": [{\"type\": \"text\", \"text\": \"<\\n8>\\n\\n\"}, {\"type\":\"text\",\"text\":\"t\"}]}]");
+    expect_placed(
+        GOAL_SYSTEM, "[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"t\"}]}]",
+        "[{\"role\": \"system\", \"content\": [{\"type\": \"text\", \"text\": \"<\\n8>\\n\\n\"}, {\"type\":\"text\",\"text\":\"t\"}]}]");
     expect_placed(GOAL_USER, "[" USER "," REPLY "," USER "]",
                   "[{\"role\": \"user\", \"content\": \"<\\n8>\\n\\nq \\u00e9\"}, " REPLY ", " USER "]");
     expect_placed(GOAL_AFTER, "[" USER "," REPLY "," USER "]",
@@ -160,12 +165,20 @@ static void styles_survive_a_file(void **state) {
 /* Tokens stand for the goals of a scale, its ends for what lies beyond them; a list that does not fit the scale is refused. */
 static void tokens_stand_for_goals(void **state) {
     (void)state;
-    static const struct { double score; const char *text; } cases[] = {{1, "<a>"}, {1.5, "<b>"}, {2.9, "<e>"}, {3, "<e>"}, {-7, "<a>"}, {1e300, "<e>"}};
-    static const struct { double low, high, quantum; const char *tokens, *error; } refused[] = {
-        {1, 3, 0.5, "<a>,<b>", "2 tokens for the 5 goals"},     {1, 3, 0.5, "<a>,<b>,<c>,<d>,<a>", "two goals have the token <a>"},
-        {1, 3, 0.5, "<a>,,<c>,<d>,<e>", "token is empty"},      {1, 3, 0, "<a>,<b>", "whole steps"},
-        {1, 10, 2, "<a>,<b>,<c>,<d>,<e>", "whole steps"},       {0.5, 2.5, 1, "<a>,<b>,<c>", "whole steps"}, /* goals are multiples of 1 */
-        {1, 1e300, 1, "<a>,<b>", "2 tokens for the 1e+300 goals"}};
+    static const struct {
+        double score;
+        const char *text;
+    } cases[] = {{1, "<a>"}, {1.5, "<b>"}, {2.9, "<e>"}, {3, "<e>"}, {-7, "<a>"}, {1e300, "<e>"}};
+    static const struct {
+        double low, high, quantum;
+        const char *tokens, *error;
+    } refused[] = {{1, 3, 0.5, "<a>,<b>", "2 tokens for the 5 goals"},
+                   {1, 3, 0.5, "<a>,<b>,<c>,<d>,<a>", "two goals have the token <a>"},
+                   {1, 3, 0.5, "<a>,,<c>,<d>,<e>", "token is empty"},
+                   {1, 3, 0, "<a>,<b>", "whole steps"},
+                   {1, 10, 2, "<a>,<b>,<c>,<d>,<e>", "whole steps"},
+                   {0.5, 2.5, 1, "<a>,<b>,<c>", "whole steps"}, /* goals are multiples of 1 */
+                   {1, 1e300, 1, "<a>,<b>", "2 tokens for the 1e+300 goals"}};
     struct goal_style g, back;
     struct buf out = {0};
     goal_style_default(&g);
@@ -201,7 +214,8 @@ static void tokens_stand_for_goals(void **state) {
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         struct json root;
         buf_clear(&out);
-        buf_printf(&out, "{\"text\": \"{s}\", \"placement\": \"after\", \"low\": 1, \"high\": 3, \"quantum\": 1, \"tokens\": %s}", broken[i]);
+        buf_printf(&out, "{\"text\": \"{s}\", \"placement\": \"after\", \"low\": 1, \"high\": 3, \"quantum\": 1, \"tokens\": %s}",
+                   broken[i]);
         assert_int_equal(json_parse(&root, buf_text(&out), out.size), ST_OK);
         assert_int_equal(goal_style_parse(&g, root), ST_FORMAT);
     }
@@ -210,8 +224,13 @@ static void tokens_stand_for_goals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(default_block_is_two_lines), cmocka_unit_test(scores_are_shortest), cmocka_unit_test(placements),
-        cmocka_unit_test(refusals), cmocka_unit_test(prompts), cmocka_unit_test(styles_survive_a_file), cmocka_unit_test(tokens_stand_for_goals),
+        cmocka_unit_test(default_block_is_two_lines),
+        cmocka_unit_test(scores_are_shortest),
+        cmocka_unit_test(placements),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(prompts),
+        cmocka_unit_test(styles_survive_a_file),
+        cmocka_unit_test(tokens_stand_for_goals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,16 +24,23 @@ static void add(struct logps_rows *r, const char *text) {
  * D(8) = 10, D(3) = -15+16 = 1: raw chosen right, raw rejected wrong, raw flip right.
  * Source 1: scores 9, 8.5 (both high, gap .5). m(9) = 0: a tie; m(8.5) = 2 > 0: wrong. D(9) = -5, D(8.5) = -3. */
 static void fill(struct logps_rows *r, bool scores_follow) {
-    add(r, "{\"source_row\":0,\"goal\":8,\"goal_of\":\"chosen\",\"score_chosen\":8,\"score_rejected\":3,\"prompt\":[{\"role\":\"system\",\"content\":\"g 8.\"},{\"role\":\"user\",\"content\":\"q\"}],"
-           "\"chosen\":\"W\",\"rejected\":\"L\",\"logps_chosen\":-10,\"logps_rejected\":-20,\"tokens_chosen\":10,\"tokens_rejected\":4,\"ref_logps_chosen\":-12,\"ref_logps_rejected\":-19}");
-    add(r, scores_follow
-               ? "{\"source_row\":0,\"goal\":3,\"goal_of\":\"rejected\",\"score_chosen\":3,\"score_rejected\":8,\"prompt\":[{\"role\":\"system\",\"content\":\"g 3.\"},{\"role\":\"user\",\"content\":\"q\"}],"
-                 "\"chosen\":\"L\",\"rejected\":\"W\",\"logps_chosen\":-16,\"logps_rejected\":-15,\"tokens_chosen\":4,\"tokens_rejected\":10,\"ref_logps_chosen\":-19,\"ref_logps_rejected\":-12}"
-               : "{\"source_row\":0,\"goal\":3,\"goal_of\":\"rejected\",\"score_chosen\":8,\"score_rejected\":3,\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],"
-                 "\"chosen\":\"L\",\"rejected\":\"W\",\"logps_chosen\":-16,\"logps_rejected\":-15,\"tokens_chosen\":4,\"tokens_rejected\":10,\"ref_logps_chosen\":-19,\"ref_logps_rejected\":-12}");
-    add(r, "{\"source_row\":1,\"goal\":8.5,\"goal_of\":\"rejected\",\"score_chosen\":8.5,\"score_rejected\":9,\"prompt\":\"score: 8.5.\",\"logps_chosen\":-9,\"logps_rejected\":-12,"
+    add(r, "{\"source_row\":0,\"goal\":8,\"goal_of\":\"chosen\",\"score_chosen\":8,\"score_rejected\":3,\"prompt\":[{\"role\":\"system\","
+           "\"content\":\"g 8.\"},{\"role\":\"user\",\"content\":\"q\"}],"
+           "\"chosen\":\"W\",\"rejected\":\"L\",\"logps_chosen\":-10,\"logps_rejected\":-20,\"tokens_chosen\":10,\"tokens_rejected\":4,"
+           "\"ref_logps_chosen\":-12,\"ref_logps_rejected\":-19}");
+    add(r, scores_follow ? "{\"source_row\":0,\"goal\":3,\"goal_of\":\"rejected\",\"score_chosen\":3,\"score_rejected\":8,\"prompt\":[{"
+                           "\"role\":\"system\",\"content\":\"g 3.\"},{\"role\":\"user\",\"content\":\"q\"}],"
+                           "\"chosen\":\"L\",\"rejected\":\"W\",\"logps_chosen\":-16,\"logps_rejected\":-15,\"tokens_chosen\":4,\"tokens_"
+                           "rejected\":10,\"ref_logps_chosen\":-19,\"ref_logps_rejected\":-12}"
+                         : "{\"source_row\":0,\"goal\":3,\"goal_of\":\"rejected\",\"score_chosen\":8,\"score_rejected\":3,\"prompt\":[{"
+                           "\"role\":\"user\",\"content\":\"q\"}],"
+                           "\"chosen\":\"L\",\"rejected\":\"W\",\"logps_chosen\":-16,\"logps_rejected\":-15,\"tokens_chosen\":4,\"tokens_"
+                           "rejected\":10,\"ref_logps_chosen\":-19,\"ref_logps_rejected\":-12}");
+    add(r, "{\"source_row\":1,\"goal\":8.5,\"goal_of\":\"rejected\",\"score_chosen\":8.5,\"score_rejected\":9,\"prompt\":\"score: "
+           "8.5.\",\"logps_chosen\":-9,\"logps_rejected\":-12,"
            "\"tokens_chosen\":3,\"tokens_rejected\":6,\"ref_logps_chosen\":-7,\"ref_logps_rejected\":-12}");
-    add(r, "{\"source_row\":1,\"goal\":9,\"goal_of\":\"chosen\",\"score_chosen\":9,\"score_rejected\":8.5,\"prompt\":\"score: 9.\",\"logps_chosen\":-13,\"logps_rejected\":-8,"
+    add(r, "{\"source_row\":1,\"goal\":9,\"goal_of\":\"chosen\",\"score_chosen\":9,\"score_rejected\":8.5,\"prompt\":\"score: "
+           "9.\",\"logps_chosen\":-13,\"logps_rejected\":-8,"
            "\"tokens_chosen\":6,\"tokens_rejected\":3,\"ref_logps_chosen\":-13,\"ref_logps_rejected\":-8}");
     if (logps_rows_finish(r) != ST_OK) fail_msg("%s", status_message());
 }
@@ -55,15 +62,15 @@ static void figures_by_hand(void **state) {
         assert_int_equal(goal_accuracy_init(&g, &r), ST_OK);
         assert_int_equal(g.count, 2);
         assert_true(g.pairs[0].score[0] == 8 && g.pairs[0].score[1] == 3 && g.pairs[1].score[0] == 9 && g.pairs[1].score[1] == 8.5);
-        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_CHOSEN, 0.75, 2);   /* 1, 1/2 */
-        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_REJECTED, 0.5, 2);  /* 1, 0 */
+        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_CHOSEN, 0.75, 2);  /* 1, 1/2 */
+        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_REJECTED, 0.5, 2); /* 1, 0 */
         expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_BOTH, 0.625, 2);
-        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_STRICT, 0.5, 2);    /* 1, 0 */
-        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_FLIP, 0.5, 2);      /* 3 > -6, 0 < 2 */
+        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_STRICT, 0.5, 2); /* 1, 0 */
+        expect(&g, STRATUM_ALL, GOAL_IMPLICIT, GOAL_FLIP, 0.5, 2);   /* 3 > -6, 0 < 2 */
         expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_CHOSEN, 0.5, 2);
-        expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_REJECTED, 0.5, 2);       /* 1 > 0 wrong, -3 < 0 right */
+        expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_REJECTED, 0.5, 2); /* 1 > 0 wrong, -3 < 0 right */
         expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_STRICT, 0, 2);
-        expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_FLIP, 0.5, 2);           /* 10 > 1, -5 < -3 */
+        expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_FLIP, 0.5, 2); /* 10 > 1, -5 < -3 */
         /* a token: -1+5 = 4 against -1.5+4 = 2.5; -13/6+8/3 = 0.5 against -2+3 = 1 */
         expect(&g, STRATUM_ALL, GOAL_RAW, GOAL_FLIP_TOKEN, 0.5, 2);
         expect(&g, STRATUM_STRADDLING, GOAL_IMPLICIT, GOAL_BOTH, 1, 1);
@@ -119,9 +126,14 @@ static void a_prompt_is_a_cluster(void **state) {
     struct logps_rows r = {0};
     for (size_t i = 0; i < 10; i++) {
         struct buf row = {0};
-        buf_printf(&row, "{\"prompt\":[{\"role\":\"user\",\"content\":\"%s\\n\\nYou (on a scale of 1-10, where 1 is lowest and 10 is highest):\\nOverall "
-                   "score: %s.\"}],\"goal_of\":\"chosen\",\"source_row\":%zu,\"goal\":%s,\"logps_chosen\":-1,\"logps_rejected\":-2,\"tokens_chosen\":1,"
-                   "\"tokens_rejected\":1}", asked[i / 5], goals[i % 5], i, goals[i % 5]);
+        buf_printf(
+            &row,
+            "{\"prompt\":[{\"role\":\"user\",\"content\":\"%s\\n\\nYou (on a scale of 1-10, where 1 is lowest and 10 is "
+            "highest):\\nOverall "
+            "score: "
+            "%s.\"}],\"goal_of\":\"chosen\",\"source_row\":%zu,\"goal\":%s,\"logps_chosen\":-1,\"logps_rejected\":-2,\"tokens_chosen\":1,"
+            "\"tokens_rejected\":1}",
+            asked[i / 5], goals[i % 5], i, goals[i % 5]);
         add(&r, buf_text(&row));
         buf_release(&row);
     }
@@ -163,10 +175,8 @@ static void interval_counts_prompts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(figures_by_hand),
-        cmocka_unit_test(base_has_raw_figures_only),
-        cmocka_unit_test(a_prompt_is_a_cluster),
-        cmocka_unit_test(halves_must_belong_together),
+        cmocka_unit_test(figures_by_hand),         cmocka_unit_test(base_has_raw_figures_only),
+        cmocka_unit_test(a_prompt_is_a_cluster),   cmocka_unit_test(halves_must_belong_together),
         cmocka_unit_test(interval_counts_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

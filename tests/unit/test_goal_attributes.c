@@ -53,7 +53,8 @@ static void a_line_an_attribute(void **state) {
     g.attributes[0].low = g.attributes[1].low = 1, g.attributes[0].high = g.attributes[1].high = 10;
     goal_style_default_lines(&g);
     block_is(&g, &(struct goal){3, {3, 1, 8.5}},
-             "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores (on a scale of 1-10, where 1 is "
+             "You are an assistant that generates responses for the instruction while implicitly achieving the following target scores (on "
+             "a scale of 1-10, where 1 is "
              "lowest and 10 is highest):\nHelpful: 3.\nLong: 1.\nOverall score: 8.5.");
     goal_style_release(&g);
     /* the overall score alone is the paper's text */
@@ -79,13 +80,29 @@ static void goals_as_text_and_json(void **state) {
         double value[2];
         const char *wrong; /* NULL: right */
     } cases[] = {
-        {"helpful=3,long=1", {3, 1}, NULL}, {"long=-1e0,helpful=.5", {0.5, -1}, NULL}, {"best", {4, 0}, NULL}, {"best,long=1", {4, 1}, NULL},
-        {"best,long=1,helpful=9", {9, 1}, NULL}, {"", {0, 0}, "no NAME=G"}, {"8", {0, 0}, "no NAME=G"}, {"helpful=3", {0, 0}, "lacks long"},
-        {"helpful=3,long=1,", {0, 0}, "no NAME=G"}, {"helpful=3,best", {0, 0}, "no NAME=G"}, {"helpful=,long=1", {0, 0}, "no finite number for helpful"},
-        {"helpful=3x,long=1", {0, 0}, "no finite number for helpful"}, {"helpful=inf,long=1", {0, 0}, "no finite number for helpful"},
-        {"helpful=1,helpful=2,long=1", {0, 0}, "two numbers for helpful"}, {"Helpful=1,long=1", {0, 0}, "no attribute Helpful"}, {"=1,long=1", {0, 0}, "no attribute"},
-        {"{\"long\": 1, \"helpful\": 2}", {2, 1}, NULL}, {"\"best,helpful=1\"", {1, 0}, NULL}, {"{\"long\": 1}", {0, 0}, "lacks helpful"}, {"{}", {0, 0}, "lacks helpful"},
-        {"{\"long\": 1, \"helpful\": \"2\"}", {0, 0}, "no finite number for helpful"}, {"[1, 2]", {0, 0}, "no object"}, {"{\"a\\u0000\": 1}", {0, 0}, "no attribute a"},
+        {"helpful=3,long=1", {3, 1}, NULL},
+        {"long=-1e0,helpful=.5", {0.5, -1}, NULL},
+        {"best", {4, 0}, NULL},
+        {"best,long=1", {4, 1}, NULL},
+        {"best,long=1,helpful=9", {9, 1}, NULL},
+        {"", {0, 0}, "no NAME=G"},
+        {"8", {0, 0}, "no NAME=G"},
+        {"helpful=3", {0, 0}, "lacks long"},
+        {"helpful=3,long=1,", {0, 0}, "no NAME=G"},
+        {"helpful=3,best", {0, 0}, "no NAME=G"},
+        {"helpful=,long=1", {0, 0}, "no finite number for helpful"},
+        {"helpful=3x,long=1", {0, 0}, "no finite number for helpful"},
+        {"helpful=inf,long=1", {0, 0}, "no finite number for helpful"},
+        {"helpful=1,helpful=2,long=1", {0, 0}, "two numbers for helpful"},
+        {"Helpful=1,long=1", {0, 0}, "no attribute Helpful"},
+        {"=1,long=1", {0, 0}, "no attribute"},
+        {"{\"long\": 1, \"helpful\": 2}", {2, 1}, NULL},
+        {"\"best,helpful=1\"", {1, 0}, NULL},
+        {"{\"long\": 1}", {0, 0}, "lacks helpful"},
+        {"{}", {0, 0}, "lacks helpful"},
+        {"{\"long\": 1, \"helpful\": \"2\"}", {0, 0}, "no finite number for helpful"},
+        {"[1, 2]", {0, 0}, "no object"},
+        {"{\"a\\u0000\": 1}", {0, 0}, "no attribute a"},
     };
     struct goal_style g = two("{lines}");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -148,21 +165,29 @@ static void styles_survive_a_file(void **state) {
     assert_int_equal(goal_style_save(&g, &counts, path), ST_OK);
     struct buf text = {0};
     assert_int_equal(file_read(&text, path), ST_OK);
-    assert_string_equal(buf_text(&text), "{\"text\": \"{lines}\", \"placement\": \"system\", \"attributes\": [{\"name\": \"helpful\", \"low\": 0, \"high\": 4, \"best\": 4}, "
+    assert_string_equal(buf_text(&text), "{\"text\": \"{lines}\", \"placement\": \"system\", \"attributes\": [{\"name\": \"helpful\", "
+                                         "\"low\": 0, \"high\": 4, \"best\": 4}, "
                                          "{\"name\": \"long\", \"low\": -1, \"high\": 1, \"best\": 0}], \"quantum\": 0, "
                                          "\"histogram\": {\"helpful=3,long=-1\": 1, \"helpful=3,long=1\": 2}}\n");
     assert_int_equal(goal_style_load(&h, path), ST_OK);
-    assert_true(h.attribute_count == 2 && h.best.count == 2 && h.best.value[1] == 0 && h.attributes[1].low == -1 && strcmp(h.attributes[0].name, "helpful") == 0);
+    assert_true(h.attribute_count == 2 && h.best.count == 2 && h.best.value[1] == 0 && h.attributes[1].low == -1 &&
+                strcmp(h.attributes[0].name, "helpful") == 0);
     assert_int_equal(goal_best_store(path, 3), ST_MISMATCH);
     goal_style_release(&h);
     /* what is no such file */
     static const struct {
         const char *attributes, *wrong;
     } bad[] = {
-        {"7", "must be a list"}, {"[]", "must be a list"}, {"[7]", "attribute 1: \"name\" must be a string"}, {"[{\"name\": \"a\"}]", "must run from a lower"},
-        {"[{\"name\": \"a\", \"low\": 1, \"high\": 1}]", "must run from a lower"}, {"[{\"name\": \"a\", \"low\": \"1\", \"high\": 2}]", "\"low\" must be a number"},
-        {"[{\"name\": \"a\", \"low\": -1e308, \"high\": 1e308}]", "must run from a lower"}, {"[{\"name\": \"a=b\", \"low\": 0, \"high\": 1}]", "is no name"},
-        {"[{\"name\": \"\", \"low\": 0, \"high\": 1}]", "is no name"}, {"[{\"name\": \"best\", \"low\": 0, \"high\": 1}]", "is no name"},
+        {"7", "must be a list"},
+        {"[]", "must be a list"},
+        {"[7]", "attribute 1: \"name\" must be a string"},
+        {"[{\"name\": \"a\"}]", "must run from a lower"},
+        {"[{\"name\": \"a\", \"low\": 1, \"high\": 1}]", "must run from a lower"},
+        {"[{\"name\": \"a\", \"low\": \"1\", \"high\": 2}]", "\"low\" must be a number"},
+        {"[{\"name\": \"a\", \"low\": -1e308, \"high\": 1e308}]", "must run from a lower"},
+        {"[{\"name\": \"a=b\", \"low\": 0, \"high\": 1}]", "is no name"},
+        {"[{\"name\": \"\", \"low\": 0, \"high\": 1}]", "is no name"},
+        {"[{\"name\": \"best\", \"low\": 0, \"high\": 1}]", "is no name"},
         {"[{\"name\": \"a\\u0000b\", \"low\": 0, \"high\": 1}]", "must be a string"},
         {"[{\"name\": \"a_b\", \"low\": 0, \"high\": 1}, {\"name\": \"A-b\", \"low\": 0, \"high\": 1}]", "would stand under one name"},
     };
@@ -180,7 +205,7 @@ static void styles_survive_a_file(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_line_an_attribute), cmocka_unit_test(goals_as_text_and_json), cmocka_unit_test(distances_are_in_widths),
-                                       cmocka_unit_test(styles_survive_a_file)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_line_an_attribute), cmocka_unit_test(goals_as_text_and_json),
+                                       cmocka_unit_test(distances_are_in_widths), cmocka_unit_test(styles_survive_a_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

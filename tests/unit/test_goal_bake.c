@@ -49,7 +49,8 @@ static bool compare(const char *name, const char *template, struct json messages
 static const char *const edges[] = {
     "\n{% for m in messages %}\n  {% if true %}\n{{ m.content }}\n  {% endif %}\n{% endfor %}\n",
     "  {% for m in messages %}{{ m['content'] }};{% endfor %}",
-    "\t{{- 'a' }}{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ m.role }}{{ ns.n }}{{ m.content }}{% endfor %}",
+    "\t{{- 'a' }}{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ m.role }}{{ ns.n }}{{ m.content }}{% "
+    "endfor %}",
     "{% macro show() %}{% for m in messages %}{{ m.content }}{% endfor %}{% endmacro %}{{ show() }}",
     "{%- if messages[0].role == 'system' %}{% set messages = messages[1:] %}S{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}",
     "{# first #}\n\n{% set s = messages[0]['content'] if messages else '' %}{{ s }}|{{ messages | length }}",
@@ -60,7 +61,8 @@ static size_t compare_all(const char *template, const char *name, struct json li
     struct json key, messages;
     for (int p = GOAL_SYSTEM; p <= GOAL_AFTER; p++) {
         g->placement = (enum goal_placement)p;
-        for (struct json_iter it = json_iter_begin(lists); json_iter_next(&it, &key, &messages);) count += compare(name, template, messages, g, goal);
+        for (struct json_iter it = json_iter_begin(lists); json_iter_next(&it, &key, &messages);)
+            count += compare(name, template, messages, g, goal);
     }
     return count;
 }

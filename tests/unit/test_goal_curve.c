@@ -1,5 +1,5 @@
-/* Goal curves and the midpoint test against figures worked out pair by pair (tests/oracle/make_goal_curve.py), rank statistics and the bootstrap of any
- * figure against the definitions. */
+/* Goal curves and the midpoint test against figures worked out pair by pair (tests/oracle/make_goal_curve.py), rank statistics and the
+ * bootstrap of any figure against the definitions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -187,7 +187,8 @@ static void midpoints_by_definition(void **state) {
 
 /* Along one of two attributes, under two goals of the other, which move the midpoint. */
 static void midpoints_along_an_attribute(void **state) {
-    struct goal_style scales = {.attributes = {{(char *)(uintptr_t)"long", 1, 10}, {(char *)(uintptr_t)"help", 0, 4}}, .attribute_count = 2};
+    struct goal_style scales = {.attributes = {{(char *)(uintptr_t)"long", 1, 10}, {(char *)(uintptr_t)"help", 0, 4}},
+                                .attribute_count = 2};
     (void)state;
     midpoints_of("along", "midpoint_along", &(struct logps_sweep){"help", &scales}, 26, 2);
 }
@@ -240,7 +241,8 @@ static void spearman_with_weights(void **state) {
     size_t a[8], b[8], c[8], d[8];
     double scratch[16];
     (void)state;
-    assert_true(stats_order(a, x, 5) == ST_OK && stats_order(b, y, 5) == ST_OK && stats_order(c, x2, 8) == ST_OK && stats_order(d, y2, 8) == ST_OK);
+    assert_true(stats_order(a, x, 5) == ST_OK && stats_order(b, y, 5) == ST_OK && stats_order(c, x2, 8) == ST_OK &&
+                stats_order(d, y2, 8) == ST_OK);
     const double rho = stats_spearman(x, y, weight, a, b, 5, scratch), want = stats_spearman(x2, y2, once, c, d, 8, scratch);
     assert_true(fabs(rho - want) < 1e-14);
 }
@@ -270,9 +272,13 @@ static void any_figure_as_the_mean(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(curves_by_definition),   cmocka_unit_test(differences_by_definition), cmocka_unit_test(midpoints_by_definition),
+        cmocka_unit_test(curves_by_definition),
+        cmocka_unit_test(differences_by_definition),
+        cmocka_unit_test(midpoints_by_definition),
         cmocka_unit_test(midpoints_along_an_attribute),
-        cmocka_unit_test(crossings),              cmocka_unit_test(tau_of_any_size),           cmocka_unit_test(spearman_with_weights),
+        cmocka_unit_test(crossings),
+        cmocka_unit_test(tau_of_any_size),
+        cmocka_unit_test(spearman_with_weights),
         cmocka_unit_test(any_figure_as_the_mean),
     };
     return cmocka_run_group_tests(tests, load_expected, drop_expected);

@@ -1,5 +1,5 @@
-/* GSM8K beside lm-evaluation-harness: both filters and the exact match on hostile texts, and greedy responses of the chat model of golden/score_chat
- * (tests/oracle/eval_gsm8k.py). */
+/* GSM8K beside lm-evaluation-harness: both filters and the exact match on hostile texts, and greedy responses of the chat model of
+ * golden/score_chat (tests/oracle/eval_gsm8k.py). */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,8 @@ static void one_case(struct json row) {
         bool match;
         char *expected = json_text(json_get(row, gsm8k_filter_names[f]));
         gsm8k_extract(&extracted, (enum gsm8k_filter)f, text, strlen(text));
-        if (strcmp(buf_text(&extracted), expected) != 0) fail_msg("%s of '%s': '%s', lm-eval '%s'", gsm8k_filter_names[f], text, buf_text(&extracted), expected);
+        if (strcmp(buf_text(&extracted), expected) != 0)
+            fail_msg("%s of '%s': '%s', lm-eval '%s'", gsm8k_filter_names[f], text, buf_text(&extracted), expected);
         snprintf(name, sizeof name, "%s match", gsm8k_filter_names[f]);
         assert_true(json_bool(&match, json_get(row, name)));
         if (gsm8k_match(&extracted, answer) != match) fail_msg("'%s' of '%s' against '%s': not %d", expected, text, answer, match);
@@ -59,8 +60,10 @@ static void filters_as_lm_eval(void **state) {
 static void collapse(char *text) {
     char *to = text;
     for (const char *at = text; *at; at++) {
-        if (to - text >= 3 && strncmp(at, "\xef\xbf\xbd", 3) == 0 && strncmp(to - 3, at, 3) == 0) at += 2;
-        else *to++ = *at;
+        if (to - text >= 3 && strncmp(at, "\xef\xbf\xbd", 3) == 0 && strncmp(to - 3, at, 3) == 0)
+            at += 2;
+        else
+            *to++ = *at;
     }
     *to = '\0';
 }
@@ -125,7 +128,13 @@ static void cuts_at_end_texts(void **state) {
         const char *text;
         size_t size;
         bool found;
-    } cases[] = {{"7\n\nQuestion: more", 3, true}, {"abc", 3, false}, {"a<|im_end|>b", 1, true}, {"a</s>Question:", 1, true}, {"a</s>b<|im_end|>Question:", 1, true}, {"Question", 8, false}, {"", 0, false}};
+    } cases[] = {{"7\n\nQuestion: more", 3, true},
+                 {"abc", 3, false},
+                 {"a<|im_end|>b", 1, true},
+                 {"a</s>Question:", 1, true},
+                 {"a</s>b<|im_end|>Question:", 1, true},
+                 {"Question", 8, false},
+                 {"", 0, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool found;
         assert_int_equal(gsm8k_cut(&found, cases[i].text, strlen(cases[i].text)), cases[i].size);
@@ -137,22 +146,30 @@ static void bad_rows(void **state) {
     (void)state;
     static const struct {
         const char *row, *message;
-    } cases[] = {{"3", "expected an object"}, {"{\"answer\": \"a\"}", "field question: expected a string"}, {"{\"question\": \"a\", \"answer\": 4}", "field answer: expected a string"},
-                 {"{\"question\": \"a\\u0000\", \"answer\": \"a\"}", "a zero byte"}, {"{\"question\"", "expected"}, {"\n", "no rows"}};
+    } cases[] = {{"3", "expected an object"},
+                 {"{\"answer\": \"a\"}", "field question: expected a string"},
+                 {"{\"question\": \"a\", \"answer\": 4}", "field answer: expected a string"},
+                 {"{\"question\": \"a\\u0000\", \"answer\": \"a\"}", "a zero byte"},
+                 {"{\"question\"", "expected"},
+                 {"\n", "no rows"}};
     char path[] = "/tmp/rapt_gsm8k_XXXXXX";
     assert_true(mkstemp(path) >= 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gsm8k_set set;
         ok(file_write(path, cases[i].row, strlen(cases[i].row)));
         if (gsm8k_load(&set, path, 0) == ST_OK) fail_msg("%s was taken", cases[i].row);
-        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path)) fail_msg("%s: %s", cases[i].row, status_message());
+        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path))
+            fail_msg("%s: %s", cases[i].row, status_message());
     }
     remove(path);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(filters_as_lm_eval), cmocka_unit_test(responses_as_lm_eval), cmocka_unit_test(cuts_at_end_texts), cmocka_unit_test(bad_rows),
+        cmocka_unit_test(filters_as_lm_eval),
+        cmocka_unit_test(responses_as_lm_eval),
+        cmocka_unit_test(cuts_at_end_texts),
+        cmocka_unit_test(bad_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

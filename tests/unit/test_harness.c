@@ -1,5 +1,5 @@
-/* Multiple choice beside lm-evaluation-harness: tests/golden/harness holds made questions, and what lm-eval 0.4.13 says of them with the chat
- * model of golden/score_chat (tests/oracle/eval_harness.py). */
+/* Multiple choice beside lm-evaluation-harness: tests/golden/harness holds made questions, and what lm-eval 0.4.13 says of them with the
+ * chat model of golden/score_chat (tests/oracle/eval_harness.py). */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,7 +80,8 @@ static void compare_figures(const struct mc_set *set, struct json expected) {
         const double tolerance = set->task->flags & MC_MASS ? 1e-6 : 1e-12;
         if (!(fabs(figures[i].value.mean - mean) <= tolerance)) fail_msg("%s: %.12f, lm-eval %.12f", name, figures[i].value.mean, mean);
         assert_true(json_double(&error, json_get(expected, name_error)));
-        if (!(fabs(figures[i].value.stderr_ - error) <= tolerance)) fail_msg("%s: %.12f, lm-eval %.12f", name_error, figures[i].value.stderr_, error);
+        if (!(fabs(figures[i].value.stderr_ - error) <= tolerance))
+            fail_msg("%s: %.12f, lm-eval %.12f", name_error, figures[i].value.stderr_, error);
     }
     assert_int_equal(found, json_count(expected) / 2);
 }
@@ -98,7 +99,8 @@ static void run_case(const char *name, struct json expected, size_t budget, doub
     struct buf context = {0};
     int64_t shots = 0;
     size_t truncated;
-    char *data = json_text(json_get(expected, "data")), *system = json_text(json_get(expected, "system")), *path = golden_file(data, ".jsonl"), *shot_path = golden_file(data, "_shots.jsonl");
+    char *data = json_text(json_get(expected, "data")), *system = json_text(json_get(expected, "system")),
+         *path = golden_file(data, ".jsonl"), *shot_path = golden_file(data, "_shots.jsonl");
     const struct mc_task *task = task_of(name);
     const bool file = task->flags & MC_NEEDS_FILE;
     assert_true(json_int(&shots, json_get(expected, "shots")));
@@ -106,7 +108,8 @@ static void run_case(const char *name, struct json expected, size_t budget, doub
     if (shots && !file) ok(mc_shots_load(&own, task, &extra, shot_path, (size_t)shots));
     ok(mc_set_load(&set, task, &extra, path, 0));
     ok(reward_pack_open(&pack, &(struct reward_options){.model = GOLDEN "score_chat", .kind = MATMUL_F32, .budget = budget}, false));
-    const struct harness_prompt prompt = {.encoder = &pack.encoder, .system = system, .chat = flag(expected, "chat"), .one_turn = !flag(expected, "multiturn")};
+    const struct harness_prompt prompt = {
+        .encoder = &pack.encoder, .system = system, .chat = flag(expected, "chat"), .one_turn = !flag(expected, "multiturn")};
     ok(mc_run(&set, &truncated, &pack, &prompt, extra.description, own ? own : extra.shots, (size_t)shots, 1024));
     assert_int_equal(truncated, 0);
     put_as_json(&context, &set);
@@ -138,7 +141,8 @@ static void compare_names(void) {
     size_t seen = 0;
     goal_style_default(&style);
     for (; json_iter_next(&it, &key, &value); seen++) {
-        char *model = json_text(json_get(json_get(value, "model_args"), "pretrained")), *adapter = json_text(json_get(json_get(value, "model_args"), "peft"));
+        char *model = json_text(json_get(json_get(value, "model_args"), "pretrained")),
+             *adapter = json_text(json_get(json_get(value, "model_args"), "peft"));
         for (int with_goal = 0; with_goal < 2; with_goal++) {
             struct harness_prompt prompt = {.style = with_goal ? &style : NULL, .goal = goal_of_score(8.5)};
             const struct harness_run run = {.model = model, .adapter = adapter, .prompt = &prompt};
@@ -199,7 +203,8 @@ static void texts_seed_as_python(void **state) {
     } cases[] = {{"abc", {809526, 585282, 482557}},
                  {"", {476559, 624334, 216936}},
                  {"na\xc3\xafve", {272639, 295638, 965282}},
-                 {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu", {954585, 958114, 490958}}};
+                 {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+                  {954585, 958114, 490958}}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct twister r;
         twister_seed_python_text(&r, cases[i].text, strlen(cases[i].text));
@@ -211,10 +216,21 @@ static void python_lists(void **state) {
     (void)state;
     static const struct {
         const char *text, *expected; /* NULL: refused */
-    } cases[] = {{"['a', 'b']", "a|b|"},  {" [ \"it's\" ,'say \"x\"', ]\n", "it's|say \"x\"|"}, {"['\\u00e9\\x41\\n' 'b']", "\xc3\xa9" "A\nb|"}, {"[]", ""},
-                 {"['a'", NULL},          {"['a' 1]", NULL},                               {"[a]", NULL},                             {"['\\q']", NULL},
-                 {"['\\ud800']", NULL},   {"['a'] x", NULL},                               {"", NULL},                                {"['\\x4']", NULL},
-                 {"('a', 'b')", NULL},    {"['a\nb']", NULL}};
+    } cases[] = {{"['a', 'b']", "a|b|"},
+                 {" [ \"it's\" ,'say \"x\"', ]\n", "it's|say \"x\"|"},
+                 {"['\\u00e9\\x41\\n' 'b']", "\xc3\xa9"
+                                             "A\nb|"},
+                 {"[]", ""},
+                 {"['a'", NULL},
+                 {"['a' 1]", NULL},
+                 {"[a]", NULL},
+                 {"['\\q']", NULL},
+                 {"['\\ud800']", NULL},
+                 {"['a'] x", NULL},
+                 {"", NULL},
+                 {"['\\x4']", NULL},
+                 {"('a', 'b')", NULL},
+                 {"['a\nb']", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char **items;
         size_t count;
@@ -240,11 +256,16 @@ static void bad_rows(void **state) {
         {"arc_easy", "[1]", "expected an object"},
         {"arc_easy", "{\"question\": 3}", "field question: expected a string"},
         {"arc_easy", "{\"question\": \"a\"}", "field choices: expected"},
-        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [], \"label\": []}, \"answerKey\": \"A\"}", "expected 1 to 256 choices"},
-        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [\"x\", \"\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"A\"}", "choice 2 is empty"},
-        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [\"x\", 2], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"A\"}", "expected a string"},
-        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"B\"}", "none of the choices' labels"},
-        {"arc_easy", "{\"question\": {\"stem\": \"a\", \"choices\": [{\"text\": \"x\", \"label\": \"A\"}]}, \"answerKey\": \"C\"}", "none of the choices' labels"},
+        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [], \"label\": []}, \"answerKey\": \"A\"}",
+         "expected 1 to 256 choices"},
+        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [\"x\", \"\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"A\"}",
+         "choice 2 is empty"},
+        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [\"x\", 2], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"A\"}",
+         "expected a string"},
+        {"arc_easy", "{\"question\": \"a\", \"choices\": {\"text\": [\"x\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"B\"}",
+         "none of the choices' labels"},
+        {"arc_easy", "{\"question\": {\"stem\": \"a\", \"choices\": [{\"text\": \"x\", \"label\": \"A\"}]}, \"answerKey\": \"C\"}",
+         "none of the choices' labels"},
         {"arc_easy", "{\"question\": {\"stem\": \"a\", \"choices\": [7]}, \"answerKey\": \"C\"}", "expected a string"},
         {"arc_easy", "{\"question\": \"a\\u0000b\", \"choices\": {}}", "a zero byte"},
         {"truthfulqa_mc1", "{\"question\": \"a\", \"mc1_targets\": []}", "field mc1_targets: expected"},
@@ -254,13 +275,21 @@ static void bad_rows(void **state) {
         {"truthfulqa_mc2", "{\"question\": \"a\", \"mc2_targets\": {\"x\": 0}}", "no choice is labelled 1"},
         {"gpqa_zeroshot", "{\"Question\": \"a\", \"Correct Answer\": \"x\"}", "field Incorrect Answer 1"},
         {"gpqa_zeroshot", "{\"Question\": \"a\", \"choice1\": \"x\"}", "field choice2"},
-        {"gpqa_zeroshot", "{\"Question\": \"a\", \"choice1\": \"x\", \"choice2\": \"x\", \"choice3\": \"x\", \"choice4\": \"x\", \"answer\": \"A\"}", "field answer: expected \"(A)\""},
-        {"leaderboard_gpqa", "{\"Question\": \"a\", \"Correct Answer\": \"[x]\", \"Incorrect Answer 1\": \"\", \"Incorrect Answer 2\": \"\", \"Incorrect Answer 3\": \"\"}",
+        {"gpqa_zeroshot",
+         "{\"Question\": \"a\", \"choice1\": \"x\", \"choice2\": \"x\", \"choice3\": \"x\", \"choice4\": \"x\", \"answer\": \"A\"}",
+         "field answer: expected \"(A)\""},
+        {"leaderboard_gpqa",
+         "{\"Question\": \"a\", \"Correct Answer\": \"[x]\", \"Incorrect Answer 1\": \"\", \"Incorrect Answer 2\": \"\", \"Incorrect "
+         "Answer 3\": \"\"}",
          "nothing is left"},
-        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": \"['x'\", \"answer_choice\": \"x\"}", "expected a Python list"},
-        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": \"['x', '']\", \"answer_choice\": \"x\"}", "choice 2 is empty"},
-        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": [\"x\"], \"answer_choice\": \"y\"}", "none of the choices"},
-        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": \"[]\", \"answer_choice\": \"y\"}", "expected 1 to 256 choices"},
+        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": \"['x'\", \"answer_choice\": \"x\"}",
+         "expected a Python list"},
+        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": \"['x', '']\", \"answer_choice\": \"x\"}",
+         "choice 2 is empty"},
+        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": [\"x\"], \"answer_choice\": \"y\"}",
+         "none of the choices"},
+        {"leaderboard_musr", "{\"narrative\": \"a\", \"question\": \"b\", \"choices\": \"[]\", \"answer_choice\": \"y\"}",
+         "expected 1 to 256 choices"},
         {"leaderboard_bbh", "{\"input\": \"a\", \"target\": \"maybe\"}", "none of the choices"},
         {"arc_easy", "{\"question\": ", "expected"},
         {"arc_easy", "\n", "no rows"},
@@ -274,7 +303,8 @@ static void bad_rows(void **state) {
         struct mc_set set;
         ok(file_write(path, cases[i].row, strlen(cases[i].row)));
         if (mc_set_load(&set, mc_task_find(cases[i].task), &extra, path, 0) == ST_OK) fail_msg("%s was taken", cases[i].row);
-        if (!strstr(status_message(), cases[i].message)) fail_msg("%s: '%s' is not in: %s", cases[i].row, cases[i].message, status_message());
+        if (!strstr(status_message(), cases[i].message))
+            fail_msg("%s: '%s' is not in: %s", cases[i].row, cases[i].message, status_message());
         if (!strstr(status_message(), path)) fail_msg("no path in: %s", status_message());
     }
     remove(path);
@@ -286,7 +316,8 @@ static void other_forms(void **state) {
     (void)state;
     static const char *const rows[] = {
         "{\"question\": \"q\", \"choices\": {\"text\": [\"x\", \"y\"], \"label\": [\"1\", \"2\"]}, \"answerKey\": \"2\"}",
-        "{\"question\": {\"stem\": \"q\", \"choices\": [{\"text\": \"x\", \"label\": \"1\"}, {\"label\": \"2\", \"text\": \"y\"}]}, \"answerKey\": \"2\"}"};
+        "{\"question\": {\"stem\": \"q\", \"choices\": [{\"text\": \"x\", \"label\": \"1\"}, {\"label\": \"2\", \"text\": \"y\"}]}, "
+        "\"answerKey\": \"2\"}"};
     for (size_t i = 0; i < 2; i++) {
         struct mc_item item = {0};
         struct mc_reader reader = {0};
@@ -307,7 +338,8 @@ static void other_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_lm_eval), cmocka_unit_test(random_as_python), cmocka_unit_test(texts_seed_as_python), cmocka_unit_test(python_lists), cmocka_unit_test(bad_rows), cmocka_unit_test(other_forms),
+        cmocka_unit_test(as_lm_eval),   cmocka_unit_test(random_as_python), cmocka_unit_test(texts_seed_as_python),
+        cmocka_unit_test(python_lists), cmocka_unit_test(bad_rows),         cmocka_unit_test(other_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

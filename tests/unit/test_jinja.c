@@ -215,12 +215,26 @@ static bool given_up_in_time(const char *template, const char *name) {
 /* Work inside one call counts too: whatever a template does with long texts ends within a second. */
 static void long_texts_are_charged(void **state) {
     (void)state;
-    static const char *const expressions[] = {
-        "s[99999]",    "s[99990:]",     "s[::-1]",       "s|upper",      "s|title",     "s|capitalize",        "s.isupper()", "s.isalpha()",
-        "b.strip()",   "b|trim",        "s|wordcount",   "s|tojson",     "s.split()",   "s.splitlines()",      "s.count('x')", "s.find('aab')",
-        "s.rfind('x')", "s == s ~ ''",  "s < s ~ 'a'",   "'x' in s",     "s|length",    "s.startswith(s)",     "s|indent",    "s|replace('x', 'y')",
-        "s|int(0)",    "s|float(0)",    "{s: 1}[s]",     "s|escape",     "s|list|last", "s|sort|first",        "s|unique|first", "s|reverse",
-        "b.lstrip(b)", "s.endswith(s)", "s.islower()",   "s.isdigit()",  "s ~ s",       "[s, s]|join(s)|length", "s is lower",  "s|first"};
+    static const char *const expressions[] = {"s[99999]",       "s[99990:]",
+                                              "s[::-1]",        "s|upper",
+                                              "s|title",        "s|capitalize",
+                                              "s.isupper()",    "s.isalpha()",
+                                              "b.strip()",      "b|trim",
+                                              "s|wordcount",    "s|tojson",
+                                              "s.split()",      "s.splitlines()",
+                                              "s.count('x')",   "s.find('aab')",
+                                              "s.rfind('x')",   "s == s ~ ''",
+                                              "s < s ~ 'a'",    "'x' in s",
+                                              "s|length",       "s.startswith(s)",
+                                              "s|indent",       "s|replace('x', 'y')",
+                                              "s|int(0)",       "s|float(0)",
+                                              "{s: 1}[s]",      "s|escape",
+                                              "s|list|last",    "s|sort|first",
+                                              "s|unique|first", "s|reverse",
+                                              "b.lstrip(b)",    "s.endswith(s)",
+                                              "s.islower()",    "s.isdigit()",
+                                              "s ~ s",          "[s, s]|join(s)|length",
+                                              "s is lower",     "s|first"};
     size_t slow = 0;
     for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
         char template[512];
@@ -237,16 +251,28 @@ static void long_texts_are_charged(void **state) {
 /* So does whatever it repeats: the dearest things, by steps, that were found. */
 static void loops_end_in_time(void **state) {
     (void)state;
-    static const char *const bodies[] = {
-        "{{ 1e300 + a }}", "{% set x = (1e300 + a)|string %}", "{% set x = strftime_now('%Y') %}", "{% set x = nope|default(1) %}", "{% set x = 'é'.title() %}",
-        "{% set x = namespace(a=1) %}", "{% set x = d.items()|list %}", "{% set x = [3, 1, 2]|map('string')|join(',') %}", "{% set x = '%5.3f' % (a * 1.1) %}",
-        "{% set x = m(a) %}", "{% set x = [d, d]|groupby('a') %}", "{% set x = s|center(70000) %}", "{% set ns.x = ns.x ~ ns.x %}", "{% set x = s|urlencode %}",
-        "{% set x = range(99999)|list|batch(2)|list %}", "{% set x = [1]|slice(99999)|list %}"};
+    static const char *const bodies[] = {"{{ 1e300 + a }}",
+                                         "{% set x = (1e300 + a)|string %}",
+                                         "{% set x = strftime_now('%Y') %}",
+                                         "{% set x = nope|default(1) %}",
+                                         "{% set x = 'é'.title() %}",
+                                         "{% set x = namespace(a=1) %}",
+                                         "{% set x = d.items()|list %}",
+                                         "{% set x = [3, 1, 2]|map('string')|join(',') %}",
+                                         "{% set x = '%5.3f' % (a * 1.1) %}",
+                                         "{% set x = m(a) %}",
+                                         "{% set x = [d, d]|groupby('a') %}",
+                                         "{% set x = s|center(70000) %}",
+                                         "{% set ns.x = ns.x ~ ns.x %}",
+                                         "{% set x = s|urlencode %}",
+                                         "{% set x = range(99999)|list|batch(2)|list %}",
+                                         "{% set x = [1]|slice(99999)|list %}"};
     size_t slow = 0;
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         char template[512];
         snprintf(template, sizeof template,
-                 "{%% macro m(q) %%}{{ q }}{%% endmacro %%}{%% set ns = namespace(x='x') %%}{%% set d = {'a': 1, 'b': [1, 'x']} %%}{%% set s = 'é ' * 30000 %%}"
+                 "{%% macro m(q) %%}{{ q }}{%% endmacro %%}{%% set ns = namespace(x='x') %%}{%% set d = {'a': 1, 'b': [1, 'x']} %%}{%% set "
+                 "s = 'é ' * 30000 %%}"
                  "{%% for a in range(99999) %%}{%% for b in range(99999) %%}%s{%% endfor %%}{%% endfor %%}",
                  bodies[i]);
         slow += !given_up_in_time(template, bodies[i]);

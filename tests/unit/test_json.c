@@ -101,8 +101,8 @@ static void writes_shortest_numbers(void **state) {
     }
 }
 
-/* The plain twin of the scanner's string reader, byte by byte: decodes into `out`, and returns where the string ends, or 0 where it is none.
- * Bytes from 0x80 on come in the pairs that random_string makes; \\u only as \\u0041. */
+/* The plain twin of the scanner's string reader, byte by byte: decodes into `out`, and returns where the string ends, or 0 where it is
+ * none. Bytes from 0x80 on come in the pairs that random_string makes; \\u only as \\u0041. */
 static size_t plain_string(char *out, size_t *out_size, const char *text, size_t size) {
     static const char from[] = "n\"\\/trbf", to[] = "\n\"\\/\t\r\b\f";
     size_t n = 0, at = 1;
@@ -131,7 +131,8 @@ static size_t plain_string(char *out, size_t *out_size, const char *text, size_t
 
 /* Mostly plain text, with runs of backslashes and escapes that fall on every place of the blocks which the scanner takes at once. */
 static size_t random_string(char *text, size_t limit, uint64_t *seed) {
-    static const char *const parts[] = {"a", "xcdefgh", "\\\\", "\\n", "\\\"", "\\/", "\\u0041", "\xc3\xa9", "0123456789012345678901234567890123456789"};
+    static const char *const parts[] = {
+        "a", "xcdefgh", "\\\\", "\\n", "\\\"", "\\/", "\\u0041", "\xc3\xa9", "0123456789012345678901234567890123456789"};
     static const char *const bad[] = {"\\", "\x01", "\xc3", "\\u00g4", "\"", "\\q"};
     size_t n = 0;
     text[n++] = '"';

@@ -30,18 +30,66 @@ static void answers_are_read_strictly(void **state) {
     static const struct {
         const char *text;
         double rating; /* NaN: nonsense */
-    } ratings[] = {
-        {"8", 8}, {" 8\n", 8}, {"10", 10}, {"1", 1}, {"8.5", 8.5}, {"8.", 8}, {"**8**", 8}, {"\"8\"", 8}, {"Rating: 7", 7}, {"score: **7/10**", 7}, {"7/10", 7},
-        {"7 / 10", (double)NAN}, {"It says 3, I say [[6]].", 6}, {"[[6]] because .. [[6.0]]", 6}, {"Rating: [[9]]", 9}, {"**Rating:** 4", 4},
-        {"", (double)NAN}, {"eight", (double)NAN}, {"0", (double)NAN}, {"11", (double)NAN}, {"-3", (double)NAN}, {"8 or 9", (double)NAN}, {"8, I think", (double)NAN},
-        {"[[6]] or [[7]]", (double)NAN}, {"[[x]]", (double)NAN}, {"[[6", (double)NAN}, {"[[11]] 5", (double)NAN}, {"1e1", (double)NAN}, {"0x8", (double)NAN},
-        {"nan", (double)NAN}, {"8..", (double)NAN}, {"7/100", (double)NAN}, {"1/10/10", (double)NAN}, {"0000000000007", (double)NAN}, {"/10", (double)NAN}, {".", (double)NAN},
-        {"rating", (double)NAN}, {"[[]]", (double)NAN}, {"8.5.", 8.5}, {"8 out of 10", (double)NAN}};
+    } ratings[] = {{"8", 8},
+                   {" 8\n", 8},
+                   {"10", 10},
+                   {"1", 1},
+                   {"8.5", 8.5},
+                   {"8.", 8},
+                   {"**8**", 8},
+                   {"\"8\"", 8},
+                   {"Rating: 7", 7},
+                   {"score: **7/10**", 7},
+                   {"7/10", 7},
+                   {"7 / 10", (double)NAN},
+                   {"It says 3, I say [[6]].", 6},
+                   {"[[6]] because .. [[6.0]]", 6},
+                   {"Rating: [[9]]", 9},
+                   {"**Rating:** 4", 4},
+                   {"", (double)NAN},
+                   {"eight", (double)NAN},
+                   {"0", (double)NAN},
+                   {"11", (double)NAN},
+                   {"-3", (double)NAN},
+                   {"8 or 9", (double)NAN},
+                   {"8, I think", (double)NAN},
+                   {"[[6]] or [[7]]", (double)NAN},
+                   {"[[x]]", (double)NAN},
+                   {"[[6", (double)NAN},
+                   {"[[11]] 5", (double)NAN},
+                   {"1e1", (double)NAN},
+                   {"0x8", (double)NAN},
+                   {"nan", (double)NAN},
+                   {"8..", (double)NAN},
+                   {"7/100", (double)NAN},
+                   {"1/10/10", (double)NAN},
+                   {"0000000000007", (double)NAN},
+                   {"/10", (double)NAN},
+                   {".", (double)NAN},
+                   {"rating", (double)NAN},
+                   {"[[]]", (double)NAN},
+                   {"8.5.", 8.5},
+                   {"8 out of 10", (double)NAN}};
     static const struct {
         const char *text;
         double value;
-    } verdicts[] = {{"A", 1}, {"B", 0}, {"C", 0.5}, {" \"A\"\n", 1}, {"[[B]]", 0}, {"A is good, B is better: [[B]]", 0}, {"tie", 0.5}, {"Verdict: C", 0.5}, {"[[C]] .. [[C]]", 0.5},
-                    {"a", (double)NAN}, {"D", (double)NAN}, {"AB", (double)NAN}, {"A and B", (double)NAN}, {"[[A]] [[B]]", (double)NAN}, {"8", (double)NAN}, {"", (double)NAN}, {"A.", 1}};
+    } verdicts[] = {{"A", 1},
+                    {"B", 0},
+                    {"C", 0.5},
+                    {" \"A\"\n", 1},
+                    {"[[B]]", 0},
+                    {"A is good, B is better: [[B]]", 0},
+                    {"tie", 0.5},
+                    {"Verdict: C", 0.5},
+                    {"[[C]] .. [[C]]", 0.5},
+                    {"a", (double)NAN},
+                    {"D", (double)NAN},
+                    {"AB", (double)NAN},
+                    {"A and B", (double)NAN},
+                    {"[[A]] [[B]]", (double)NAN},
+                    {"8", (double)NAN},
+                    {"", (double)NAN},
+                    {"A.", 1}};
     for (size_t i = 0; i < sizeof ratings / sizeof ratings[0] + sizeof verdicts / sizeof verdicts[0]; i++) {
         const size_t n = sizeof ratings / sizeof ratings[0];
         const bool rate = i < n;
@@ -86,21 +134,20 @@ static void answers_are_weighed(void **state) {
         struct place places[6];
         size_t count;
         double rating; /* NaN: refused; 0: the log-probs do not tell */
-    } cases[] = {
-        {"8", {{{"8", "9", "x"}, {0.6, 0.2, 0.2}}}, 1, (0.6 * 8 + 0.2 * 9) / 0.8},
-        {"8", {{{"8", " 8", " 7"}, {0.5, 0.25, 0.25}}}, 1, 7.75}, /* two tokens of one meaning add up */
-        {"8", {{{"8", "x"}, {0.3, 0.7}}}, 1, (double)NAN},
-        {"10", {{{"10", "1", "9"}, {0.5, 0.25, 0.25}}}, 1, 5 + 0.25 + 2.25}, /* a token of its own: 1 is 1 */
-        {"10", {{{"1", "9"}, {0.5, 0.5}}, {{"0", "!"}, {0.8, 0.2}}}, 2, 0.4 * 10 + 0.1 * 1 + 0.5 * 9},
-        {"1", {{{"1", "9"}, {0.5, 0.5}}, {{"!", "0"}, {0.75, 0.25}}}, 2, 0.375 * 1 + 0.125 * 10 + 0.5 * 9},
-        {"1", {{{"1", "9"}, {0.5, 0.5}}}, 1, 5}, /* nothing follows */
-        {"9", {{{"9", "1"}, {0.995, 0.005}}}, 1, 9}, /* left out */
-        {"9", {{{"9", "1"}, {0.9, 0.1}}}, 1, (double)NAN},
-        {"So: [[8]]", {{{"So"}, {1}}, {{":"}, {1}}, {{" [["}, {1}}, {{"8", "4"}, {0.75, 0.25}}, {{"]]"}, {1}}}, 5, 7},
-        {"[[8]]", {{{"[[8", "[[9"}, {0.5, 0.5}}, {{"]]"}, {1}}}, 2, 0}, /* a token with more than the number */
-        {"8.5", {{{"8", "9"}, {0.5, 0.5}}, {{"."}, {1}}, {{"5"}, {1}}}, 3, 0},
-        {"8", {{{"9"}, {1}}}, 1, 9}, /* the tokens say what was meant */
-        {"8", {{{""}, {1}}}, 0, 0}};
+    } cases[] = {{"8", {{{"8", "9", "x"}, {0.6, 0.2, 0.2}}}, 1, (0.6 * 8 + 0.2 * 9) / 0.8},
+                 {"8", {{{"8", " 8", " 7"}, {0.5, 0.25, 0.25}}}, 1, 7.75}, /* two tokens of one meaning add up */
+                 {"8", {{{"8", "x"}, {0.3, 0.7}}}, 1, (double)NAN},
+                 {"10", {{{"10", "1", "9"}, {0.5, 0.25, 0.25}}}, 1, 5 + 0.25 + 2.25}, /* a token of its own: 1 is 1 */
+                 {"10", {{{"1", "9"}, {0.5, 0.5}}, {{"0", "!"}, {0.8, 0.2}}}, 2, 0.4 * 10 + 0.1 * 1 + 0.5 * 9},
+                 {"1", {{{"1", "9"}, {0.5, 0.5}}, {{"!", "0"}, {0.75, 0.25}}}, 2, 0.375 * 1 + 0.125 * 10 + 0.5 * 9},
+                 {"1", {{{"1", "9"}, {0.5, 0.5}}}, 1, 5},     /* nothing follows */
+                 {"9", {{{"9", "1"}, {0.995, 0.005}}}, 1, 9}, /* left out */
+                 {"9", {{{"9", "1"}, {0.9, 0.1}}}, 1, (double)NAN},
+                 {"So: [[8]]", {{{"So"}, {1}}, {{":"}, {1}}, {{" [["}, {1}}, {{"8", "4"}, {0.75, 0.25}}, {{"]]"}, {1}}}, 5, 7},
+                 {"[[8]]", {{{"[[8", "[[9"}, {0.5, 0.5}}, {{"]]"}, {1}}}, 2, 0}, /* a token with more than the number */
+                 {"8.5", {{{"8", "9"}, {0.5, 0.5}}, {{"."}, {1}}, {{"5"}, {1}}}, 3, 0},
+                 {"8", {{{"9"}, {1}}}, 1, 9}, /* the tokens say what was meant */
+                 {"8", {{{""}, {1}}}, 0, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buf text = {0};
         struct json logprobs = {0};
@@ -116,7 +163,8 @@ static void answers_are_weighed(void **state) {
         } else {
             ok(s);
             assert_int_equal(there, cases[i].rating != 0);
-            if (there && !(fabs(1 + 9 * value - cases[i].rating) <= 1e-12)) fail_msg("case %zu: %.15g, expected %.15g", i, 1 + 9 * value, cases[i].rating);
+            if (there && !(fabs(1 + 9 * value - cases[i].rating) <= 1e-12))
+                fail_msg("case %zu: %.15g, expected %.15g", i, 1 + 9 * value, cases[i].rating);
         }
         buf_release(&text);
     }
@@ -144,11 +192,17 @@ static void completions_are_parsed(void **state) {
         uint64_t prompt, completion;
         bool logprobs;
     } cases[] = {
-        {"{\"choices\": [{\"message\": {\"content\": \"8\\n\"}, \"logprobs\": {\"content\": []}}], \"usage\": {\"prompt_tokens\": 7, \"completion_tokens\": 2}}", "8\n", 7, 2, true},
+        {"{\"choices\": [{\"message\": {\"content\": \"8\\n\"}, \"logprobs\": {\"content\": []}}], \"usage\": {\"prompt_tokens\": 7, "
+         "\"completion_tokens\": 2}}",
+         "8\n", 7, 2, true},
         {"{\"choices\": [{\"message\": {\"content\": \"8\"}, \"logprobs\": null}, {\"message\": {\"content\": \"9\"}}]}", "8", 0, 0, false},
         {"{\"choices\": [], \"usage\": {\"prompt_tokens\": 7}}", NULL, 7, 0, false},
-        {"{\"choices\": [{\"message\": {\"content\": null}}], \"usage\": {\"prompt_tokens\": -7, \"completion_tokens\": 1e300}}", NULL, 0, 0, false},
-        {"{\"choices\": {\"message\": 1}}", NULL, 0, 0, false}, {"{\"choices\": [7]}", NULL, 0, 0, false}, {"\"8\"", NULL, 0, 0, false}, {"[]", NULL, 0, 0, false}};
+        {"{\"choices\": [{\"message\": {\"content\": null}}], \"usage\": {\"prompt_tokens\": -7, \"completion_tokens\": 1e300}}", NULL, 0,
+         0, false},
+        {"{\"choices\": {\"message\": 1}}", NULL, 0, 0, false},
+        {"{\"choices\": [7]}", NULL, 0, 0, false},
+        {"\"8\"", NULL, 0, 0, false},
+        {"[]", NULL, 0, 0, false}};
     struct remote_answer a = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct json root;
@@ -221,8 +275,13 @@ static void caches_lose_only_their_torn_line(void **state) {
         check_has(&c, "new", "7");
         cache_release(&c);
     }
-    static const char *const broken[] = {"{\"rapt_cache\": 2}\n", "x", "{\"rapt_cache\": 1}\n{\"key\": \"00\", \"answer\": 1}\n", "{\"rapt_cache\": 1}\n\n", "{\"rapt_cache\": 1}\n[]\n",
-        "{\"rapt_cache\": 1}\n{\"key\": \"0123456789abcdef0123456789abcdef\"}\n", "{\"rapt_cache\": 1}\n{\"key\": \"0123456789abcdef0123456789abcdeX\", \"answer\": 1}\n"};
+    static const char *const broken[] = {"{\"rapt_cache\": 2}\n",
+                                         "x",
+                                         "{\"rapt_cache\": 1}\n{\"key\": \"00\", \"answer\": 1}\n",
+                                         "{\"rapt_cache\": 1}\n\n",
+                                         "{\"rapt_cache\": 1}\n[]\n",
+                                         "{\"rapt_cache\": 1}\n{\"key\": \"0123456789abcdef0123456789abcdef\"}\n",
+                                         "{\"rapt_cache\": 1}\n{\"key\": \"0123456789abcdef0123456789abcdeX\", \"answer\": 1}\n"};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         ok(file_write(path, broken[i], strlen(broken[i])));
         assert_int_equal(cache_open(&c, path), ST_FORMAT);
@@ -251,7 +310,8 @@ static void check_column(const struct reward_values *got, struct json lists, siz
         double want = 0;
         for (size_t k = 0; k <= which; k++) assert_true(json_iter_next(&numbers, &key, &number) && json_double(&want, number));
         assert_true(n < got->count);
-        if (!(fabs(got->items[n] - want) <= 1e-5 * fmax(1, fabs(want)))) fail_msg("%s: number %zu is %.9g, golden %.9g", what, n, got->items[n], want);
+        if (!(fabs(got->items[n] - want) <= 1e-5 * fmax(1, fabs(want))))
+            fail_msg("%s: number %zu is %.9g, golden %.9g", what, n, got->items[n], want);
     }
     assert_int_equal(n, got->count);
 }
@@ -283,15 +343,21 @@ static void policies_judge_themselves(void **state) {
     const struct json root = golden(&text);
     for (size_t kind = 0; kind < 3; kind++)
         for (size_t b = 0; b < 3; b++) {
-            const struct reward_options o = {.model = GOLDEN "score_chat", .adapter = GOLDEN "score_chat_lora", .kind = MATMUL_F32, .budget = budgets[b],
-                .expected = kind > 0, .per_token = kind > 1};
+            const struct reward_options o = {.model = GOLDEN "score_chat",
+                                             .adapter = GOLDEN "score_chat_lora",
+                                             .kind = MATMUL_F32,
+                                             .budget = budgets[b],
+                                             .expected = kind > 0,
+                                             .per_token = kind > 1};
             struct reward_values got;
             score_all(&got, "self", &o, GOLDEN "judge/rows.jsonl", NULL);
             check_column(&got, json_get(root, "self"), kind, "self");
             reward_values_release(&got);
         }
     struct reward r;
-    assert_int_equal(reward_open(&r, reward_find("self"), &(struct reward_options){.model = GOLDEN "score_chat", .kind = MATMUL_F32, .budget = 256}), ST_MISMATCH);
+    assert_int_equal(
+        reward_open(&r, reward_find("self"), &(struct reward_options){.model = GOLDEN "score_chat", .kind = MATMUL_F32, .budget = 256}),
+        ST_MISMATCH);
     buf_release(&text);
 }
 
@@ -304,8 +370,11 @@ static void folds_are_crossed(void **state) {
     struct json key, lists[2];
     for (size_t f = 0; f < 2; f++) assert_true(json_iter_next(&both, &key, &lists[f]));
     for (size_t b = 0; b < 3; b++) {
-        const struct reward_options o = {.model = GOLDEN "score_chat", .cross_fit = {GOLDEN "score_chat_lora", GOLDEN "score_chat_lora2"}, .kind = MATMUL_F32,
-            .budget = b ? budgets[b] : 64, .beta = 0.5};
+        const struct reward_options o = {.model = GOLDEN "score_chat",
+                                         .cross_fit = {GOLDEN "score_chat_lora", GOLDEN "score_chat_lora2"},
+                                         .kind = MATMUL_F32,
+                                         .budget = b ? budgets[b] : 64,
+                                         .beta = 0.5};
         struct reward_values got;
         struct source in;
         struct record record = {0};
@@ -344,12 +413,19 @@ static void folds_are_even(void **state) {
         count[f]++;
         test[f] += augment_in_test(key, 0.25);
     }
-    for (size_t f = 0; f < 5; f++) assert_true(count[f] > 3800 && count[f] < 4200 && test[f] > 900 && test[f] < 1100); /* more than 3 deviations */
+    for (size_t f = 0; f < 5; f++)
+        assert_true(count[f] > 3800 && count[f] < 4200 && test[f] > 900 && test[f] < 1100); /* more than 3 deviations */
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers_are_read_strictly), cmocka_unit_test(answers_are_weighed), cmocka_unit_test(verdicts_are_weighed),
-        cmocka_unit_test(completions_are_parsed), cmocka_unit_test(caches_lose_only_their_torn_line), cmocka_unit_test(models_judge_as_theirs),
-        cmocka_unit_test(policies_judge_themselves), cmocka_unit_test(folds_are_crossed), cmocka_unit_test(folds_are_even)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers_are_read_strictly),
+                                       cmocka_unit_test(answers_are_weighed),
+                                       cmocka_unit_test(verdicts_are_weighed),
+                                       cmocka_unit_test(completions_are_parsed),
+                                       cmocka_unit_test(caches_lose_only_their_torn_line),
+                                       cmocka_unit_test(models_judge_as_theirs),
+                                       cmocka_unit_test(policies_judge_themselves),
+                                       cmocka_unit_test(folds_are_crossed),
+                                       cmocka_unit_test(folds_are_even)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

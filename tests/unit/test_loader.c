@@ -70,13 +70,14 @@ static void pairs_come_apart_as_in_trl(void **state) {
 static void labels_come_from_scores(void **state) {
     (void)state;
     struct loaded d;
-    assert_int_equal(load(&d,
-                          "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}, {\"text\": \" ran\", \"score\": 6.9}, "
-                          "{\"text\": \" ate\", \"score\": 9}]}\n"
-                          "{\"prompt\": \"a dog\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, \"score_rejected\": 8}\n"
-                          "{\"prompt\": \"a dog\", \"completion\": \" sat\", \"label\": true, \"score\": 2}\n",
-                          (struct loader_options){.threshold = 7}),
-                     ST_OK);
+    assert_int_equal(
+        load(&d,
+             "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}, {\"text\": \" ran\", \"score\": 6.9}, "
+             "{\"text\": \" ate\", \"score\": 9}]}\n"
+             "{\"prompt\": \"a dog\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, \"score_rejected\": 8}\n"
+             "{\"prompt\": \"a dog\", \"completion\": \" sat\", \"label\": true, \"score\": 2}\n",
+             (struct loader_options){.threshold = 7}),
+        ST_OK);
     static const bool rejected[] = {false, true, false, false, true, false}; /* the pair's second response stands at the end of its block */
     static const double scores[] = {7, 6.9, 9, 9, 2, 8};
     assert_int_equal(d.count, 6);
@@ -118,10 +119,12 @@ static void what_has_no_label_is_refused(void **state) {
     (void)state;
     refused("{\"prompt\": \"the cat\", \"completion\": \" sat\"}\n", (double)NAN, "no label");
     refused("{\"prompt\": \"the cat\", \"completion\": \" sat\", \"label\": \"good\"}\n", (double)NAN, "expected true or false");
-    refused("{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}]}\n", (double)NAN, "--kto-threshold makes labels");
+    refused("{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 7}]}\n", (double)NAN,
+            "--kto-threshold makes labels");
     refused("{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\"}]}\n", 5, "without a score");
     refused("{\"prompt\": \"the cat\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, "
-            "\"score_rejected\": 8, \"goal\": 8}\n", 5, "under a goal");
+            "\"score_rejected\": 8, \"goal\": 8}\n",
+            5, "under a goal");
     refused("{\"prompt\": \"the cat\"}\n", 5, "expected a completion with a label");
 }
 

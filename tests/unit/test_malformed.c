@@ -36,9 +36,24 @@ struct plan {
     uint64_t flag;
     size_t data, cut; /* bytes of the tensors; bytes taken off the end */
 };
-static const struct plan good_plan = {.magic = "GGUF", .version = 3, .tensor_count = 2, .value_count = 5, .key = {"a.array", "a.text"},
-                                      .kind = GGUF_ARRAY, .item_kind = GGUF_U32, .item_count = 3, .alignment = 32, .text_size = 4,
-                                      .name = {"x", "y"}, .dims = 2, .cols = 32, .rows = 2, .type = 8, .offset = {0, 96}, .flag = 1, .data = 96 + 68};
+static const struct plan good_plan = {.magic = "GGUF",
+                                      .version = 3,
+                                      .tensor_count = 2,
+                                      .value_count = 5,
+                                      .key = {"a.array", "a.text"},
+                                      .kind = GGUF_ARRAY,
+                                      .item_kind = GGUF_U32,
+                                      .item_count = 3,
+                                      .alignment = 32,
+                                      .text_size = 4,
+                                      .name = {"x", "y"},
+                                      .dims = 2,
+                                      .cols = 32,
+                                      .rows = 2,
+                                      .type = 8,
+                                      .offset = {0, 96},
+                                      .flag = 1,
+                                      .data = 96 + 68};
 
 static void build(struct buf *b, const struct plan *p) {
     buf_append_text(b, p->magic);
@@ -178,7 +193,8 @@ static status try_rows(const struct buf *b) {
         if (st != ST_OK) { /* PATH:LINE: ... */
             const char *message = status_message();
             size_t size = strlen(path);
-            if (strncmp(message, path, size) != 0 || message[size] != ':' || strtol(message + size + 1, NULL, 10) < 1) fail_msg("no line in: %s", message);
+            if (strncmp(message, path, size) != 0 || message[size] != ':' || strtol(message + size + 1, NULL, 10) < 1)
+                fail_msg("no line in: %s", message);
         }
         record_release(&record);
         source_release(&s);
@@ -224,7 +240,8 @@ static void mutate(const struct buf *good, status (*attempt)(const struct buf *)
         status st = attempt(&b);
         if (truncations_fail) assert_int_not_equal(st, ST_OK);
     }
-    static const uint64_t words[] = {0, 1, 0xff, 0x7fffffff, 0x80000000u, 0xffffffffu, INT64_MAX, (uint64_t)1 << 63, UINT64_MAX, UINT64_MAX - 7};
+    static const uint64_t words[] = {
+        0, 1, 0xff, 0x7fffffff, 0x80000000u, 0xffffffffu, INT64_MAX, (uint64_t)1 << 63, UINT64_MAX, UINT64_MAX - 7};
     for (int i = 0; i < 600; i++) {
         buf_clear(&b);
         buf_append(&b, good->data, good->size);
@@ -327,8 +344,9 @@ static const struct lie gguf_lies[] = {
     FIELD(rows, INT64_MAX, "the shape overflows"),
     FIELD(rows, 3, "102 bytes at offset 96 pass the end of the file"),
     FIELD(rows, 1000, "pass the end of the file"),
-    FIELD(type, 16, "tensor type 16 (IQ2_XXS) is not supported; requantise to one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, "
-                    "Q5_K, Q6_K, IQ4_NL and IQ4_XS"),
+    FIELD(type, 16,
+          "tensor type 16 (IQ2_XXS) is not supported; requantise to one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, "
+          "Q5_K, Q6_K, IQ4_NL and IQ4_XS"),
     FIELD(type, 12, "32 columns are not a multiple of Q4_K's block of 256"),
     FIELD(type, 23, "32 columns are not a multiple of IQ4_XS's block of 256"),
     FIELD(cols, 256, "pass the end of the file"),
@@ -358,13 +376,19 @@ static void gguf_lies_are_named(void **state) {
 #define ROW(dtype, shape, offsets) "{\"x\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
 static void safetensors_lies_are_named(void **state) {
     (void)state;
-    static const struct { const char *header; size_t data; const char *message; } lies[] = {
+    static const struct {
+        const char *header;
+        size_t data;
+        const char *message;
+    } lies[] = {
         {"[]", 0, "the header is an array"},
         {"{\"x\":3}", 0, "is not an object with dtype"},
         {"{\"x\":{}}", 0, "'dtype' is not a string"},
         {"{", 0, "header: byte 2"},
         {"{\"\xff\":1}", 0, "valid UTF-8"},
-        {"{\"\":" "{}}", 0, "name is empty"},
+        {"{\"\":"
+         "{}}",
+         0, "name is empty"},
         {"{\"a\\u0000b\":{}}", 0, "holds a NUL"},
         {ROW("\"F8_E4M3\"", "[1]", "[0,1]"), 1, "dtype \"F8_E4M3\" is not supported"},
         {ROW("\"F32\"", "3", "[0,4]"), 4, "'shape' is not an array"},
@@ -382,8 +406,10 @@ static void safetensors_lies_are_named(void **state) {
         {ROW("\"F32\"", "[2]", "[0,4]"), 4, "shape and dtype need 8"},
         {ROW("\"F32\"", "[1]", "[4,8]"), 8, "leave a gap"},
         {ROW("\"F32\"", "[1]", "[0,4]"), 8, "the tensors end at byte 4"},
-        {"{\"x\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},\"y\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[2,6]}}", 6, "overlap"},
-        {"{\"x\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,2]},\"x\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[2,4]}}", 4, "duplicate tensor 'x'"},
+        {"{\"x\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},\"y\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[2,6]}}",
+         6, "overlap"},
+        {"{\"x\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,2]},\"x\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[2,4]}}",
+         4, "duplicate tensor 'x'"},
     };
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         struct buf b = {0};
@@ -394,8 +420,13 @@ static void safetensors_lies_are_named(void **state) {
         if (!strstr(status_message(), lies[i].message)) fail_msg("%s: got '%s'", lies[i].header, status_message());
         buf_release(&b);
     }
-    static const struct { uint64_t header_size; const char *message; } sizes[] = {
-        {UINT64_MAX, "above the format's limit"}, {100000001, "above the format's limit"}, {50, "passes the end of the file"}, {0, "text ends"}};
+    static const struct {
+        uint64_t header_size;
+        const char *message;
+    } sizes[] = {{UINT64_MAX, "above the format's limit"},
+                 {100000001, "above the format's limit"},
+                 {50, "passes the end of the file"},
+                 {0, "text ends"}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct buf b = {0};
         put(&b, sizes[i].header_size, 8);
@@ -411,9 +442,8 @@ int main(void) {
     if (fd < 0) return 1;
     close(fd);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mutated_gguf),        cmocka_unit_test(mutated_safetensors),        cmocka_unit_test(mutated_json),
-        cmocka_unit_test(mutated_rows),       
-        cmocka_unit_test(gguf_lies_are_named), cmocka_unit_test(safetensors_lies_are_named),
+        cmocka_unit_test(mutated_gguf), cmocka_unit_test(mutated_safetensors), cmocka_unit_test(mutated_json),
+        cmocka_unit_test(mutated_rows), cmocka_unit_test(gguf_lies_are_named), cmocka_unit_test(safetensors_lies_are_named),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);

@@ -28,8 +28,7 @@ static void make_rows(struct rows *r, size_t vocab) {
         struct rng own = rng_at(5, i, 0, 0), pair = rng_at(6, i / 2, 0, 0), all = rng_at(7, 0, 0, 0);
         r->from[i] = 14 + (int32_t)(i / 2);
         r->sizes[i] = 20 + (int32_t)i * 3;
-        for (int32_t k = 0; k < LENGTH; k++)
-            r->store[i][k] = (int32_t)rng_below(k < 9 ? &all : k < r->from[i] ? &pair : &own, vocab);
+        for (int32_t k = 0; k < LENGTH; k++) r->store[i][k] = (int32_t)rng_below(k < 9 ? &all : k < r->from[i] ? &pair : &own, vocab);
         r->ids[i] = r->store[i];
     }
 }
@@ -84,7 +83,8 @@ static double same(const char *name, const char *how, struct result *got, const 
         all += (double)want->grad[i] * (double)want->grad[i];
     }
     assert_true(all > 0);
-    if (!(worst <= LIMIT && sqrt(wrong / all) <= LIMIT)) fail_msg("%s: %s: sums off by %g, gradient by %g", name, how, worst, sqrt(wrong / all));
+    if (!(worst <= LIMIT && sqrt(wrong / all) <= LIMIT))
+        fail_msg("%s: %s: sums off by %g, gradient by %g", name, how, worst, sqrt(wrong / all));
     free(got->grad);
     return fmax(worst, sqrt(wrong / all));
 }
@@ -102,7 +102,9 @@ static void one_model(const char *name) {
         const char *what;
         bool packed, share;
         size_t chunk, panel;
-    } ways[] = {{"packed", true, false, 0, 0}, {"packed and shared", true, true, 0, 0}, {"one by one, head in chunks", false, true, 3, 0},
+    } ways[] = {{"packed", true, false, 0, 0},
+                {"packed and shared", true, true, 0, 0},
+                {"one by one, head in chunks", false, true, 3, 0},
                 {"packed and shared, head in chunks and panels", true, true, 7, 64}};
     double worst[4];
     for (size_t i = 0; i < 4; i++) {

@@ -148,7 +148,8 @@ static double check_logits(struct fixture *f, int i, double tolerance) {
     for (size_t s = 0; s < count; s++) low = fmin(low, (double)logits[s]), high = fmax(high, (double)logits[s]);
     for (size_t s = 0; s < count; s++) {
         const double want = (double)logits[s] - lse_of(logits + s / v * v, v), error = fabs(sums[s] - want) / (high - low);
-        if (!(error <= tolerance)) fail_msg("log-prob[%zu] is %.9g, golden %.9g: off by %.2g of the range of logits", s, sums[s], want, error);
+        if (!(error <= tolerance))
+            fail_msg("log-prob[%zu] is %.9g, golden %.9g: off by %.2g of the range of logits", s, sums[s], want, error);
         worst = fmax(worst, error);
     }
     run_release(&run);
@@ -227,9 +228,11 @@ static struct gradient_error check_backward(struct fixture *f, bool recompute, b
     float ones[SEQUENCES * LENGTH_MAX];
     for (size_t i = 0; i < sizeof ones / sizeof ones[0]; i++) ones[i] = 1;
     ok(seqtree_init(&tree, SEQUENCES * LENGTH_MAX, 16, SEQUENCES * LENGTH_MAX));
-    ok(run_init(
-        &run, &f->model,
-        &(struct run_plan){.tokens = SEQUENCES * LENGTH_MAX, .scored = SEQUENCES * LENGTH_MAX, .train = true, .recompute_layers = recompute ? RUN_ALL_LAYERS : 0}));
+    ok(run_init(&run, &f->model,
+                &(struct run_plan){.tokens = SEQUENCES * LENGTH_MAX,
+                                   .scored = SEQUENCES * LENGTH_MAX,
+                                   .train = true,
+                                   .recompute_layers = recompute ? RUN_ALL_LAYERS : 0}));
     memset(f->model.params.grad, 0, f->model.params.size * sizeof(float));
     for (int i = 0; i < (together ? 1 : SEQUENCES); i++) {
         ok(seqtree_build(&tree, ids + i, f->sizes + i, from, together ? SEQUENCES : 1, true));
@@ -429,7 +432,8 @@ static void magnitudes_start_as_in_peft(void **state) {
         const struct param *p = params_find(&f.model.params, name);
         if (!p) fail_msg("no parameter %s", name);
         assert_int_equal(p->cols, t->cols);
-        for (size_t j = 0; j < t->cols; j++) near((double)f.model.params.value[p->offset + j], (double)((const float *)t->data)[j], 1, name, j, 1e-6);
+        for (size_t j = 0; j < t->cols; j++)
+            near((double)f.model.params.value[p->offset + j], (double)((const float *)t->data)[j], 1, name, j, 1e-6);
         seen++;
     }
     assert_int_equal(seen, 14);
@@ -479,11 +483,10 @@ static void remove_scratch(const char *folder) {
 
 int main(void) {
     if (!mkdtemp(scratch)) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_model_is_a_case), cmocka_unit_test(logits_are_transformers),
-                                       cmocka_unit_test(gradients_are_transformers),
-                                       cmocka_unit_test(bf16_is_near), cmocka_unit_test(written_files_are_the_model),
-                                       cmocka_unit_test(adapters_turn_off), cmocka_unit_test(magnitudes_start_as_in_peft),
-                                       cmocka_unit_test(exported_families_are_the_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_model_is_a_case),       cmocka_unit_test(logits_are_transformers),
+                                       cmocka_unit_test(gradients_are_transformers),  cmocka_unit_test(bf16_is_near),
+                                       cmocka_unit_test(written_files_are_the_model), cmocka_unit_test(adapters_turn_off),
+                                       cmocka_unit_test(magnitudes_start_as_in_peft), cmocka_unit_test(exported_families_are_the_model)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove_scratch(scratch);
     return failed;

@@ -1,5 +1,5 @@
-/* MT-Bench beside FastChat's show_result.py on made judgements (tests/oracle/eval_mt_bench.py); where the goal stands in the second turn; files that
- * are none. */
+/* MT-Bench beside FastChat's show_result.py on made judgements (tests/oracle/eval_mt_bench.py); where the goal stands in the second turn;
+ * files that are none. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,14 +99,15 @@ static void as_fastchat(void **state) {
         double expected;
         assert_true(json_iter_next(&of, &key, &judgement) && json_iter_next(&of, &key, &grade) && json_double(&expected, grade));
         char *said = json_text(judgement);
-        if (fabs(mt_grade(said, strlen(said)) - expected) > 1e-12) fail_msg("'%s': %g, FastChat %g", said, mt_grade(said, strlen(said)), expected);
+        if (fabs(mt_grade(said, strlen(said)) - expected) > 1e-12)
+            fail_msg("'%s': %g, FastChat %g", said, mt_grade(said, strlen(said)), expected);
         free(said);
     }
     buf_release(&text);
 }
 
-/* Both turns of a question are drawn together: where they always sum to 10 their mean is sure, however far the turns are apart. The intervals of the turns are about
- * those of the normal distribution. */
+/* Both turns of a question are drawn together: where they always sum to 10 their mean is sure, however far the turns are apart. The
+ * intervals of the turns are about those of the normal distribution. */
 static void intervals_are_over_questions(void **state) {
     (void)state;
     struct mt_bench b = {0};
@@ -117,7 +118,8 @@ static void intervals_are_over_questions(void **state) {
         for (int turn = 0; turn < 2; turn++) {
             char text[96];
             struct json row;
-            snprintf(text, sizeof text, "{\"question_id\": %d, \"model\": \"m\", \"turn\": %d, \"score\": %d}", 81 + i, turn + 1, grades[turn]);
+            snprintf(text, sizeof text, "{\"question_id\": %d, \"model\": \"m\", \"turn\": %d, \"score\": %d}", 81 + i, turn + 1,
+                     grades[turn]);
             ok(json_parse(&row, text, strlen(text)));
             ok(mt_add(&b, row));
         }
@@ -145,10 +147,15 @@ static void goal_in_the_second_turn(void **state) {
         enum goal_placement placement;
         const char *prompt;
     } cases[] = {
-        {GOAL_SYSTEM, "<|im_start|>system\nAim 7<|im_end|>\n<|im_start|>user\nfirst<|im_end|>\n<|im_start|>assistant\nsaid<|im_end|>\n<|im_start|>user\nsecond<|im_end|>\n"
-                      "<|im_start|>assistant\n"},
-        {GOAL_USER, "<|im_start|>user\nAim 7\n\nfirst<|im_end|>\n<|im_start|>assistant\nsaid<|im_end|>\n<|im_start|>user\nsecond<|im_end|>\n<|im_start|>assistant\n"},
-        {GOAL_AFTER, "<|im_start|>user\nfirst<|im_end|>\n<|im_start|>assistant\nsaid<|im_end|>\n<|im_start|>user\nsecond\n\nAim 7<|im_end|>\n<|im_start|>assistant\n"},
+        {GOAL_SYSTEM,
+         "<|im_start|>system\nAim "
+         "7<|im_end|>\n<|im_start|>user\nfirst<|im_end|>\n<|im_start|>assistant\nsaid<|im_end|>\n<|im_start|>user\nsecond<|im_end|>\n"
+         "<|im_start|>assistant\n"},
+        {GOAL_USER,
+         "<|im_start|>user\nAim "
+         "7\n\nfirst<|im_end|>\n<|im_start|>assistant\nsaid<|im_end|>\n<|im_start|>user\nsecond<|im_end|>\n<|im_start|>assistant\n"},
+        {GOAL_AFTER, "<|im_start|>user\nfirst<|im_end|>\n<|im_start|>assistant\nsaid<|im_end|>\n<|im_start|>user\nsecond\n\nAim "
+                     "7<|im_end|>\n<|im_start|>assistant\n"},
     };
     char first[] = "first", second[] = "second", aim[] = "Aim {s}";
     struct encoder encoder;
@@ -184,7 +191,8 @@ static void bad_files(void **state) {
                  {"{\"g1_winner\": \"A\"}", "field g1_winner: expected model_1", 0},
                  {"{\"g1_winner\": \"tie\"}", "field g2_winner: expected model_1", 0},
                  {"{\"g1_winner\": \"tie\", \"g2_winner\": \"tie\", \"model_1\": 4}", "field model_1: expected a string", 0},
-                 {"{\"g1_winner\": \"tie\", \"g2_winner\": \"tie\", \"model_1\": \"a\", \"model_2\": \"b\"}", "field question_id: expected a whole number", 0},
+                 {"{\"g1_winner\": \"tie\", \"g2_winner\": \"tie\", \"model_1\": \"a\", \"model_2\": \"b\"}",
+                  "field question_id: expected a whole number", 0},
                  {"{\"question_id\": 81}", "field category: expected a string", 1},
                  {"{\"question_id\": 81, \"category\": \"a\"}\n{\"question_id\": 81, \"category\": \"a\"}", "question 81 stands twice", 1},
                  {"\n", "no questions", 1},
@@ -199,9 +207,12 @@ static void bad_files(void **state) {
         struct mt_asked_set set = {0};
         ok(file_write(path, cases[i].text, strlen(cases[i].text)));
         if (cases[i].kind == 0) ok(mt_load_questions(&b, GOLDEN "question.jsonl"));
-        status s = cases[i].kind == 0 ? mt_load_judgements(&b, path) : cases[i].kind == 1 ? mt_load_questions(&b, path) : mt_asked_load(&set, path, 0);
+        status s = cases[i].kind == 0   ? mt_load_judgements(&b, path)
+                   : cases[i].kind == 1 ? mt_load_questions(&b, path)
+                                        : mt_asked_load(&set, path, 0);
         if (s == ST_OK) fail_msg("%s was taken", cases[i].text);
-        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path)) fail_msg("%s: %s", cases[i].text, status_message());
+        if (!strstr(status_message(), cases[i].message) || !strstr(status_message(), path))
+            fail_msg("%s: %s", cases[i].text, status_message());
         mt_release(&b);
         mt_asked_release(&set);
     }

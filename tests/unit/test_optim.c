@@ -1,5 +1,5 @@
-/* Optimizers against plain double arithmetic, torch and bitsandbytes, schedules against transformers (tests/oracle/make_optim.py); the norm's
- * independence of threads. */
+/* Optimizers against plain double arithmetic, torch and bitsandbytes, schedules against transformers (tests/oracle/make_optim.py); the
+ * norm's independence of threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,10 +90,17 @@ static void norm_is_the_same_on_any_threads(void **state) {
 
 static void optimizers_refuse(void **state) {
     (void)state;
-    static const struct { const char *optim, *arg, *message; } wrong[] = {
-        {"sgd", "momentum=2", "momentum expects 0 to 1"},   {"sgd", "momentum=x", "expects a number"}, {"sgd", "ns_steps=5", "sgd has no setting 'ns_steps'"},
-        {"muon", "ns_steps=1.5", "whole number"},           {"muon", "adjust_lr_fn=moon", "original|match_rms_adamw"}, {"adamw", "momentum=0.9", "it takes: none"},
-        {"muon", "nesterov", "key=value"},                  {"muon", "nesterov=maybe", "false|true"},
+    static const struct {
+        const char *optim, *arg, *message;
+    } wrong[] = {
+        {"sgd", "momentum=2", "momentum expects 0 to 1"},
+        {"sgd", "momentum=x", "expects a number"},
+        {"sgd", "ns_steps=5", "sgd has no setting 'ns_steps'"},
+        {"muon", "ns_steps=1.5", "whole number"},
+        {"muon", "adjust_lr_fn=moon", "original|match_rms_adamw"},
+        {"adamw", "momentum=0.9", "it takes: none"},
+        {"muon", "nesterov", "key=value"},
+        {"muon", "nesterov=maybe", "false|true"},
     };
     for (size_t i = 0; i < optim_count; i++) {
         struct optim o;
@@ -155,7 +162,8 @@ static size_t texts_of(const char **out, struct json list) {
     return n;
 }
 
-/* Muon's numbers are bf16, whose sums torch may order in another way: one of them may round to its neighbour, 2^-8 of it, and what grows of that. */
+/* Muon's numbers are bf16, whose sums torch may order in another way: one of them may round to its neighbour, 2^-8 of it, and what grows of
+ * that. */
 static double tolerance_of(const char *name) { return strcmp(name, "muon") == 0 ? 1e-3 : 2e-6; }
 
 static void run_case(const struct safetensors *golden, size_t number_of_case, struct json c, int threads) {
@@ -173,7 +181,8 @@ static void run_case(const struct safetensors *golden, size_t number_of_case, st
     json_iter_next(&it, &key, &v), json_double(&p.beta1, v), json_iter_next(&it, &key, &v), json_double(&p.beta2, v);
     p.eps = number_of(c, "eps"), p.weight_decay = number_of(c, "weight_decay");
     for (size_t s = 0; s < SHAPES; s++) {
-        slices[s] = (struct optim_slice){.value = values[s], .dvalue = grads[s], .rows = shapes[s][0], .cols = shapes[s][1], .decay = s < 3, .hidden = s < 3};
+        slices[s] = (struct optim_slice){
+            .value = values[s], .dvalue = grads[s], .rows = shapes[s][0], .cols = shapes[s][1], .decay = s < 3, .hidden = s < 3};
         for (size_t i = 0; i < shapes[s][0] * shapes[s][1]; i++) values[s][i] = 4 * number(i + 100000 * s, 0);
     }
     ok(optim_init(&o, row, &p, slices, SHAPES));
@@ -188,9 +197,10 @@ static void run_case(const struct safetensors *golden, size_t number_of_case, st
             const struct st_tensor *want = safetensors_find(golden, tensor);
             assert_non_null(want);
             for (size_t i = 0; i < shapes[s][0] * shapes[s][1]; i++)
-                if (!(fabs((double)values[s][i] - (double)((const float *)want->data)[i]) <= tolerance_of(name) * (1 + fabs((double)values[s][i]))))
-                    fail_msg("%s, case %zu, tensor %zu, step %d: [%zu] is %.9g, golden %.9g", name, number_of_case, s, (int)t, i, (double)values[s][i],
-                             (double)((const float *)want->data)[i]);
+                if (!(fabs((double)values[s][i] - (double)((const float *)want->data)[i]) <=
+                      tolerance_of(name) * (1 + fabs((double)values[s][i]))))
+                    fail_msg("%s, case %zu, tensor %zu, step %d: [%zu] is %.9g, golden %.9g", name, number_of_case, s, (int)t, i,
+                             (double)values[s][i], (double)((const float *)want->data)[i]);
         }
     }
     optim_release(&o);
@@ -259,7 +269,8 @@ static void schedules_are_transformers(void **state) {
         char *name = json_text(json_get(c, "name"));
         const char *kwargs[8];
         struct schedule s;
-        struct schedule_options o = {.name = name, .peak = number_of(c, "learning_rate"), .warmup_steps = (uint64_t)number_of(c, "warmup_steps"), .kwargs = kwargs};
+        struct schedule_options o = {
+            .name = name, .peak = number_of(c, "learning_rate"), .warmup_steps = (uint64_t)number_of(c, "warmup_steps"), .kwargs = kwargs};
         o.kwarg_count = texts_of(kwargs, json_get(c, "kwargs"));
         ok(schedule_init(&s, &o, (uint64_t)number_of(c, "total_steps")));
         struct json_iter rates = json_iter_begin(json_get(c, "rates")), measured = json_iter_begin(json_get(c, "measured"));
@@ -267,7 +278,8 @@ static void schedules_are_transformers(void **state) {
         for (double want; json_iter_next(&rates, &key, &r); step++) {
             assert_true(json_double(&want, r));
             const double got = schedule_rate(&s, step);
-            if (!(fabs(got - want) <= 1e-12 * fabs(want) + 1e-18)) fail_msg("%s, step %d: %.17g, transformers %.17g", name, (int)step, got, want);
+            if (!(fabs(got - want) <= 1e-12 * fabs(want) + 1e-18))
+                fail_msg("%s, step %d: %.17g, transformers %.17g", name, (int)step, got, want);
             if (!s.row->watch) continue;
             assert_true(json_iter_next(&measured, &key, &r) && json_double(&want, r));
             s.row->watch(&s, want);
@@ -282,7 +294,8 @@ static void schedules_are_transformers(void **state) {
 
 static status start(const char *name, const char *kwarg, uint64_t warmup, double ratio) {
     struct schedule s;
-    const struct schedule_options o = {.name = name, .peak = 1e-3, .warmup_steps = warmup, .warmup_ratio = ratio, .kwargs = &kwarg, .kwarg_count = kwarg != NULL};
+    const struct schedule_options o = {
+        .name = name, .peak = 1e-3, .warmup_steps = warmup, .warmup_ratio = ratio, .kwargs = &kwarg, .kwarg_count = kwarg != NULL};
     const status code = schedule_init(&s, &o, 51);
     if (code == ST_OK && ratio > 0) assert_int_equal(s.warmup_steps, 6); /* ceil(5.1) */
     return code;
@@ -290,13 +303,21 @@ static status start(const char *name, const char *kwarg, uint64_t warmup, double
 
 static void schedules_refuse(void **state) {
     (void)state;
-    static const struct { const char *name, *kwarg, *message; } wrong[] = {
-        {"step", NULL, "constant_with_warmup"},                     {"greedy", "factor=1", "below 1"},
-        {"linear", "power=2", "linear has no setting 'power'"},     {"polynomial", "lr_end=1", "must be below"},
-        {"cosine_with_min_lr", NULL, "min_lr_rate"},                {"warmup_stable_decay", NULL, "num_decay_steps"},
-        {"warmup_stable_decay", "decay_type=step", "1-sqrt"},       {"inverse_sqrt", "timescale=0", "1 to"},
-        {"cosine_with_min_lr", "min_lr=nan", "expects a number"},   {"greedy", "window_size=9", "without smooth=true"},
-        {"reduce_lr_on_plateau", "factor=0", "above 0"},            {"reduce_lr_on_plateau", "smooth=true", "no setting 'smooth'"},
+    static const struct {
+        const char *name, *kwarg, *message;
+    } wrong[] = {
+        {"step", NULL, "constant_with_warmup"},
+        {"greedy", "factor=1", "below 1"},
+        {"linear", "power=2", "linear has no setting 'power'"},
+        {"polynomial", "lr_end=1", "must be below"},
+        {"cosine_with_min_lr", NULL, "min_lr_rate"},
+        {"warmup_stable_decay", NULL, "num_decay_steps"},
+        {"warmup_stable_decay", "decay_type=step", "1-sqrt"},
+        {"inverse_sqrt", "timescale=0", "1 to"},
+        {"cosine_with_min_lr", "min_lr=nan", "expects a number"},
+        {"greedy", "window_size=9", "without smooth=true"},
+        {"reduce_lr_on_plateau", "factor=0", "above 0"},
+        {"reduce_lr_on_plateau", "smooth=true", "no setting 'smooth'"},
         {"greedy", "mode=most", "min|max"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -312,8 +333,12 @@ static void schedules_refuse(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(adamw_follows_the_paper),    cmocka_unit_test(norm_is_the_same_on_any_threads), cmocka_unit_test(optimizers_refuse),
-        cmocka_unit_test(optimizers_are_the_originals), cmocka_unit_test(eight_bits_are_bitsandbytes),   cmocka_unit_test(schedules_are_transformers),
+        cmocka_unit_test(adamw_follows_the_paper),
+        cmocka_unit_test(norm_is_the_same_on_any_threads),
+        cmocka_unit_test(optimizers_refuse),
+        cmocka_unit_test(optimizers_are_the_originals),
+        cmocka_unit_test(eight_bits_are_bitsandbytes),
+        cmocka_unit_test(schedules_are_transformers),
         cmocka_unit_test(schedules_refuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

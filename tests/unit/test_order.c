@@ -1,4 +1,5 @@
-/* The order of rows: every row once an epoch, a pair's rows together, and pairs of unequal numbers of goals seldom divided between two steps. */
+/* The order of rows: every row once an epoch, a pair's rows together, and pairs of unequal numbers of goals seldom divided between two
+ * steps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@ static void make(size_t sources, const size_t *sizes, size_t size_count) {
     size_t least = 0, n = 0;
     for (size_t round = 0; round < 8; round++)
         for (size_t i = 0; i < sources; i++)
-            if (round < sizes[i % size_count]) rows[n++] = (struct loaded_row){.source_row = (int64_t)(1000 - i), .responses = 2, .goal_of = (int)round};
+            if (round < sizes[i % size_count])
+                rows[n++] = (struct loaded_row){.source_row = (int64_t)(1000 - i), .responses = 2, .goal_of = (int)round};
     data.count = n;
     for (size_t i = 0; i < n; i++) least += rows[i].goal_of == 0;
     assert_int_equal(least, sources);
@@ -86,6 +88,7 @@ static void what_cannot_be_paired(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pairs_stay_together), cmocka_unit_test(several_goals), cmocka_unit_test(what_cannot_be_paired)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pairs_stay_together), cmocka_unit_test(several_goals),
+                                       cmocka_unit_test(what_cannot_be_paired)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,7 +131,8 @@ static void fewer_responses_and_pairs(void **state) {
     assert_int_equal(counts.dropped_score, 2);
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .has_min_score = true, .min_score = 3});
     expect_pairs(&l, (const size_t[][2]){{1, 0}}, 1);
-    choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .has_min_score = true, .min_score = 2, .has_max_score = true, .max_score = 7});
+    choose(&l, &counts, &r,
+           (struct pair_rules){.rule = PAIR_BEST_WORST, .has_min_score = true, .min_score = 2, .has_max_score = true, .max_score = 7});
     assert_true(l.count == 0 && counts.dropped_score == 3 && counts.dropped_few_responses == 1);
     for (uint64_t seed = 0; seed < 4000; seed++) { /* 4 pairs: 8 over 3 and over 1, twice each; 2 of them */
         const size_t all[4][2] = {{1, 0}, {2, 0}, {1, 3}, {2, 3}};
@@ -163,7 +164,8 @@ static void length_penalty(void **state) {
     struct record r = {0};
     struct pair_list l = {0};
     struct pair_counts counts;
-    read_text(&r, "{\"prompt\":\"q\",\"responses\":[{\"text\":\"\u00e4\u00f6\u00fc\u00e4\",\"score\":8},{\"text\":\"abc\",\"score\":7},{\"text\":\"a\",\"score\":5}]}");
+    read_text(&r, "{\"prompt\":\"q\",\"responses\":[{\"text\":\"\u00e4\u00f6\u00fc\u00e4\",\"score\":8},{\"text\":\"abc\",\"score\":7},{"
+                  "\"text\":\"a\",\"score\":5}]}");
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 0.9}); /* 4.4, 4.3, 4.1 */
     expect_pairs(&l, (const size_t[][2]){{0, 2}}, 1);
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 2}); /* 0, 1, 3 */
@@ -171,8 +173,10 @@ static void length_penalty(void **state) {
     assert_int_equal(counts.reversed, 1);
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 2, .min_margin = 0.5});
     assert_true(l.count == 0 && counts.dropped_margin == 1);
-    read_text(&r, "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"responses\":["
-                  "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\u00e4\u00f6\u00fc\u00e4\"}],\"score\":8},{\"text\":\"a\",\"score\":5}]}");
+    read_text(
+        &r,
+        "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"responses\":["
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\u00e4\u00f6\u00fc\u00e4\"}],\"score\":8},{\"text\":\"a\",\"score\":5}]}");
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 0.9}); /* 4.4, 4.1 */
     expect_pairs(&l, (const size_t[][2]){{0, 1}}, 1);
     choose(&l, &counts, &r, (struct pair_rules){.rule = PAIR_BEST_WORST, .length_penalty = 1.1}); /* 3.6, 3.9 */
@@ -224,7 +228,7 @@ static void what_takes_no_part(void **state) {
     pair_list_release(&l);
 }
 
-#define COMPLETION(text, score, rating)                                                                                                    \
+#define COMPLETION(text, score, rating) \
     "{\"response\":\"" text "\",\"overall_score\":" score ",\"annotations\":{\"honesty\":{\"Rating\":\"" rating "\"}}}"
 
 static void paper_rule_reads_ratings(void **state) {
@@ -276,7 +280,12 @@ static void writes_rows(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule),
-        cmocka_unit_test(rules_beyond_the_paper), cmocka_unit_test(cross_leaves_out_neighbours), cmocka_unit_test(fewer_responses_and_pairs), cmocka_unit_test(length_penalty), cmocka_unit_test(margins), cmocka_unit_test(what_takes_no_part),
+        cmocka_unit_test(rules_beyond_the_paper),
+        cmocka_unit_test(cross_leaves_out_neighbours),
+        cmocka_unit_test(fewer_responses_and_pairs),
+        cmocka_unit_test(length_penalty),
+        cmocka_unit_test(margins),
+        cmocka_unit_test(what_takes_no_part),
         cmocka_unit_test(paper_rule_reads_ratings),
         cmocka_unit_test(writes_rows),
     };

@@ -70,7 +70,8 @@ static void fill(float *x, size_t m, size_t k) {
     memset(x + 32, 0, 32 * sizeof *x);
 }
 
-/* One result against exact sums: with x as rounded, where only fp32 sums differ, and with x itself, where half a step of each element may. */
+/* One result against exact sums: with x as rounded, where only fp32 sums differ, and with x itself, where half a step of each element may.
+ */
 static void check_value(float y, double init, const struct qdot_input *x, const float *plain, const struct weights *w, size_t m, size_t n) {
     double rounded = init, exact = init, size = fabs(init), bound = 0;
     for (size_t i = 0; i < w->k; i++) {
@@ -81,8 +82,10 @@ static void check_value(float y, double init, const struct qdot_input *x, const 
         bound += 0.5001 * factor * fabs(v);
     }
     /* an integer sum may be as large as all numbers at their offset; 16 rounding errors are plenty for these lengths */
-    if (!(fabs((double)y - rounded) <= 2e-6 * size + 1e-30)) fail_msg("%s: %.9g, exact with rounded x %.9g", dtype_table[w->type].name, (double)y, rounded);
-    if (!(fabs((double)y - exact) <= bound + 2e-6 * size + 1e-30)) fail_msg("%s: %.9g, exact %.9g, bound %g", dtype_table[w->type].name, (double)y, exact, bound);
+    if (!(fabs((double)y - rounded) <= 2e-6 * size + 1e-30))
+        fail_msg("%s: %.9g, exact with rounded x %.9g", dtype_table[w->type].name, (double)y, rounded);
+    if (!(fabs((double)y - exact) <= bound + 2e-6 * size + 1e-30))
+        fail_msg("%s: %.9g, exact %.9g, bound %g", dtype_table[w->type].name, (double)y, exact, bound);
 }
 
 static void run_case(enum dtype type, size_t m, size_t n, size_t k) {

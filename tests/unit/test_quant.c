@@ -26,7 +26,8 @@ static void writes_the_bytes_of_gguf_py(void **state) {
     (void)state;
     struct gguf g;
     struct safetensors values;
-    if (gguf_open(&g, FOLDER "written.gguf") != ST_OK || safetensors_open(&values, FOLDER "values.safetensors") != ST_OK) fail_msg("%s", status_message());
+    if (gguf_open(&g, FOLDER "written.gguf") != ST_OK || safetensors_open(&values, FOLDER "values.safetensors") != ST_OK)
+        fail_msg("%s", status_message());
     assert_int_equal(g.tensor_count, 7 * values.tensor_count);
     for (size_t i = 0; i < g.tensor_count; i++) {
         const struct gguf_tensor *t = &g.tensors[i];
@@ -82,7 +83,8 @@ static void errors(double out[2], const float *x, size_t rows, size_t cols, enum
     free(bytes);
 }
 
-/* The plain error is at most ggml's on every kind of data; the one with the weights of ggml's reference, which are not all ours, on average. */
+/* The plain error is at most ggml's on every kind of data; the one with the weights of ggml's reference, which are not all ours, on
+ * average. */
 static void errs_no_more_than_ggml(void **state) {
     (void)state;
     struct safetensors values, ggml;
@@ -171,7 +173,8 @@ static void falls_back_as_llama_cpp(void **state) {
         assert_int_equal(quant_fallback(rows[i].wanted, 33), rows[i].at_33);
     }
     for (int i = 0; i < DTYPE_COUNT; i++) {
-        for (size_t cols = 1; quant_writes((enum dtype)i) && cols <= LONG; cols++) assert_true(quant_can(quant_fallback((enum dtype)i, cols), cols));
+        for (size_t cols = 1; quant_writes((enum dtype)i) && cols <= LONG; cols++)
+            assert_true(quant_can(quant_fallback((enum dtype)i, cols), cols));
     }
     assert_false(quant_can(DTYPE_Q4_K, 128));
     assert_false(quant_can(DTYPE_IQ4_NL, 512));

@@ -129,7 +129,8 @@ static void leaves_stages_out(void **unused) {
                                "  - {name: three, when: \"${other}\", run: tool, with: {input: o/one, output: o/three}}\n";
     static const char *const more[] = {"more=r.yaml"}, *const both[] = {"more=r.yaml", "other="};
     static const struct opt_list lists[] = {{.count = 0}, {.count = 1}, {.count = 2}};
-    static const char *const names[][3] = {{"one", "three", NULL}, {"one", "three", NULL}, {"one", "two", NULL}}, *const inputs[] = {"in.txt", "r.yaml", "r.yaml"};
+    static const char *const names[][3] = {{"one", "three", NULL}, {"one", "three", NULL}, {"one", "two", NULL}};
+    static const char *const inputs[] = {"in.txt", "r.yaml", "r.yaml"};
     assert_int_equal(file_write("in.txt", "x", 1), ST_OK);
     for (size_t i = 0; i < 3; i++) {
         struct opt_list set = lists[i];
@@ -206,7 +207,8 @@ static void loops_over_values(void **unused) {
                     "    inputs: [{each: {seed: \"1,2\"}, text: \"${output}/a-${seed}\"}]\n",
                     NULL);
     if (s != ST_OK) fail_msg("%s", status_message());
-    static const char *const names[] = {"t-a-1", "r-a-1-1", "r-a-1-2", "t-b-1", "r-b-1-1", "r-b-1-2", "t-a-2", "r-a-2-1", "r-a-2-2", "t-b-2", "r-b-2-1", "r-b-2-2", "all"};
+    static const char *const names[] = {"t-a-1",   "r-a-1-1", "r-a-1-2", "t-b-1",   "r-b-1-1", "r-b-1-2", "t-a-2",
+                                        "r-a-2-1", "r-a-2-2", "t-b-2",   "r-b-2-1", "r-b-2-2", "all"};
     assert_int_equal(r.stage_count, sizeof names / sizeof names[0]);
     for (size_t i = 0; i < r.stage_count; i++) assert_string_equal(r.stages[i].name, names[i]);
     assert_string_equal(r.stages[9].outputs.items[0], "o/b-2");
@@ -236,7 +238,11 @@ static void set_wins(void **unused) {
     assert_int_equal(load(&r, "output: o\nstages: [{name: a, run: tool, with: {goal: \"${g}\"}}]\n", &set), ST_OK);
     recipe_release(&r);
     const struct opt_list rounds = {.items = {"rounds=3"}, .count = 1};
-    assert_int_equal(load(&r, "output: o\nvars: {steps: 24, rounds: 2, all: \"${steps*rounds}\"}\nstages: [{name: a, run: tool, with: {goal: \"${all}/${2*steps*rounds}\"}}]\n", &rounds), ST_OK);
+    assert_int_equal(load(&r,
+                          "output: o\nvars: {steps: 24, rounds: 2, all: \"${steps*rounds}\"}\nstages: [{name: a, run: tool, with: {goal: "
+                          "\"${all}/${2*steps*rounds}\"}}]\n",
+                          &rounds),
+                     ST_OK);
     assert_string_equal(r.stages[0].argv[1], "72/144");
     recipe_release(&r);
 }
@@ -267,14 +273,16 @@ static void refuses_bad_recipes(void **unused) {
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${nowhere_set}\"}}"), "${nowhere_set} is neither"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${x\"}}"), "without its }"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {output: \"${1}\"}}"), "expected ${NAME}"},
-        {ST_FORMAT, "output: o\nvars: {a: 1.5}\nstages: [{name: a, run: tool, with: {goal: \"${2*a}\"}}]", "r.yaml:3: ${..*..} is a product of whole numbers, and a is '1.5'"},
+        {ST_FORMAT, "output: o\nvars: {a: 1.5}\nstages: [{name: a, run: tool, with: {goal: \"${2*a}\"}}]",
+         "r.yaml:3: ${..*..} is a product of whole numbers, and a is '1.5'"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${2*}\"}}"), "expected ${NAME}"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${2*nowhere_set}\"}}"), "${nowhere_set} is neither"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${94906267*94906267}\"}}"), "is more than 2^53"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: \"${99999999999999999999*0}\"}}"), "is a product of whole numbers"},
         {ST_FORMAT, "output: o\nvars: {a: \"${2*a}\"}\nstages: [{name: a, run: tool}]", "made of itself"},
         {ST_FORMAT, "output: o\nvars: {a: \"${b}\", b: \"${a}\"}\nstages: [{name: a, run: tool}]", "made of itself"},
-        {ST_FORMAT, STAGE("{each: {m: \"a,,b\"}, stages: [{name: \"${m}\", run: tool}]}"), "m expects values with commas between them, and one is empty"},
+        {ST_FORMAT, STAGE("{each: {m: \"a,,b\"}, stages: [{name: \"${m}\", run: tool}]}"),
+         "m expects values with commas between them, and one is empty"},
         {ST_FORMAT, STAGE("{each: {m: \"a,a\"}, stages: [{name: \"${m}\", run: tool}]}"), "two stages are called a"},
         {ST_FORMAT, STAGE("{each: {output: a}, stages: [{name: a, run: tool}]}"), "${output} is what each counts with"},
         {ST_FORMAT, STAGE("{each: {m: a}, stages: [{each: {m: b}, stages: [{name: a, run: tool}]}]}"), "${m} is what each counts with"},
@@ -285,7 +293,10 @@ static void refuses_bad_recipes(void **unused) {
         {ST_FORMAT, STAGE("{each: {m: [a]}, stages: [{name: a, run: tool}]}"), "'m' is a list"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: [{each: {m: a}}]}}"), "a loop has no 'text'"},
         {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: [{each: {m: a}, text: b, more: c}]}}"), "unknown key 'more' in a loop"},
-        {ST_FORMAT, STAGE("{name: a, run: tool, with: {goal: [{each: {a: \"1,2,3,4,5,6,7,8\", b: \"1,2,3,4,5,6,7,8\", c: \"1,2,3,4,5,6,7,8\", d: \"1,2,3,4,5,6,7,8\", e: \"1,2\"}, text: x}]}}"), "loops of more than 4096 turns"},
+        {ST_FORMAT,
+         STAGE("{name: a, run: tool, with: {goal: [{each: {a: \"1,2,3,4,5,6,7,8\", b: \"1,2,3,4,5,6,7,8\", c: \"1,2,3,4,5,6,7,8\", d: "
+               "\"1,2,3,4,5,6,7,8\", e: \"1,2\"}, text: x}]}}"),
+         "loops of more than 4096 turns"},
         {ST_FORMAT, STAGE("{name: \"a-${m}\", run: tool}\n  - {each: {m: a}, stages: [{name: b, run: tool}]}"), "${m} is neither"},
         {ST_USAGE, STAGE("{name: a, run: tool, with: {input: nothere.txt}}"), "reads nothere.txt, which is not there"},
         {ST_USAGE, STAGE("{name: a, run: tool, inputs: nothere.txt}"), "reads nothere.txt"},
@@ -369,10 +380,12 @@ static void keys_see_changes(void **unused) {
     recipe_release(&r);
 }
 
-/* A program's file is an input wherever it stands in its command line; a cache of answers, which the stage fills, and a folder among the words are none. */
+/* A program's file is an input wherever it stands in its command line; a cache of answers, which the stage fills, and a folder among the
+ * words are none. */
 static void keys_see_programs(void **unused) {
     (void)unused;
-    static const char text[] = "output: o\nstages: [{name: a, run: tool, with: {command: \"cd . && sh './p.sh' --with=q.txt later.sh\", cache: c.jsonl, output: o/x}}]\n";
+    static const char text[] = "output: o\nstages: [{name: a, run: tool, with: {command: \"cd . && sh './p.sh' --with=q.txt later.sh\", "
+                               "cache: c.jsonl, output: o/x}}]\n";
     static const char *const inputs[] = {"p.sh", "q.txt", "later.sh"};
     struct recipe r;
     struct recipe_state state = {.lock = -1};
@@ -440,10 +453,10 @@ int main(void) {
     char folder[] = "/tmp/rapt_recipe_XXXXXX";
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_tree),         cmocka_unit_test(refuses_bad_yaml), cmocka_unit_test(bounds_yaml),
-        cmocka_unit_test(leaves_stages_out),
-        cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values), cmocka_unit_test(set_wins),         cmocka_unit_test(refuses_bad_recipes),
-        cmocka_unit_test(bounds_variables),     cmocka_unit_test(keys_see_changes), cmocka_unit_test(keys_see_programs), cmocka_unit_test(keeps_state),
+        cmocka_unit_test(reads_a_tree),      cmocka_unit_test(refuses_bad_yaml),     cmocka_unit_test(bounds_yaml),
+        cmocka_unit_test(leaves_stages_out), cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values),
+        cmocka_unit_test(set_wins),          cmocka_unit_test(refuses_bad_recipes),  cmocka_unit_test(bounds_variables),
+        cmocka_unit_test(keys_see_changes),  cmocka_unit_test(keys_see_programs),    cmocka_unit_test(keeps_state),
         cmocka_unit_test(compares_paths),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

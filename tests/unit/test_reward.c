@@ -52,7 +52,7 @@ static void quantiles_go_by_rank(void **state) {
     assert_int_equal(q.made_of, 5);
     near(quantiles_map(&q, -2), 1);
     near(quantiles_map(&q, -3), 1);
-    near(quantiles_map(&q, 0.5), 1 + 9 * 0.375); /* between the second and the third of five */
+    near(quantiles_map(&q, 0.5), 1 + 9 * 0.375);        /* between the second and the third of five */
     near(quantiles_map(&q, 0.5 + 1e-4), 1 + 9 * 0.375); /* equal */
     assert_true(quantiles_map(&q, 0.5 + 1e-3) > 1 + 9 * 0.5 && quantiles_map(&q, 0.5 - 1e-3) < 1 + 9 * 0.25);
     near(quantiles_map(&q, 7), 7.75);
@@ -117,7 +117,6 @@ static void maps_are_stored(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(tables_are_whole), cmocka_unit_test(quantiles_go_by_rank),
-        cmocka_unit_test(many_values_are_thinned),
-                                       cmocka_unit_test(maps_are_stored)};
+                                       cmocka_unit_test(many_values_are_thinned), cmocka_unit_test(maps_are_stored)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

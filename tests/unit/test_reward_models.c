@@ -1,5 +1,5 @@
-/* Scores by models against transformers, peft and ArmoRM's description, and the answers of lm-evaluation-harness (tests/oracle/make_scores.py),
- * in packs of all sizes. */
+/* Scores by models against transformers, peft and ArmoRM's description, and the answers of lm-evaluation-harness
+ * (tests/oracle/make_scores.py), in packs of all sizes. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,9 +43,11 @@ static void models_score_as_theirs(void **state) {
     const struct json golden = read_json(&text, GOLDEN "score/expected.json");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (size_t b = 0; b < sizeof budgets / sizeof budgets[0]; b++) {
-            const struct reward_options o = {
-                .model = cases[i].model, .adapter = cases[i].adapter, .kind = MATMUL_F32, .budget = cases[i].longest + budgets[b],
-                    .beta = cases[i].beta};
+            const struct reward_options o = {.model = cases[i].model,
+                                             .adapter = cases[i].adapter,
+                                             .kind = MATMUL_F32,
+                                             .budget = cases[i].longest + budgets[b],
+                                             .beta = cases[i].beta};
             struct reward_values got;
             size_t width, at = 0;
             struct json key, row, number;
@@ -115,7 +117,7 @@ static void unusable_rows_leave_nothing(void **state) {
     (void)state;
     static const char lines[] = "{\"prompt\":\"one\",\"responses\":[\"two\",\"three\"]}\n"
                                 "{\"prompt\":\"the cat sat on\",\"responses\":[\"a\",\"the mat and ran away from the old house and the "
-                                    "old dog and the old man\"]}\n"
+                                "old dog and the old man\"]}\n"
                                 "{\"prompt\":\"one\",\"responses\":[\"two\"]}\n";
     static const char *const sources[] = {"reward-model", "implicit"}, *const models[] = {GOLDEN "reward_tiny", GOLDEN "llama_tiny"},
                              *const adapters[] = {NULL, GOLDEN "llama_tiny_lora"};
@@ -131,8 +133,10 @@ static void unusable_rows_leave_nothing(void **state) {
             ok(json_parse(&row, at, (size_t)(strchr(at, '\n') - at)));
             ok(source_read_row(&record, row));
             const status s = r.source->score(&r, &got, &record);
-            if (s == ST_UNSUPPORTED && strstr(status_message(), "response 2")) refused++;
-            else ok(s);
+            if (s == ST_UNSUPPORTED && strstr(status_message(), "response 2"))
+                refused++;
+            else
+                ok(s);
         }
         ok(r.source->flush(&r, &got));
         assert_int_equal(refused, 1);
@@ -146,7 +150,6 @@ static void unusable_rows_leave_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(models_score_as_theirs), cmocka_unit_test(attributes_are_weighed),
-        cmocka_unit_test(answers_are_the_harness_s),
-                                       cmocka_unit_test(unusable_rows_leave_nothing)};
+                                       cmocka_unit_test(answers_are_the_harness_s), cmocka_unit_test(unusable_rows_leave_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

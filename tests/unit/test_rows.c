@@ -1,6 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
-/* Rows out of every container: the same rows and line numbers whatever they are packed in; files cut at any byte and damaged ones are errors
- * that name the file; nothing is lost at the borders of chunks. */
+/* Rows out of every container: the same rows and line numbers whatever they are packed in; files cut at any byte and damaged ones are
+ * errors that name the file; nothing is lost at the borders of chunks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,11 +108,13 @@ static const struct text_case cases[] = {
     {"{\"a\":1}\n[1]\n", "1:{\"a\":1}\n2:[1]\n"},
     {"[]", ""},
     {" [ ] \n", ""},
-    {"\xef\xbb\xbf\n[{\"a\":1},{\"a\":2}\n,\n{\n \"a\" :\r\n\"]}\\\"{,\"\n}]\n", "2:{\"a\":1}\n2:{\"a\":2}\n4:{  \"a\" :  \"]}\\\"{,\" }\n"},
+    {"\xef\xbb\xbf\n[{\"a\":1},{\"a\":2}\n,\n{\n \"a\" :\r\n\"]}\\\"{,\"\n}]\n",
+     "2:{\"a\":1}\n2:{\"a\":2}\n4:{  \"a\" :  \"]}\\\"{,\" }\n"},
     {"[1 , \"x\\\\\",null,[[]],-2.5e3]", "1:1\n1:\"x\\\\\"\n1:null\n1:[[]]\n1:-2.5e3\n"},
     {"[\"a\nb\"]", "1:\"a\nb\"\n"}, /* left for json_parse to refuse */
     {"{\"data\":[{\"a\":1}]}", "1:{\"a\":1}\n"},
-    {"{\"version\":\"1\",\n\"n\":[{}],\"data\" : [\n{\"a\":1},\n{\"a\":2}], \"more\":{\"x\":[1]},\n\"end\":3 }\n", "3:{\"a\":1}\n4:{\"a\":2}\n"},
+    {"{\"version\":\"1\",\n\"n\":[{}],\"data\" : [\n{\"a\":1},\n{\"a\":2}], \"more\":{\"x\":[1]},\n\"end\":3 }\n",
+     "3:{\"a\":1}\n4:{\"a\":2}\n"},
     {"{\"type\":\"text_only\",\"instances\":[{\"a\":1},{\"a\":2}]}", "1:{\"a\":1}\n1:{\"a\":2}\n"},
     {"{\"data\":[]}", ""},
     {"{\"data\":[{\"a\":1}]}\n{\"data\":[]}\n", "1:{\"data\":[{\"a\":1}]}\n2:{\"data\":[]}\n"},
@@ -143,7 +145,8 @@ static void every_container_holds_the_same_rows(void **state) {
             list(&got);
             if (c->rows[0] == '!') {
                 const char *error = strchr(buf_text(&got), '!');
-                if (!error || !strstr(error, c->rows + 1) || !strstr(error, path)) fail_msg("case %zu, packing %d: %s", i, packing, buf_text(&got));
+                if (!error || !strstr(error, c->rows + 1) || !strstr(error, path))
+                    fail_msg("case %zu, packing %d: %s", i, packing, buf_text(&got));
             } else if (strcmp(buf_text(&got), c->rows) != 0) {
                 fail_msg("case %zu, packing %d: %s", i, packing, buf_text(&got));
             }
@@ -208,12 +211,15 @@ static void cut_and_damaged_files_are_errors(void **state) {
     for (int packing = 1; packing <= 2; packing++) {
         struct buf packed = {0};
         char want[96];
-        if (packing == 1) put_gzip(&packed, text, strlen(text));
-        else put_zstd(&packed, text, strlen(text));
+        if (packing == 1)
+            put_gzip(&packed, text, strlen(text));
+        else
+            put_zstd(&packed, text, strlen(text));
         for (size_t size = 4; size < packed.size; size++) { /* the first bytes are what it is known by */
             assert_int_equal(file_write(path, packed.data, size), ST_OK);
             list(&got);
-            snprintf(want, sizeof want, "!%s: byte %zu: damaged %s data (the file ends too early)", path, size, packing == 1 ? "gzip" : "zstd");
+            snprintf(want, sizeof want, "!%s: byte %zu: damaged %s data (the file ends too early)", path, size,
+                     packing == 1 ? "gzip" : "zstd");
             if (!strstr(buf_text(&got), want)) fail_msg("%zu bytes: %s", size, buf_text(&got));
         }
         for (size_t at = packed.size / 2; at < packed.size; at++) { /* the text and its checksum */
@@ -222,7 +228,8 @@ static void cut_and_damaged_files_are_errors(void **state) {
             packed.data[at] ^= 0x55;
             list(&got);
             const char *error = strchr(buf_text(&got), '!');
-            if (!error || !strstr(error, packing == 1 ? "damaged gzip data (" : "damaged zstd data (")) fail_msg("byte %zu: %s", at, buf_text(&got));
+            if (!error || !strstr(error, packing == 1 ? "damaged gzip data (" : "damaged zstd data ("))
+                fail_msg("byte %zu: %s", at, buf_text(&got));
         }
         buf_append_text(&packed, "no more");
         assert_int_equal(file_write(path, packed.data, packed.size), ST_OK);
@@ -230,8 +237,13 @@ static void cut_and_damaged_files_are_errors(void **state) {
         assert_non_null(strstr(buf_text(&got), "damaged"));
         buf_release(&packed);
     }
-    static const struct { const char *bytes, *what; } refused[] = {
-        {"BZh91AY", "is a bzip2 file"}, {"PK\x03\x04zip", "is a zip archive"}, {"ARROW1  ", "is an Arrow file"}, {"GGUF\x03", "is a GGUF model"},
+    static const struct {
+        const char *bytes, *what;
+    } refused[] = {
+        {"BZh91AY", "is a bzip2 file"},
+        {"PK\x03\x04zip", "is a zip archive"},
+        {"ARROW1  ", "is an Arrow file"},
+        {"GGUF\x03", "is a GGUF model"},
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         assert_int_equal(file_write(path, refused[i].bytes, strlen(refused[i].bytes)), ST_OK);
@@ -262,8 +274,10 @@ static void a_line_has_a_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_container_holds_the_same_rows), cmocka_unit_test(chunks_lose_nothing),
-        cmocka_unit_test(cut_and_damaged_files_are_errors), cmocka_unit_test(a_line_has_a_limit),
+        cmocka_unit_test(every_container_holds_the_same_rows),
+        cmocka_unit_test(chunks_lose_nothing),
+        cmocka_unit_test(cut_and_damaged_files_are_errors),
+        cmocka_unit_test(a_line_has_a_limit),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -206,7 +206,8 @@ static void test_unfiltered(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters),      cmocka_unit_test(test_ties), cmocka_unit_test(test_transformers),
-        cmocka_unit_test(test_distribution), cmocka_unit_test(test_keys), cmocka_unit_test(test_greedy_and_broken), cmocka_unit_test(test_unfiltered),
+        cmocka_unit_test(test_distribution), cmocka_unit_test(test_keys), cmocka_unit_test(test_greedy_and_broken),
+        cmocka_unit_test(test_unfiltered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

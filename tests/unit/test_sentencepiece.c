@@ -45,7 +45,8 @@ static void same_case(const struct tokenizer *t, struct json row, struct json te
 
 static void equals_peers(void **state) {
     (void)state;
-    static const char *const files[] = {"bpe.model", "plain.model", "plain.gguf", "runs.model", "runs.gguf", "unigram.model", "unigram.json"};
+    static const char *const files[] = {"bpe.model", "plain.model",   "plain.gguf",  "runs.model",
+                                        "runs.gguf", "unigram.model", "unigram.json"};
     struct buf cases = {0};
     struct json root;
     assert_int_equal(file_read(&cases, GOLDEN "/cases.json"), ST_OK);

@@ -60,6 +60,7 @@ static void refuses_what_does_not_fit(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shares_prefixes), cmocka_unit_test(equal_and_contained_sequences), cmocka_unit_test(refuses_what_does_not_fit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shares_prefixes), cmocka_unit_test(equal_and_contained_sequences),
+                                       cmocka_unit_test(refuses_what_does_not_fit)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

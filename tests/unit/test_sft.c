@@ -56,7 +56,8 @@ static void compare_row(const struct loaded *d, struct json want, bool all, cons
     struct json_iter id_at = json_iter_begin(json_get(want, "ids")), mask_at = json_iter_begin(json_get(want, "mask"));
     struct json key, value;
     int32_t scored = 0;
-    if ((size_t)count != json_count(json_get(want, "ids"))) fail_msg("%s: %d tokens, want %zu", where, count, json_count(json_get(want, "ids")));
+    if ((size_t)count != json_count(json_get(want, "ids")))
+        fail_msg("%s: %d tokens, want %zu", where, count, json_count(json_get(want, "ids")));
     for (size_t i = 0; json_iter_next(&id_at, &key, &value); i++) {
         int64_t id, mask;
         assert_true(json_int(&id, value) && json_iter_next(&mask_at, &key, &value) && json_int(&mask, value));
@@ -70,7 +71,8 @@ static void compare_row(const struct loaded *d, struct json want, bool all, cons
 /* As train does it; ST_UNSUPPORTED where the template has no marks. */
 static status load(struct loaded *d, struct encoder *e, struct json one, const char *path) {
     const bool assistants = flag(one, "assistant_only"), completions = flag(one, "completion_only");
-    const struct loader_options o = {.max_length = number(one, "max_length"), .sft = true, .all_tokens = !completions, .completion_only = completions};
+    const struct loader_options o = {
+        .max_length = number(one, "max_length"), .sft = true, .all_tokens = !completions, .completion_only = completions};
     assert_int_equal(encoder_open(e, folder), ST_OK);
     e->assistants = assistants;
     e->one_text = !completions;

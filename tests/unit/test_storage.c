@@ -32,7 +32,8 @@ struct outcome {
 };
 
 #define ALL_LINEAR .rank = 4, .alpha = 8, .target_count = 1, .targets = {"all-linear"}
-static const struct lora_options plain = {ALL_LINEAR}, others[] = {{ALL_LINEAR, .dora = true}, {ALL_LINEAR, .dropout = 0.25}, {ALL_LINEAR, .save_head = true}};
+static const struct lora_options plain = {ALL_LINEAR},
+                                 others[] = {{ALL_LINEAR, .dora = true}, {ALL_LINEAR, .dropout = 0.25}, {ALL_LINEAR, .save_head = true}};
 
 /* adapter NULL: all weights. */
 static void describe(struct model *m, const char *path, enum matmul_kind kind, const struct lora_options *adapter) {
@@ -46,14 +47,16 @@ static void describe(struct model *m, const char *path, enum matmul_kind kind, c
 }
 
 /* One prompt of half the tokens with two answers. */
-static void compute(struct outcome *out, const char *path, enum matmul_kind kind, const struct lora_options *adapter, enum model_storage storage, size_t recompute) {
+static void compute(struct outcome *out, const char *path, enum matmul_kind kind, const struct lora_options *adapter,
+                    enum model_storage storage, size_t recompute) {
     struct model m;
     struct run run;
     struct seqtree tree;
     int32_t ids[2][LENGTH], sizes[2] = {LENGTH, LENGTH - 3}, from[2] = {LENGTH / 2, LENGTH / 2};
     const int32_t *rows[2] = {ids[0], ids[1]};
     float dlogp[ENTRIES];
-    const struct run_plan plan = {.tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute_layers = recompute, .dropout = adapter && adapter->dropout > 0};
+    const struct run_plan plan = {
+        .tokens = 2 * LENGTH, .scored = ENTRIES, .train = true, .recompute_layers = recompute, .dropout = adapter && adapter->dropout > 0};
     describe(&m, path, kind, adapter);
     for (int32_t i = 0; i < LENGTH; i++)
         for (int k = 0; k < 2; k++) ids[k][i] = (int32_t)((size_t)(3 + 7 * i + (i >= LENGTH / 2 ? 11 * k : 0)) % m.config.vocab);
@@ -86,7 +89,8 @@ static double distance(const float *x, const float *y, size_t n) {
 static void check(const char *path, int kind, const char *what, const struct outcome *got, const struct outcome *want, double most) {
     assert_int_equal(got->count, want->count);
     const double logp = distance(got->logp, want->logp, (size_t)want->count), grad = distance(got->grad, want->grad, want->params);
-    if (!(logp < 1e-6 && grad < most)) fail_msg("%s, %s, %s: log-probs %.3g, gradients %.3g", path, matmul_kind_name((enum matmul_kind)kind), what, logp, grad);
+    if (!(logp < 1e-6 && grad < most))
+        fail_msg("%s, %s, %s: log-probs %.3g, gradients %.3g", path, matmul_kind_name((enum matmul_kind)kind), what, logp, grad);
 }
 
 /* Under bf16 backward reads rounded inputs of layers, unless it computes them again: that adds little to the error that bf16 has anyway. */

@@ -44,7 +44,8 @@ static void values_and_vectors(void **state) {
         const struct st_tensor *w = tensor(&st, "w", i), *want = tensor(&st, "s", i), *near = tensor(&st, "near", i);
         const size_t m = w->rows, n = w->cols, rank = want->cols;
         const double scale = (double)((const float *)want->data)[0];
-        float *u = calloc(m * rank, sizeof *u), *s = calloc(rank, sizeof *s), *v = calloc(rank * n, sizeof *v), *again = calloc(m * rank, sizeof *again);
+        float *u = calloc(m * rank, sizeof *u), *s = calloc(rank, sizeof *s), *v = calloc(rank * n, sizeof *v),
+              *again = calloc(m * rank, sizeof *again);
         if (svd_largest(u, s, v, w->data, m, n, rank, 0) != ST_OK) fail_msg("%s", status_message());
         check_orthonormal(u, rank, 1, s, rank, m);
         check_orthonormal(v, 1, n, s, rank, n);

@@ -248,7 +248,7 @@ static void refuses(const char *json, const char *message) {
 
 static void refuses_broken(void **state) {
     (void)state;
-#define MODEL(vocab, merges)                                                                                                               \
+#define MODEL(vocab, merges) \
     "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":" vocab ",\"merges\":" merges "}}"
     refuses("{", "byte 2");
     refuses("[]", "expected model.vocab");
@@ -287,7 +287,7 @@ static void refuses_broken(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(equals_tokenizers), cmocka_unit_test(equals_llama_cpp),
-                                       cmocka_unit_test(decodes_what_it_encoded),
-                                       cmocka_unit_test(random_text_comes_back), cmocka_unit_test(refuses_broken)};
+                                       cmocka_unit_test(decodes_what_it_encoded), cmocka_unit_test(random_text_comes_back),
+                                       cmocka_unit_test(refuses_broken)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,14 @@
 #include "format/gguf_write.h"
 #include "num/quant.h"
 
-enum { TINY_GGUF_VOCAB = 160, TINY_GGUF_HIDDEN = 256, TINY_GGUF_LAYERS = 2, TINY_GGUF_HEADS = 4, TINY_GGUF_KV_HEADS = 2, TINY_GGUF_FFN = 288 };
+enum {
+    TINY_GGUF_VOCAB = 160,
+    TINY_GGUF_HIDDEN = 256,
+    TINY_GGUF_LAYERS = 2,
+    TINY_GGUF_HEADS = 4,
+    TINY_GGUF_KV_HEADS = 2,
+    TINY_GGUF_FFN = 288
+};
 
 /* output: of the attention's output projection, which need not be quantised. */
 static void tiny_gguf_write(const char *path, enum dtype output) {
@@ -19,10 +26,12 @@ static void tiny_gguf_write(const char *path, enum dtype output) {
         const char *name;
         enum dtype type;
         size_t rows, cols;
-    } layer[] = {{"attn_norm", DTYPE_F32, 1, C},  {"attn_q", DTYPE_Q4_1, C, C},    {"attn_k", DTYPE_Q4_K, KV, C},
-                 {"attn_v", DTYPE_Q6_K, KV, C},   {"attn_output", output, C, C},   {"ffn_norm", DTYPE_F32, 1, C},
-                 {"ffn_gate", DTYPE_Q5_0, F, C},  {"ffn_up", DTYPE_Q5_K, F, C},    {"ffn_down", DTYPE_Q5_1, C, F},
-                 {"token_embd", DTYPE_F16, TINY_GGUF_VOCAB, C}, {"output_norm", DTYPE_F32, 1, C}, {"output", DTYPE_Q8_0, TINY_GGUF_VOCAB, C}};
+    } layer[] = {{"attn_norm", DTYPE_F32, 1, C},   {"attn_q", DTYPE_Q4_1, C, C},
+                 {"attn_k", DTYPE_Q4_K, KV, C},    {"attn_v", DTYPE_Q6_K, KV, C},
+                 {"attn_output", output, C, C},    {"ffn_norm", DTYPE_F32, 1, C},
+                 {"ffn_gate", DTYPE_Q5_0, F, C},   {"ffn_up", DTYPE_Q5_K, F, C},
+                 {"ffn_down", DTYPE_Q5_1, C, F},   {"token_embd", DTYPE_F16, TINY_GGUF_VOCAB, C},
+                 {"output_norm", DTYPE_F32, 1, C}, {"output", DTYPE_Q8_0, TINY_GGUF_VOCAB, C}};
     const size_t per_layer = 9, all = sizeof layer / sizeof *layer;
     static float plain[TINY_GGUF_FFN];
     static char row[TINY_GGUF_FFN * 4];
@@ -49,7 +58,8 @@ static void tiny_gguf_write(const char *path, enum dtype output) {
                 for (size_t r = 0; writing && r < layer[i].rows; r++) {
                     struct rng g = rng_at(7, l, i, r);
                     for (size_t k = 0; k < layer[i].cols; k++)
-                        plain[k] = layer[i].rows == 1 ? 1.0f + 0.2f * (float)rng_normal(&g) : (float)(rng_normal(&g) * 1.2 / sqrt((double)layer[i].cols));
+                        plain[k] = layer[i].rows == 1 ? 1.0f + 0.2f * (float)rng_normal(&g)
+                                                      : (float)(rng_normal(&g) * 1.2 / sqrt((double)layer[i].cols));
                     if (!quant_row(row, plain, layer[i].type, layer[i].cols)) abort();
                     if (gguf_write_data(&w, row, dtype_row_bytes(layer[i].type, layer[i].cols)) != ST_OK) abort();
                 }
