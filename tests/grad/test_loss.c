@@ -229,7 +229,6 @@ static void refusals(void **state) {
         const struct loss_row *l = &loss_table[row];
         const bool smoothing = l->needs & LOSS_TAKES_SMOOTHING;
         const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0, alpha = l->needs & LOSS_OF_GROUPS ? 1 : 0;
-        const size_t k = size_for(l, 2), n = l->needs & LOSS_NEEDS_HALVES ? 4 : 2;
         assert_true(l->help[0] && l->citation[0] && loss_find(l->name) == l);
         assert_int_equal(loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = 0.1}),
                          smoothing ? ST_OK : ST_USAGE);
@@ -270,14 +269,31 @@ static void refusals(void **state) {
             p.beta = 0.1, p.label_smoothing = smoothing ? 0.1 : 0;
             assert_int_equal(loss_check_params(l, &p), l->needs & options[i].taken_by ? ST_OK : ST_USAGE);
         }
-        double policy[4] = {-1, -2, -3, -5}, d[5], dtext[5], broken[4] = {NAN, -1, -1, -1};
-        int32_t lengths[4] = {3, 4, 4, 3}, negative[4] = {-1, 4, 4, 3};
         struct loss_params p = {NEEDED, .beta = 0.1, .label_smoothing = smoothing ? 0.1 : 0};
-        struct loss_result r = {.dpolicy = d, .dtext = dtext};
-        const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
         assert_int_equal(
             loss_check_params(l, &(struct loss_params){NEEDED, .beta = 0.1, .label_smoothing = p.label_smoothing, .center_rewards = 0.1}),
             l->needs & LOSS_TAKES_MARGINS ? ST_OK : ST_USAGE);
+        p.temperature_alpha = 1 - alpha;
+        assert_int_equal(loss_check_params(l, &p), ST_USAGE);
+        p.temperature_alpha = alpha;
+        p.desirable_weight = 1 - weight, p.undesirable_weight = 0;
+        assert_int_equal(loss_check_params(l, &p), ST_USAGE);
+    }
+    assert_null(loss_find("nothing"));
+}
+
+/* Batches that a loss cannot take, and those that look like them and can. */
+static void batch_refusals(void **state) {
+    (void)state;
+    for (size_t row = 0; row < loss_count; row++) {
+        const struct loss_row *l = &loss_table[row];
+        const double weight = l->needs & LOSS_OF_LABELS ? 1 : 0, alpha = l->needs & LOSS_OF_GROUPS ? 1 : 0;
+        const size_t k = size_for(l, 2), n = l->needs & LOSS_NEEDS_HALVES ? 4 : 2;
+        double policy[4] = {-1, -2, -3, -5}, d[5], dtext[5], broken[4] = {NAN, -1, -1, -1};
+        int32_t lengths[4] = {3, 4, 4, 3}, negative[4] = {-1, 4, 4, 3};
+        const struct loss_params p = {NEEDED, .beta = 0.1, .label_smoothing = l->needs & LOSS_TAKES_SMOOTHING ? 0.1 : 0};
+        struct loss_result r = {.dpolicy = d, .dtext = dtext};
+        const double *scores = l->needs & LOSS_NEEDS_SCORES ? policy : NULL;
         struct loss_batch b = {.groups = n / k,
                                .k = k,
                                .policy = policy,
@@ -318,13 +334,7 @@ static void refusals(void **state) {
         assert_int_equal(l->compute(&r, &b, &p), ST_MISMATCH);
         b = whole, b.groups = 1, b.k = 2;
         assert_int_equal(l->compute(&r, &b, &p), l->needs & (LOSS_NEEDS_HALVES | LOSS_OF_LABELS) ? ST_MISMATCH : ST_OK);
-        p.temperature_alpha = 1 - alpha;
-        assert_int_equal(loss_check_params(l, &p), ST_USAGE);
-        p.temperature_alpha = alpha;
-        p.desirable_weight = 1 - weight, p.undesirable_weight = 0;
-        assert_int_equal(loss_check_params(l, &p), ST_USAGE);
     }
-    assert_null(loss_find("nothing"));
 }
 
 #undef NEEDED
@@ -384,10 +394,8 @@ static void combinations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gradients_are_the_slopes),
-        cmocka_unit_test(goldens),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(combinations),
+        cmocka_unit_test(gradients_are_the_slopes), cmocka_unit_test(goldens),      cmocka_unit_test(refusals),
+        cmocka_unit_test(batch_refusals),           cmocka_unit_test(combinations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

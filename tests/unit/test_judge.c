@@ -25,83 +25,42 @@
 
 static const struct judge_scale ten = {.low = 1, .high = 10}, verdict = {.pairwise = true, .high = 1};
 
+#define NONSENSE ((double)NAN)
+struct reading {
+    const char *text;
+    double want; /* a rating, or the value of a verdict; or NONSENSE */
+};
+/* clang-format off */
+static const struct reading ratings[] = {
+    {"8", 8}, {" 8\n", 8}, {"10", 10}, {"1", 1}, {"8.5", 8.5}, {"8.", 8}, {"**8**", 8}, {"\"8\"", 8}, {"Rating: 7", 7},
+    {"score: **7/10**", 7}, {"7/10", 7}, {"7 / 10", NONSENSE}, {"It says 3, I say [[6]].", 6},
+    {"[[6]] because .. [[6.0]]", 6}, {"Rating: [[9]]", 9}, {"**Rating:** 4", 4}, {"", NONSENSE}, {"eight", NONSENSE},
+    {"0", NONSENSE}, {"11", NONSENSE}, {"-3", NONSENSE}, {"8 or 9", NONSENSE}, {"8, I think", NONSENSE},
+    {"[[6]] or [[7]]", NONSENSE}, {"[[x]]", NONSENSE}, {"[[6", NONSENSE}, {"[[11]] 5", NONSENSE}, {"1e1", NONSENSE},
+    {"0x8", NONSENSE}, {"nan", NONSENSE}, {"8..", NONSENSE}, {"7/100", NONSENSE}, {"1/10/10", NONSENSE},
+    {"0000000000007", NONSENSE}, {"/10", NONSENSE}, {".", NONSENSE}, {"rating", NONSENSE}, {"[[]]", NONSENSE},
+    {"8.5.", 8.5}, {"8 out of 10", NONSENSE},
+};
+static const struct reading verdicts[] = {
+    {"A", 1}, {"B", 0}, {"C", 0.5}, {" \"A\"\n", 1}, {"[[B]]", 0}, {"A is good, B is better: [[B]]", 0}, {"tie", 0.5},
+    {"Verdict: C", 0.5}, {"[[C]] .. [[C]]", 0.5}, {"a", NONSENSE}, {"D", NONSENSE}, {"AB", NONSENSE},
+    {"A and B", NONSENSE}, {"[[A]] [[B]]", NONSENSE}, {"8", NONSENSE}, {"", NONSENSE}, {"A.", 1},
+};
+/* clang-format on */
+
+static void reads(const struct judge_scale *scale, const struct reading *r, double want) {
+    double got = -1;
+    size_t at, size;
+    const status s = judge_read(&got, &at, &size, scale, r->text, strlen(r->text));
+    if (s != (isnan(want) ? ST_FORMAT : ST_OK)) fail_msg("'%s': %s", r->text, s == ST_OK ? "taken" : status_message());
+    if (s == ST_OK && got != want) fail_msg("'%s' is %g, expected %g", r->text, got, want);
+    if (s == ST_OK) assert_true(at + size <= strlen(r->text) && size > 0);
+}
+
 static void answers_are_read_strictly(void **state) {
     (void)state;
-    static const struct {
-        const char *text;
-        double rating; /* NaN: nonsense */
-    } ratings[] = {{"8", 8},
-                   {" 8\n", 8},
-                   {"10", 10},
-                   {"1", 1},
-                   {"8.5", 8.5},
-                   {"8.", 8},
-                   {"**8**", 8},
-                   {"\"8\"", 8},
-                   {"Rating: 7", 7},
-                   {"score: **7/10**", 7},
-                   {"7/10", 7},
-                   {"7 / 10", (double)NAN},
-                   {"It says 3, I say [[6]].", 6},
-                   {"[[6]] because .. [[6.0]]", 6},
-                   {"Rating: [[9]]", 9},
-                   {"**Rating:** 4", 4},
-                   {"", (double)NAN},
-                   {"eight", (double)NAN},
-                   {"0", (double)NAN},
-                   {"11", (double)NAN},
-                   {"-3", (double)NAN},
-                   {"8 or 9", (double)NAN},
-                   {"8, I think", (double)NAN},
-                   {"[[6]] or [[7]]", (double)NAN},
-                   {"[[x]]", (double)NAN},
-                   {"[[6", (double)NAN},
-                   {"[[11]] 5", (double)NAN},
-                   {"1e1", (double)NAN},
-                   {"0x8", (double)NAN},
-                   {"nan", (double)NAN},
-                   {"8..", (double)NAN},
-                   {"7/100", (double)NAN},
-                   {"1/10/10", (double)NAN},
-                   {"0000000000007", (double)NAN},
-                   {"/10", (double)NAN},
-                   {".", (double)NAN},
-                   {"rating", (double)NAN},
-                   {"[[]]", (double)NAN},
-                   {"8.5.", 8.5},
-                   {"8 out of 10", (double)NAN}};
-    static const struct {
-        const char *text;
-        double value;
-    } verdicts[] = {{"A", 1},
-                    {"B", 0},
-                    {"C", 0.5},
-                    {" \"A\"\n", 1},
-                    {"[[B]]", 0},
-                    {"A is good, B is better: [[B]]", 0},
-                    {"tie", 0.5},
-                    {"Verdict: C", 0.5},
-                    {"[[C]] .. [[C]]", 0.5},
-                    {"a", (double)NAN},
-                    {"D", (double)NAN},
-                    {"AB", (double)NAN},
-                    {"A and B", (double)NAN},
-                    {"[[A]] [[B]]", (double)NAN},
-                    {"8", (double)NAN},
-                    {"", (double)NAN},
-                    {"A.", 1}};
-    for (size_t i = 0; i < sizeof ratings / sizeof ratings[0] + sizeof verdicts / sizeof verdicts[0]; i++) {
-        const size_t n = sizeof ratings / sizeof ratings[0];
-        const bool rate = i < n;
-        const char *text = rate ? ratings[i].text : verdicts[i - n].text;
-        const double want = rate ? (ratings[i].rating - 1) / 9 : verdicts[i - n].value;
-        double got = -1;
-        size_t at, size;
-        status s = judge_read(&got, &at, &size, rate ? &ten : &verdict, text, strlen(text));
-        if (s != (isnan(want) ? ST_FORMAT : ST_OK)) fail_msg("'%s': %s", text, s == ST_OK ? "taken" : status_message());
-        if (s == ST_OK && got != want) fail_msg("'%s' is %g, expected %g", text, got, want);
-        if (s == ST_OK) assert_true(at + size <= strlen(text) && size > 0);
-    }
+    for (size_t i = 0; i < sizeof ratings / sizeof ratings[0]; i++) reads(&ten, &ratings[i], (ratings[i].want - 1) / 9);
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) reads(&verdict, &verdicts[i], verdicts[i].want);
 }
 
 /* Places of numbers of the text. tokens: one place after the other, each a list of alternatives of which the first is in the text. */

@@ -140,103 +140,102 @@ static void reads_labels(void **state) {
 #define BOTH(q, a) "[" TURN("user", q) "," TURN("assistant", a) "]"
 
 /* Rows as the data sets have them, with the columns that nobody reads. */
+static const struct {
+    const char *row, *form;
+    enum record_kind kind;
+    bool conversational;
+    double chosen, rejected; /* scores; of K responses the first and the last; -1: none */
+    const char *answer;      /* chosen, or the first response */
+    int label;
+} data_sets[] = {
+    {"{\"source\":\"evol_instruct\",\"instruction\":\"q\",\"models\":[\"x\",\"y\"],\"completions\":[{\"annotations\":{\"helpfulness\":{"
+     "\"Rating\":\"4\",\"Type\":[\"1\"]},"
+     "\"honesty\":{\"Rating\":\"N/"
+     "A\"}},\"critique\":\"c\",\"custom_system_prompt\":\"s\",\"fine-grained_score\":4.0,\"model\":\"x\",\"overall_score\":7.5,"
+     "\"response\":\"a\"},"
+     "{\"annotations\":{},\"overall_score\":3,\"response\":\"b\"}],\"correct_answers\":[\"None\"],\"incorrect_answers\":[\"None\"]}",
+     "ultrafeedback", RECORD_RESPONSES, false, 7.5, 3, "a", LABEL_NONE},
+    {"{\"prompt\":\"q\",\"prompt_id\":\"00f\",\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"messages\":" BOTH(
+         "q", "a") ",\"score_chosen\":9.0,\"score_rejected\":6.5}",
+     "pair", RECORD_PAIR, true, 9, 6.5, "a", LABEL_NONE}, /* H4 */
+    {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"score_chosen\":9.0,\"score_rejected\":6.5}", "pair", RECORD_PAIR,
+     true, 9, 6.5, "a", LABEL_NONE}, /* trl-lib */
+    {"{\"prompt\":\"q\",\"prompt_id\":\"0\",\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"messages\":" BOTH(
+         "q", "a") ",\"overall_score_chosen\":8.0,\"overall_score_rejected\":5.0,"
+                   "\"fine_grain_score_chosen\":[5,4,5,5],\"fine_grain_score_rejected\":[2,2,2,2],\"avg_fine_score_chosen\":4.75,\"avg_"
+                   "fine_score_rejected\":2.0}",
+     "pair", RECORD_PAIR, true, 8, 5, "a", LABEL_NONE}, /* the paper's */
+    {"{\"source\":\"s\",\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\",\"chosen_avg_rating\":5.0,"
+     "\"rejected_avg_rating\":3.25,\"chosen_model\":\"m\"}",
+     "argilla", RECORD_PAIR, false, 5, 3.25, "a", LABEL_NONE},
+    {"{\"source\":\"s\",\"prompt\":\"q\",\"chosen\":" BOTH("q", "a") ",\"chosen-rating\":5.0,\"chosen-model\":\"m\",\"rejected\":" BOTH(
+         "q", "b") ",\"rejected-rating\":4.5,\"rejected-model\":\"n\"}",
+     "pair", RECORD_PAIR, true, 5, 4.5, "a", LABEL_NONE}, /* -cleaned */
+    {"{\"prompt\":\"q\",\"response\":\"a\",\"helpfulness\":3,\"correctness\":4,\"coherence\":4,\"complexity\":1,\"verbosity\":1}",
+     "helpsteer", RECORD_RESPONSES, true, 3, 3, "a", LABEL_NONE},
+    {"{\"split\":\"train\",\"prompt\":\"q\",\"response_1\":\"a\",\"response_2\":\"b\",\"preference_strength\":-1,\"preference_"
+     "statement\":\"1 is better\",\"preference_elaboration\":\"e\","
+     "\"three_most_similar_preferences\":[{\"strength\":-1}],\"all_preferences_unprocessed\":[]}",
+     "preference", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
+    {"{\"prompt\":\"\\n\\nHuman: q\\n\\nAssistant: "
+     "\",\"answers\":[{\"answer\":\"a\",\"model\":\"m\",\"rank\":1.0},{\"answer\":\"b\",\"model\":\"n\",\"rank\":2.0}],\"turns\":1,"
+     "\"num_responses\":2,"
+     "\"source\":[\"x\"],\"good_natured\":true}",
+     "nectar", RECORD_RESPONSES, true, 10, 1, "a", LABEL_NONE},
+    {"{\"context_messages\":[" TURN("user", "q") "],\"id\":\"1\"}", "prompt", RECORD_PROMPT, true, -1, -1, NULL, LABEL_NONE}, /* RLHFlow */
+    {"{\"prompt\":\"q\",\"responses\":[\"a\",\"b\"],\"rewards\":[0.25,-1.5]}", "responses", RECORD_RESPONSES, false, 0.25, -1.5, "a",
+     LABEL_NONE},
+    {"{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"margin\":2.5}", "pair", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE},
+    {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"chosen_score\":5.0,\"rejected_score\":1}", "pair", RECORD_PAIR, true,
+     5, 1, "a", LABEL_NONE}, /* preference_700K */
+    {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"source\":\"magpie_ultra\"}", "pair", RECORD_PAIR, true, -1, -1, "a",
+     LABEL_NONE}, /* Skywork */
+    {"{\"prompt_id\":\"7\",\"prompt\":\"q\",\"all_generated_responses\":[\"a\",\"c\",\"b\"],\"all_rm_scores\":[0.17,0.15,0.13],"
+     "\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") "}",
+     "best-of", RECORD_RESPONSES, false, 0.17, 0.13, "a", LABEL_NONE}, /* princeton-nlp */
+    {"{\"prompt\":\"q\",\"completion\":\"a\",\"label\":false}", "completion", RECORD_SFT, false, -1, -1, "a", LABEL_UNDESIRED},
+    {"{\"prompt\":[" TURN("user", "q") "],\"completion\":[" TURN("assistant", "a") "],\"label\":true,\"chat_template_kwargs\":{\"x\":1}}",
+     "completion", RECORD_SFT, true, -1, -1, "a", LABEL_DESIRED},
+    {"{\"prompt\":\"q\",\"completions\":[\"a\",\" b\"],\"labels\":[true,false]}", "steps", RECORD_SFT, false, -1, -1, "a\n b",
+     LABEL_UNDESIRED},
+    {"{\"prompt\":\"q\",\"completions\":[\"a\"],\"labels\":[1]}", "steps", RECORD_SFT, false, -1, -1, "a", LABEL_DESIRED},
+    {"{\"text\":\"a\"}", "text", RECORD_SFT, false, -1, -1, "a", LABEL_NONE},
+    {"{\"messages\":" BOTH("q", "a") ",\"tools\":\"[{\\\"name\\\":\\\"f\\\"}]\",\"images\":[]}", "messages", RECORD_SFT, true, -1, -1, "a",
+     LABEL_NONE},
+    {"{\"instruction\":\"q\",\"input\":\"i\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, false, -1, -1, "a",
+     LABEL_NONE}, /* LLaMA-Factory */
+    {"{\"instruction\":\"q\",\"input\":\"\",\"output\":\"a\",\"kto_tag\":true}", "instruction", RECORD_SFT, false, -1, -1, "a",
+     LABEL_DESIRED},
+    {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"a\"},\"rejected\":{\"from\":"
+     "\"gpt\",\"value\":\"b\"},\"system\":\"s\",\"tools\":\"\"}",
+     "sharegpt", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
+    {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}],\"kto_tag\":false}", "conversation",
+     RECORD_SFT, true, -1, -1, "a", LABEL_UNDESIRED},
+    {"{\"messages\":" BOTH("q", "a") ",\"label\":true}", "messages", RECORD_SFT, true, -1, -1, "a", LABEL_DESIRED},
+    {"{\"system\":\"s\",\"question\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, true, -1, -1, "a",
+     LABEL_NONE},                                                                                                     /* Axolotl: intel */
+    {"{\"input\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE}, /* icr */
+    {"{\"system\":\"\",\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "pair", RECORD_PAIR, true, -1, -1, "a",
+     LABEL_NONE}, /* prompt_pairs */
+    {"{\"system\":\"s\",\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\"}", "argilla", RECORD_PAIR, true, -1, -1,
+     "a", LABEL_NONE},
+};
+
 static void reads_the_data_sets(void **state) {
     (void)state;
-    static const struct {
-        const char *row, *form;
-        enum record_kind kind;
-        bool conversational;
-        double chosen, rejected; /* scores; of K responses the first and the last; -1: none */
-        const char *answer;      /* chosen, or the first response */
-        int label;
-    } cases[] = {
-        {"{\"source\":\"evol_instruct\",\"instruction\":\"q\",\"models\":[\"x\",\"y\"],\"completions\":[{\"annotations\":{\"helpfulness\":{"
-         "\"Rating\":\"4\",\"Type\":[\"1\"]},"
-         "\"honesty\":{\"Rating\":\"N/"
-         "A\"}},\"critique\":\"c\",\"custom_system_prompt\":\"s\",\"fine-grained_score\":4.0,\"model\":\"x\",\"overall_score\":7.5,"
-         "\"response\":\"a\"},"
-         "{\"annotations\":{},\"overall_score\":3,\"response\":\"b\"}],\"correct_answers\":[\"None\"],\"incorrect_answers\":[\"None\"]}",
-         "ultrafeedback", RECORD_RESPONSES, false, 7.5, 3, "a", LABEL_NONE},
-        {"{\"prompt\":\"q\",\"prompt_id\":\"00f\",\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"messages\":" BOTH(
-             "q", "a") ",\"score_chosen\":9.0,\"score_rejected\":6.5}",
-         "pair", RECORD_PAIR, true, 9, 6.5, "a", LABEL_NONE}, /* H4 */
-        {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"score_chosen\":9.0,\"score_rejected\":6.5}", "pair", RECORD_PAIR,
-         true, 9, 6.5, "a", LABEL_NONE}, /* trl-lib */
-        {"{\"prompt\":\"q\",\"prompt_id\":\"0\",\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"messages\":" BOTH(
-             "q", "a") ",\"overall_score_chosen\":8.0,\"overall_score_rejected\":5.0,"
-                       "\"fine_grain_score_chosen\":[5,4,5,5],\"fine_grain_score_rejected\":[2,2,2,2],\"avg_fine_score_chosen\":4.75,\"avg_"
-                       "fine_score_rejected\":2.0}",
-         "pair", RECORD_PAIR, true, 8, 5, "a", LABEL_NONE}, /* the paper's */
-        {"{\"source\":\"s\",\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\",\"chosen_avg_rating\":5.0,"
-         "\"rejected_avg_rating\":3.25,\"chosen_model\":\"m\"}",
-         "argilla", RECORD_PAIR, false, 5, 3.25, "a", LABEL_NONE},
-        {"{\"source\":\"s\",\"prompt\":\"q\",\"chosen\":" BOTH("q", "a") ",\"chosen-rating\":5.0,\"chosen-model\":\"m\",\"rejected\":" BOTH(
-             "q", "b") ",\"rejected-rating\":4.5,\"rejected-model\":\"n\"}",
-         "pair", RECORD_PAIR, true, 5, 4.5, "a", LABEL_NONE}, /* -cleaned */
-        {"{\"prompt\":\"q\",\"response\":\"a\",\"helpfulness\":3,\"correctness\":4,\"coherence\":4,\"complexity\":1,\"verbosity\":1}",
-         "helpsteer", RECORD_RESPONSES, true, 3, 3, "a", LABEL_NONE},
-        {"{\"split\":\"train\",\"prompt\":\"q\",\"response_1\":\"a\",\"response_2\":\"b\",\"preference_strength\":-1,\"preference_"
-         "statement\":\"1 is better\",\"preference_elaboration\":\"e\","
-         "\"three_most_similar_preferences\":[{\"strength\":-1}],\"all_preferences_unprocessed\":[]}",
-         "preference", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
-        {"{\"prompt\":\"\\n\\nHuman: q\\n\\nAssistant: "
-         "\",\"answers\":[{\"answer\":\"a\",\"model\":\"m\",\"rank\":1.0},{\"answer\":\"b\",\"model\":\"n\",\"rank\":2.0}],\"turns\":1,"
-         "\"num_responses\":2,"
-         "\"source\":[\"x\"],\"good_natured\":true}",
-         "nectar", RECORD_RESPONSES, true, 10, 1, "a", LABEL_NONE},
-        {"{\"context_messages\":[" TURN("user", "q") "],\"id\":\"1\"}", "prompt", RECORD_PROMPT, true, -1, -1, NULL,
-         LABEL_NONE}, /* RLHFlow */
-        {"{\"prompt\":\"q\",\"responses\":[\"a\",\"b\"],\"rewards\":[0.25,-1.5]}", "responses", RECORD_RESPONSES, false, 0.25, -1.5, "a",
-         LABEL_NONE},
-        {"{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"margin\":2.5}", "pair", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE},
-        {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"chosen_score\":5.0,\"rejected_score\":1}", "pair", RECORD_PAIR,
-         true, 5, 1, "a", LABEL_NONE}, /* preference_700K */
-        {"{\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") ",\"source\":\"magpie_ultra\"}", "pair", RECORD_PAIR, true, -1, -1,
-         "a", LABEL_NONE}, /* Skywork */
-        {"{\"prompt_id\":\"7\",\"prompt\":\"q\",\"all_generated_responses\":[\"a\",\"c\",\"b\"],\"all_rm_scores\":[0.17,0.15,0.13],"
-         "\"chosen\":" BOTH("q", "a") ",\"rejected\":" BOTH("q", "b") "}",
-         "best-of", RECORD_RESPONSES, false, 0.17, 0.13, "a", LABEL_NONE}, /* princeton-nlp */
-        {"{\"prompt\":\"q\",\"completion\":\"a\",\"label\":false}", "completion", RECORD_SFT, false, -1, -1, "a", LABEL_UNDESIRED},
-        {"{\"prompt\":[" TURN("user", "q") "],\"completion\":[" TURN("assistant",
-                                                                     "a") "],\"label\":true,\"chat_template_kwargs\":{\"x\":1}}",
-         "completion", RECORD_SFT, true, -1, -1, "a", LABEL_DESIRED},
-        {"{\"prompt\":\"q\",\"completions\":[\"a\",\" b\"],\"labels\":[true,false]}", "steps", RECORD_SFT, false, -1, -1, "a\n b",
-         LABEL_UNDESIRED},
-        {"{\"prompt\":\"q\",\"completions\":[\"a\"],\"labels\":[1]}", "steps", RECORD_SFT, false, -1, -1, "a", LABEL_DESIRED},
-        {"{\"text\":\"a\"}", "text", RECORD_SFT, false, -1, -1, "a", LABEL_NONE},
-        {"{\"messages\":" BOTH("q", "a") ",\"tools\":\"[{\\\"name\\\":\\\"f\\\"}]\",\"images\":[]}", "messages", RECORD_SFT, true, -1, -1,
-         "a", LABEL_NONE},
-        {"{\"instruction\":\"q\",\"input\":\"i\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, false, -1, -1, "a",
-         LABEL_NONE}, /* LLaMA-Factory */
-        {"{\"instruction\":\"q\",\"input\":\"\",\"output\":\"a\",\"kto_tag\":true}", "instruction", RECORD_SFT, false, -1, -1, "a",
-         LABEL_DESIRED},
-        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"a\"},\"rejected\":{\"from\":"
-         "\"gpt\",\"value\":\"b\"},\"system\":\"s\",\"tools\":\"\"}",
-         "sharegpt", RECORD_PAIR, true, -1, -1, "a", LABEL_NONE},
-        {"{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"a\"}],\"kto_tag\":false}", "conversation",
-         RECORD_SFT, true, -1, -1, "a", LABEL_UNDESIRED},
-        {"{\"messages\":" BOTH("q", "a") ",\"label\":true}", "messages", RECORD_SFT, true, -1, -1, "a", LABEL_DESIRED},
-        {"{\"system\":\"s\",\"question\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, true, -1, -1, "a",
-         LABEL_NONE}, /* Axolotl: intel */
-        {"{\"input\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "alpaca", RECORD_PAIR, false, -1, -1, "a", LABEL_NONE}, /* icr */
-        {"{\"system\":\"\",\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}", "pair", RECORD_PAIR, true, -1, -1, "a",
-         LABEL_NONE}, /* prompt_pairs */
-        {"{\"system\":\"s\",\"instruction\":\"q\",\"chosen_response\":\"a\",\"rejected_response\":\"b\"}", "argilla", RECORD_PAIR, true, -1,
-         -1, "a", LABEL_NONE},
-    };
     struct record r = {0};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (read_text(&r, cases[i].row) != ST_OK) fail_msg("case %zu: %s", i, status_message());
+    for (size_t i = 0; i < sizeof data_sets / sizeof data_sets[0]; i++) {
+        if (read_text(&r, data_sets[i].row) != ST_OK) fail_msg("case %zu: %s", i, status_message());
         const bool many = r.kind == RECORD_RESPONSES;
-        if (strcmp(r.form, cases[i].form) != 0) fail_msg("case %zu: read as %s", i, r.form);
-        assert_int_equal(r.kind, cases[i].kind);
-        assert_int_equal(r.label, cases[i].label);
-        assert_int_equal(r.conversational, cases[i].conversational);
-        if (cases[i].answer) assert_answer(&r, many ? &r.responses[0].text : &r.chosen, cases[i].answer);
+        if (strcmp(r.form, data_sets[i].form) != 0) fail_msg("case %zu: read as %s", i, r.form);
+        assert_int_equal(r.kind, data_sets[i].kind);
+        assert_int_equal(r.label, data_sets[i].label);
+        assert_int_equal(r.conversational, data_sets[i].conversational);
+        if (data_sets[i].answer) assert_answer(&r, many ? &r.responses[0].text : &r.chosen, data_sets[i].answer);
         if (r.kind == RECORD_PAIR) assert_answer(&r, &r.rejected, "b");
         const double w = many ? r.responses[0].score : r.score_chosen,
                      l = many ? r.responses[r.response_count - 1].score : r.score_rejected;
-        assert_true(cases[i].chosen == -1 ? isnan(w) && isnan(l) : w == cases[i].chosen && l == cases[i].rejected);
+        assert_true(data_sets[i].chosen == -1 ? isnan(w) && isnan(l) : w == data_sets[i].chosen && l == data_sets[i].rejected);
     }
     assert_int_equal(read_text(&r, "{\"messages\":" BOTH("q", "a") ",\"tools\":\"[{\\\"name\\\":\\\"f\\\"}]\"}"), ST_OK);
     assert_true(r.tools.size == 14 && memcmp(r.tools.text, "[{\"name\":\"f\"}]", 14) == 0);

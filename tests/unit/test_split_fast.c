@@ -63,63 +63,19 @@ static void every_code_point(void **state) {
     pattern_match_free(match);
 }
 
+/* What random texts are put together from. */
+/* clang-format off */
+static const char *const parts[] = {
+    "a", "B", "word", "s", "t", "re", "LL", "'", "''", "'S", "'lL", "'ve", "\xe2\x80\x99s", " ", " ", "  ", "\n",
+    "\r\n", "\r", "\t", "\v", "\xc2\xa0", "\xe3\x80\x80", "\xe2\x80\xa8", "\xe1\xa0\x8e", "1", "23", "456", "7890123",
+    "\xd9\xa1", "\xc2\xbd", "\xc2\xb2", "!", "...", "-", "_", "\\", "/\n", "\xc5\xbf", "\xe2\x84\xaa", "\xc3\xa9",
+    "e\xcc\x81", "\xd1\x8f", "\xe6\x95\xb0\xe5\xad\x97", "\xed\x95\x9c", "\xf0\x9f\x98\x80", "\xe2\x80\x8d",
+    "\xef\xb8\x8f", "\xf0\xb1\x8d\x90", "\xf0\x9e\x93\xb0", "\xee\x80\x80", "\xcd\xb8", "\x01", "\x7f", "\xc2\x85",
+};
+/* clang-format on */
+
 static void random_text(void **state) {
     (void)state;
-    static const char *const parts[] = {"a",
-                                        "B",
-                                        "word",
-                                        "s",
-                                        "t",
-                                        "re",
-                                        "LL",
-                                        "'",
-                                        "''",
-                                        "'S",
-                                        "'lL",
-                                        "'ve",
-                                        "\xe2\x80\x99s",
-                                        " ",
-                                        " ",
-                                        "  ",
-                                        "\n",
-                                        "\r\n",
-                                        "\r",
-                                        "\t",
-                                        "\v",
-                                        "\xc2\xa0",
-                                        "\xe3\x80\x80",
-                                        "\xe2\x80\xa8",
-                                        "\xe1\xa0\x8e",
-                                        "1",
-                                        "23",
-                                        "456",
-                                        "7890123",
-                                        "\xd9\xa1",
-                                        "\xc2\xbd",
-                                        "\xc2\xb2",
-                                        "!",
-                                        "...",
-                                        "-",
-                                        "_",
-                                        "\\",
-                                        "/\n",
-                                        "\xc5\xbf",
-                                        "\xe2\x84\xaa",
-                                        "\xc3\xa9",
-                                        "e\xcc\x81",
-                                        "\xd1\x8f",
-                                        "\xe6\x95\xb0\xe5\xad\x97",
-                                        "\xed\x95\x9c",
-                                        "\xf0\x9f\x98\x80",
-                                        "\xe2\x80\x8d",
-                                        "\xef\xb8\x8f",
-                                        "\xf0\xb1\x8d\x90",
-                                        "\xf0\x9e\x93\xb0",
-                                        "\xee\x80\x80",
-                                        "\xcd\xb8",
-                                        "\x01",
-                                        "\x7f",
-                                        "\xc2\x85"};
     struct rng rng = rng_seeded(11);
     void *match = pattern_match_new();
     struct buf text = {0};
