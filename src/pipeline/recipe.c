@@ -243,7 +243,7 @@ static void set_counter(struct loader *l, size_t at, const char *value, size_t s
 }
 
 /* `turn` with node for every combination of the values of the variables each->keys[at ..], the last one's changing first. Values stand
- * between commas. */
+ * between commas; where there are none at all, there is no turn, so that --set modes= leaves a loop out. */
 static status each_turn(struct loader *l, const struct yaml_node *each, size_t at, const struct yaml_node *node, turn_fn *turn,
                         void *context) {
     if (at == each->count) {
@@ -256,13 +256,13 @@ static status each_turn(struct loader *l, const struct yaml_node *each, size_t a
     TRY(expect(l, values, YAML_SCALAR, each->keys[at]));
     TRY(fill_text(l, &text, values->text, values->line, 0));
     TRY(add_counter(l, each->keys[at], values->line, "each"));
-    for (;;) {
+    for (bool more = *text; more;) {
         const size_t size = strcspn(text, ",");
         if (!size) return AT_LINE(ST_FORMAT, values->line, "%s expects values with commas between them, and one is empty", each->keys[at]);
         set_counter(l, var, text, size);
         TRY(each_turn(l, each, at + 1, node, turn, context));
-        if (!text[size]) break;
-        text += size + 1;
+        more = text[size];
+        text += size + more;
     }
     l->var_count = var;
     return ST_OK;
@@ -670,7 +670,9 @@ static status read_recipe(struct loader *l) {
     if (!*r->output) return AT_LINE(ST_FORMAT, output->line, "'output' is empty");
     r->stages = arena_take(&r->arena, RECIPE_STAGES_MAX, sizeof *r->stages);
     TRY(read_stages(l, stages, NULL));
-    if (!r->stage_count) return AT_LINE(ST_FORMAT, stages->line, "every stage is left out by its 'when' or 'unless'");
+    if (!r->stage_count)
+        return AT_LINE(ST_FORMAT, stages->line,
+                       "no stage is left: each is left out by its 'when' or 'unless', or stands in a loop without values");
     if ((closing = yaml_get(root, "closing"))) {
         TRY(expect(l, closing, YAML_SCALAR, "closing"));
         TRY(fill_text(l, &r->closing, closing->text, closing->line, 0));

@@ -144,7 +144,7 @@ static void leaves_stages_out(void **unused) {
     }
     struct recipe r;
     assert_int_equal(load(&r, "output: o\nstages: [{name: a, when: \"\", run: tool}]\n", NULL), ST_FORMAT);
-    assert_non_null(strstr(status_message(), "every stage is left out"));
+    assert_non_null(strstr(status_message(), "no stage is left"));
     recipe_release(&r);
     assert_int_equal(load(&r, "output: o\nstages: [{name: a, when: [x], run: tool}]\n", NULL), ST_FORMAT);
     assert_non_null(strstr(status_message(), "'when' is a list"));
@@ -217,6 +217,38 @@ static void loops_over_values(void **unused) {
     assert_int_equal(r.stages[12].needs.count, 2);
     assert_string_equal(r.stages[12].needs.items[1], "o/a-2");
     buf_release(&line);
+    recipe_release(&r);
+}
+
+/* Without a value there is no turn, in stages as in lists; with a loop around as well. */
+static void loops_over_nothing(void **unused) {
+    (void)unused;
+    struct recipe r;
+    static const char text[] = "output: o\n"
+                               "vars: {modes: \"a,b\", seeds: \"1,2\"}\n"
+                               "stages:\n"
+                               "  - each: {seed: \"${seeds}\", mode: \"${modes}\"}\n"
+                               "    stages: [{name: \"${mode}-${seed}\", run: tool}]\n"
+                               "  - name: all\n"
+                               "    run: tool\n"
+                               "    args: [x, {each: {mode: \"${modes}\"}, text: \"is-${mode}\"}]\n"
+                               "    with: {goal: [{each: {mode: \"${modes}\"}, text: \"${mode}\"}]}\n";
+    struct opt_list set = {.items = {"modes="}, .count = 1};
+    if (load(&r, text, &set) != ST_OK) fail_msg("%s", status_message());
+    assert_int_equal(r.stage_count, 1);
+    assert_string_equal(r.stages[0].name, "all");
+    struct buf line = {0};
+    recipe_shell_line(&line, &r.stages[0]);
+    assert_string_equal(buf_text(&line), "rapt tool x");
+    buf_release(&line);
+    recipe_release(&r);
+    set = (struct opt_list){.items = {"modes=a,"}, .count = 1};
+    assert_int_equal(load(&r, text, &set), ST_FORMAT);
+    assert_non_null(strstr(status_message(), "mode expects values with commas between them, and one is empty"));
+    recipe_release(&r);
+    assert_int_equal(load(&r, "output: o\nvars: {m: \"\"}\nstages: [{each: {a: \"${m}\"}, stages: [{name: x, run: tool}]}]\n", NULL),
+                     ST_FORMAT);
+    assert_non_null(strstr(status_message(), "no stage is left"));
     recipe_release(&r);
 }
 
@@ -453,11 +485,13 @@ int main(void) {
     char folder[] = "/tmp/rapt_recipe_XXXXXX";
     if (!mkdtemp(folder) || chdir(folder) != 0) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_tree),      cmocka_unit_test(refuses_bad_yaml),     cmocka_unit_test(bounds_yaml),
-        cmocka_unit_test(leaves_stages_out), cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values),
-        cmocka_unit_test(set_wins),          cmocka_unit_test(refuses_bad_recipes),  cmocka_unit_test(bounds_variables),
-        cmocka_unit_test(keys_see_changes),  cmocka_unit_test(keys_see_programs),    cmocka_unit_test(keeps_state),
-        cmocka_unit_test(compares_paths),
+        cmocka_unit_test(reads_a_tree),         cmocka_unit_test(refuses_bad_yaml),
+        cmocka_unit_test(bounds_yaml),          cmocka_unit_test(leaves_stages_out),
+        cmocka_unit_test(builds_command_lines), cmocka_unit_test(loops_over_values),
+        cmocka_unit_test(loops_over_nothing),   cmocka_unit_test(set_wins),
+        cmocka_unit_test(refuses_bad_recipes),  cmocka_unit_test(bounds_variables),
+        cmocka_unit_test(keys_see_changes),     cmocka_unit_test(keys_see_programs),
+        cmocka_unit_test(keeps_state),          cmocka_unit_test(compares_paths),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     struct buf command = {0};
