@@ -14,9 +14,11 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 flags=(-std=c11 -g -O1 -march=x86-64-v3 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -I"$root/src" -I"$root/include")
 read -ra packages <<<"$(pkg-config --cflags --libs libxxhash libutf8proc libpcre2-8 yaml-0.1 zlib libzstd)"
-# What they do not call, of products, models and the OpenMP runtime, stays unresolved. Only what the targets reach: base, format, text, rows, answers of a judge, rows of evaluations and the storage types; no oneDNN and no OpenMP runtime.
-sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/num/dtype*.c)
-for f in "$root"/src/eval/{alpaca,arena_hard,gsm8k,harness,lc_fit,mc_extra,mc_task,mt_answer,mt_bench,twister}.c "$root"/src/net/cache.c "$root"/src/reward/judge_answer.c "$root"/src/text/*.c "$root"/src/data/{record,source,pair,augment}*.c; do [ -e "$f" ] && sources+=("$f"); done
+# What the targets reach, no more: what that calls beside (products, decoders, oneDNN, the OpenMP runtime) stays unresolved and is never called.
+sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/model/*.c "$root"/src/num/dtype*.c "$root"/src/text/*.c)
+sources+=("$root"/src/data/{record,source,pair,augment}*.c "$root"/src/infer/{sampler,token_json}.c "$root"/src/net/cache.c "$root"/src/pipeline/recipe.c)
+sources+=("$root"/src/eval/{alpaca,arena_hard,gsm8k,harness,lc_fit,mc_extra,mc_task,mt_answer,mt_bench,twister}.c "$root"/src/reward/judge_answer.c)
+sources+=("$root"/src/serve/{api_answer,api_prompt,api_request,api_score,engine,metrics}.c)
 for t in "${targets[@]}"; do
   echo "== $t"
   "$clang" "${flags[@]}" -fsanitize=fuzzer "$root/tests/fuzz/fuzz_$t.c" "${sources[@]}" -o "$out/fuzz_$t" -lxxhash -lm "${packages[@]}" -Wl,--unresolved-symbols=ignore-all -Wl,-z,lazy -no-pie
