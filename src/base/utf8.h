@@ -16,6 +16,8 @@ size_t utf8_valid_prefix(const char *text, size_t size);
 /* The code point of a well-formed sequence of n bytes, and back; utf8_put writes up to 4 bytes and returns how many. */
 uint32_t utf8_get(const char *at, size_t n);
 size_t utf8_put(char out[4], uint32_t code);
+/* Characters of a text, code points that is. */
+size_t utf8_count(const char *text, size_t size);
 /* Unicode's White_Space. */
 bool utf8_is_space(uint32_t code);
 /* How many of the bytes may be shown now: all but a tail that is the beginning of a character whose rest is still to come. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "data/pair.h"
 
 enum {
@@ -53,22 +54,16 @@ static uint64_t *unusable(struct pair_counts *counts, const struct record *r, si
     return record_text_empty(&p->text, r->conversational) ? &counts->dropped_empty : NULL;
 }
 
-static size_t count_characters(const char *text, size_t size) {
-    size_t n = 0;
-    for (size_t i = 0; i < size; i++) n += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return n;
-}
-
 /* Code points of a response; of messages those of their contents that are strings. */
 static size_t characters(const struct record *r, const struct buf *text) {
-    if (!r->conversational) return count_characters(buf_text(text), text->size);
+    if (!r->conversational) return utf8_count(buf_text(text), text->size);
     struct json_iter it = json_iter_begin((struct json){buf_text(text), text->size});
     struct json key, message;
     struct buf content = {0};
     size_t n = 0;
     while (json_iter_next(&it, &key, &message)) {
         buf_clear(&content);
-        if (json_string(&content, json_get(message, "content"))) n += count_characters(buf_text(&content), content.size);
+        if (json_string(&content, json_get(message, "content"))) n += utf8_count(buf_text(&content), content.size);
     }
     buf_release(&content);
     return n;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "eval/harness.h"
 #include "format/csv.h"
 #include "format/rows.h"
@@ -16,7 +17,7 @@ static status length_of(double *out, struct json row, const char *name) {
     *out = 0;
     if (!json_string(&text, value))
         return FAIL(ST_FORMAT, "field %s: expected a string, found %s", name, json_kind_name(json_kind_of(value)));
-    for (size_t i = 0; i < text.size; i++) *out += ((unsigned char)text.data[i] & 0xc0) != 0x80;
+    *out = (double)utf8_count(buf_text(&text), text.size);
     buf_release(&text);
     return ST_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "eval/mc_run.h"
+#include "base/utf8.h"
 
 struct question {
     struct remote_question remote; /* first */
@@ -40,12 +41,6 @@ static void put(void *context, struct buf *out, const struct remote_question *as
     buf_append_text(out, ", \"temperature\": 0, \"max_tokens\": 1, \"logprobs\": 1, \"echo\": true}");
 }
 
-static size_t characters(const char *text, size_t size) {
-    size_t count = 0;
-    for (size_t i = 0; i < size; i++) count += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return count;
-}
-
 /* The token where the choice begins, by where the server says that tokens begin. It is counted from the token behind the prompt, which is
  * the answer's only one: what stands in front may be longer than what was sent, by a begin-of-text token or a goal that the server wrote.
  */
@@ -58,7 +53,7 @@ static status find_choice(size_t *from, const struct asking *x, const struct que
     int64_t last = 0, at;
     buf_append(&choice, buf_text(context) + kept, context->size - kept);
     put_choice(&choice, x, q);
-    const size_t length = characters(buf_text(&choice), choice.size);
+    const size_t length = utf8_count(buf_text(&choice), choice.size);
     buf_release(&choice);
     for (size_t i = 0; i < count; i++)
         if (!json_iter_next(&it, &key, &item) || !json_int(&last, item))

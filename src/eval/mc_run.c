@@ -151,19 +151,16 @@ static status score_documents(struct scoring *x, const struct harness_prompt *pr
 
 /* ---- figures: process_results ---- */
 
-static size_t characters(const char *text) {
-    size_t count = 0;
-    for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
-    return count;
-}
-
 /* The first of the largest, each divided by a length: 0 none, 1 characters, 2 bytes. */
 static size_t best_choice(const struct mc_document *d, int length) {
     size_t best = 0;
     double most = -(double)INFINITY;
     for (size_t i = 0; i < d->item.count; i++) {
         const char *text = d->item.choices[i];
-        const double by = length == 0 ? 1 : length == 1 ? (double)characters(text) : (double)strlen(text), value = d->logp[i] / by;
+        const double by = length == 0   ? 1
+                          : length == 1 ? (double)utf8_count(text, strlen(text))
+                                        : (double)strlen(text),
+                     value = d->logp[i] / by;
         if (value > most) most = value, best = i;
     }
     return best;

@@ -69,12 +69,6 @@ static void put_chat_logprobs(struct buf *out, const struct api_call *c, const s
     buf_append_text(out, "], \"refusal\": null}");
 }
 
-static size_t count_chars(const char *text, size_t size) {
-    size_t n = 0;
-    for (size_t i = 0; i < size; i++) n += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return n;
-}
-
 /* One column of the log-probs of /v1/completions, over the prompt's tokens (echo) and tokens [from, to) of the choice. */
 enum column { NAMES, LOGPS, TOPS, OFFSETS };
 struct rows {
@@ -126,7 +120,7 @@ static size_t put_column(struct buf *out, const struct rows *r, enum column colu
     for (size_t i = 0; p && i < p->ids.count; i++, some = true) {
         if (some) buf_append_text(out, ", ");
         put_cell(out, r, column, p->ids.data[i], i ? &r->x->prompt_odds[i] : NULL, chars);
-        chars += count_chars(buf_text(&p->text) + before, p->ends[i] - before);
+        chars += utf8_count(buf_text(&p->text) + before, p->ends[i] - before);
         before = p->ends[i];
     }
     before = r->from ? r->x->tokens[r->from - 1].end : 0;
@@ -134,7 +128,7 @@ static size_t put_column(struct buf *out, const struct rows *r, enum column colu
         const size_t end = r->x->tokens[i].end < r->x->text.size ? r->x->tokens[i].end : r->x->text.size;
         if (some) buf_append_text(out, ", ");
         put_cell(out, r, column, r->x->tokens[i].id, &r->x->odds[i], chars);
-        if (end > before) chars += count_chars(r->x->text.data + before, end - before), before = end;
+        if (end > before) chars += utf8_count(r->x->text.data + before, end - before), before = end;
     }
     buf_append_char(out, ']');
     return chars;

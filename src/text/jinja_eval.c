@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "text/jinja_value.h"
+#include "base/utf8.h"
 
 enum flow { FLOW_NEXT, FLOW_BREAK, FLOW_CONTINUE };
 
@@ -468,7 +469,7 @@ static status run_generation(struct jrender *r, enum flow *flow, const struct jn
     if (!r->spans) return run(r, flow, &n->body, inner);
     TRY(capture(r, &text, flow, &n->body, inner));
     TRY(jr_tick(r, (r->top->size - r->counted) / 256));
-    r->chars += jv_count_chars(buf_text(r->top) + r->counted, r->top->size - r->counted);
+    r->chars += utf8_count(buf_text(r->top) + r->counted, r->top->size - r->counted);
     r->counted = r->top->size;
     const struct text_span span = {r->chars, r->chars + text.s->chars};
     if (r->spans->size > r->limits.output_bytes) return FAIL(ST_UNSUPPORTED, "template line %d: too many generation blocks", r->line);

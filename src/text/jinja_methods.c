@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/jinja_case.h"
+#include "base/utf8.h"
 #include "text/jinja_value.h"
 
 struct method_row {
@@ -143,7 +144,7 @@ static status find_any(struct jrender *r, struct jvalue *out, struct jvalue self
     if (inside) TRY(last ? find_last(r, &hit, &part, needle) : jv_find(r, &hit, part.data, part.size, needle->data, needle->size, 0));
     if (hit == SIZE_MAX && must) return jr_fail(r, "substring not found");
     if (hit != SIZE_MAX) TRY(jr_tick(r, hit / 256));
-    *out = jv_int(hit == SIZE_MAX ? -1 : (int64_t)(offset + jv_count_chars(part.data, hit)));
+    *out = jv_int(hit == SIZE_MAX ? -1 : (int64_t)(offset + utf8_count(part.data, hit)));
     return ST_OK;
 }
 METHOD(str_find) {

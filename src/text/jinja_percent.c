@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "text/jinja_value.h"
+#include "base/utf8.h"
 
 #define WIDTH_MAX 4096
 
@@ -15,7 +16,7 @@ struct spec {
 };
 
 static status put_padded(struct jrender *r, struct buf *out, const struct spec *s, const char *text, size_t size, bool numeric) {
-    size_t chars = jv_count_chars(text, size), pad = s->width > chars ? s->width - chars : 0, sign = 0;
+    size_t chars = utf8_count(text, size), pad = s->width > chars ? s->width - chars : 0, sign = 0;
     if (numeric && s->zero && !s->left && size && strchr("+- ", text[0])) sign = 1;
     if (numeric && s->zero && !s->left) TRY(jr_put(r, out, text, sign));
     for (size_t i = 0; !s->left && i < pad; i++) TRY(jr_put(r, out, numeric && s->zero ? "0" : " ", 1));
@@ -29,7 +30,7 @@ static status put_string(struct jrender *r, struct buf *out, const struct spec *
     struct buf text = {0};
     status st = repr ? jv_put_repr(r, &text, v, 0) : jv_put_str(r, &text, v);
     if (st == ST_OK) {
-        struct jstr whole = {buf_text(&text), text.size, jv_count_chars(buf_text(&text), text.size)};
+        struct jstr whole = {buf_text(&text), text.size, utf8_count(buf_text(&text), text.size)};
         size_t size = s->precision >= 0 && (size_t)s->precision < whole.chars ? jv_char_offset(&whole, (size_t)s->precision) : whole.size;
         st = put_padded(r, out, s, whole.data, size, false);
     }

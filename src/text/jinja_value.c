@@ -8,6 +8,7 @@
 #include <utf8proc.h>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "text/jinja_value.h"
 
 /* ---- limits and errors ---- */
@@ -74,17 +75,11 @@ struct jvalue jv_int(int64_t i) { return (struct jvalue){.kind = JV_INT, .i = i}
 struct jvalue jv_float(double d) { return (struct jvalue){.kind = JV_FLOAT, .d = d}; }
 struct jvalue jv_undefined(const char *why) { return (struct jvalue){.kind = JV_UNDEFINED, .why = why}; }
 
-size_t jv_count_chars(const char *text, size_t size) {
-    size_t n = 0;
-    for (size_t i = 0; i < size; i++) n += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return n;
-}
-
 status jv_view(struct jrender *r, struct jvalue *out, const char *text, size_t size) {
     struct jstr *s = NULL;
     TRY(jr_take(r, &s, 1, sizeof *s));
     TRY(jr_tick(r, size / 256));
-    *s = (struct jstr){text, size, jv_count_chars(text, size)};
+    *s = (struct jstr){text, size, utf8_count(text, size)};
     *out = (struct jvalue){.kind = JV_STRING, .s = s};
     return ST_OK;
 }
@@ -240,7 +235,7 @@ status jv_dict_get(struct jrender *r, struct jvalue *out, const struct jdict *d,
 }
 
 status jv_dict_get_text(struct jrender *r, struct jvalue *out, const struct jdict *d, const char *key) {
-    struct jstr s = {key, strlen(key), jv_count_chars(key, strlen(key))};
+    struct jstr s = {key, strlen(key), utf8_count(key, strlen(key))};
     return jv_dict_get(r, out, d, (struct jvalue){.kind = JV_STRING, .s = &s});
 }
 

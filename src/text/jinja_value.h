@@ -171,7 +171,6 @@ struct jdump {
 status jv_put_json(struct jrender *r, struct buf *out, struct jvalue v, const struct jdump *how, int depth);
 status jv_to_string(struct jrender *r, struct jvalue *out, struct jvalue v); /* str(v); a string stays itself */
 void jv_put_double(struct buf *out, double d);                               /* repr of a float */
-size_t jv_count_chars(const char *text, size_t size);
 /* The byte offset of character `index` <= chars. */
 size_t jv_char_offset(const struct jstr *s, size_t index);
 /* Finds needle in hay from byte `from`; SIZE_MAX when absent. Charges steps. */

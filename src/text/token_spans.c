@@ -10,6 +10,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/tokenizer_state.h"
 
 #define MARK "\xe2\x96\x81"
@@ -239,7 +240,7 @@ static status mark(uint8_t *mask, const struct walk *w, const struct text_span *
 status tokenizer_mark_spans(uint8_t *mask, const struct tokenizer *t, const int32_t *ids, size_t count, const char *text, size_t size,
                             const struct text_span *spans, size_t span_count) {
     struct walk w = {.t = t, .ids = ids, .count = count, .text = text, .at = text, .end = text + size};
-    for (size_t i = 0; i < size; i++) w.characters += ((unsigned char)text[i] & 0xc0) != 0x80;
+    w.characters = (int32_t)utf8_count(text, size);
     w.starts = mem_alloc((count + 1) * sizeof *w.starts);
     w.ranges = mem_alloc((count + 1) * sizeof *w.ranges);
     w.owner = mem_alloc(((size_t)w.characters + 1) * sizeof *w.owner);

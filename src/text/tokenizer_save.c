@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "text/tokenizer_state.h"
 
 static void put_token(struct buf *out, const struct tokenizer *t, int32_t id) {
@@ -121,12 +122,6 @@ static int compare_scored(const void *a, const void *b) {
     return x->left != y->left ? (x->left < y->left ? -1 : 1) : x->right < y->right ? -1 : x->right > y->right;
 }
 
-static uint32_t char_count(const char *text, size_t size) {
-    uint32_t n = 0;
-    for (size_t i = 0; i < size; i++) n += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return n;
-}
-
 static void put_scored_merges(struct buf *out, const struct tokenizer *t) {
     struct buf all = {0};
     const struct bpe *v = &t->bpe;
@@ -137,7 +132,8 @@ static void put_scored_merges(struct buf *out, const struct tokenizer *t) {
             if (((unsigned char)*right & 0xc0) == 0x80) continue;
             int32_t l = bpe_find(v, v->text[id], cut), r = bpe_find(v, right, v->size[id] - cut);
             if (l < 0 || r < 0) continue;
-            struct scored_merge m = {t->spm.rank[id], id, l, r, char_count(v->text[id], cut), char_count(right, v->size[id] - cut)};
+            struct scored_merge m = {
+                t->spm.rank[id], id, l, r, (uint32_t)utf8_count(v->text[id], cut), (uint32_t)utf8_count(right, v->size[id] - cut)};
             buf_append(&all, &m, sizeof m);
         }
     }
