@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/cli_fields.h"
 #include "cli/cli_kwargs.h"
 #include "cli/cmd.h"
@@ -11,7 +12,7 @@
 
 struct options {
     const char *model, *input, *kwargs;
-    bool generation, json;
+    bool generation, assistant, json;
     struct opt_list fields;
 };
 
@@ -21,9 +22,13 @@ static const struct opt_row rows[] = {
     {"input", OPT_STR, FIELD(input), "F", NULL, NULL, "conversations, one JSON row a line; - is stdin"},
     {"add-generation-prompt", OPT_FLAG, FIELD(generation), NULL, NULL, NULL,
      "open the assistant's turn at the end; of rows with an answer the prompt alone is rendered"},
+    {"assistant-mask", OPT_FLAG, FIELD(assistant), NULL, NULL, NULL,
+     "show between \u27e6 and \u27e7 what train --assistant-only-loss learns: what the assistant wrote, the ends of its turns included"},
     CLI_FIELD_ROW(FIELD(fields)),
     CLI_KWARGS_ROW(FIELD(kwargs)),
-    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL, "one JSON object a row: {\"line\": N, \"text\": \"...\"}"},
+    {"json", OPT_FLAG, FIELD(json), NULL, NULL, NULL,
+     "one JSON object a row: {\"line\": N, \"text\": \"...\"}; with --assistant-mask also \"assistant\": [[start, end], ...] in "
+     "characters"},
 };
 
 const struct opt_spec cmd_template_spec = {
@@ -59,23 +64,44 @@ static status row_messages(struct json *messages, struct record *r, struct buf *
     return ST_OK;
 }
 
+/* The text with marks around its spans, which stand in order. */
+static void put_marked(struct buf *out, const struct buf *text, const struct text_span *spans, size_t count) {
+    const char *at = buf_text(text), *end = at + text->size;
+    size_t character = 0;
+    for (size_t i = 0; i < 2 * count; i++) {
+        const size_t to = i % 2 ? spans[i / 2].end : spans[i / 2].start;
+        const char *from = at;
+        for (; character < to && at < end; character++) at += utf8_size(at, end) ? utf8_size(at, end) : 1;
+        buf_append(out, from, (size_t)(at - from));
+        buf_append_text(out, i % 2 ? "\u27e7" : "\u27e6");
+    }
+    buf_append(out, at, (size_t)(end - at));
+}
+
 static status show_row(const struct options *o, const struct encoder *e, struct record *r, struct buf *joined, struct json row,
                        uint64_t line) {
-    struct buf text = {0}, out = {0};
+    struct buf text = {0}, spans = {0}, out = {0};
     struct json messages;
     record_clear(r);
     status s = row_messages(&messages, r, joined, row, o->generation);
-    if (s == ST_OK) s = chat_render(e->chat, &text, messages, r->tools, r->chat_template_kwargs, o->generation);
+    if (s == ST_OK)
+        s = o->assistant ? chat_render_assistant(e->chat, &text, &spans, messages, r->tools, r->chat_template_kwargs)
+                         : chat_render(e->chat, &text, messages, r->tools, r->chat_template_kwargs, o->generation);
+    const struct text_span *span = (const struct text_span *)(const void *)buf_text(&spans);
+    const size_t count = spans.size / sizeof *span;
     if (s == ST_OK && o->json) {
         buf_printf(&out, "{\"line\": %llu, \"text\": ", (unsigned long long)line);
         json_put_string(&out, buf_text(&text), text.size);
-        buf_append_char(&out, '}');
+        if (o->assistant) buf_append_text(&out, ", \"assistant\": [");
+        for (size_t i = 0; i < count; i++) buf_printf(&out, "%s[%zu, %zu]", i ? ", " : "", span[i].start, span[i].end);
+        buf_append_text(&out, o->assistant ? "]}" : "}");
     } else if (s == ST_OK) {
-        buf_append(&out, buf_text(&text), text.size);
+        put_marked(&out, &text, span, count);
     }
     buf_append_char(&out, '\n');
     if (s == ST_OK && fwrite(out.data, 1, out.size, stdout) != out.size) s = FAIL(ST_IO, "stdout: write failed");
     buf_release(&text);
+    buf_release(&spans);
     buf_release(&out);
     return s;
 }
@@ -112,6 +138,7 @@ status cmd_template_run(int argc, char **argv) {
     TRY(cmd_parse(&r, &cmd_template_spec, &o, argc, argv, &done));
     if (done) return ST_OK;
     if (!o.model || !o.input) return FAIL(ST_USAGE, "--model and --input are needed");
+    if (o.assistant && o.generation) return FAIL(ST_USAGE, "--assistant-mask is of whole conversations: leave out --add-generation-prompt");
     TRY(encoder_open(&e, o.model));
     status s = e.chat ? encoder_set_kwargs(&e, o.kwargs, &(struct kwargs_places){.model = o.model})
                       : FAIL(ST_UNSUPPORTED, "%s: %s", o.model, e.why_no_chat);

@@ -49,7 +49,8 @@ static const struct opt_row rows[] = {
     {"completion-only-loss", OPT_CHOICE, FIELD(completion_only), NULL, "true", "true|false",
      "sft: the loss of completions only, or of all tokens, the prompt's too"},
     {"assistant-only-loss", OPT_FLAG, FIELD(assistant_only), NULL, NULL, NULL,
-     "sft: the loss of what the chat template's {% generation %} blocks hold, in every turn of a conversation (TRL)"},
+     "sft: the loss of what the assistant wrote, in every turn of a conversation (TRL): what the chat template's {% generation %} blocks "
+     "hold, else what its turns add to the text; rapt template --assistant-mask shows it"},
     {"loss-type", OPT_LIST, FIELD(loss.types), "NAMES", NULL, NULL, "one loss, or the sum of several:"},
     {"loss-weights", OPT_LIST, FIELD(loss.weights), "W,W", NULL, NULL, "what each loss of --loss-type is multiplied by (1 where left out)"},
     {"margin", OPT_CHOICE, FIELD(margin), NULL, "column", "column|scores|none",

@@ -90,8 +90,9 @@ status encode_render(struct encoder *e, const struct record *r, const struct buf
     buf_clear(&e->text);
     struct json array = {buf_text(messages), messages->size};
     buf_clear(&e->spans);
-    status s =
-        chat_render_marked(e->chat, &e->text, e->assistants ? &e->spans : NULL, array, r->tools, r->chat_template_kwargs, generation);
+    const bool marked = e->assistants && !generation;
+    status s = marked ? chat_render_assistant(e->chat, &e->text, &e->spans, array, r->tools, r->chat_template_kwargs)
+                      : chat_render(e->chat, &e->text, array, r->tools, r->chat_template_kwargs, generation);
     return s == ST_OK ? s : status_note(s, "chat template: ");
 }
 

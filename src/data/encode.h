@@ -13,7 +13,7 @@ struct encoder {
     char *why_no_chat;           /* the template's error, told when it would have been needed */
     bool whole;                  /* prompt stays empty, chosen and rejected hold all tokens of their conversation */
     bool one_text;               /* SFT: a row that is one list of messages has no prompt apart from its last answer */
-    bool assistants;             /* SFT: marks what the template's generation blocks hold (TRL's assistant_only_loss) */
+    bool assistants;             /* SFT: marks what the assistant wrote, in every turn (TRL's assistant_only_loss) */
     enum fit_compat compat;      /* how pairs are cut into prompt and responses; FIT_TRL_1 is the default */
     /* scratch */
     struct buf text, messages;

@@ -204,6 +204,8 @@ status chat_render_marked(const struct chat_template *c, struct buf *out, struct
     return s;
 }
 
+struct json chat_eos(const struct chat_template *c) { return (struct json){c->eos.data, c->eos.size}; }
+
 bool chat_has_generation(const struct chat_template *c) { return jinja_has_generation(c->template); }
 
 bool chat_has_system(const struct chat_template *c) { return c->has_system; }

@@ -19,10 +19,16 @@ status chat_render(const struct chat_template *c, struct buf *out, struct json m
 /* The same, and appends what the template's generation blocks hold to `spans` (struct text_span; NULL: not asked for): text/jinja.h. */
 status chat_render_marked(const struct chat_template *c, struct buf *out, struct buf *spans, struct json messages, struct json tools,
                           struct json kwargs, bool add_generation_prompt);
+/* A whole conversation, and to `spans` what the assistant wrote in it: the generation blocks, or where the template has none
+ * (chat_turns.c) what each of its turns adds to the rendering. ST_UNSUPPORTED where that cannot be told. */
+status chat_render_assistant(const struct chat_template *c, struct buf *out, struct buf *spans, struct json messages, struct json tools,
+                             struct json kwargs);
 /* Variables of every rendering, which a call's own come before; text: a JSON object. Under `strict` the template must name each of them. */
 status chat_set_kwargs(struct chat_template *c, const char *text, size_t size, bool strict);
 /* Those variables, or nothing. View. */
 struct json chat_kwargs(const struct chat_template *c);
+/* The end-of-text token as the JSON string that templates are given, or nothing. View. */
+struct json chat_eos(const struct chat_template *c);
 /* Does the template have generation blocks? */
 bool chat_has_generation(const struct chat_template *c);
 /* Does the template accept a system message (probe render: it neither fails nor loses the system text)? */

@@ -84,18 +84,14 @@ static status set_kwargs(struct trainer *t) {
     return s;
 }
 
-/* TRL's SFTTrainer puts a template of its own in place of some known ones without generation blocks; here the model's own has to have them.
- */
 static status set_assistants(struct trainer *t) {
     struct encoder *e = &t->encoder;
     e->assistants = t->o->assistant_only;
     if (!e->assistants) return ST_OK;
     if (!e->chat) return FAIL(ST_UNSUPPORTED, "--assistant-only-loss: %s: %s", t->o->model, e->why_no_chat);
     if (!chat_has_generation(e->chat))
-        return FAIL(
-            ST_UNSUPPORTED,
-            "--assistant-only-loss: %s: the chat template does not say what the assistant writes: it has no {%% generation %%} block",
-            t->o->model);
+        log_info("%s: the chat template has no {%% generation %%} block: what each of the assistant's turns adds to the text is trained on",
+                 t->o->model);
     return ST_OK;
 }
 

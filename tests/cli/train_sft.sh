@@ -13,6 +13,7 @@ open(sys.argv[2] + "/rows.jsonl", "w").write("".join(json.dumps(r) + "\n" for r 
 open(sys.argv[2] + "/text.jsonl", "w").write('{"prompt": "the", "completion": " had"}\n')
 P
 train() { "$RAPT" train --model "$dir/model" --objective sft --dtype f32 --threads 1 --max-steps 1 --logging-steps 1 --per-device-train-batch-size 8 "$@"; }
+first_loss() { python3 -c 'import json,sys; print(json.loads(open(sys.argv[1] + "/metrics.jsonl").readline())["loss"])' "$1"; }
 count=$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["losses"]))' "$golden/sft/loss.json")
 for i in $(seq 0 $((count - 1))); do
   options=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["losses"][int(sys.argv[2])]["options"])' "$golden/sft/loss.json" "$i")
@@ -36,7 +37,28 @@ fails 2 'assistant-only-loss has no effect with --objective dpo' train --train-d
 cp "$golden/llama_tiny/tokenizer_config.json" "$dir/model/tokenizer_config.json"
 fails 1 'assistant-only-loss: .*no chat template' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
 sed -i 's/{/{"chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}",/' "$dir/model/tokenizer_config.json"
-fails 1 'it has no {% generation %} block' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
+sed -i 's/{{ m.content }}{% endfor %}/{{ m.content if loop.last else 1 }}{% endfor %}/' "$dir/model/tokenizer_config.json"
+fails 1 'message 2: the chat template has no {% generation %} block, and it writes this turn otherwise' train --train-data "$dir/rows.jsonl" --output-dir "$dir/x" --assistant-only-loss
+
+# The same template without its marks: what the turns add to the text is what the marks held, so the same losses
+python3 - "$dir" <<'P'
+import json, re, sys
+config = json.load(open(sys.argv[1] + "/kept.json"))
+json.dump(dict(config, chat_template=re.sub("{% (end)?generation %}", "", config["chat_template"])), open(sys.argv[1] + "/model/tokenizer_config.json", "w"))
+P
+for i in 0 1; do
+  options=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["losses"][int(sys.argv[2])]["options"])' "$golden/sft/loss.json" "$i")
+  train --train-data "$dir/rows.jsonl" --output-dir "$dir/turns$i" $options 2>"$dir/err" >/dev/null || { cat "$dir/err"; exit 1; }
+  has "$dir/err" 'no {% generation %} block: what each of the'
+  [ "$(first_loss "$dir/turns$i")" = "$(first_loss "$dir/run$i")" ] || { echo "the turns' loss is not the marks'"; exit 1; }
+done
+"$RAPT" template --model "$dir/model" --input "$dir/rows.jsonl" --assistant-mask >"$dir/marked"
+head -1 "$dir/marked" | grep -q '^the had satthat⟦ on ate home</s>⟧the so the dogthat⟦ red</s>⟧$' || { head -1 "$dir/marked"; exit 1; }
+"$RAPT" template --model "$dir/model" --input "$dir/rows.jsonl" --assistant-mask --json >"$dir/marked"
+head -1 "$dir/marked" | grep -qF '"assistant": [[15, 31], [49, 57]]}' || { head -1 "$dir/marked"; exit 1; }
+fails 2 'assistant-mask is of whole conversations' "$RAPT" template --model "$dir/model" --input "$dir/rows.jsonl" --assistant-mask --add-generation-prompt
+cp "$golden/llama_tiny/tokenizer_config.json" "$dir/model/tokenizer_config.json"
+sed -i 's/{/{"chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}",/' "$dir/model/tokenizer_config.json"
 
 # chat_template_kwargs: a row's own before the option's; kept beside the weights and taken from there
 sed -i 's/"chat_template": "[^"]*"/"chat_template": "{% for m in messages %}{{ word if word is defined }}{{ m.content }}{% endfor %}"/' "$dir/model/tokenizer_config.json"

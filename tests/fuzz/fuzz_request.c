@@ -1,5 +1,6 @@
 /* Fuzz target: any bytes as the body of a request to rapt serve: what a chat, a text or a score asks for. A refusal is an error of HTTP in
- * whole JSON; what is taken keeps to its bounds, and its answer is whole JSON too. The first byte says which of them, and of which model. */
+ * whole JSON; what is taken keeps to its bounds, and its answer is whole JSON too. The first byte says which of them, and of which model.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

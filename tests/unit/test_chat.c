@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "text/chat.h"
 
 #define CHATML                                                                                                     \
@@ -64,6 +65,51 @@ static void variables_are_handed_over(void **state) {
     expect_rendering("a\n{{ raise_exception('odd') }}", "[]", NULL, NULL, false,
                      "error: template line 2: the template refuses this conversation: odd");
     expect_rendering("a\n{% if %}", "[]", NULL, NULL, false, "error: template line 2: expected an expression, got end of statement block");
+}
+
+/* The texts of the assistant's spans with | between them, or "error: message". */
+static void expect_assistant(const char *template, const char *messages, const char *expected) {
+    struct chat_template *c = NULL;
+    struct buf out = {0}, spans = {0}, got = {0};
+    assert_int_equal(chat_compile(&c, template, "<s>", "</s>"), ST_OK);
+    buf_append_text(&out, "before"); /* spans count from the rendering's beginning */
+    status s = chat_render_assistant(c, &out, &spans, parsed(messages), parsed(NULL), parsed(NULL));
+    const struct text_span *span = (const struct text_span *)(const void *)buf_text(&spans);
+    for (size_t i = 0; s == ST_OK && i < spans.size / sizeof *span; i++) { /* texts are ASCII here: characters are bytes */
+        if (i) buf_append_char(&got, '|');
+        buf_append(&got, out.data + 6 + span[i].start, span[i].end - span[i].start);
+    }
+    if (s != ST_OK) buf_printf(&got, "error: %s", status_message());
+    if (strncmp(buf_text(&got), expected, strlen(expected)) != 0) fail_msg("got '%s', expected '%s'", buf_text(&got), expected);
+    if (s == ST_OK) assert_int_equal(got.size, strlen(expected));
+    chat_free(c);
+    buf_release(&out);
+    buf_release(&spans);
+    buf_release(&got);
+}
+
+static void the_assistants_turns_are_found(void **state) {
+    (void)state;
+#define USER(text) "{\"role\": \"user\", \"content\": \"" text "\"}"
+#define BOT(text) "{\"role\": \"assistant\", \"content\": \"" text "\"}"
+    static const char talk[] = "[" USER("q") ", " BOT("a") ", " USER("r") ", " BOT("b") "]";
+    expect_assistant(CHATML, talk, "a<|im_end|>\n|b<|im_end|>\n");
+    expect_assistant(CHATML, "[" USER("q") "]", "");
+    expect_assistant(CHATML, "[" BOT("") "]", "<|im_end|>\n");
+    expect_assistant(CHATML, "[" USER("q") ", " BOT("a") ", " BOT("b") "]", "a<|im_end|>\n|b<|im_end|>\n");
+    /* the end of text behind the last turn, whoever has it, as Phi-3 writes it: the assistant's where the turn is */
+    static const char phi[] = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+                              "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}";
+    expect_assistant(phi, talk, "a<|end|>|b<|end|></s>");
+    expect_assistant(phi, "[" USER("q") ", " BOT("a") ", " USER("r") "]", "a<|end|>");
+    /* the template's own word comes first */
+    expect_assistant("{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}", talk, "q|a|r|b");
+    /* history that is written otherwise, by length and by text */
+    expect_assistant("{% for m in messages %}{{ m.role if loop.last else m.content }}{% endfor %}", talk,
+                     "error: message 2: the chat template");
+    expect_assistant("{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}", talk,
+                     "error: message 2: the chat template");
+    expect_assistant("{% if messages | length < 2 %}{{ raise_exception('one') }}{% endif %}", talk, "error: ");
 }
 
 static void tokens_may_be_missing(void **state) {
@@ -146,9 +192,8 @@ static void real_templates_render(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(variables_are_handed_over),
-        cmocka_unit_test(tokens_may_be_missing),
-        cmocka_unit_test(system_is_probed),
+        cmocka_unit_test(variables_are_handed_over), cmocka_unit_test(the_assistants_turns_are_found),
+        cmocka_unit_test(tokens_may_be_missing),     cmocka_unit_test(system_is_probed),
         cmocka_unit_test(real_templates_render),
     };
     return cmocka_run_group_tests_name("chat", tests, NULL, NULL);
