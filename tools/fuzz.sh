@@ -15,7 +15,7 @@ fi
 flags=(-std=c11 -g -O1 -march=x86-64-v3 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -I"$root/src" -I"$root/include")
 read -ra packages <<<"$(pkg-config --cflags --libs libxxhash libutf8proc libpcre2-8 yaml-0.1 zlib libzstd)"
 # What the targets reach, no more: what that calls beside (products, decoders, oneDNN, the OpenMP runtime) stays unresolved and is never called.
-sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/model/*.c "$root"/src/num/dtype*.c "$root"/src/text/*.c)
+sources=("$root"/src/base/*.c "$root"/src/format/*.c "$root"/src/model/{arch,config,hf_io,lora,params,peft,reward}*.c "$root"/src/num/{act,dtype*}.c "$root"/src/text/*.c)
 sources+=("$root"/src/data/{record,source,pair,augment}*.c "$root"/src/infer/{sampler,token_json}.c "$root"/src/net/cache.c "$root"/src/pipeline/recipe.c)
 sources+=("$root"/src/eval/{alpaca,arena_hard,gsm8k,harness,lc_fit,mc_extra,mc_task,mt_answer,mt_bench,twister}.c "$root"/src/reward/judge_answer.c)
 sources+=("$root"/src/serve/{api_answer,api_prompt,api_request,api_score,engine,metrics}.c)

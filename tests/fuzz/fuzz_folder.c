@@ -53,7 +53,7 @@ static void goal(const char *text, size_t size) {
         CHECK(goal_style_check(&g) == ST_OK && g.attribute_count <= GOAL_MAX);
         struct goal asked = {.count = g.attribute_count ? g.attribute_count : 1};
         for (size_t i = 0; i < asked.count; i++) asked.value[i] = g.attribute_count ? g.attributes[i].high : g.high;
-        goal_put_prompt(&prompt, &g, "text", 4, &asked);
+        if (g.placement == GOAL_USER || g.placement == GOAL_AFTER) goal_put_prompt(&prompt, &g, "text", 4, &asked);
         CHECK(goal_style_save(&g, NULL, file) == ST_OK && goal_style_load(&again, file) == ST_OK); /* what was read can be kept */
         CHECK(strcmp(again.text, g.text) == 0 && again.placement == g.placement && again.token_count == g.token_count);
         goal_style_release(&again);
