@@ -358,6 +358,20 @@ static const struct opt_row *find_option(const struct opt_spec *spec, const char
     return NULL;
 }
 
+/* The paths of one value, which of a list holds several, parted as opt_parse does it. row: NULL for an unknown option. */
+static void note_paths(struct loader *l, struct recipe_stage *stage, const struct opt_row *row, const char *option, const char *text) {
+    size_t n;
+    if (!row || row->kind != OPT_LIST) {
+        note_path(l, stage, option, text);
+        return;
+    }
+    for (;; text += n + 1) {
+        n = strcspn(text, ",");
+        note_path(l, stage, option, arena_text(&l->r->arena, text, n));
+        if (!text[n]) return;
+    }
+}
+
 static void add_arg(struct loader *l, struct recipe_paths *argv, const char *a, const char *b) {
     size_t n = strlen(a), m = strlen(b);
     char *text = arena_take(&l->r->arena, n + m + 1, 1);
@@ -397,7 +411,7 @@ static status add_value(struct loader *l, const struct yaml_node *value, void *c
     }
     add_arg(l, argv, "--", name);
     add_arg(l, argv, text, "");
-    note_path(l, stage, name, text);
+    note_paths(l, stage, row, name, text);
     return ST_OK;
 }
 

@@ -94,6 +94,7 @@ struct tool {
     const char *input, *output, *side_output;
     struct opt_list goals;
     double rate;
+    struct opt_list logps;
     bool quick, slow;
     const char *command, *cache;
 };
@@ -102,6 +103,7 @@ static const struct opt_row rows[] = {
     {"output", OPT_STR, offsetof(struct tool, output), "F", NULL, NULL, "out"},
     {"side-output", OPT_STR, offsetof(struct tool, side_output), "F", NULL, NULL, "out"},
     {"goal", OPT_LIST, offsetof(struct tool, goals), "G", NULL, NULL, "goals"},
+    {"logps", OPT_LIST, offsetof(struct tool, logps), "F", NULL, NULL, "in"},
     {"rate", OPT_DOUBLE, offsetof(struct tool, rate), "X", "0.5", NULL, "rate"},
     {"quick", OPT_FLAG, offsetof(struct tool, quick), NULL, NULL, NULL, "quick"},
     {"command", OPT_STR, offsetof(struct tool, command), "LINE", NULL, NULL, "a program"},
@@ -332,6 +334,7 @@ static void refuses_bad_recipes(void **unused) {
         {ST_FORMAT, STAGE("{name: \"a-${m}\", run: tool}\n  - {each: {m: a}, stages: [{name: b, run: tool}]}"), "${m} is neither"},
         {ST_USAGE, STAGE("{name: a, run: tool, with: {input: nothere.txt}}"), "reads nothere.txt, which is not there"},
         {ST_USAGE, STAGE("{name: a, run: tool, inputs: nothere.txt}"), "reads nothere.txt"},
+        {ST_USAGE, STAGE("{name: a, run: tool, with: {logps: \"a=r.yaml,b=nothere.txt\"}}"), "reads nothere.txt"},
         {ST_USAGE, STAGE("{name: a, run: tool, with: {output: o/x}}\n  - {name: b, run: tool, with: {output: o/x}}"),
          "writes over o/x of stage a"},
     };
@@ -407,8 +410,25 @@ static void keys_see_changes(void **unused) {
     assert_int_equal(load(&r, text, NULL), ST_OK);
     assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_OK);
     assert_string_not_equal(first[0], again[0]);
+    for (int i = 0; i < 2; i++) { /* what is read beside it: how its goals are asked for */
+        memcpy(first[0], again[0], sizeof first[0]);
+        assert_int_equal(file_write("in.txt.goal.json", i ? "2" : "1", 1), ST_OK);
+        assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_OK);
+        assert_string_not_equal(first[0], again[0]);
+    }
+    assert_int_equal(unlink("in.txt.goal.json"), 0);
     assert_int_equal(unlink("in.txt"), 0);
     assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_IO);
+    recipe_release(&r);
+    /* every file of a list */
+    assert_int_equal(file_write("in.txt", "x", 1), ST_OK);
+    assert_int_equal(file_write("in2.txt", "x", 1), ST_OK);
+    assert_int_equal(load(&r, "output: o\nstages: [{name: a, run: tool, with: {logps: \"in.txt,two=in2.txt\"}}]\n", NULL), ST_OK);
+    assert_int_equal(recipe_stage_key(first[0], &state, &r, 0), ST_OK);
+    assert_int_equal(file_write("in2.txt", "y", 1), ST_OK);
+    assert_int_equal(recipe_stage_key(again[0], &state, &r, 0), ST_OK);
+    assert_string_not_equal(first[0], again[0]);
+    assert_int_equal(unlink("in.txt") | unlink("in2.txt"), 0);
     recipe_release(&r);
 }
 
