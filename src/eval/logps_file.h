@@ -69,6 +69,9 @@ status logps_rows_join(struct logps_rows *r, const struct logps_rows *base);
 /* Adds the rows of another seed's run on the same data: its pairs stay apart (the k-th file's source_row by k 2^40), its prompts are the
  * same clusters. */
 status logps_rows_pool(struct logps_rows *r, const struct logps_rows *seed);
+/* Two runs are compared pair by pair: rows of one source_row must be of the same two responses, where both files have their texts.
+ * ST_MISMATCH names the first that are not. */
+status logps_rows_check_pairs(const struct logps_rows *r, const struct logps_rows *other);
 void logps_rows_release(struct logps_rows *r);
 
 #endif

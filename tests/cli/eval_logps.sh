@@ -25,6 +25,16 @@ assert b["implicit"]["all"]["both"]["value"] == 0.5
 assert r["base"]["implicit"] is None and r["base"]["raw"]["all"]["flip"]["value"] == 0.5
 assert r["differences"][0]["implicit"]["both"]["value"] == -0.5
 P
+# Runs are compared pair by pair: the same source_row of other responses is no pair of theirs
+texts() { python3 -c 'import json,sys
+for l in open(sys.argv[1]):
+    r = json.loads(l)
+    w, l = sys.argv[2] + str(r["source_row"]), "l" + str(r["source_row"])
+    print(json.dumps(dict(r, chosen=w if r["goal_of"] == "chosen" else l, rejected=l if r["goal_of"] == "chosen" else w)))' "$1" "$2"; }
+texts policy.jsonl w >one.jsonl && texts policy.jsonl w >two.jsonl && texts policy.jsonl other >three.jsonl
+"$RAPT" eval goal-accuracy --logps a=one.jsonl --logps b=two.jsonl --logps c=policy.jsonl >/dev/null
+fails 1 'a and c are not of the same data: source_row 0 holds other responses' "$RAPT" eval goal-accuracy --logps a=one.jsonl --logps b=two.jsonl --logps c=three.jsonl
+fails 1 'a and b are not of the same data' "$RAPT" eval unlearning --logps a=one.jsonl --logps b=three.jsonl --reference a=one.jsonl --reference b=three.jsonl
 "$RAPT" eval unlearning --logps policy.jsonl --reference base.jsonl --json >u.json
 python3 - <<'P' || exit 1
 import json
