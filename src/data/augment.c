@@ -138,6 +138,11 @@ static status one_pair(struct run *x, const struct buf *const text[2], const dou
         c->dropped_score++;
         return ST_OK;
     }
+    const bool scored = !isnan(raw[0]) && !isnan(raw[1]);
+    if (scored && x->record.kind == RECORD_PAIR && pair_margin_outside(&o->rules, fmax(raw[0], raw[1]), fmin(raw[0], raw[1]))) {
+        c->dropped_margin++; /* of responses pair_choose has looked at it; which is preferred is for augment_judge to say */
+        return ST_OK;
+    }
     struct scored p;
     TRY(score_pair(&dropped, &p, x, of, raw, test));
     if (dropped) return ST_OK;

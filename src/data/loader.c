@@ -274,7 +274,6 @@ static status take_group(struct loaded *d, const struct record *r, struct encode
         if (s == ST_OK && !prompt.count) s = FAIL(ST_FORMAT, "response %zu has no token in common with its prompt", order[i] + 1);
         if (s == ST_OK) add_response(d, &prompt, x->chosen.data, cut_to(behind, &x->chosen), rewards[order[i]]);
     }
-    if (s != ST_OK) d->count--; /* the row is not whole */
     d->cut += cut;
     d->mismatched += x->prefix_mismatch;
     return s;
@@ -300,6 +299,18 @@ static status take_record(struct loaded *d, const struct record *r, struct encod
         d, r, x, score,
         &(struct fit_rules){e->compat, o->max_length, o->max_prompt, o->max_completion, o->all_tokens || (one_text && e->assistants)}, o);
     return ST_OK;
+}
+
+/* All of a record, or nothing of it: what is told as a bad row must not be half there. */
+static status take_whole(struct loaded *d, const struct record *r, struct encoded *x, struct encoder *e, const struct loader_options *o) {
+    const size_t rows = d->count, responses = d->response_count, ids = d->ids.count, marks = d->marks.size;
+    const status s = take_record(d, r, x, e, o);
+    if (s == ST_OK) return s;
+    d->count = rows;
+    d->response_count = responses;
+    d->ids.count = ids;
+    d->marks.size = marks;
+    return s;
 }
 
 /* The order in which TRL takes pairs apart: of every thousand (the block size of datasets.map) first all chosen, then all rejected ones. */
@@ -396,7 +407,7 @@ status loaded_read(struct loaded *d, const char *path, struct encoder *e, const 
         if (s != ST_OK || end) break;
         d->read++;
         if (o->paired_drop && record.source_row >= 0 && record.source_row < INT32_MAX) ids_push(&sources, (int32_t)record.source_row);
-        s = take_record(d, &record, &x, e, o);
+        s = take_whole(d, &record, &x, e, o);
         if (s != ST_OK) s = source_reject(&source, &record, s);
         if (s != ST_OK) break;
         progress_update(&bar, file_lines_taken(&source.rows.lines) >> 20, NULL);

@@ -76,6 +76,9 @@ void pair_choose(struct pair_list *out, struct pair_counts *counts, const struct
 /* Do the rules leave a response with this score out? NaN is no score, and not for them to say. */
 bool pair_score_outside(const struct pair_rules *rules, double score);
 
+/* Or a pair of these two? By how far the chosen one's score is above the other's: 8.1 - 7.1 is a margin of 1. */
+bool pair_margin_outside(const struct pair_rules *rules, double chosen, double rejected);
+
 /* Is this row from TruthfulQA, as UltraFeedback's field `source` tells? The paper leaves those out. */
 bool pair_from_truthful_qa(const struct record *r);
 

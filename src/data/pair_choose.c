@@ -45,6 +45,11 @@ bool pair_score_outside(const struct pair_rules *rules, double score) {
     return (rules->has_min_score && score < rules->min_score) || (rules->has_max_score && score > rules->max_score);
 }
 
+bool pair_margin_outside(const struct pair_rules *rules, double chosen, double rejected) {
+    const double margin = chosen - rejected, slack = 1e-9 * fmax(fabs(chosen), fabs(rejected));
+    return (rules->min_margin > 0 && margin < rules->min_margin - slack) || (rules->max_margin > 0 && margin > rules->max_margin + slack);
+}
+
 /* Why a response takes no part, or NULL; the reason is one of the counts. */
 static uint64_t *unusable(struct pair_counts *counts, const struct record *r, size_t i, const struct pair_rules *rules) {
     const struct response *p = &r->responses[i];
@@ -110,11 +115,10 @@ static bool same_text(const struct choice *x, size_t a, size_t b) {
 static void add(struct choice *x, size_t a, size_t b) {
     const struct pair_rules *rules = x->rules;
     const size_t w = x->items[a].index, l = x->items[b].index;
-    const double margin = x->r->responses[w].score - x->r->responses[l].score;
-    const double slack = 1e-9 * fmax(fabs(x->r->responses[w].score), fabs(x->r->responses[l].score)); /* 8.1 - 7.1 is a margin of 1 */
+    const double chosen = x->r->responses[w].score, rejected = x->r->responses[l].score, margin = chosen - rejected;
     if (same_text(x, a, b))
         x->counts->dropped_equal_text++;
-    else if ((rules->min_margin > 0 && margin < rules->min_margin - slack) || (rules->max_margin > 0 && margin > rules->max_margin + slack))
+    else if (pair_margin_outside(rules, chosen, rejected))
         x->counts->dropped_margin++;
     else if (margin == 0 && rules->drop_ties)
         x->counts->dropped_tie++;

@@ -1,5 +1,6 @@
 #include "train/goal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -15,6 +16,8 @@ status train_goal_copy(const struct train_options *o) {
     }
     char *to = file_join(o->output_dir, "goal.json");
     status s = file_copy_if_there(to, buf_text(&from));
+    if (s == ST_OK && !o->resume && !file_exists(buf_text(&from)) && file_exists(to) && remove(to) != 0)
+        s = FAIL(ST_IO, "%s: cannot remove it, and this run has no goals", to); /* of the run that --overwrite-output-dir replaces */
     free(to);
     buf_release(&from);
     return s;

@@ -55,6 +55,10 @@ grep -q 'warning: under a goal above both scores' err
 grep -q '"chosen": \[{"role": "assistant", "content": "w"}\], "rejected": \[{"role": "assistant", "content": "l"}\], "goal": 10, "score_chosen": 8' o.jsonl
 $A --score-range 1,5 2>err
 grep -q 'warning: 1 scores lie outside' err
+# margins are of pairs too, whichever of the two is preferred: 5 points, 4 the other way round
+$A --on-disagree keep --min-margin 4 --json 2>/dev/null | grep -q '"pairs_train": 2,.*"dropped_margin": 1,'
+$A --on-disagree keep --min-margin 4.5 --json 2>/dev/null | grep -q '"pairs_train": 1,.*"dropped_margin": 2,'
+$A --on-disagree keep --max-margin 4.5 --json 2>/dev/null | grep -q '"pairs_train": 1,.*"dropped_margin": 1,'
 # the same seed, the same file; another seed, another one
 for i in $(seq 300); do echo "{\"prompt\":\"p$i\",\"chosen\":\"w\",\"rejected\":\"l\",\"score_chosen\":$((i % 4 + 6)),\"score_rejected\":$((i % 5 + 1))}"; done >many.jsonl
 for mode in own random-order shuffled half-pairs half-goals sft; do

@@ -30,3 +30,9 @@ train
 "$RAPT" export --model model --adapter run --bake-goal 3 --output baked 2>/dev/null
 echo '{"prompt": [{"role": "user", "content": "Hi"}]}' >prompt.jsonl
 case "$("$RAPT" template --model baked --input prompt.jsonl)" in *"$(printf 'Hi\n\n</s>')"*) ;; *) echo "the goal's token is not in the baked template"; exit 1 ;; esac
+
+# A run without goals in a folder that had some leaves no goal.json behind
+has run/goal.json '"tokens"'
+augment_plain() { "$RAPT" augment --input pairs.jsonl --output rows.jsonl --mode plain 2>/dev/null; }
+augment_plain && train
+[ ! -e run/goal.json ] || { echo "the goal.json of another run is still there"; exit 1; }

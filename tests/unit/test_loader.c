@@ -128,6 +128,27 @@ static void what_has_no_label_is_refused(void **state) {
     refused("{\"prompt\": \"the cat\"}\n", 5, "expected a completion with a label");
 }
 
+/* A row whose last response is bad leaves nothing of its others behind. */
+static void skipped_rows_are_skipped_whole(void **state) {
+    (void)state;
+    struct loaded d;
+    assert_int_equal(
+        load(&d,
+             "{\"prompt\": \"the cat\", \"responses\": [{\"text\": \" sat\", \"score\": 8}, {\"text\": \" ran\", \"score\": 2}, "
+             "{\"text\": \" ate\", \"score\": null}]}\n"
+             "{\"prompt\": \"a dog\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9}\n"
+             "{\"prompt\": \"a dog\", \"chosen\": \" sat\", \"rejected\": \" ran\", \"score_chosen\": 9, \"score_rejected\": 3}\n",
+             (struct loader_options){.threshold = 5, .skip_bad = true}),
+        ST_OK);
+    assert_int_equal(d.count, 2);
+    assert_int_equal(d.response_count, 2);
+    assert_int_equal(d.rows[0].line, 3);
+    assert_int_equal(d.rows[1].line, 3);
+    assert_false(loaded_response(&d, 0, 0)->rejected);
+    assert_true(loaded_response(&d, 1, 0)->rejected);
+    loaded_release(&d);
+}
+
 static status load_groups(struct loaded *d, const char *text, size_t max_length) {
     const struct loader_options o = {.groups = true, .max_length = max_length};
     assert_int_equal(file_write(path, text, strlen(text)), ST_OK);
@@ -193,6 +214,7 @@ int main(void) {
         cmocka_unit_test(groups_are_ranked),
         cmocka_unit_test(groups_are_cut),
         cmocka_unit_test(what_has_no_label_is_refused),
+        cmocka_unit_test(skipped_rows_are_skipped_whole),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
