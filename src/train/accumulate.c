@@ -92,6 +92,7 @@ status step_gradients(struct trainer *t) {
     t->stop = *t->comm.stop;
     TRY(ranks_sum_step(&t->comm, &t->step_metrics, &t->tokens_seen, &t->stop, t->step_numbers, t->train_ref, t->step_responses, shared));
     t->tokens_seen += tokens;
+    metrics_end_step(&t->step_metrics);
     metrics_sum(&t->metrics, &t->step_metrics);
     return ST_OK;
 }

@@ -33,24 +33,91 @@ static status remove_folder(const char *path) {
     return rmdir(path) == 0 ? ST_OK : FAIL(ST_IO, "%s: cannot remove: %s", path, strerror(errno));
 }
 
+static uint64_t mix(uint64_t h, double x) {
+    const double nan = (double)NAN; /* one of its forms */
+    return hash_bytes(isnan(x) ? &nan : &x, sizeof x, h);
+}
+
+/* Tokens of a data set, and what stands beside them: where prompts end, labels, scores, margins, which rows are one pair's. */
+static void hash_data(char out[HASH_HEX_SIZE], const struct loaded *d) {
+    uint64_t h = hash_bytes(d->marks.data, d->marks.size, d->count);
+    char hex[HASH_HEX_SIZE + 24];
+    for (size_t i = 0; i < d->count; i++) {
+        const struct loaded_row *r = &d->rows[i];
+        h = mix(mix(mix(mix(mix(h, r->prompt), r->goal_of), (double)r->source_row), r->goal), r->margin);
+        for (int32_t j = 0; j < r->responses; j++) {
+            const struct loaded_response *x = loaded_response(d, i, (size_t)j);
+            h = mix(mix(mix(mix(mix(h, x->count), x->kept), x->scored), x->rejected), x->score);
+        }
+    }
+    hash_hex(hex, d->ids.data, d->ids.count * sizeof(int32_t));
+    snprintf(hex + strlen(hex), 24, " %016llx", (unsigned long long)h);
+    hash_hex(out, hex, strlen(hex));
+}
+
+/* Which weights are trained: their names and shapes. */
+static uint64_t hash_parameters(const struct model *m) {
+    uint64_t h = 0;
+    for (size_t i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.items[i];
+        h = mix(mix(hash_bytes(p->name, strlen(p->name), h), (double)p->rows), (double)p->cols);
+    }
+    return h;
+}
+
+/* Settings of schedule, optimizer and adapter, by their options' names. */
+static void put_numbers(struct buf *out, const struct trainer *t) {
+    const struct train_options *o = t->o;
+    const struct optim_params *p = &o->optim;
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"warmup_steps", (double)t->schedule.warmup_steps},
+                   {"learning_rate", o->schedule.peak},
+                   {"max_grad_norm", o->max_grad_norm},
+                   {"adam_beta1", p->beta1},
+                   {"adam_beta2", p->beta2},
+                   {"adam_epsilon", p->eps},
+                   {"weight_decay", p->weight_decay},
+                   {"momentum", p->momentum},
+                   {"dampening", p->dampening},
+                   {"nesterov", p->nesterov},
+                   {"ns_steps", p->ns_steps},
+                   {"adjust_lr_fn", p->adjust_lr_fn},
+                   {"min_8bit_size", p->min_8bit_size},
+                   {"lora_r", (double)o->lora.rank},
+                   {"lora_alpha", o->lora.alpha},
+                   {"lora_dropout", o->lora.dropout},
+                   {"use_rslora", o->lora.rslora},
+                   {"use_dora", o->lora.dora},
+                   {"init_lora_weights", o->lora.init},
+                   {"pissa_niter", (double)o->lora.pissa_steps},
+                   {"save_head", o->lora.save_head},
+                   {"save_embedding", o->lora.save_embedding},
+                   {"loraplus_lr_ratio", o->loraplus_ratio}};
+    const size_t all = sizeof numbers / sizeof numbers[0], adapters = 10; /* the last ten are of adapters */
+    for (size_t i = 0; i < (o->full ? all - adapters : all); i++) {
+        buf_printf(out, ", \"%s\": ", numbers[i].name);
+        json_put_double(out, numbers[i].value);
+    }
+}
+
 /* What the bits of a run depend on; a checkpoint of other data or options is refused. */
 void checkpoint_identity(struct buf *out, const struct trainer *t) {
     const struct train_options *o = t->o;
     char hex[HASH_HEX_SIZE];
-    hash_hex(hex, t->train.ids.data, t->train.ids.count * sizeof(int32_t));
-    buf_printf(
-        out,
-        "{\"model\": \"%s\", \"data\": \"%s\", \"parameters\": %zu, \"batch\": %zu, \"accumulation\": %zu, \"order\": %d, \"seed\": %llu, "
-        "\"total_steps\": %llu",
-        t->model_hash, hex, t->model.params.size, o->batch, t->micros_per_step, (int)t->order_kind, (unsigned long long)o->seed,
-        (unsigned long long)t->total_steps);
+    hash_data(hex, &t->train);
+    buf_printf(out,
+               "{\"model\": \"%s\", \"data\": \"%s\", \"parameters\": \"%zu %016llx\", \"batch\": %zu, \"accumulation\": %zu, \"order\": "
+               "%d, \"seed\": %llu, "
+               "\"total_steps\": %llu",
+               t->model_hash, hex, t->model.params.size, (unsigned long long)hash_parameters(&t->model), o->batch, t->micros_per_step,
+               (int)t->order_kind, (unsigned long long)o->seed, (unsigned long long)t->total_steps);
     buf_printf(out, ", \"objective\": %d, ", (int)o->objective);
     loss_mix_describe(out, o->loss, &o->loss_params);
-    if (t->with_scores || t->with_margins) buf_printf(out, ", \"data_file\": \"%s\"", t->data_hash); /* the numbers beside the ids */
+    if (o->adapter) buf_append_text(out, ", \"adapter\": true"); /* it is the reference */
     if (o->objective == OBJECTIVE_SFT && !o->completion_only) buf_append_text(out, ", \"completion_only_loss\": false");
-    if (o->assistant_only)
-        buf_printf(out, ", \"assistant_only_loss\": \"%016llx\"",
-                   (unsigned long long)hash_bytes(t->train.marks.data, t->train.marks.size, 0));
+    if (o->assistant_only) buf_append_text(out, ", \"assistant_only_loss\": true");
     if (o->ref_sync_steps)
         buf_printf(out, ", \"ref_model_sync\": [%llu, %.17g]", (unsigned long long)o->ref_sync_steps, o->ref_mixup_alpha);
     if (o->compat != FIT_TRL_1) buf_printf(out, ", \"compat\": %d", (int)o->compat);
@@ -62,18 +129,9 @@ void checkpoint_identity(struct buf *out, const struct trainer *t) {
     }
     if (o->best.keep) buf_printf(out, "], \"load_best_model\": [\"%s\", %d", o->watched, (int)o->best.greater);
     if (t->schedule.row->watch) buf_printf(out, "], \"metric_for_best_model\": [\"%s\"", o->watched);
-    buf_printf(out, "], \"warmup_steps\": %llu, \"learning_rate\": %.17g", (unsigned long long)t->schedule.warmup_steps, o->schedule.peak);
-    const struct optim_params *p = &o->optim;
-    buf_printf(out, ", \"optimizer\": \"%s\", \"optimizer_options\": [%.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %d, %d]",
-               o->optimizer->name, p->beta1, p->beta2, p->eps, p->weight_decay, p->momentum, p->dampening, p->ns_steps, p->min_8bit_size,
-               (int)p->nesterov, p->adjust_lr_fn);
-    buf_printf(out, ", \"max_grad_norm\": %.17g", o->max_grad_norm);
-    if (o->full)
-        buf_append_text(out, ", \"full\": true}");
-    else
-        buf_printf(out, ", \"lora\": [%zu, %.17g, %.17g, %d, %d, %d, %zu, %d, %d], \"loraplus_lr_ratio\": %.17g}", o->lora.rank,
-                   o->lora.alpha, o->lora.dropout, (int)o->lora.rslora, (int)o->lora.dora, (int)o->lora.init, o->lora.pissa_steps,
-                   (int)o->lora.save_head, (int)o->lora.save_embedding, o->loraplus_ratio);
+    buf_append_text(out, "]");
+    put_numbers(out, t);
+    buf_printf(out, ", \"optimizer\": \"%s\", \"full\": %s}", o->optimizer->name, o->full ? "true" : "false");
 }
 
 static void machine_of(struct buf *out, const struct trainer *t, int64_t threads, int64_t ranks) {
@@ -127,6 +185,7 @@ static status save_vectors(struct trainer *t, const char *folder) {
 
 static status save_state(struct trainer *t, const char *folder) {
     struct buf b = {0};
+    char eval[HASH_HEX_SIZE];
     const double *m = (const double *)(const void *)&t->metrics;
     buf_printf(&b, "{\n  \"global_step\": %llu,\n  \"max_steps\": %llu,\n  \"num_tokens\": %lld,\n", (unsigned long long)t->step,
                (unsigned long long)t->total_steps, (long long)t->tokens_seen);
@@ -136,6 +195,8 @@ static status save_state(struct trainer *t, const char *folder) {
     checkpoint_identity(&b, t);
     buf_append_text(&b, ",\n  \"machine\": ");
     machine(&b, t);
+    hash_data(eval, &t->eval);
+    buf_printf(&b, ",\n  \"eval_data\": \"%s\"", eval);
     if (t->o->best.keep) best_put(&b, &t->best);
     buf_append_text(&b, "\n}\n");
     char *path = file_join(folder, "trainer_state.json");
@@ -254,10 +315,22 @@ static status read_vectors(const struct vector *vectors, size_t n, const char *p
     return s;
 }
 
+/* The reference's sums of evaluation data that is not the checkpoint's: unknown, or as they have just been computed. */
+static size_t leave_out_evaluation(struct trainer *t, struct vector *vectors, size_t n) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (vectors[i].data != (void *)t->eval_ref) vectors[kept++] = vectors[i];
+    if (kept < n) log_info("the evaluation data is not the checkpoint's: its reference is computed anew");
+    if (kept < n && t->o->ref_sync_steps) /* computed with the first step's reference */
+        for (size_t i = 0; i < t->eval.response_count; i++) t->eval_ref[i] = NAN;
+    return kept;
+}
+
 /* The first `most` of them. Only rank 0 needs to see the file. */
-static status load_vectors(struct trainer *t, const char *path, size_t most) {
+static status load_vectors(struct trainer *t, const char *path, size_t most, bool same_evaluation) {
     struct vector vectors[VECTORS_MAX];
-    const size_t all = vectors_of(vectors, t), n = all < most ? all : most;
+    const size_t all = vectors_of(vectors, t), kept = same_evaluation ? all : leave_out_evaluation(t, vectors, all);
+    const size_t n = kept < most ? kept : most;
     TRY(comm_agree(&t->comm, t->comm.rank == 0 ? read_vectors(vectors, n, path) : ST_OK));
     for (size_t i = 0; i < n; i++) TRY(comm_broadcast(&t->comm, vectors[i].data, vectors[i].count * sizeof(float)));
     model_changed(&t->model);
@@ -266,14 +339,32 @@ static status load_vectors(struct trainer *t, const char *path, size_t most) {
 
 static bool same(struct json v, const struct buf *want) { return v.size == want->size && memcmp(v.text, want->data, v.size) == 0; }
 
+/* Members of `now` that differ in `then`, or that only one of them has: "seed: 42 then, 7 now". */
+static void put_differences(struct buf *out, struct json then, struct json now) {
+    struct json key, v;
+    for (int pass = 0; pass < 2; pass++) {
+        struct json_iter it = json_iter_begin(pass ? then : now);
+        while (json_iter_next(&it, &key, &v)) {
+            struct buf name = {0};
+            json_string(&name, key);
+            const struct json other = json_get(pass ? now : then, buf_text(&name)), old = pass ? v : other, new = pass ? other : v;
+            const bool equal = v.size == other.size && memcmp(v.text, other.text, v.size) == 0;
+            if (!equal && (!pass || !other.size))
+                buf_printf(out, "%s%s: %.*s then, %.*s now", out->size ? "; " : "", buf_text(&name), old.size ? (int)old.size : 4,
+                           old.size ? old.text : "none", new.size ? (int)new.size : 4, new.size ? new.text : "none");
+            buf_release(&name);
+        }
+    }
+}
+
 static status check_identity(const struct trainer *t, struct json state) {
-    struct buf want = {0};
+    struct buf want = {0}, differences = {0};
     struct json v = json_get(state, "identity");
     checkpoint_identity(&want, t);
-    status s = same(v, &want)
-                   ? ST_OK
-                   : FAIL(ST_MISMATCH, "was made by another run: it has %.*s, this run is %s", (int)v.size, v.text, buf_text(&want));
+    put_differences(&differences, v, (struct json){want.data, want.size});
+    status s = same(v, &want) ? ST_OK : FAIL(ST_MISMATCH, "was made by another run (%s)", buf_text(&differences));
     buf_clear(&want);
+    buf_clear(&differences);
     v = json_get(state, "machine");
     int64_t threads = omp_get_max_threads(), ranks = 1;
     json_int(&ranks, json_get(v, "ranks"));
@@ -283,10 +374,12 @@ static status check_identity(const struct trainer *t, struct json state) {
                  ranks == 1 ? "" : "s", t->comm.size);
     }
     machine_of(&want, t, threads, ranks);
+    put_differences(&differences, v, (struct json){want.data, want.size});
     if (s == ST_OK && !same(v, &want) && !t->o->allow_drift)
-        s = FAIL(ST_MISMATCH, "was made with %.*s, this is %s: the numbers would drift; --allow-drift goes on all the same", (int)v.size,
-                 v.text, buf_text(&want));
+        s = FAIL(ST_MISMATCH, "was made on another machine (%s): the numbers would drift; --allow-drift goes on all the same",
+                 buf_text(&differences));
     buf_release(&want);
+    buf_release(&differences);
     return s;
 }
 
@@ -326,6 +419,7 @@ static status read_everywhere(struct buf *text, struct trainer *t, const char *p
 static status resume_from(struct trainer *t, const char *folder) {
     struct buf text = {0};
     struct json state;
+    char eval[HASH_HEX_SIZE];
     int64_t bytes = 0;
     char *path = file_join(folder, "trainer_state.json"), *vectors = file_join(folder, "trainer.safetensors");
     status s = read_everywhere(&text, t, path);
@@ -334,7 +428,8 @@ static status resume_from(struct trainer *t, const char *folder) {
         if (s == ST_OK) s = load_state(t, state, &bytes);
         s = comm_agree(&t->comm, s);
     }
-    if (s == ST_OK) s = load_vectors(t, vectors, VECTORS_MAX);
+    hash_data(eval, &t->eval);
+    if (s == ST_OK) s = load_vectors(t, vectors, VECTORS_MAX, json_equals(json_get(state, "eval_data"), eval));
     if (s == ST_OK && t->comm.rank == 0 && (file_size_bytes(t->log_path) < (uint64_t)bytes || truncate(t->log_path, bytes) != 0))
         s = FAIL(ST_MISMATCH, "%s is shorter than at the checkpoint", t->log_path);
     buf_release(&text);
@@ -377,7 +472,7 @@ status checkpoint_resume(struct trainer *t, bool *found) {
 status checkpoint_take_best(struct trainer *t) {
     struct buf path = {0};
     buf_printf(&path, "%s/checkpoint-%llu/trainer.safetensors", t->o->output_dir, (unsigned long long)t->best.step);
-    status s = load_vectors(t, buf_text(&path), 1); /* the parameters come first */
+    status s = load_vectors(t, buf_text(&path), 1, true); /* the parameters come first */
     buf_release(&path);
     if (s == ST_OK && t->comm.rank == 0 && !t->o->save_steps) remove_checkpoint(t, t->best.step); /* else a later --resume may ask for it */
     return s == ST_OK ? s : status_note(s, "--load-best-model-at-end: ");

@@ -28,6 +28,7 @@ static double per(double sum, int64_t count) { return count ? sum / (double)coun
 void metrics_add(struct metrics *m, const struct loss_result *loss, const struct token_stats *s, const double *policy,
                  const double *reference, const uint32_t *first, size_t rows, double beta) {
     m->count++;
+    m->losses++;
     m->loss += loss->value;
     m->nll += loss->nll;
     m->log_odds_ratio += loss->log_odds_ratio;
@@ -69,6 +70,7 @@ void metrics_add_labels(struct metrics *m, double loss, const struct token_stats
     for (int i = 0; i < 2; i++)
         if (count[i] > 0) rewards[i] /= count[i], logps[i] /= count[i];
     m->count++;
+    m->losses++;
     m->loss += loss;
     m->kl += kl;
     m->entropy += per(s->entropy, s->tokens_chosen + s->tokens_rejected);
@@ -99,12 +101,19 @@ void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, 
     }
     const double n = (double)rows;
     m->count++;
+    m->losses++;
     m->loss += loss;
     m->reward_min += least;
     m->reward_mean += sum / (2 * n);
     m->reward_max += most;
     m->reward_accuracy += right / n;
     m->reward_margin += margin / n;
+}
+
+void metrics_end_step(struct metrics *m) {
+    if (m->losses == 0) return;
+    m->loss /= m->losses;
+    m->losses = 1;
 }
 
 void metrics_sum(struct metrics *m, const struct metrics *more) {
@@ -134,7 +143,7 @@ static size_t values_of(struct value out[VALUES_MAX], const struct metrics *m, u
         struct value value;
         unsigned kinds;
     } all[] = {
-        {{"loss", m->loss, every}, TOKENS | METRICS_REWARDS},
+        {{"loss", m->loss, m->losses}, TOKENS | METRICS_REWARDS},
         {{"kl", m->kl, every}, METRICS_LABELS_KL},
         {{"entropy", m->entropy, every}, TOKENS},
         {{"mean_token_accuracy", m->accuracy, every}, METRICS_SFT | PAIRS},

@@ -18,8 +18,10 @@ struct token_stats {
 void token_stats_add(struct token_stats *s, const struct run *r, const struct seqtree *tree, const uint8_t *rejected,
                      const int32_t *prompts);
 
-/* Averages over micro-batches; plain data, saved in checkpoints. */
+/* Averages over micro-batches, but for the loss in training: its average is over steps, as transformers logs it, where a last step of fewer
+ * micro-batches counts as much as the others. Plain data, saved in checkpoints. */
 struct metrics {
+    double losses; /* summed in `loss` */
     double loss, entropy, accuracy, logits_chosen, logits_rejected, reward_chosen, reward_rejected, reward_accuracy, reward_margin,
         logps_chosen, logps_rejected, reward_min, reward_mean, reward_max, nll, log_odds_ratio, log_odds_chosen, kl;
     double with_chosen, with_rejected, with_both; /* micro-batches that had such rows, under kto */
@@ -35,6 +37,8 @@ void metrics_add_labels(struct metrics *m, double loss, const struct token_stats
                         const uint8_t *rejected, size_t rows, double beta, double kl);
 /* The same of a reward model: rewards [rows * 2] (TRL's reward_trainer.py, compute_loss). */
 void metrics_add_rewards(struct metrics *m, double loss, const double *rewards, size_t rows);
+/* Makes one of the losses that were summed: a step's. */
+void metrics_end_step(struct metrics *m);
 /* Adds up two of them. */
 void metrics_sum(struct metrics *m, const struct metrics *more);
 /* Which of them a run has. */

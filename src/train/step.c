@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "train/trainer_state.h"
 
 /* Sums are rounded to fp32 on both sides, so that a policy equal to its reference has margin exactly 0 whatever was cached. */
@@ -39,7 +40,8 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
                            .scores = t->with_scores ? t->scores + at : NULL,
                            .rejected = t->rejected + at,
                            .kl = t->kl,
-                           .margins = t->with_margins ? t->margins + from : NULL,
+                           .margins = t->takes_margins && !isnan(t->margins[from]) ? t->margins + from
+                                                                                   : NULL, /* all rows of a file have one, or none */
                            .weights = t->o->loss_params.weighting ? t->weights + from : NULL,
                            .text = t->text + at,
                            .text_lengths = t->text_lengths + at,
@@ -48,10 +50,18 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
     return loss_mix_compute(r, t->o->loss, &b, &t->o->loss_params, t->loss_scratch);
 }
 
+/* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran. row: the pack's first. */
+static void set_dropout(struct trainer *t, bool train, uint32_t row) {
+    struct rng g = rng_at(t->o->seed, t->step, row, 0);
+    t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
+    t->run.scratch.dropout.key = rng_u64(&g);
+}
+
 static status forward_pack(struct trainer *t, const struct loaded *data, float *cache, const uint32_t *rows, size_t from, size_t count,
                            size_t *taken, bool keep) {
     TRY(pack_rows(t, taken, data, rows + from, count - from));
     const size_t at = t->first[from];
+    set_dropout(t, t->run.scratch.dropout.p > 0, rows[from]);
     if (t->needs_reference) TRY(reference_fill(t, t->reference + at, cache, data, rows + from, *taken));
     const float *theta = t->o->full ? NULL : t->model.params.value;
     TRY(run_forward(&t->run, &t->tree, theta, keep));
@@ -137,9 +147,7 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     struct token_stats stats = {0};
     struct loss_result r;
     describe_rows(t, data, rows, count);
-    /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran */
-    t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
-    t->run.scratch.dropout.key = t->o->seed * 0x9e3779b97f4a7c15u + t->step * 4096 + (uint64_t)rows[0];
+    set_dropout(t, train, rows[0]);
     if (t->o->loss->needs & LOSS_NEEDS_KL) TRY(mismatched_kl(&t->kl, t, data, rows, count));
     status s =
         (t->o->loss->needs & LOSS_NEEDS_BATCH) && !batch_fits(data, rows, count, t->run.plan.tokens, t->share, pack_scores_prompts(t))
@@ -184,7 +192,7 @@ status step_evaluate(struct trainer *t, struct metrics *m) {
         progress_update(&bar, from + count - mine.first, NULL);
     }
     TRY(ranks_sum_metrics(&t->comm, m, &loss_of_rows));
-    if (m->count) m->loss = loss_of_rows / (double)t->eval.count * (double)m->count;
+    if (m->count) m->loss = loss_of_rows / (double)t->eval.count * m->losses;
     progress_end(&bar, mine.end - mine.first, NULL);
     return ST_OK;
 }

@@ -50,7 +50,7 @@ static status check_numbers(struct trainer *t, const struct loaded *d, const cha
         return FAIL(ST_FORMAT, "%s: %zu of %zu rows have a margin; all or none should (--margin none passes over them)", path, with,
                     d->count);
     t->with_scores = (o->loss->needs & LOSS_NEEDS_SCORES) != 0;
-    t->with_margins = with > 0 || (scores && !t->with_scores);
+    t->takes_margins = (o->loss->needs & LOSS_TAKES_MARGINS) && o->margins != MARGIN_NONE;
     return ST_OK;
 }
 
@@ -142,6 +142,7 @@ static status load_data(struct trainer *t) {
     if (lo.reward) TRY(encoder_padding(&lo.pad, &t->encoder, o->model));
     status s = loaded_read(&t->train, o->train_data, &t->encoder, &lo);
     buf_release(&rejected);
+    lo.rejected_beside = NULL;
     TRY(s);
     if (!t->train.count)
         return FAIL(ST_FORMAT, "%s: no rows left to train on (%zu read, %zu too long)", o->train_data, t->train.read,
@@ -157,7 +158,11 @@ static status load_data(struct trainer *t) {
     if (lo.unpaired) report_balance(t);
     if (!o->eval_data) return check_numbers(t, &t->train, o->train_data);
     lo.paired_drop = false;
-    TRY(loaded_read(&t->eval, o->eval_data, &t->encoder, &lo));
+    buf_printf(&rejected, "%s/eval", o->output_dir);
+    lo.rejected_beside = t->comm.rank == 0 ? buf_text(&rejected) : NULL;
+    s = loaded_read(&t->eval, o->eval_data, &t->encoder, &lo);
+    buf_release(&rejected);
+    TRY(s);
     log_info("%s: %zu rows for evaluation, %zu dropped, %zu cut", o->eval_data, t->eval.count, t->eval.dropped_long, t->eval.cut);
     if (t->eval.count) TRY(check_numbers(t, &t->eval, o->eval_data));
     return check_numbers(t, &t->train, o->train_data);
@@ -456,7 +461,7 @@ static status loop(struct trainer *t) {
     t->step_logged = t->step, t->faults_logged = usage().ru_minflt;
     while (t->step < t->total_steps && !stopping(t) && !best_is_over(&t->best, &t->o->best)) {
         TRY(take_step(t));
-        snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss / (double)t->step_metrics.count);
+        snprintf(extra, sizeof extra, "loss %.4f", t->step_metrics.loss);
         if (step_due(t->step, t->o->eval_steps) && t->eval.count && t->step < t->total_steps) TRY(evaluate(t, UNDER_WAY));
         if ((step_due(t->step, t->o->save_steps) || stopping(t)) && t->best.step != t->step)
             TRY(checkpoint_save(t)); /* the best is saved already */

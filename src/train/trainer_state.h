@@ -58,7 +58,7 @@ struct trainer {
     double *loss_scratch;                      /* two of them */
     double *margins, *weights;                 /* by row */
     uint8_t *rejected;                         /* by sequence: on which side metrics count it */
-    bool with_scores, with_margins;            /* the loss looks at them */
+    bool with_scores, takes_margins;           /* the loss looks at them, at margins where the rows have any */
     int32_t *lengths, *text_lengths, *prompts; /* tokens, by sequence */
     float *dlogp;
 };

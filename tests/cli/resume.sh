@@ -94,6 +94,9 @@ refused "made by another run" "$dir/part" --resume "${common[@]}" --adam-beta2 0
 refused "made by another run" "$dir/part" --resume "${common[@]}" --optim lion_32bit
 refused "made by another run" "$dir/part" --resume "${common[@]}" --lr-scheduler-type cosine --lr-scheduler-kwargs num_cycles=1
 refused "made by another run" "$dir/part" --resume --num-train-epochs 50 --per-device-train-batch-size 4
+refused "(seed: 42 then, 7 now)" "$dir/part" --resume "${common[@]}" --seed 7
+refused 'parameters: ' "$dir/part" --resume "${common[@]}" --lora-target-modules k_proj
+refused 'adapter: none then, true now' "$dir/part" --resume "${common[@]}" --adapter "$golden/llama_tiny_lora"
 refused "--allow-drift" "$dir/part" --resume "${common[@]}" --dtype bf16
 (train "$dir/fresh" --resume --max-steps 2) >/dev/null 2>"$dir/err" || die "--resume without a checkpoint: exit $?"
 has "$dir/err" "no checkpoint to resume from"
@@ -119,3 +122,33 @@ rm "$dir/disk/.checkpoint-$next.tmp"
 same "$dir/disk" "$dir/whole" adapter_model.safetensors
 echo x >"$dir/file"
 refused "file" "$dir/file/run" "${common[@]}"
+
+# Evaluation data may be another after a resume: nothing of the first's reference is left.
+{ tail -n +2 "$golden/trl/eval.jsonl"; head -1 "$golden/trl/eval.jsonl"; } >"$dir/eval2.jsonl"
+evaluated() { # FOLDER ARGS...
+  local to=$1
+  shift
+  (train "$to" --max-steps 6 --save-steps 3 --eval-steps 1 --per-device-train-batch-size 2 "$@") >/dev/null 2>"$dir/err" || { cat "$dir/err"; exit 1; }
+}
+evaluated "$dir/eval" --eval-data "$golden/trl/eval.jsonl"
+rm -r "$dir/eval/checkpoint-6"
+evaluated "$dir/eval" --eval-data "$dir/eval2.jsonl" --resume
+has "$dir/err" "the evaluation data is not the checkpoint's"
+evaluated "$dir/eval2" --eval-data "$dir/eval2.jsonl"
+cmp <(untimed "$dir/eval" | tail -1) <(untimed "$dir/eval2" | tail -1) || die "the reference of other evaluation data was kept"
+
+# Evaluation rows that are put aside stand beside the training's, not over them.
+{ echo '{"prompt": "x"}'; cat "$golden/trl/eval.jsonl"; } >"$dir/bad.jsonl"
+(cd "$dir" && train "$dir/aside" --max-steps 1 --on-bad-row skip --eval-data "$dir/bad.jsonl" >/dev/null 2>&1)
+[ "$(wc -l <"$dir/aside/eval.rejected.jsonl")" = 1 ] || die "the bad row of evaluation is not in eval.rejected.jsonl"
+
+# The loss between two log lines is the mean of its steps', the short one of an epoch included (transformers' Trainer).
+for every in 1 3; do
+  (train "$dir/every$every" --num-train-epochs 1 --per-device-train-batch-size 2 --gradient-accumulation-steps 5 --learning-rate 1e-2 --logging-steps $every) >/dev/null 2>&1
+done
+python3 - "$dir" <<'P' || die "the logged loss is not the mean of the steps'"
+import json, sys
+def losses(name): return [r["loss"] for r in map(json.loads, open(sys.argv[1] + "/" + name + "/metrics.jsonl")) if "loss" in r]
+each, (all,) = losses("every1"), losses("every3")
+assert len(each) == 3 and abs(sum(each) / 3 - all) < 1e-12, (each, all)
+P

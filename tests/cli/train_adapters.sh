@@ -51,3 +51,14 @@ for options in "--use-rslora" "--use-dora" "--use-dora --lora-target-modules lm_
   read -r loss margin <<<"$(start $options)"
   awk -v l="$loss" -v m="$margin" 'BEGIN { exit !(l > 0.693146 && l < 0.693148 && m > -1e-5 && m < 1e-5) }' || { echo "$options: loss $loss, margin $margin at the start"; exit 1; }
 done
+
+# Dropout draws anew for every pack: a row twice in a micro-batch is not the row once, whether the two come in one pack or in two
+head -1 "$golden/trl/train.jsonl" >"$dir/one.jsonl"
+cat "$dir/one.jsonl" "$dir/one.jsonl" >"$dir/two.jsonl"
+for rows in one two; do
+  "$RAPT" train --model "$golden/llama_tiny" --train-data "$dir/$rows.jsonl" --output-dir "$dir/drop-$rows" --dtype f32 --threads 1 --max-steps 3 --lora-dropout 0.4 --micro-batch-tokens 1 \
+    --learning-rate 0.05 --logging-steps 1 --per-device-train-batch-size 2 --no-shuffle >/dev/null 2>&1
+  sed -nE '3s/.*"loss": ([0-9.e-]+),.*/\1/p' "$dir/drop-$rows/metrics.jsonl" >"$dir/loss-$rows"
+  [ -s "$dir/loss-$rows" ]
+done
+if cmp -s "$dir/loss-one" "$dir/loss-two"; then echo "two packs of a micro-batch had the same dropout"; exit 1; fi
