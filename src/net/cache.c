@@ -158,6 +158,7 @@ status cache_get(bool *found, struct buf *out, const struct cache *c, const char
 
 status cache_put(struct cache *c, const char *key, struct json answer) {
     if (!c->path) return ST_OK;
+    if (c->broken) return FAIL(ST_IO, "%s: an earlier answer could not be written whole", c->path);
     struct buf line = {0};
     buf_printf(&line, "{\"key\": \"%s\", \"answer\": ", key);
     const size_t at = line.size;
@@ -170,6 +171,9 @@ status cache_put(struct cache *c, const char *key, struct json answer) {
     if (s == ST_OK) {
         add(c, key, c->end + at, answer.size);
         c->end += line.size;
+    } else if (ftruncate(c->file, (off_t)c->end) !=
+               0) { /* a full disk may have taken a piece of it; the next answer must not stand behind that */
+        c->broken = true;
     }
     buf_release(&line);
     return s;

@@ -23,6 +23,7 @@ struct cache {
     uint64_t end;              /* of the file */
     struct cache_entry *items; /* [room] open addressing; room is a power of two */
     size_t count, room;
+    bool broken;   /* a piece of a line is at its end, and could not be taken away: nothing more is kept */
     uint64_t torn; /* bytes of a torn last line that were cut off */
 };
 

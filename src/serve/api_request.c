@@ -368,6 +368,8 @@ static void make_choices(struct api_call *c) {
         const struct api_prompt *p = &c->prompts[i / n];
         x->prompt = p->ids.data;
         x->prompt_count = p->ids.count;
+        if (c->kind == API_TEXT && (p->text.size || p->ids.count > 1)) /* it goes on inside a text: its first blank stays */
+            x->detoken = (struct detoken_state){.tokens = 1, .strip_done = true};
         x->silent = c->max_new == 0;
         x->max_new = x->silent ? 1 : (size_t)c->max_new;
         x->row = i / n;

@@ -437,10 +437,10 @@ size_t serve_http_open_requests(struct serve_http *h) {
 static status listen_at(struct serve_http *h, const struct addrinfo *a) {
     const unsigned flags =
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | (a->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    h->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, a->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed, h,
-                         MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->options.connections_max,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+    h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, a->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, completed,
+                                 h, MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)h->options.connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES,
+                                 MHD_OPTION_END); /* no MHD_OPTION_LISTENING_ADDRESS_REUSE: that lets two servers share a port */
     if (!h->daemon)
         return FAIL(ST_IO, "cannot listen at %s port %u: %s", h->options.host, h->options.port,
                     errno ? strerror(errno) : "the server did not start");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """serve.py RAPT GOLDENS FOLDER: the cases of serve.sh, with nothing but Python's own library. Every wait has a condition and a generous limit."""
-import http.client, json, os, re, socket, subprocess, sys, threading, time
+import http.client, json, os, re, shutil, socket, subprocess, sys, threading, time
 
 RAPT, GOLDENS, FOLDER = sys.argv[1:4]
 TINY, LORA, LORA2 = (os.path.join(GOLDENS, n) for n in ("score_chat", "score_chat_lora", "score_chat_lora2"))
@@ -164,6 +164,43 @@ def streams(s):
     got = events(s.ask("POST", "/v1/chat/completions", body)[1])
     check("".join(e["choices"][0]["delta"]["content"] for e in got) == cut, got)
     check(got[-1]["choices"][0]["finish_reason"] == "stop", got[-1])
+    # also where the last token that is allowed completes it
+    n = next(n for n in range(1, 41) if stop in text_of(s.chat("the cat", **dict(greedy, max_tokens=n))))
+    r = s.chat("the cat", stop=stop, **dict(greedy, max_tokens=n))
+    check(text_of(r) == cut and r["choices"][0]["finish_reason"] == "stop", n, r)
+    check(s.chat("the cat", **dict(greedy, max_tokens=n))["choices"][0]["finish_reason"] == "length", n)
+
+
+def inside_a_text():
+    """A completion goes on inside its prompt: a tokenizer that takes a blank off the beginning of texts takes none off there."""
+    folder = os.path.join(FOLDER, "metaspace")
+    shutil.copytree(os.path.join(GOLDENS, "llama_tiny"), folder)
+    path = os.path.join(folder, "tokenizer.json")
+    t = json.loads(open(path).read().replace("\u0120", "\u2581"))
+    t["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}
+    t["decoder"] = {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "Fuse"},
+                                                     {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+    json.dump(t, open(path, "w"))
+    s = Server(model=folder)
+    blanks = 0
+    for seed in range(20):
+        body = dict(prompt="the cat", max_tokens=6, temperature=1, seed=seed)
+        alone, echoed = s.post("/v1/completions", **body)["choices"][0], s.post("/v1/completions", echo=True, logprobs=0, **body)["choices"][0]
+        check(echoed["text"] == "the cat" + alone["text"], seed, alone, echoed)
+        names, offsets = echoed["logprobs"]["tokens"], echoed["logprobs"]["text_offset"]
+        behind = [(n, o) for n, o in zip(names, offsets) if o >= len("the cat") and not n.startswith("<")]
+        check("".join(n for n, _ in behind) == alone["text"] and all(echoed["text"][o:].startswith(n) for n, o in behind), seed, names, offsets, echoed)
+        blanks += alone["text"].startswith(" ")
+    check(blanks, "no completion begins with a blank: nothing was tested")
+    s.stop()
+
+
+def one_port():
+    """A port belongs to one server."""
+    s = Server()
+    r = subprocess.run([RAPT, "serve", "--model", TINY, "--port", str(s.port), "--threads", "1", "--dtype", "reference"], capture_output=True, text=True, timeout=LIMIT_S)
+    check(r.returncode == 1 and "cannot listen" in r.stderr, r)
+    s.stop()
 
 
 def isolation(s):
@@ -555,7 +592,7 @@ def achieved_scores():
     check(s.process.wait(LIMIT_S) == 0, "exit code")
 
 
-for case in (heads_and_lists, harmless_fields, origins, goals_and_sampling, goals_of_attributes, achieved_scores, prompt_logprobs, gone_and_drained, limits):
+for case in (heads_and_lists, harmless_fields, origins, goals_and_sampling, goals_of_attributes, achieved_scores, prompt_logprobs, inside_a_text, one_port, gone_and_drained, limits):
     begun = time.monotonic()
     case()
     print(f"{case.__name__} ok, {time.monotonic() - begun:.1f} s")

@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -252,6 +254,34 @@ static void caches_lose_only_their_torn_line(void **state) {
     buf_release(&whole);
 }
 
+/* A disk that fills within a line (a limit on the file's size stands in for it): the next answer stands behind a whole one. */
+static void a_full_disk_leaves_whole_lines(void **state) {
+    (void)state;
+    char path[] = "/tmp/rapt_cache_XXXXXX", key[HASH_HEX_SIZE];
+    struct cache c;
+    struct buf b = {0};
+    close(mkstemp(path));
+    struct rlimit least, most;
+    ok(cache_open(&c, path));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &most), 0);
+    least = most, least.rlim_cur = (rlim_t)c.end + 20;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &least), 0);
+    cache_key(key, "full", 4);
+    assert_int_equal(cache_put(&c, key, text_of(&b, "8")), ST_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &most), 0);
+    cache_key(key, "later", 5);
+    ok(cache_put(&c, key, text_of(&b, "9")));
+    cache_release(&c);
+    ok(cache_open(&c, path));
+    assert_true(c.count == 1 && !c.torn);
+    check_has(&c, "later", "9");
+    check_has(&c, "full", NULL);
+    cache_release(&c);
+    remove(path);
+    buf_release(&b);
+}
+
 static struct json golden(struct buf *text) {
     ok(file_read(text, GOLDEN "judge/expected.json"));
     struct json root;
@@ -382,6 +412,7 @@ int main(void) {
                                        cmocka_unit_test(verdicts_are_weighed),
                                        cmocka_unit_test(completions_are_parsed),
                                        cmocka_unit_test(caches_lose_only_their_torn_line),
+                                       cmocka_unit_test(a_full_disk_leaves_whole_lines),
                                        cmocka_unit_test(models_judge_as_theirs),
                                        cmocka_unit_test(policies_judge_themselves),
                                        cmocka_unit_test(folds_are_crossed),
