@@ -14,6 +14,7 @@
 #include "cli/cli_kwargs.h"
 #include "cli/cli_optim.h"
 #include "cli/cmd.h"
+#include "train/goal.h"
 #include "train/trainer.h"
 
 struct options {
@@ -386,6 +387,14 @@ static void put_command(struct buf *out, int argc, char **argv) {
     for (int i = 0; i < argc; i++) buf_append_shell_argument(out, argv[i]);
 }
 
+/* " --goal 9.5" where a goal of one score was trained, the highest; else nothing. */
+static const char *goal_option(char text[48], const char *folder) {
+    double goal;
+    text[0] = '\0';
+    if (train_goal_highest(&goal, folder)) snprintf(text, 48, " --goal %.9g", goal);
+    return text;
+}
+
 status cmd_train_run(int argc, char **argv) {
     struct options o = {0};
     struct opt_result r;
@@ -430,13 +439,14 @@ status cmd_train_run(int argc, char **argv) {
     buf_release(&json);
     buf_release(&command);
     TRY(s);
+    char option[48];
     const char *kind = o.full ? "model" : "adapter", *base = o.full ? o.output_dir : o.model;
     const char *with = o.full ? "" : " --adapter ", *adapter = o.full ? "" : o.output_dir;
     if (t.objective == OBJECTIVE_REWARD)
         log_info("done: %s holds the reward model's %s; try: rapt export --model %s%s%s --output merged, which transformers loads",
                  o.output_dir, kind, base, with, adapter);
     else
-        log_info("done: %s holds the %s; try: rapt generate --model %s%s%s --goal 10 --prompt \"...\"", o.output_dir, kind, base, with,
-                 adapter);
+        log_info("done: %s holds the %s; try: rapt generate --model %s%s%s%s --prompt \"...\"", o.output_dir, kind, base, with, adapter,
+                 goal_option(option, o.output_dir));
     return ST_OK;
 }

@@ -483,6 +483,18 @@ status checkpoint_save_final(struct trainer *t, const char *folder) {
     return t->comm.rank == 0 ? save_weights(t, folder) : ST_OK;
 }
 
+bool manifest_says_finished(const char *folder) {
+    char *path = file_join(folder, "manifest.json");
+    struct buf text = {0};
+    struct json root;
+    bool finished = false;
+    if (file_exists(path) && file_read(&text, path) == ST_OK && json_parse(&root, buf_text(&text), text.size) == ST_OK)
+        json_bool(&finished, json_get(root, "finished"));
+    buf_release(&text);
+    free(path);
+    return finished;
+}
+
 status manifest_write(struct trainer *t, bool finished) {
     struct buf b = {0};
     if (t->comm.rank > 0) return ST_OK;

@@ -1,5 +1,6 @@
 #include "train/goal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,7 +8,19 @@
 #include "base/log.h"
 #include "data/goal_tokens.h"
 
-status train_goal_copy(const struct train_options *o) {
+/* Whoever cuts the rows out of another file (head, shuf) leaves the goal.json beside that one. */
+static void warn_of_goals(const struct train_options *o, const struct loaded *rows) {
+    for (size_t i = 0; i < rows->count; i++)
+        if (rows->rows[i].goal_of != GOAL_OF_NONE || !isnan(rows->rows[i].goal)) {
+            log_warn(
+                "%s: its rows have goals, and no %s.goal.json says how they were asked: the %s will not know, and generate --goal asks in "
+                "its own way. rapt augment wrote one beside the rows; copy it along",
+                o->train_data, o->train_data, o->full ? "model" : "adapter");
+            return;
+        }
+}
+
+status train_goal_copy(const struct train_options *o, const struct loaded *rows) {
     struct buf from = {0};
     buf_printf(&from, "%s.goal.json", o->train_data);
     if (!file_exists(buf_text(&from)) && o->adapter) {
@@ -18,6 +31,7 @@ status train_goal_copy(const struct train_options *o) {
     status s = file_copy_if_there(to, buf_text(&from));
     if (s == ST_OK && !o->resume && !file_exists(buf_text(&from)) && file_exists(to) && remove(to) != 0)
         s = FAIL(ST_IO, "%s: cannot remove it, and this run has no goals", to); /* of the run that --overwrite-output-dir replaces */
+    if (s == ST_OK && !file_exists(to)) warn_of_goals(o, rows);
     free(to);
     buf_release(&from);
     return s;
@@ -36,4 +50,25 @@ status train_goal_check_tokens(const struct train_options *o, const struct encod
     free(tokens.missing);
     free(path);
     return s;
+}
+
+bool train_goal_highest(double *out, const char *folder) {
+    char *path = file_join(folder, "goal.json");
+    struct buf text = {0};
+    struct json root, key, count;
+    bool found = false;
+    if (file_exists(path) && file_read(&text, path) == ST_OK && json_parse(&root, buf_text(&text), text.size) == ST_OK) {
+        struct json_iter it = json_iter_begin(json_get(root, "histogram"));
+        while (json_iter_next(&it, &key, &count)) {
+            struct buf name = {0};
+            char *end;
+            json_string(&name, key);
+            const double goal = strtod(buf_text(&name), &end);
+            if (name.size && !*end && (!found || goal > *out)) *out = goal, found = true;
+            buf_release(&name);
+        }
+    }
+    buf_release(&text);
+    free(path);
+    return found;
 }

@@ -70,16 +70,23 @@ static void report_balance(const struct trainer *t) {
             desirable * p->desirable_weight / undesirable / 1.33, desirable * p->desirable_weight / undesirable);
 }
 
-/* The template's variables, which go into goal.json too, so that an export has them; the manifest has them anyhow. */
 static status set_kwargs(struct trainer *t) {
     const struct train_options *o = t->o;
     struct buf beside = {0};
     buf_printf(&beside, "%s.goal.json", o->train_data);
     status s = encoder_set_kwargs(&t->encoder, o->kwargs, &(struct kwargs_places){o->adapter, o->model, buf_text(&beside)});
     buf_release(&beside);
-    if (s != ST_OK || !t->encoder.chat) return s;
-    char *goal = file_join(o->output_dir, "goal.json");
-    s = kwargs_put(goal, chat_kwargs(t->encoder.chat));
+    return s;
+}
+
+/* goal.json, and the template's variables in it, so that an export has them; the manifest has them anyhow. Written when all that is read
+ * has been read: until then the folder may hold a run that is not over. */
+static status put_goal(const struct trainer *t) {
+    if (t->comm.rank > 0) return ST_OK;
+    TRY(train_goal_copy(t->o, &t->train));
+    if (!t->encoder.chat) return ST_OK;
+    char *goal = file_join(t->o->output_dir, "goal.json");
+    const status s = kwargs_put(goal, chat_kwargs(t->encoder.chat));
     free(goal);
     return s;
 }
@@ -512,12 +519,14 @@ static status check_halves(const struct trainer *t) {
 
 static status prepare(struct trainer *t) {
     if (t->comm.rank == 0) TRY(file_make_dirs(t->o->output_dir));
-    if (!t->o->resume && t->comm.rank == 0) TRY(checkpoint_clear(t));
+    const bool anew = !t->o->resume && t->comm.rank == 0;
+    if (anew && !t->o->overwrite) TRY(checkpoint_clear(t)); /* refuses; what --overwrite-output-dir takes away goes when the data is read */
     TRY(hash_path(t->model_hash, t->o->model));
     TRY(hash_path(t->data_hash, t->o->train_data));
-    if (t->comm.rank == 0) TRY(train_goal_copy(t->o));
     t->log_path = file_join(t->o->output_dir, "metrics.jsonl");
     TRY(load_data(t));
+    if (anew && t->o->overwrite) TRY(checkpoint_clear(t));
+    TRY(put_goal(t));
     t->order = mem_alloc(t->train.count * sizeof *t->order);
     t->order_kind = t->o->order;
     if (t->order_kind == ORDER_PAIRED && !t->o->order_given && !order_can_pair(&t->train)) {
@@ -553,6 +562,19 @@ static status check_ranks(struct trainer *t) {
     return checkpoint_same_parameters(t);
 }
 
+/* --resume where there is no checkpoint: the first start of a run, but not a new run over one that came to its end. */
+static status start_anew(struct trainer *t) {
+    if (t->comm.rank == 0 && manifest_says_finished(t->o->output_dir))
+        return comm_agree(&t->comm,
+                          FAIL(ST_USAGE,
+                               "%s holds a finished run and no checkpoint, so there is nothing to resume: --overwrite-output-dir in "
+                               "place of --resume trains anew",
+                               t->o->output_dir));
+    TRY(comm_agree(&t->comm, ST_OK));
+    log_info("%s: no checkpoint to resume from, starting at step 0", t->o->output_dir);
+    return ST_OK;
+}
+
 /* Behind the last step; and the weights that the run leaves. */
 static status end_evaluation(struct trainer *t) {
     if (t->step < t->total_steps)
@@ -575,7 +597,7 @@ static status train(struct trainer *t) {
     TRY(prepare_reference(t));
     if (t->o->resume) {
         TRY(checkpoint_resume(t, &resumed));
-        if (!resumed) log_info("%s: no checkpoint to resume from, starting at step 0", t->o->output_dir);
+        if (!resumed) TRY(start_anew(t));
     }
     if (t->comm.rank == 0) TRY(open_log(t, resumed));
     TRY(manifest_write(t, false));

@@ -130,5 +130,6 @@ status checkpoint_take_best(struct trainer *t);
 status checkpoint_resume(struct trainer *t, bool *found);
 status checkpoint_save_final(struct trainer *t, const char *folder);
 status manifest_write(struct trainer *t, bool finished);
+bool manifest_says_finished(const char *folder);
 
 #endif

@@ -115,3 +115,10 @@ fails 2 'reads its input twice' "$RAPT" augment --input - --output o.jsonl --mod
 fails 2 'compat paper-nosys-bug goes with' $A --compat paper-nosys-bug
 fails 2 'both write to stdout' "$RAPT" augment --input in.jsonl --output - --json
 fails 2 'mode' $A --mode other
+
+# a result over what it is made of is refused
+cp in.jsonl same.jsonl && ln same.jsonl link.jsonl
+fails 2 '--input and --output are the same file, same.jsonl' "$RAPT" augment --input same.jsonl --output same.jsonl
+fails 2 '--input and --output are the same file, link.jsonl' "$RAPT" augment --input same.jsonl --output link.jsonl
+fails 2 '--input and --output are the same file' "$RAPT" pair --input same.jsonl --output same.jsonl
+cmp in.jsonl same.jsonl

@@ -36,3 +36,18 @@ has run/goal.json '"tokens"'
 augment_plain() { "$RAPT" augment --input pairs.jsonl --output rows.jsonl --mode plain 2>/dev/null; }
 augment_plain && train
 [ ! -e run/goal.json ] || { echo "the goal.json of another run is still there"; exit 1; }
+augment '<pad>,<s>,</s>' 2>/dev/null && train
+cp run/goal.json kept.json
+# a run that cannot begin leaves the folder as it is
+cp rows.jsonl other.jsonl && sed 's/"quantum": 1/"quantum": 0.5/' rows.jsonl.goal.json >other.jsonl.goal.json
+fails 1 'nothere.jsonl' "$RAPT" train --model model --train-data other.jsonl --eval-data nothere.jsonl --output-dir run --overwrite-output-dir --max-steps 1 --dtype f32
+cmp run/goal.json kept.json
+# rows that were cut out of a file leave its goal.json behind
+head -4 rows.jsonl >cut.jsonl
+"$RAPT" train --model model --train-data cut.jsonl --output-dir cut --max-steps 1 --dtype f32 --threads 1 2>err
+has err 'its rows have goals, and no cut.jsonl.goal.json says how they were asked'
+! grep -q 'try: rapt generate .* --goal' err
+"$RAPT" train --model model --train-data rows.jsonl --output-dir whole --max-steps 1 --dtype f32 --threads 1 2>err
+has err '--adapter whole --goal 3 --prompt'
+# a finished run is not trained over by --resume
+fails 2 'whole holds a finished run and no checkpoint, so there is nothing to resume' "$RAPT" train --model model --train-data rows.jsonl --output-dir whole --max-steps 2 --dtype f32 --threads 1 --resume
