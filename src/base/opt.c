@@ -93,12 +93,29 @@ static size_t distance(const char *a, size_t n, const char *b) {
     return row[m];
 }
 
+/* lr: learning-rate, but not lora-r. */
+static bool are_initials(const char *name, size_t size, const char *option) {
+    for (size_t i = 0; i < size; i++) {
+        if (!option || *option != name[i] || !option[1] || option[1] == '-') return false;
+        option = strchr(option, '-') ? strchr(option, '-') + 1 : NULL;
+    }
+    return !option;
+}
+
+/* epochs: num-train-epochs. */
+static bool are_last_words(const char *name, size_t size, const char *option) {
+    const size_t n = strlen(option);
+    return n > size && option[n - size - 1] == '-' && memcmp(option + n - size, name, size) == 0;
+}
+
 static status unknown_option(const struct opt_spec *spec, const char *name, size_t size) {
     const char *best = NULL;
     size_t best_distance = 4;
     for (size_t i = 0; i < spec->row_count; i++) {
         if (spec->rows[i].kind == OPT_HEADING) continue;
-        size_t d = distance(name, size, spec->rows[i].name);
+        const char *option = spec->rows[i].name;
+        const bool is_short = size > 1 && (are_initials(name, size, option) || are_last_words(name, size, option));
+        const size_t d = is_short ? 1 : distance(name, size, option);
         if (d < best_distance) best_distance = d, best = spec->rows[i].name;
     }
     if (best) return FAIL(ST_USAGE, "unknown option --%.*s; did you mean --%s? (rapt %s --help)", (int)size, name, best, spec->command);

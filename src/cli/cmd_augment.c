@@ -387,6 +387,8 @@ status cmd_augment_run(int argc, char **argv) {
     if (s == ST_OK) s = read_options(&a, &lists, &o, &result);
     if (s == ST_OK) s = augment_run(&counts, &a);
     if (s == ST_OK) print_counts(&counts, o.json);
+    if (s == ST_OK && !counts.rows_written) log_warn("%s: no row of %s became a training row", a.output, a.input);
+    if (s == ST_OK && a.test_output && !counts.test_rows_written) log_warn("%s: no row of %s was put aside for it", a.test_output, a.input);
     lists_release(&lists);
     pair_exclude_release(&exclude);
     goal_style_release(&style);

@@ -200,6 +200,7 @@ static status open_arena(struct bench *b, bool v2) {
     TRY(rows_each(o->questions, take_question, x));
     if (!x->question_count) return FAIL(ST_FORMAT, "%s: no questions", o->questions);
     TRY(bench_answers_load(&x->own, o->answers, BENCH_FORM_ARENA));
+    TRY(bench_answers_one_model(&x->own, o->answers, "answers"));
     for (size_t i = 0; i < o->baseline_count; i++) TRY(bench_answers_load(&x->base, o->baselines[i], BENCH_FORM_ARENA));
     x->pairings = mem_zero(x->question_count, sizeof *x->pairings);
     for (size_t i = 0; i < x->question_count; i++) TRY(pair(b, x, &x->questions[i]));

@@ -105,6 +105,18 @@ static void take(struct rows_in *r, const char *text, size_t size) {
     file_lines_skip(&r->lines, size);
 }
 
+/* By its name: of the content a bad first row may be all that was looked at. */
+static bool is_table(const char *path) {
+    static const char *const ends[] = {".csv", ".tsv", ".txt", ".xlsx"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (text_ends_with(path, ends[i])) return true;
+    return false;
+}
+
+static status refuse_table(const char *path) {
+    return FAIL(ST_FORMAT, "%s: rows are JSONL (an object a line), a JSON array or Parquet, and it is none of these", path);
+}
+
 static status choose_form(struct rows_in *r) {
     char *text;
     size_t size;
@@ -115,7 +127,8 @@ static status choose_form(struct rows_in *r) {
         text += 3, size -= 3;
     }
     size_t at = skip_blanks(text, 0, size);
-    if (at == size || (text[at] != '[' && text[at] != '{')) return ST_OK;
+    if (at == size) return ST_OK;
+    if (text[at] != '[' && text[at] != '{') return is_table(rows_path(r)) ? refuse_table(rows_path(r)) : ST_OK; /* a bad row, it may be */
     if (text[at] == '{') {
         at = find_data(text, at, size);
         if (!at) return ST_OK;

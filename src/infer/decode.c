@@ -289,7 +289,7 @@ static status take_rows(struct decoder *d, const struct decode_calls *calls, siz
     for (size_t i = 0; i < n; i++)
         wants[i].result = take_row(&wants[i], d, (size_t)omp_get_thread_num() % d->sampler_count, logits + i * vocab);
     for (size_t i = 0; i < n; i++) /* once more where it failed: messages belong to their thread */
-        if (wants[i].result != ST_OK) return take_row(&wants[i], d, 0, logits + i * vocab);
+        if (wants[i].result != ST_OK) TRY(take_row(&wants[i], d, 0, logits + i * vocab));
     return ST_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "report/parts.h"
 
 struct building {
@@ -59,11 +60,13 @@ static status add_counts(struct building *b, const char *path) {
 /* samples-NAME.jsonl are the samples of NAME, samples.jsonl those of the folder's run. */
 static status add_found_samples(struct building *b, const char *path, const char *name, const char *label) {
     const size_t prefix = strlen("samples-"), suffix = strlen(".jsonl"), size = strlen(name);
-    if (!begins(name, "samples-") || size <= prefix + suffix) return samples_read(&b->samples, path, label, false);
-    char *own = mem_text_n(name + prefix, size - prefix - suffix);
-    status s = samples_read(&b->samples, path, own, true);
+    const size_t before = b->samples.read;
+    char *own = begins(name, "samples-") && size > prefix + suffix ? mem_text_n(name + prefix, size - prefix - suffix) : NULL;
+    status s = samples_read(&b->samples, path, own ? own : label, own != NULL);
     free(own);
-    return s;
+    if (s != ST_FORMAT || b->samples.read > before) return s;
+    log_warn("%s; the file is left out", status_message()); /* not generate's: samples that rapt score has scored, say */
+    return ST_OK;
 }
 
 /* By name order, so that the same folder gives the same page. */

@@ -122,3 +122,9 @@ fails 2 '--input and --output are the same file, same.jsonl' "$RAPT" augment --i
 fails 2 '--input and --output are the same file, link.jsonl' "$RAPT" augment --input same.jsonl --output link.jsonl
 fails 2 '--input and --output are the same file' "$RAPT" pair --input same.jsonl --output same.jsonl
 cmp in.jsonl same.jsonl
+# tables of text are told as such, and nothing left of the rows is said
+printf 'prompt,chosen\nq,a\n' >table.csv
+fails 1 'table.csv: rows are JSONL (an object a line), a JSON array or Parquet' "$RAPT" augment --input table.csv --output x.jsonl
+"$RAPT" augment --input same.jsonl --output x.jsonl --min-score 9 --test-output y.jsonl --split 0.5 2>err
+grep -q 'warning: x.jsonl: no row of same.jsonl became a training row' err
+grep -q 'warning: y.jsonl: no row of same.jsonl was put aside for it' err

@@ -71,7 +71,7 @@ fails 2 'needs --gamed' "$RAPT" eval alpaca --annotations x --glm length_control
 fails 2 '--gamed has no effect' "$RAPT" eval alpaca --annotations x --gamed y --glm length_controlled_minimal
 fails 2 "there is no 'x'" "$RAPT" eval alpaca --annotations x --glm x
 fails 2 '--annotations FILE is needed' "$RAPT" eval alpaca
-fails 1 'df_gamed.csv:1: ' "$RAPT" eval alpaca --annotations "$gold/alpaca/df_gamed.csv"
+fails 1 'df_gamed.csv: rows are JSONL' "$RAPT" eval alpaca --annotations "$gold/alpaca/df_gamed.csv"
 
 "$RAPT" eval arena-hard --bench v0.1 --judgments "$gold/arena/v01.jsonl" >"$dir/text" 2>/dev/null
 has "$dir/text" 'Arena-Hard v0.1 against gpt-4-0314: 794 battles'

@@ -9,6 +9,8 @@ refused() { # message, options...
   fails 2 "$message" "${train[@]}" "$@"
 }
 refused "matches no projection (known: .*, lm_head, all-linear)" --lora-target-modules qkv_proj
+refused "unknown option --lr; did you mean --learning-rate?" --lr 1
+refused "unknown option --epochs; did you mean --num-train-epochs?" --epochs 1
 refused "matches no projection" --lora-target-modules '.*gate'
 refused "takes names, or one pattern alone" --lora-target-modules 'q_proj,.*up_proj'
 refused "modules-to-save takes lm_head and embed_tokens, not 'norm'" --modules-to-save norm
