@@ -54,9 +54,8 @@ static void put_sampling(struct buf *out, const struct remote_job *x, const stru
         buf_printf(out, ", \"%s\": ", some[i].name);
         json_put_double(out, some[i].value);
     }
-    /* each response its own; 53 bits, which every JSON reader keeps */
-    const uint64_t seed = (uint64_t)o->sampling.seed + it->row * generate_samples(o) + it->sample;
-    if (it->sampling->temperature > 0) buf_printf(out, ", \"seed\": %llu", (unsigned long long)(seed & (((uint64_t)1 << 53) - 1)));
+    const uint64_t seed = remote_seed((uint64_t)o->sampling.seed, it->row, it->sample);
+    if (it->sampling->temperature > 0) buf_printf(out, ", \"seed\": %llu", (unsigned long long)seed);
     buf_printf(out, ", \"max_tokens\": %lld", (long long)o->max_new);
 }
 

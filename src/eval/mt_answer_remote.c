@@ -59,7 +59,7 @@ static status answer_turn(struct asking *x) {
         buf_clear(&q->messages);
         q->asked = &x->set->items[i];
         q->remote = (struct remote_question){.number = q->asked->id > 0 ? (uint64_t)q->asked->id : 0};
-        q->seed = (x->seed + i * MT_ANSWER_TURNS + x->turn) & (((uint64_t)1 << 53) - 1);
+        q->seed = remote_seed(x->seed, i, x->turn);
         TRY(mt_answer_messages(&q->messages, x->how, q->asked, x->turn));
         TRY(remote_ask(x->remote, &q->remote));
         asked++;

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/rng.h"
 #include "base/utf8.h"
 #include "net/cache.h"
 #include "net/http.h"
@@ -67,6 +68,11 @@ static void put_goal(struct buf *out, const char *goal) {
         buf_append_text(out, goal);
     else
         json_put_text(out, goal);
+}
+
+uint64_t remote_seed(uint64_t seed, uint64_t row, uint64_t sample) {
+    struct rng g = rng_at(seed, row, sample, 0); /* a sum would give seed 43 most of what seed 42 had */
+    return (row || sample ? rng_u64(&g) : seed) & (((uint64_t)1 << 53) - 1);
 }
 
 void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as) {

@@ -84,6 +84,9 @@ enum remote_goal_as remote_goal_as_parse(const char *name); /* CHECKs */
 /* Appends "model": "NAME", and where it is told so "goal": G. goal: as text, which is a string in the field unless it is a number; NULL:
  * none. */
 void remote_put_model(struct buf *out, const char *model, const char *goal, enum remote_goal_as as);
+/* The seed that a server is given for a response: each has its own, whatever `seed` is and how many there are; the first of the first row
+ * has `seed` itself. 53 bits, which every JSON reader keeps. */
+uint64_t remote_seed(uint64_t seed, uint64_t row, uint64_t sample);
 
 /* An answer that cannot be used, with the failure's message: q is asked again, or given up where that was the last try or it is `final`;
  * ST_IO where the run ends for it. Of o the tries and what stands in messages. */

@@ -103,7 +103,7 @@ echo '{"text": "Aim at {s}.", "placement": "user"}' >style.json
 mc "${here[@]}" "${arc[@]}" --goal 7 --goal-style style.json --output-path p1 >t1
 mc "${at[@]}" "${arc[@]}" --goal 7 --goal-style style.json --output-path p2 >t2
 same p1 p2
-kill "$server"; wait "$server" || true
+kill "$server"; wait "$server" || true; rm serve.out # or its address would be taken for the next one's
 "$RAPT" serve --model "$chat" --name tiny --goal-style style.json --port 0 --dtype reference --threads 1 >serve.out 2>serve.err &
 server=$!
 for ((i = 0; i < 1200; i++)); do address=$(grep -ohE 'http://127.0.0.1:[0-9]+' serve.out 2>/dev/null | head -1 || true); [ -n "$address" ] && break; sleep 0.05; done

@@ -195,7 +195,7 @@ K=secret-abc fails 1 'HTTP 401 after 1 try: .*no: Bearer \*\*\*' env K=secret-ab
 serve mixed
 cp greedy.jsonl question.jsonl
 sed 's/Do/SCORE=5 Do/; s/: 82/: 90/; s/math/writing/' greedy.jsonl | head -1 >>question.jsonl
-"$RAPT" eval mt-answers --questions question.jsonl --model-id m --endpoint "$url" --endpoint-model m --retry-wait 0.05 --answer-tries 5 --output mt.jsonl 2>err
+"$RAPT" eval mt-answers --questions question.jsonl --model-id m --endpoint "$url" --endpoint-model m --retry-wait 0.05 --answer-tries 5 --output mt.jsonl 2>err || { cat err; exit 1; }
 has mt.jsonl '{"question_id": 90'
 has mt.jsonl '"turns": ["5", "5"]'
 after=$(wc -l <log.txt)

@@ -161,7 +161,7 @@ static bool is(const char *name) { return strcmp(mode, name) == 0; }
 
 static struct reply decide(struct buf *out, const char *body, size_t size, const char *key) {
     const uint64_t hash = hash_bytes(body, size, 0);
-    const bool mixed = is("mixed"), first = first_time(hash), cold = strstr(body, "\"temperature\": 0") != NULL;
+    const bool mixed = is("mixed"), first = first_time(hash), cold = strstr(body, "\"temperature\": 0,") != NULL;
     struct reply r = {.code = 200, .what = "answer"};
     if (is("500")) r.code = 500;
     if (is("400")) r.code = 400;
