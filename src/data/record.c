@@ -145,9 +145,18 @@ static uint64_t key_of_string(struct buf *scratch, struct json value, uint64_t s
     return hash_bytes(buf_text(scratch), scratch->size, seed);
 }
 
+/* Bytes of a text up to its last answer's mark, all where it has none. */
+static size_t question_size(const struct buf *text) {
+    static const char mark[] = "\n\nAssistant:";
+    size_t size = 0;
+    for (const char *at = buf_text(text); (at = strstr(at, mark)); at += sizeof mark - 1)
+        size = (size_t)(at - buf_text(text)) + sizeof mark - 1;
+    return size ? size : text->size;
+}
+
 uint64_t record_prompt_key(const struct buf *prompt, bool conversational) {
     const uint64_t user = hash_bytes("user", 4, 0);
-    if (!conversational) return hash_bytes(buf_text(prompt), prompt->size, user);
+    if (!conversational) return hash_bytes(buf_text(prompt), question_size(prompt), user);
     struct buf scratch = {0};
     uint64_t hash = 0;
     struct json_iter it = json_iter_begin(view(prompt));

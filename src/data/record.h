@@ -75,7 +75,8 @@ bool record_text_equal(const struct buf *a, const struct buf *b, bool conversati
 /* Equal JSON values: numbers by value, strings decoded, members in any order. */
 bool record_json_same(struct json a, struct json b);
 /* A key for the prompt that does not depend on how the row wrote it: roles and decoded contents for messages, the text else; one user
- * message and the same text as a string have the same key. */
+ * message and the same text as a string have the same key. Of a text in Anthropic's form what stands behind the last "Assistant:" does not
+ * count: where chosen and rejected are whole dialogues (hh-rlhf), that is the beginning that the two answers happen to share. */
 uint64_t record_prompt_key(const struct buf *prompt, bool conversational);
 
 #endif

@@ -128,3 +128,9 @@ fails 1 'table.csv: rows are JSONL (an object a line), a JSON array or Parquet' 
 "$RAPT" augment --input same.jsonl --output x.jsonl --min-score 9 --test-output y.jsonl --split 0.5 2>err
 grep -q 'warning: x.jsonl: no row of same.jsonl became a training row' err
 grep -q 'warning: y.jsonl: no row of same.jsonl was put aside for it' err
+# a dialogue's question is its prompt, however the answers begin: all of one question on one side of a split
+for i in $(seq 30); do
+  w=$((i % 7)); printf '{"chosen": "\\n\\nHuman: Why?\\n\\nAssistant: %s good", "rejected": "\\n\\nHuman: Why?\\n\\nAssistant: %s bad", "score_chosen": 8, "score_rejected": 3}\n' "same$w words" "same$w words"
+done >hh.jsonl
+"$RAPT" augment --input hh.jsonl --output hh.train.jsonl --test-output hh.test.jsonl --split 0.5 --placement user 2>/dev/null
+[ ! -s hh.train.jsonl ] || [ ! -s hh.test.jsonl ] || { echo "one question stands on both sides of the split"; exit 1; }
