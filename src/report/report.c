@@ -64,8 +64,8 @@ static status add_found_samples(struct building *b, const char *path, const char
     char *own = begins(name, "samples-") && size > prefix + suffix ? mem_text_n(name + prefix, size - prefix - suffix) : NULL;
     status s = samples_read(&b->samples, path, own ? own : label, own != NULL);
     free(own);
-    if (s != ST_FORMAT || b->samples.read > before) return s;
-    log_warn("%s; the file is left out", status_message()); /* not generate's: samples that rapt score has scored, say */
+    if (s != ST_UNSUPPORTED || b->samples.read > before) return s;
+    log_warn("%s: left out", status_message());
     return ST_OK;
 }
 

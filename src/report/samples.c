@@ -131,6 +131,8 @@ static status read_row(struct samples *s, const char *text, size_t size, const c
     struct buf asked = {0};
     bool has_goal;
     TRY(check_prompt(prompt, place));
+    if (json_kind_of(answer) == JSON_NONE && json_kind_of(json_get(row, "responses")) == JSON_ARRAY)
+        return FAIL(ST_UNSUPPORTED, "%s: rows of scored responses, where samples as rapt generate writes them are shown", place);
     if (json_kind_of(answer) != JSON_STRING) return field_fail(place, "text", "a string", answer);
     TRY(check_goal(&has_goal, goal, place));
     TRY(model_of(&model, row, place));

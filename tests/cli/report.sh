@@ -105,6 +105,12 @@ has c.md '| run | long\_ish | 0 | 1 |  |'
 "$RAPT" report c/run --samples attributes.jsonl --output c.html 2>/dev/null
 has c.html '"goal": {"helpful": 4, "long_ish": 0.5}, "text": "second"'
 has c.html '"attributes": [{"name": "helpful"'
+# samples that rapt score has scored, in a run's folder, are not what the page shows: said, and left out
+cp -r a/run scored && cp s.jsonl scored/samples.jsonl
+echo '{"prompt": "hello", "responses": [{"text": "an answer", "score": 3}]}' >scored/samples-scored.jsonl
+"$RAPT" report scored --output scored.html 2>err
+has err 'samples-scored.jsonl:1: rows of scored responses, where samples as rapt generate writes them are shown: left out'
+has scored.html 'an answer'
 for bad in '[1]' '"x"' '{}' '{"a": "x"}' '{"a": {"b": 1}}' '{"a": null}' true; do
   echo "{\"prompt\": \"q\", \"goal\": $bad, \"text\": \"t\"}" >bad.jsonl
   fails 1 "bad.jsonl:1: field 'goal[.a]*': expected a finite number" "$RAPT" report --samples bad.jsonl --output bad.html
