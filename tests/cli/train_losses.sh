@@ -66,6 +66,15 @@ done
 [ "$(wc -l <"$dir/scores.losses")" = 4 ]
 diff "$dir/scores.losses" "$dir/column.losses"
 if diff "$dir/scores.losses" "$dir/none.losses" >/dev/null; then echo "margins have no effect"; exit 1; fi
+# each file by itself, as TRL takes "margin" of a batch or not: evaluation without margins is that of a run without any, and the other way round
+sed -E 's/, "margin": [0-9.]+//' "$dir/led.jsonl" >"$dir/bare.jsonl"
+first_eval() { # TRAIN EVAL OPTIONS...
+  "$RAPT" train --objective reward --model "$golden/reward_tiny" --output-dir "$dir/reward" --dtype f32 --threads 1 --max-steps 1 --overwrite-output-dir --train-data "$dir/$1.jsonl" --eval-data "$dir/$2.jsonl" "${@:3}" >/dev/null 2>&1
+  head -1 "$dir/reward/metrics.jsonl" | grep -oE '"eval_loss": [0-9.]+'
+}
+bare=$(first_eval led bare) && [ "$bare" = "$(first_eval bare bare)" ]
+led=$(first_eval bare led) && [ "$led" = "$(first_eval led led)" ] && [ "$led" != "$bare" ]
+[ "$bare" = "$(first_eval led led --margin none)" ]
 # a pair is never cut: it is left out where its prompt and a response together are too long, whatever the prompt's length
 { cat "$dir/led.jsonl"; echo "{\"prompt\": \"the cat\", \"chosen\": \" sat\", \"rejected\": \"$(printf ' ran off%.0s' $(seq 20))\"}"; } >"$dir/long.jsonl"
 "$RAPT" train --objective reward --model "$golden/reward_tiny" --output-dir "$dir/reward" --dtype f32 --threads 1 --max-steps 1 --per-device-train-batch-size 1 \
