@@ -120,6 +120,8 @@ is "$(verdicts v2.jsonl)" "$want"
 has v2.jsonl '"baseline": "gemini-2.0-flash-001"'
 "$RAPT" eval arena-hard --judgments v2.jsonl >text 2>err
 has text 'against o3-mini-2025-01-31: 18 battles'
+cat own.1.jsonl gpt-4-0314.1.jsonl >two.jsonl
+fails 1 "two.jsonl: answers of 'own' and of 'gpt-4-0314'; give one file a model" judge --bench arena-hard-v0.1 --questions question1.jsonl --answers two.jsonl --baseline-answers gpt-4-0314.1.jsonl --output x.jsonl
 fails 1 'has no answer of gemini-2.0-flash-001 (--baseline NAME' judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl --output x.jsonl
 judge $V2 --baseline-answers o3-mini-2025-01-31.2.jsonl --baseline o3-mini-2025-01-31 --output v2o.jsonl --answer-tries 4 2>err
 is "$(verdicts v2o.jsonl)" "$want"
