@@ -286,7 +286,8 @@ static status finish(void *context, const struct decode_state *s) {
     struct serve_choice *c = s->job->user;
     const bool cancelled = atomic_load(&c->request->cancelled) && !c->cut;
     forget_running(t, c);
-    serve_metrics_prompt(&t->engine->metrics, s->job->prompt_count - s->prompt_reused, s->prompt_reused);
+    if (c->prompt_done) /* a client may have gone before */
+        serve_metrics_prompt(&t->engine->metrics, s->job->prompt_count - s->prompt_reused, s->prompt_reused);
     /* a stop string counts also where the last token that was allowed completes it */
     let_go(c, cancelled ? SERVE_CANCELLED : !c->cut && (c->silent || s->finish == DECODE_LENGTH) ? SERVE_LENGTH : SERVE_STOP, NULL);
     return ST_OK;
