@@ -93,6 +93,11 @@ static size_t distance(const char *a, size_t n, const char *b) {
     return row[m];
 }
 
+bool opt_is_output(const char *name) {
+    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 ||
+           strcmp(name, "output-path") == 0 || text_ends_with(name, "-output");
+}
+
 /* lr: learning-rate, but not lora-r. */
 static bool are_initials(const char *name, size_t size, const char *option) {
     for (size_t i = 0; i < size; i++) {

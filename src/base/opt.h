@@ -58,6 +58,8 @@ struct opt_result {
 status opt_parse(struct opt_result *result, const struct opt_spec *spec, void *options, int argc, char **argv);
 /* Was the option given on the command line? CHECKs that the row exists. */
 bool opt_given(const struct opt_result *result, const struct opt_spec *spec, const char *name);
+/* Do all commands take the option of this name for a place that they write to? */
+bool opt_is_output(const char *name);
 /* The --help text; and the same as a Markdown page for docs/commands. */
 void opt_help(struct buf *out, const struct opt_spec *spec);
 void opt_markdown(struct buf *out, const struct opt_spec *spec);

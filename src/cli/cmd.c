@@ -5,15 +5,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/buf.h"
-
 const struct cmd *cmd_eval_find(const char *task) {
     for (size_t i = 0; i < eval_cmd_count; i++)
         if (strcmp(task, eval_cmd_table[i].name) == 0) return &eval_cmd_table[i];
     return NULL;
 }
-
-static bool is_output(const char *name) { return strcmp(name, "output") == 0 || text_ends_with(name, "-output"); }
 
 /* The i-th text of an option, or NULL. */
 static const char *text_of(const struct opt_row *row, const void *options, size_t i) {
@@ -39,7 +35,7 @@ static bool is_same_file(const struct stat *output, const char *text) {
 static status check_outputs(const struct opt_result *result, const struct opt_spec *spec, const void *options) {
     for (size_t i = 0; i < spec->row_count; i++) {
         const struct opt_row *out = &spec->rows[i];
-        const char *path = out->kind == OPT_STR && is_output(out->name) ? text_of(out, options, 0) : NULL, *other;
+        const char *path = out->kind == OPT_STR && opt_is_output(out->name) ? text_of(out, options, 0) : NULL, *other;
         struct stat st;
         if (!path || stat(path, &st) != 0 || !S_ISREG(st.st_mode)) continue;
         for (size_t j = 0; j < spec->row_count; j++)

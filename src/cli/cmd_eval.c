@@ -292,9 +292,10 @@ static status run_logps(const struct eval_task *task, struct eval_input *in, con
     const struct logps_sweep goals = {o->attribute, scales}, *sweep = task->rows == EVAL_SWEEPS ? &goals : NULL;
     struct logps_rows *runs = mem_zero(o->adapters.count + o->logps.count + 1, sizeof *runs), base = {0};
     status code = o->model ? score_models(runs, &in->run_count, &base, o, sweep) : load_files(runs, &in->run_count, &base, o, sweep);
-    for (size_t i = 1; code == ST_OK && i < in->run_count; i++)
+    for (size_t i = 1; code == ST_OK && i < in->run_count; i++) {
         code = cli_check_pooled(runs[i].name, runs[i].pooled, runs[0].name, runs[0].pooled);
-    for (size_t i = 1; code == ST_OK && i < in->run_count; i++) code = logps_rows_check_pairs(&runs[0], &runs[i]);
+        if (code == ST_OK) code = logps_rows_check_pairs(&runs[0], &runs[i]);
+    }
     in->runs = runs;
     in->base = base.count ? &base : NULL;
     if (code == ST_OK) code = cli_evaluate(task->run, in, o->output, o->json);

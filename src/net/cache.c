@@ -171,8 +171,7 @@ status cache_put(struct cache *c, const char *key, struct json answer) {
     if (s == ST_OK) {
         add(c, key, c->end + at, answer.size);
         c->end += line.size;
-    } else if (ftruncate(c->file, (off_t)c->end) !=
-               0) { /* a full disk may have taken a piece of it; the next answer must not stand behind that */
+    } else if (ftruncate(c->file, (off_t)c->end) != 0) { /* a piece of it may be there, which the next must not stand behind */
         c->broken = true;
     }
     buf_release(&line);

@@ -313,11 +313,6 @@ static status read_paths(struct loader *l, struct recipe_paths *out, const struc
 
 /* ---- a stage's command line ---- */
 
-static bool is_output_option(const char *name) {
-    return strcmp(name, "output") == 0 || strcmp(name, "output-dir") == 0 || strcmp(name, "picture") == 0 ||
-           strcmp(name, "output-path") == 0 || text_ends_with(name, "-output");
-}
-
 /* Options that are always paths of something to read, in every command that has them. */
 static bool is_input_option(const char *name) {
     static const char *const names[] = {"input", "model",     "adapter", "train-data",         "eval-data",  "ref-logps",
@@ -346,7 +341,7 @@ static void note_path(struct loader *l, struct recipe_stage *stage, const char *
         note_words(l, stage, text);
         return;
     }
-    if (is_output_option(option))
+    if (opt_is_output(option))
         paths_add(&stage->outputs, l->r, text);
     else
         paths_add(is_input_option(option) ? &stage->needs : &stage->values, l->r, text);

@@ -76,28 +76,29 @@ static status hash_file(char out[HASH_HEX_SIZE], struct recipe_state *s, const c
     return ST_OK;
 }
 
+static status add_file(struct walk *w, const char *path) {
+    char hex[HASH_HEX_SIZE];
+    TRY(hash_file(hex, w->state, path));
+    buf_printf(&w->digest, "%s %s\n", hex, path);
+    return ST_OK;
+}
+
 /* What commands read beside a file without being told: how the goals in its rows are asked for, what its log-probs were made with. */
 static status add_beside(struct walk *w, const char *path) {
     static const char *const ends[] = {".goal.json", ".meta.json"};
-    char hex[HASH_HEX_SIZE];
     status s = ST_OK;
     for (size_t i = 0; s == ST_OK && i < sizeof ends / sizeof ends[0]; i++) {
         struct buf beside = {0};
         buf_printf(&beside, "%s%s", path, ends[i]);
-        if (file_exists(buf_text(&beside)) && !file_is_dir(buf_text(&beside))) {
-            s = hash_file(hex, w->state, buf_text(&beside));
-            if (s == ST_OK) buf_printf(&w->digest, "%s %s\n", hex, buf_text(&beside));
-        }
+        if (file_exists(buf_text(&beside)) && !file_is_dir(buf_text(&beside))) s = add_file(w, buf_text(&beside));
         buf_release(&beside);
     }
     return s;
 }
 
 static status add_path(struct walk *w, const char *path, int depth) {
-    char hex[HASH_HEX_SIZE];
     if (file_is_dir(path)) return add_folder(w, path, depth);
-    TRY(hash_file(hex, w->state, path));
-    buf_printf(&w->digest, "%s %s\n", hex, path);
+    TRY(add_file(w, path));
     return depth ? ST_OK : add_beside(w, path); /* a folder's files are all looked at */
 }
 

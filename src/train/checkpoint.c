@@ -321,8 +321,7 @@ static size_t leave_out_evaluation(struct trainer *t, struct vector *vectors, si
     for (size_t i = 0; i < n; i++)
         if (vectors[i].data != (void *)t->eval_ref) vectors[kept++] = vectors[i];
     if (kept < n) log_info("the evaluation data is not the checkpoint's: its reference is computed anew");
-    if (kept < n && t->o->ref_sync_steps) /* computed with the first step's reference */
-        for (size_t i = 0; i < t->eval.response_count; i++) t->eval_ref[i] = NAN;
+    if (kept < n && t->o->ref_sync_steps) reference_forget(t->eval_ref, t->eval.response_count); /* they are of the first step's */
     return kept;
 }
 

@@ -60,12 +60,10 @@ bool train_goal_highest(double *out, const char *folder) {
     if (file_exists(path) && file_read(&text, path) == ST_OK && json_parse(&root, buf_text(&text), text.size) == ST_OK) {
         struct json_iter it = json_iter_begin(json_get(root, "histogram"));
         while (json_iter_next(&it, &key, &count)) {
-            struct buf name = {0};
-            char *end;
-            json_string(&name, key);
-            const double goal = strtod(buf_text(&name), &end);
-            if (name.size && !*end && (!found || goal > *out)) *out = goal, found = true;
-            buf_release(&name);
+            char *name = json_text(key), *end = name;
+            const double goal = name ? strtod(name, &end) : 0;
+            if (end != name && !*end && (!found || goal > *out)) *out = goal, found = true;
+            free(name);
         }
     }
     buf_release(&text);

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "train/trainer_state.h"
 
-static void forget(float *cache, size_t n) {
+void reference_forget(float *cache, size_t n) {
     for (size_t i = 0; cache && i < n; i++) cache[i] = NAN;
 }
 
@@ -20,10 +20,10 @@ status reference_sync(struct trainer *t) {
     const float alpha = (float)t->o->ref_mixup_alpha, rest = (float)(1 - t->o->ref_mixup_alpha);
     for (size_t i = 0; i < t->model.params.size; i++) t->initial[i] = t->initial[i] * rest + alpha * t->model.params.value[i];
     model_changed(&t->model);
-    forget(t->train_ref, t->train.response_count);
-    forget(t->eval_ref, t->eval.response_count);
-    forget(t->train_mismatched, t->mismatched_epochs * t->train.count);
-    forget(t->eval_mismatched, t->eval.count);
+    reference_forget(t->train_ref, t->train.response_count);
+    reference_forget(t->eval_ref, t->eval.response_count);
+    reference_forget(t->train_mismatched, t->mismatched_epochs * t->train.count);
+    reference_forget(t->eval_mismatched, t->eval.count);
     t->reference_until = t->step;
     return ST_OK;
 }

@@ -51,9 +51,8 @@ static status loss_of(struct loss_result *r, const struct trainer *t, const stru
 }
 
 /* LoRA dropout differs from step to step and from pack to pack, never with the order in which threads ran. row: the pack's first. */
-static void set_dropout(struct trainer *t, bool train, uint32_t row) {
+static void key_dropout(struct trainer *t, uint32_t row) {
     struct rng g = rng_at(t->o->seed, t->step, row, 0);
-    t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
     t->run.scratch.dropout.key = rng_u64(&g);
 }
 
@@ -61,7 +60,7 @@ static status forward_pack(struct trainer *t, const struct loaded *data, float *
                            size_t *taken, bool keep) {
     TRY(pack_rows(t, taken, data, rows + from, count - from));
     const size_t at = t->first[from];
-    set_dropout(t, t->run.scratch.dropout.p > 0, rows[from]);
+    key_dropout(t, rows[from]);
     if (t->needs_reference) TRY(reference_fill(t, t->reference + at, cache, data, rows + from, *taken));
     const float *theta = t->o->full ? NULL : t->model.params.value;
     TRY(run_forward(&t->run, &t->tree, theta, keep));
@@ -147,7 +146,8 @@ status step_micro(struct trainer *t, const struct loaded *data, float *cache, co
     struct token_stats stats = {0};
     struct loss_result r;
     describe_rows(t, data, rows, count);
-    set_dropout(t, train, rows[0]);
+    t->run.scratch.dropout.p = train ? (float)t->o->lora.dropout : 0;
+    key_dropout(t, rows[0]); /* of what comes before the packs */
     if (t->o->loss->needs & LOSS_NEEDS_KL) TRY(mismatched_kl(&t->kl, t, data, rows, count));
     status s =
         (t->o->loss->needs & LOSS_NEEDS_BATCH) && !batch_fits(data, rows, count, t->run.plan.tokens, t->share, pack_scores_prompts(t))

@@ -325,7 +325,7 @@ static status prepare_optimizer(struct trainer *t) {
 
 static float *unknown_reference(size_t n) {
     float *cache = mem_alloc(n * sizeof(float));
-    for (size_t i = 0; i < n; i++) cache[i] = NAN;
+    reference_forget(cache, n);
     return cache;
 }
 
@@ -564,13 +564,12 @@ static status check_ranks(struct trainer *t) {
 
 /* --resume where there is no checkpoint: the first start of a run, but not a new run over one that came to its end. */
 static status start_anew(struct trainer *t) {
-    if (t->comm.rank == 0 && manifest_says_finished(t->o->output_dir))
-        return comm_agree(&t->comm,
-                          FAIL(ST_USAGE,
-                               "%s holds a finished run and no checkpoint, so there is nothing to resume: --overwrite-output-dir in "
-                               "place of --resume trains anew",
-                               t->o->output_dir));
-    TRY(comm_agree(&t->comm, ST_OK));
+    const bool finished = t->comm.rank == 0 && manifest_says_finished(t->o->output_dir);
+    TRY(comm_agree(&t->comm, !finished ? ST_OK
+                                       : FAIL(ST_USAGE,
+                                              "%s holds a finished run and no checkpoint, so there is nothing to resume: "
+                                              "--overwrite-output-dir in place of --resume trains anew",
+                                              t->o->output_dir)));
     log_info("%s: no checkpoint to resume from, starting at step 0", t->o->output_dir);
     return ST_OK;
 }

@@ -89,6 +89,8 @@ status mismatched_reference(struct trainer *t, const struct loaded *data, const 
 /* reference_sync.c: moves the reference where one is due behind step t->step; and computes its sums for the steps or the evaluation ahead,
  * under full training. */
 status reference_sync(struct trainer *t);
+/* Makes sums of the reference unknown, so that they are computed where they are wanted. cache: NULL: none. */
+void reference_forget(float *cache, size_t n);
 status reference_ready(struct trainer *t);
 status reference_ready_for_evaluation(struct trainer *t);
 /* pack.c: does this run's loss look at the tokens of prompts? */

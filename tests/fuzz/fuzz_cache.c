@@ -2,31 +2,18 @@
 #define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "net/cache.h"
+#include "scratch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char path[] = "/tmp/rapt_fuzz_cache_XXXXXX";
-
-static void remove_file(void) { remove(path); }
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static bool made;
+    const char *path = scratch();
     struct cache c;
     struct buf answer = {0};
     bool found;
-    if (!made) {
-        const int file = mkstemp(path);
-        CHECK(file >= 0);
-        close(file);
-        atexit(remove_file);
-        log_set_level(LOG_QUIET);
-        made = true;
-    }
     CHECK(file_write(path, data, size) == ST_OK);
     if (cache_open(&c, path) != ST_OK) {
         CHECK(file_size_bytes(path) == size); /* what is refused is left alone */

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "pipeline/recipe.h"
+#include "scratch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,10 +31,6 @@ static const struct opt_spec spec = {
     .command = "tool", .summary = "a tool", .positional = "[WORD]", .rows = rows, .row_count = sizeof rows / sizeof rows[0]};
 static const struct opt_spec *find(const char *name) { return strcmp(name, "tool") == 0 ? &spec : NULL; }
 
-static char path[] = "/tmp/rapt_fuzz_recipe_XXXXXX";
-
-static void remove_file(void) { remove(path); }
-
 static void check_stage(const struct recipe_stage *stage) {
     struct tool options;
     struct opt_result given;
@@ -49,16 +44,8 @@ static void check_stage(const struct recipe_stage *stage) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static bool made;
+    const char *path = scratch();
     struct recipe r;
-    if (!made) {
-        const int file = mkstemp(path);
-        CHECK(file >= 0);
-        close(file);
-        atexit(remove_file);
-        log_set_level(LOG_QUIET);
-        made = true;
-    }
     FILE *f = fopen(path, "wb"); /* file_write would wait for the disk */
     CHECK(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
     const struct opt_list set = {.items = {"seeds=3", "4"}, .count = 2};
